@@ -1,0 +1,183 @@
+package roc
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"time"
+)
+
+// An ExchangeID is the id of one exchange: a UUIDv7 (RFC 9562), in its usual
+// text form. The caller gets it in every answer; the log and the journal are
+// searched by it.
+type ExchangeID string
+
+// NewExchangeID makes the id of an exchange opened at that instant.
+func NewExchangeID(at time.Time) ExchangeID {
+	var u [16]byte
+	rand.Read(u[6:])
+	ms := uint64(at.UnixMilli())
+	for i := range 6 {
+		u[i] = byte(ms >> (40 - 8*i))
+	}
+	u[6] = u[6]&0x0f | 0x70
+	u[8] = u[8]&0x3f | 0x80
+	var t [36]byte
+	hex.Encode(t[0:8], u[0:4])
+	hex.Encode(t[9:13], u[4:6])
+	hex.Encode(t[14:18], u[6:8])
+	hex.Encode(t[19:23], u[8:10])
+	hex.Encode(t[24:36], u[10:16])
+	t[8], t[13], t[18], t[23] = '-', '-', '-', '-'
+	return ExchangeID(t[:])
+}
+
+// An Origin says who made an answer: header RPN-Origine (profile section 8).
+type Origin string
+
+// The origins of an answer.
+const (
+	FromRPN      Origin = "rpn"
+	FromAMC      Origin = "amc"
+	FromAnnuaire Origin = "annuaire"
+	FromCache    Origin = "cache"
+)
+
+// An Outcome is how an exchange ended. The list is closed.
+type Outcome string
+
+// The outcomes.
+const (
+	Answered  Outcome = "answered"  // the far end answered with HTTP 2xx
+	FarFault  Outcome = "far-fault" // the far end answered with another status: its fault, carried as it came
+	Refused   Outcome = "refused"   // the RPN answered with a fault of its own
+	Abandoned Outcome = "abandoned" // the caller left before the answer
+)
+
+// A Record is all that is known of one exchange, filled on the way and read
+// once at the end by the log, the metrics and (later) the journal. It holds
+// what profile section 9 lists and, by construction, no patient data: no field
+// of it can take message content.
+type Record struct {
+	ID   ExchangeID
+	From StructureID // "" until identified
+	Peer string      // the caller's address, host only
+
+	Service Service
+	Version Version
+	To      Key    // zero until the key is read
+	AMCName string // the AMC's name by the register, for people; or ""
+	Target  string // host of the AMC's address, or ""
+
+	// The four instants (X-Road's names). Zero: it did not come to that.
+	RequestIn, RequestOut, AnswerIn, AnswerOut time.Time
+
+	// Where the time went. Annuaire is the time the exchange waited for it.
+	Read, Check, Annuaire, AMC time.Duration
+
+	RequestBytes, AnswerBytes   int
+	RequestSHA256, AnswerSHA256 [32]byte // zero: no such message
+	SignatureSHA256             [32]byte // of the decoded SignatureValue; zero: none
+	SignerSerial                string   // serial number of the signer's certificate, hexadecimal
+	MessageID                   string   // wsa:MessageID when it is a UUID, else ""
+
+	Outcome    Outcome
+	Origin     Origin
+	Reason     Reason // "" unless refused
+	Cause      string // of a refusal: English, no message content
+	FarStatus  int    // HTTP status of the far end; 0: none
+	FromMemory bool   // the annuaire's answer was remembered
+}
+
+// Code returns the code of the refusal, "RPN212", or "" when there is none.
+func (r *Record) Code() string {
+	if r.Reason == "" {
+		return ""
+	}
+	return r.Reason.Meaning().Code
+}
+
+// Responsable says who must act: nobody after an answer, the AMC after its
+// own fault, else whom the reason names.
+func (r *Record) Responsable() Responsable {
+	switch r.Outcome {
+	case Refused:
+		return r.Reason.Meaning().Responsable
+	case FarFault:
+		if r.Origin == FromAnnuaire {
+			return ByAnnuaire
+		}
+		return ByAMC
+	case Abandoned:
+		return ByEtablissement
+	}
+	return NoOne
+}
+
+// Total is the time between the first byte read and the last one written.
+func (r *Record) Total() time.Duration {
+	if r.AnswerOut.IsZero() {
+		return 0
+	}
+	return r.AnswerOut.Sub(r.RequestIn)
+}
+
+// LogValue writes the record for slog: the names are those of
+// docs/record.md and do not change without a line there.
+func (r *Record) LogValue() slog.Value {
+	a := make([]slog.Attr, 0, 32)
+	str := func(k, v string) {
+		if v != "" {
+			a = append(a, slog.String(k, v))
+		}
+	}
+	instant := func(k string, t time.Time) {
+		if !t.IsZero() {
+			a = append(a, slog.String(k, t.UTC().Format("2006-01-02T15:04:05.000000Z")))
+		}
+	}
+	hash := func(k string, h [32]byte) {
+		if h != [32]byte{} {
+			a = append(a, slog.String(k, hex.EncodeToString(h[:])))
+		}
+	}
+	micros := func(k string, d time.Duration) {
+		if d > 0 {
+			a = append(a, slog.Int64(k, d.Microseconds()))
+		}
+	}
+	str("echange", string(r.ID))
+	str("structure", string(r.From))
+	str("peer", r.Peer)
+	str("service", r.Service.String())
+	str("version", r.Version.String())
+	str("amc", string(r.To.AMC))
+	str("convention", string(r.To.Convention))
+	str("domaine", string(r.To.Domaine))
+	str("target", r.Target)
+	str("outcome", string(r.Outcome))
+	str("origine", string(r.Origin))
+	str("code", r.Code())
+	str("reason", string(r.Reason))
+	str("responsable", string(r.Responsable()))
+	str("cause", r.Cause)
+	if r.FarStatus != 0 {
+		a = append(a, slog.Int("far_status", r.FarStatus))
+	}
+	instant("request_in", r.RequestIn)
+	instant("request_out", r.RequestOut)
+	instant("answer_in", r.AnswerIn)
+	instant("answer_out", r.AnswerOut)
+	micros("read_us", r.Read)
+	micros("check_us", r.Check)
+	micros("annuaire_us", r.Annuaire)
+	micros("amc_us", r.AMC)
+	micros("total_us", r.Total())
+	a = append(a, slog.Int("request_bytes", r.RequestBytes), slog.Int("answer_bytes", r.AnswerBytes))
+	hash("request_sha256", r.RequestSHA256)
+	hash("answer_sha256", r.AnswerSHA256)
+	hash("signature_sha256", r.SignatureSHA256)
+	str("signer_serial", r.SignerSerial)
+	str("message_id", r.MessageID)
+	return slog.GroupValue(a...)
+}
