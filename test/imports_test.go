@@ -1,0 +1,123 @@
+package test
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/piano-roc/rpn/"
+
+// mayImport is the import map of ARCHITECTURE.md: what each package of ours
+// may import of ours. Every arrow ends in internal/roc. Test files are free.
+var mayImport = map[string][]string{
+	"internal/roc":            {},
+	"internal/strict":         {},
+	"internal/soap":           {"internal/roc"},
+	"internal/xmlsig":         {"internal/roc", "internal/soap"},
+	"internal/message":        {"internal/roc", "internal/soap", "internal/xmlsig"},
+	"internal/etablissements": {"internal/roc", "internal/strict"},
+	"internal/ratelimit":      {"internal/roc", "internal/etablissements"},
+	"internal/igc":            {"internal/roc"},
+	"annuaire":                {"internal/roc", "internal/soap", "internal/xmlsig", "internal/message"},
+	"annuaire/fictif":         {"internal/roc", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict"},
+	"routing":                 {"internal/roc", "internal/etablissements", "annuaire"},
+	"tlsconf":                 {"internal/roc"},
+	"indicators":              {"internal/roc"},
+	"mutuelle":                {"internal/roc", "internal/soap", "internal/xmlsig", "internal/message"},
+	"proxy":                   {"internal/roc", "internal/soap", "internal/xmlsig", "internal/message", "internal/etablissements", "annuaire", "routing"},
+	"internal/app":            {"internal/roc", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "internal/etablissements", "internal/ratelimit", "annuaire", "routing", "tlsconf", "indicators", "proxy"},
+	"internal/nation":         {"internal/roc", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "internal/etablissements", "internal/igc", "internal/app", "annuaire", "annuaire/fictif", "routing", "tlsconf", "mutuelle"},
+	"cmd/rpn":                 {"internal/app", "internal/nation", "internal/roc", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "tlsconf"},
+	"cmd/mutuelle":            {"mutuelle", "tlsconf", "internal/roc", "internal/xmlsig", "internal/strict"},
+	"cmd/annuaire":            {"annuaire/fictif", "tlsconf", "internal/roc", "internal/xmlsig", "internal/strict"},
+}
+
+// doors says by which packages each outside library, or standard package that
+// must not spread, enters. A library without a door is refused.
+var doors = map[string][]string{
+	"github.com/valyala/fasthttp":         {"proxy"},
+	"github.com/beevik/etree":             {"internal/xmlsig", "internal/message"},
+	"github.com/russellhaering/goxmldsig": {"internal/xmlsig"},
+	"filippo.io/bigmod":                   {"internal/xmlsig"},
+	"github.com/prometheus/client_golang": {"indicators", "internal/app"},
+	"go.yaml.in/yaml/v4":                  {"internal/strict"},
+	"golang.org/x/time":                   {"internal/ratelimit"},
+	"golang.org/x/sync":                   {"annuaire", "tlsconf"},
+	"golang.org/x/sys":                    {"cmd/rpn", "internal/app"},
+	"github.com/spf13/cobra":              {"cmd/rpn", "cmd/mutuelle", "cmd/annuaire"},
+	"encoding/xml":                        {}, // reads what must be refused (docs/decisions/0003)
+	"net/http/httputil":                   {}, // the exchange goes by proxy alone
+}
+
+func TestImportsFollowTheMap(t *testing.T) {
+	seen := map[string]bool{}
+	for _, p := range packages(t) {
+		seen[p.path()] = true
+		if p.path() == "test" || strings.HasPrefix(p.path(), "test/") {
+			continue // test sees everything
+		}
+		allowed, known := mayImport[p.path()]
+		if !known {
+			t.Errorf("%s: a new package; give it a line in mayImport", p.path())
+			continue
+		}
+		for _, imp := range p.Imports {
+			if ours, ok := strings.CutPrefix(imp, module); ok {
+				if !slices.Contains(allowed, ours) {
+					t.Errorf("%s imports %s, which the import map does not allow", p.path(), ours)
+				}
+			} else if by, ok := door(imp); ok && !slices.Contains(by, p.path()) {
+				t.Errorf("%s imports %s, which enters by %s", p.path(), imp, strings.Join(append(by, "no other package"), ", "))
+			} else if !ok && strings.Contains(imp, ".") {
+				t.Errorf("%s imports %s, a new library; give it a door in doors and a line in docs/decisions/dependencies.md", p.path(), imp)
+			}
+		}
+	}
+	for p := range mayImport {
+		if !seen[p] {
+			t.Errorf("%s: no such package; remove its line from mayImport", p)
+		}
+	}
+}
+
+// door returns the packages by which imp enters, and false when it has none.
+func door(imp string) ([]string, bool) {
+	for p := imp; p != "." && p != "/"; p = path.Dir(p) {
+		if by, ok := doors[p]; ok {
+			return by, true
+		}
+	}
+	return nil, false
+}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+}
+
+func (p pkg) path() string { return strings.TrimPrefix(p.ImportPath, module) }
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var list []pkg
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := d.Decode(&p); err == io.EOF {
+			return list
+		} else if err != nil {
+			t.Fatalf("go list -json: %v", err)
+		}
+		list = append(list, p)
+	}
+}
