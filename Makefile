@@ -1,0 +1,48 @@
+# make help says what there is. Everything runs from a fresh clone.
+
+GO ?= go
+BIN := bin
+
+.PHONY: help build test lint scenario fuzz vectors demo nation bench bench-proxy deps clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+build: ## rpn, mutuelle and annuaire in bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/...
+
+test: deps lint ## everything that must pass before a commit
+	$(GO) test -race -timeout 12m ./...
+	$(GO) run ./cmd/rpn demo --once
+
+deps: ## install what the tests run beside Go: needs root or sudo, Debian
+	./test/deps.sh
+
+lint: ## gofmt, vet, staticcheck
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "gofmt -w these files:"; echo "$$bad"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+scenario: ## one scenario, with its log: make scenario NAME=Surveillance
+	$(GO) test -race -count 1 -v -run '$(NAME)' ./test/scenarios
+
+FUZZTIME ?= 20s
+fuzz: ## each fuzz target for FUZZTIME (20s)
+	@for f in $$(git grep -l '^func Fuzz' -- '*_test.go'); do \
+		for t in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$f); do \
+			echo "$$t in $$(dirname $$f)"; \
+			$(GO) test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) ./$$(dirname $$f) || exit 1; \
+		done; done
+
+demo nation: ## the whole nation on this machine
+	$(GO) run ./cmd/rpn demo
+
+bench: ## benchmarks of the packages
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+bench-proxy: ## beside HAProxy and Caddy; writes docs/bench/proxy.md
+	./test/deps.sh bench
+	$(GO) run ./test/bench -write docs/bench/proxy.md
+
+clean: ## remove what make built
+	rm -rf $(BIN) test/clients/node/node_modules

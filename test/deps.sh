@@ -1,0 +1,49 @@
+#!/bin/sh
+# Installs what the tests run beside Go, and only what is missing: Debian
+# packages (root or sudo), and node-soap in test/clients/node. "deps.sh bench"
+# adds the proxies that the bench compares with.
+set -eu
+cd "$(dirname "$0")"
+
+# A command or file that must be there, and the package that brings it.
+needs() {
+	if command -v "$1" >/dev/null 2>&1 || [ -e "$1" ]; then return; fi
+	missing="${missing:-} $2"
+}
+
+missing=
+needs gcc gcc                          # go test -race
+needs /usr/include/stdlib.h libc6-dev
+needs xmlsec1 xmlsec1                  # oracle of signatures
+needs xmllint libxml2-utils            # oracle of schemas and canonical bytes
+needs curl curl
+needs openssl openssl
+needs /usr/lib/python3/dist-packages/zeep python3-zeep
+needs /usr/lib/python3/dist-packages/xmlsec python3-xmlsec
+needs npm npm
+if [ "${1:-}" = bench ]; then
+	needs haproxy haproxy
+	needs caddy caddy
+	needs taskset util-linux
+fi
+
+if [ -n "$missing" ]; then
+	if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi
+	if ! command -v apt-get >/dev/null 2>&1; then
+		echo "deps: missing:$missing. There is no apt-get here: install them by your own means, then run make again." >&2
+		exit 1
+	fi
+	if [ -n "$sudo" ] && ! command -v sudo >/dev/null 2>&1; then
+		echo "deps: missing:$missing. Run as root: apt-get install -y --no-install-recommends$missing" >&2
+		exit 1
+	fi
+	echo "deps: installing$missing"
+	$sudo apt-get -q update
+	$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing
+fi
+
+# npm ci is right when the lock file changed since the last install.
+if ! cmp -s clients/node/package-lock.json clients/node/node_modules/.installed; then
+	echo "deps: npm ci in test/clients/node"
+	(cd clients/node && npm ci --ignore-scripts --no-audit --no-fund && cp package-lock.json node_modules/.installed)
+fi
