@@ -1,0 +1,120 @@
+package test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+func page(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", "docs", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// Each reason has exactly one line in docs/refusals.md, which says what the
+// code says: its code, name, fault, who must act, and the French text.
+func TestEveryReasonHasItsLineInRefusals(t *testing.T) {
+	t.Parallel()
+	text := page(t, "refusals.md")
+	for _, r := range roc.Reasons() {
+		m := r.Meaning()
+		fault := "Receiver"
+		if m.Sender {
+			fault = "Sender"
+		}
+		want := fmt.Sprintf("| %s | %s | %s | %s | %s %s |", m.Code, r, fault, m.Responsable, m.Libelle, m.Remede)
+		if strings.Count(text, want+"\n") != 1 {
+			t.Errorf("docs/refusals.md: want exactly one line\n%s", want)
+		}
+	}
+	if got, want := len(regexp.MustCompile(`(?m)^\| RPN\d{3} \|`).FindAllString(text, -1)), len(roc.Reasons()); got != want {
+		t.Errorf("docs/refusals.md has %d lines for %d reasons", got, want)
+	}
+}
+
+// The reasons that no code raises yet are named, and no other.
+func TestRefusalsNamesTheReasonsNotRaisedYet(t *testing.T) {
+	t.Parallel()
+	words, err := os.ReadFile("../internal/roc/refusal.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := sources(t)
+	var reserved []string
+	for _, m := range regexp.MustCompile(`(?m)^\t(\w+) +Reason = "([a-z-]+)"`).FindAllSubmatch(words, -1) {
+		if !regexp.MustCompile(`roc\.` + string(m[1]) + `\b`).MatchString(source) {
+			reserved = append(reserved, string(m[2]))
+		}
+	}
+	// RefusalOf makes every error without a reason internal.
+	reserved = slices.DeleteFunc(reserved, func(s string) bool { return s == string(roc.Internal) })
+	want := "Not raised yet: " + strings.Join(reserved, ", ") + "."
+	if !strings.Contains(page(t, "refusals.md"), want) {
+		t.Errorf("docs/refusals.md: want the sentence %q", want)
+	}
+}
+
+// sources returns the text of every Go file that is neither a test nor of
+// internal/roc.
+func sources(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	for _, dir := range []string{"annuaire", "cmd", "indicators", "internal", "mutuelle", "proxy", "routing", "tlsconf"} {
+		err := filepath.WalkDir(filepath.Join("..", dir), func(p string, d os.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(p, ".go") || strings.HasSuffix(p, "_test.go") || strings.HasPrefix(p, filepath.Join("..", "internal", "roc")) {
+				return err
+			}
+			b, err := os.ReadFile(p)
+			all.Write(b)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all.String()
+}
+
+// Each key that a record can write has its line in docs/record.md, and each
+// line there is a key that a record can write.
+func TestEveryKeyOfARecordHasItsLine(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 21, 9, 30, 0, 0, time.UTC)
+	full := roc.Record{
+		ID: "id", From: "1010003812", Peer: "192.0.2.1", Service: roc.IDB, Version: roc.V1,
+		To:      roc.Key{AMC: "0077565712", Convention: "RO", CSR: "030255400", Domaine: roc.HOSP, Service: roc.IDB, Version: roc.V1},
+		AMCName: "AMC", Target: "amc.example", RequestIn: at, RequestOut: at, AnswerIn: at, AnswerOut: at.Add(time.Second),
+		Read: 1e6, Check: 1e6, Annuaire: 1e6, AMC: 1e6, RequestBytes: 1, AnswerBytes: 1,
+		RequestSHA256: [32]byte{1}, AnswerSHA256: [32]byte{1}, SignatureSHA256: [32]byte{1}, SignerSerial: "01", MessageID: "id",
+		Outcome: roc.Refused, Origin: roc.FromRPN, Reason: roc.TooMany, Cause: "cause", FarStatus: 500, FromMemory: true,
+	}
+	v := reflect.ValueOf(full)
+	for i := range v.NumField() {
+		if v.Field(i).IsZero() {
+			t.Errorf("roc.Record has a new field %s: set it in this test", v.Type().Field(i).Name)
+		}
+	}
+	var keys []string
+	for _, a := range full.LogValue().Group() {
+		keys = append(keys, a.Key)
+	}
+	var lines []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\|").FindAllStringSubmatch(page(t, "record.md"), -1) {
+		lines = append(lines, m[1])
+	}
+	if !slices.Equal(keys, lines) {
+		t.Errorf("docs/record.md lists\n%v\na record writes\n%v", lines, keys)
+	}
+}
