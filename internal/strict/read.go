@@ -227,6 +227,10 @@ func (r *reader) textMap(n *yaml.Node, v reflect.Value, rules fieldRules) bool {
 	ok := true
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, val := n.Content[i], n.Content[i+1]
+		if key.Kind != yaml.ScalarNode {
+			ok = r.scalar(key)
+			continue
+		}
 		r.down(key.Value)
 		ok = r.entry(key, val, m, first) && ok
 		r.up()
@@ -236,7 +240,7 @@ func (r *reader) textMap(n *yaml.Node, v reflect.Value, rules fieldRules) bool {
 }
 
 func (r *reader) entry(key, val *yaml.Node, m reflect.Value, first map[string]*yaml.Node) bool {
-	if key.Value == "<<" && key.Style == 0 && key.Kind == yaml.ScalarNode {
+	if key.Value == "<<" && key.Style == 0 {
 		r.refuse(key, "write the entries out", "a merge key (<<) is not allowed")
 		return false
 	}

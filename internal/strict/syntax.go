@@ -14,8 +14,8 @@ import (
 // parse reads the text as exactly one YAML document and returns its top value,
 // or nil after having said why not.
 func (d *Document) parse(data []byte) *yaml.Node {
-	if line, column, ok := firstBadText(data); ok {
-		d.broken(line, column, "this is not UTF-8 text", "save the file as UTF-8, without control characters")
+	if line, column, problem := firstBadText(data); problem != "" {
+		d.broken(line, column, problem, "save the file as UTF-8 text, without control characters")
 		return nil
 	}
 	docs, err := documents(data)
@@ -116,13 +116,15 @@ func tabIndent(lines []string, line int) (int, int, bool) {
 }
 
 // firstBadText finds the first byte that is not UTF-8, or a control character.
-func firstBadText(data []byte) (line, column int, found bool) {
+func firstBadText(data []byte) (line, column int, problem string) {
 	line, column = 1, 1
 	for len(data) > 0 {
 		r, size := utf8.DecodeRune(data)
 		switch {
-		case r == utf8.RuneError && size == 1, r < ' ' && r != '\n' && r != '\r' && r != '\t', r == 0x7f:
-			return line, column, true
+		case r == utf8.RuneError && size == 1:
+			return line, column, "this byte is not UTF-8"
+		case r < ' ' && r != '\n' && r != '\r' && r != '\t', r == 0x7f:
+			return line, column, fmt.Sprintf("a control character (0x%02X) stands here", r)
 		case r == '\n':
 			line, column = line+1, 1
 		default:
@@ -130,7 +132,7 @@ func firstBadText(data []byte) (line, column int, found bool) {
 		}
 		data = data[size:]
 	}
-	return 0, 0, false
+	return 0, 0, ""
 }
 
 func isBlank(n *yaml.Node) bool {

@@ -118,34 +118,7 @@ func (r *reader) number(n *yaml.Node, v reflect.Value, rules fieldRules) bool {
 	if !r.plain(n, what) {
 		return false
 	}
-	var err error
-	above := false
-	switch {
-	case v.CanInt():
-		var x int64
-		x, err = strconv.ParseInt(n.Value, 10, v.Type().Bits())
-		above = x > 0
-		if err == nil {
-			v.SetInt(x)
-		}
-	case v.CanUint():
-		var x uint64
-		x, err = strconv.ParseUint(n.Value, 10, v.Type().Bits())
-		above = x > 0
-		if err == nil {
-			v.SetUint(x)
-		}
-	default:
-		var x float64
-		x, err = parseFloat(n.Value, v.Type().Bits())
-		above = x > 0
-		if err == nil {
-			v.SetFloat(x)
-		}
-	}
-	if err == nil && isOctalLooking(n.Value) {
-		err = strconv.ErrSyntax
-	}
+	x, above, err := parseNumber(n.Value, v.Type())
 	switch {
 	case errors.Is(err, strconv.ErrRange):
 		r.refuse(n, "", "%s is too large or too small", quote(n.Value))
@@ -154,10 +127,31 @@ func (r *reader) number(n *yaml.Node, v reflect.Value, rules fieldRules) bool {
 	case rules.positive && !above:
 		return r.notPositive(n, "")
 	default:
+		v.Set(x)
 		return true
 	}
-	v.SetZero()
 	return false
+}
+
+// parseNumber reads a number of type t, and whether it is above zero.
+func parseNumber(s string, t reflect.Type) (v reflect.Value, above bool, err error) {
+	v = reflect.New(t).Elem()
+	if isOctalLooking(s) {
+		return v, false, strconv.ErrSyntax
+	}
+	switch {
+	case v.CanInt():
+		x, err := strconv.ParseInt(s, 10, t.Bits())
+		v.SetInt(x)
+		return v, x > 0, err
+	case v.CanUint():
+		x, err := strconv.ParseUint(s, 10, t.Bits())
+		v.SetUint(x)
+		return v, x > 0, err
+	}
+	x, err := parseFloat(s, t.Bits())
+	v.SetFloat(x)
+	return v, x > 0, err
 }
 
 func (r *reader) notPositive(n *yaml.Node, remedy string) bool {
@@ -270,4 +264,3 @@ func cut(s string) string {
 	}
 	return s
 }
-
