@@ -1,0 +1,86 @@
+package annuaire
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/piano-roc/rpn/internal/roc"
+	"pgregory.net/rapid"
+)
+
+func keyNumber(n int) roc.Key {
+	return roc.Key{AMC: roc.NumeroAMC(fmt.Sprintf("%010d", n)), Domaine: roc.HOSP, Service: roc.IDB, Version: roc.V1}
+}
+
+func TestCacheNeverHoldsMoreThanItsRoom(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		room := rapid.IntRange(1, 100).Draw(t, "room")
+		c := newCache[int](room)
+		bound := len(c.shards) * c.shards[0].room
+		last := map[roc.Key]int{}
+		for i := range rapid.IntRange(1, 400).Draw(t, "steps") {
+			k := keyNumber(rapid.IntRange(0, 150).Draw(t, "key"))
+			if rapid.Bool().Draw(t, "put") {
+				c.put(k, i)
+				last[k] = i
+				if v, ok := c.get(k); !ok || v != i {
+					t.Fatalf("just put %d, got %d %v", i, v, ok)
+				}
+			} else if v, ok := c.get(k); ok && v != last[k] {
+				t.Fatalf("got %d, the last put is %d", v, last[k])
+			}
+			if n, _ := c.size(); n > bound {
+				t.Fatalf("%d keys in a room of %d", n, bound)
+			}
+			for i := range c.shards {
+				s := &c.shards[i]
+				if s.probation.n+s.kept.n != len(s.slots) {
+					t.Fatalf("%d + %d slots queued, %d held", s.probation.n, s.kept.n, len(s.slots))
+				}
+			}
+		}
+	})
+}
+
+// A hostile establishment invents keys, each asked once: those in use stay.
+func TestInventedKeysPushOutNothingThatIsInUse(t *testing.T) {
+	t.Parallel()
+	c := newCache[int](1000)
+	const used = 500
+	for i := range used {
+		c.put(keyNumber(i), i)
+		c.get(keyNumber(i)) // asked again: in use
+	}
+	for i := range 20_000 {
+		c.put(keyNumber(1_000_000+i), i)
+		c.get(keyNumber(i % used))
+	}
+	for i := range used {
+		if v, ok := c.get(keyNumber(i)); !ok || v != i {
+			t.Fatalf("key %d was pushed out by keys that nobody asked again", i)
+		}
+	}
+	if n, evicted := c.size(); n > 1024 || evicted < 19_000 {
+		t.Errorf("%d keys held and %d evicted", n, evicted)
+	}
+}
+
+func TestCacheUnderConcurrentUse(t *testing.T) {
+	t.Parallel()
+	c := newCache[int](64)
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for i := range 2000 {
+				k := (i*7 + g) % 200
+				if v, ok := c.get(keyNumber(k)); ok && v != k {
+					t.Errorf("key %d holds %d", k, v)
+				}
+				c.put(keyNumber(k), k)
+			}
+		})
+	}
+	wg.Wait()
+}
