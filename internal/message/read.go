@@ -1,0 +1,149 @@
+package message
+
+import (
+	"strconv"
+
+	"github.com/piano-roc/rpn/internal/soap"
+)
+
+// A FieldError says which field of a body is missing or malformed. It holds no
+// value of the message. Problem is in French: the caller reads it.
+type FieldError struct {
+	Field   string // "adressage/numero_amc"
+	Problem string // "manque"
+}
+
+// Error is a sentence in French.
+func (e *FieldError) Error() string { return "champ " + e.Field + " : " + e.Problem }
+
+// A reader reads the unqualified elements of a body and keeps the first thing
+// that is wrong; what it returns afterwards means nothing. It is strict where
+// two readers of one message could differ: an element that may stand once and
+// stands twice is an error.
+type reader struct{ err *FieldError }
+
+func (r *reader) fail(field, problem string) {
+	if r.err == nil {
+		r.err = &FieldError{field, problem}
+	}
+}
+
+// done returns the first problem as an error.
+func (r *reader) done() error {
+	if r.err == nil {
+		return nil
+	}
+	return r.err
+}
+
+// A place is an element and its path, for errors.
+type place struct {
+	node soap.Node
+	path string
+}
+
+func (p place) absent() bool { return p.node.IsZero() }
+
+func (p place) join(name string) string {
+	if p.path == "" {
+		return name
+	}
+	return p.path + "/" + name
+}
+
+// one returns the only child of that name, or an absent place.
+func (r *reader) one(p place, name string) place {
+	found := place{path: p.join(name)}
+	for n := first(p.node); !n.IsZero(); n = n.Next() {
+		if !n.Is("", name) {
+			continue
+		}
+		if !found.absent() {
+			r.fail(found.path, "figure deux fois")
+			return found
+		}
+		found.node = n
+	}
+	return found
+}
+
+// need is one, and the child must be there.
+func (r *reader) need(p place, name string) place {
+	c := r.one(p, name)
+	if c.absent() {
+		r.fail(c.path, "manque")
+	}
+	return c
+}
+
+// all calls each for every child of that name.
+func (r *reader) all(p place, name string, each func(place)) {
+	for n := first(p.node); !n.IsZero(); n = n.Next() {
+		if n.Is("", name) {
+			each(place{n, p.join(name)})
+		}
+	}
+}
+
+// text returns the text of an optional child, "" when it is absent.
+func (r *reader) text(p place, name string) string {
+	c := r.one(p, name)
+	if c.absent() {
+		return ""
+	}
+	return r.textOf(c)
+}
+
+// must returns the text of a child that may be neither absent nor empty.
+func (r *reader) must(p place, name string) string {
+	c := r.need(p, name)
+	if c.absent() {
+		return ""
+	}
+	s := r.textOf(c)
+	if s == "" {
+		r.fail(c.path, "est vide")
+	}
+	return s
+}
+
+func (r *reader) textOf(p place) string {
+	s, ok := p.node.Text()
+	if !ok {
+		r.fail(p.path, "n'est pas un simple texte")
+	}
+	return s
+}
+
+// number reads a child that is an unsigned number of at most nine digits, 0
+// when it is absent.
+func (r *reader) number(p place, name string) int {
+	s := r.text(p, name)
+	if s == "" {
+		return 0
+	}
+	if len(s) > 9 || !digits(s) {
+		r.fail(p.join(name), "n'est pas un nombre entier")
+		return 0
+	}
+	v, _ := strconv.Atoi(s)
+	return v
+}
+
+func (r *reader) montant(p place, name string) Montant {
+	return parsed(r, p, name, r.must(p, name), ParseMontant)
+}
+
+// parsed reads s, the text of a child, when there is one.
+func parsed[T any](r *reader, p place, name, s string, parse func(string) (T, error)) T {
+	var none T
+	if s == "" {
+		return none
+	}
+	v, err := parse(s)
+	if err != nil {
+		r.fail(p.join(name), "est mal formé")
+		return none
+	}
+	return v
+}

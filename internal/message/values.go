@@ -1,0 +1,95 @@
+package message
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A Montant is an amount of euros, in cents.
+type Montant int64
+
+// ParseMontant reads "60", "60.5" or "60.00": up to nine digits of euros, then
+// up to two of cents. No sign, no space, no comma.
+func ParseMontant(s string) (Montant, error) {
+	euros, cents, point := s, "", false
+	for i := range len(s) {
+		if s[i] == '.' {
+			euros, cents, point = s[:i], s[i+1:], true
+			break
+		}
+	}
+	if len(euros) < 1 || len(euros) > 9 || len(cents) > 2 || point && cents == "" || !digits(euros) || !digits(cents) {
+		return 0, errors.New("un montant s'écrit en euros avec un point, 162.48")
+	}
+	var m Montant
+	for i := range len(euros) {
+		m = 10*m + Montant(euros[i]-'0')
+	}
+	m *= 100
+	for i := range len(cents) {
+		unit := Montant(10)
+		if i == 1 {
+			unit = 1
+		}
+		m += unit * Montant(cents[i]-'0')
+	}
+	return m, nil
+}
+
+// String writes the amount with its two decimals: "162.48".
+func (m Montant) String() string {
+	sign := ""
+	if m < 0 {
+		sign, m = "-", -m
+	}
+	return fmt.Sprintf("%s%d.%02d", sign, m/100, m%100)
+}
+
+// dateLayout is xs:date without a zone: a day in France.
+const dateLayout = "2006-01-02"
+
+// paris is the zone of every date of the profile. The zone database is in the
+// binary (tzdata.go), so a missing one is a mistake in the build.
+func paris() *time.Location {
+	l, err := time.LoadLocation("Europe/Paris")
+	if err != nil {
+		panic("message: " + err.Error())
+	}
+	return l
+}
+
+// day writes the date of t in its own zone, "" for the zero time.
+func day(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(dateLayout)
+}
+
+func parseDay(s string) (time.Time, error) {
+	t, err := time.ParseInLocation(dateLayout, s, paris())
+	if err != nil {
+		return time.Time{}, errors.New("une date s'écrit AAAA-MM-JJ")
+	}
+	return t, nil
+}
+
+func parseBool(s string) (bool, error) {
+	switch s {
+	case "true", "1":
+		return true, nil
+	case "false", "0":
+		return false, nil
+	}
+	return false, errors.New("la valeur est true ou false")
+}
+
+func digits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,126 @@
+package message
+
+import (
+	"bytes"
+	"embed"
+	"io/fs"
+	"net/url"
+	"strings"
+	"text/template"
+
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+//go:embed wsdl
+var wsdlFiles embed.FS
+
+// schemaNames are the schemas of the profile, each after those it imports.
+var schemaNames = []string{
+	"commun.xsd", "erreur.xsd", "annuaire.xsd",
+	"idb-1.0.0.xsd", "idb-2.0.0.xsd", "sim-1.0.0.xsd", "sim-2.0.0.xsd",
+	"clc-1.0.0.xsd", "clc-2.0.0.xsd", "anl-1.0.0.xsd", "anl-2.0.0.xsd",
+}
+
+// Schemas returns the XSDs of the profile, by the names of Document.
+func Schemas() fs.FS {
+	sub, err := fs.Sub(wsdlFiles, "wsdl")
+	if err != nil {
+		panic("message: " + err.Error())
+	}
+	return sub
+}
+
+// Document answers GET /roc?wsdl and GET /roc?xsd=NAME: query is the raw query
+// of the URL, endpoint the address that callers are to post to (it stands in
+// the WSDL, so it comes from the configuration, not from the request). ok is
+// false when the query asks for neither.
+func Document(query, endpoint string) (body []byte, contentType string, ok bool) {
+	const xml = "text/xml; charset=utf-8"
+	if strings.EqualFold(query, "wsdl") {
+		return WSDL(endpoint), xml, true
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil || len(values) != 1 {
+		return nil, "", false
+	}
+	for _, name := range schemaNames {
+		if values.Get("xsd") == name {
+			return schema(name), xml, true
+		}
+	}
+	return nil, "", false
+}
+
+// wsdlService is one service of the WSDL: one operation of the table.
+type wsdlService struct {
+	Name, Prefix, Space, Request, Answer, Action string
+}
+
+type wsdlBinding struct{ Suffix, Prefix string }
+
+// WSDL writes the WSDL of the profile, with that address in every port and the
+// schemas inside: one file is all a client needs.
+//
+// Service and portType are RocIdbV1, RocIdbV2, ..., Annuaire; each has the
+// ports RocIdbV1Soap11 and RocIdbV1Soap12. V1 and V2 use the same local names
+// in two namespaces, so they are two services.
+func WSDL(endpoint string) []byte {
+	data := struct {
+		Endpoint string
+		Services []wsdlService
+		Bindings []wsdlBinding
+		Schemas  []string
+	}{
+		Endpoint: escaped(endpoint),
+		Bindings: []wsdlBinding{{"Soap11", "soap11"}, {"Soap12", "soap12"}},
+	}
+	for _, op := range operations {
+		data.Services = append(data.Services, wsdlServiceOf(op))
+	}
+	for _, name := range schemaNames {
+		data.Schemas = append(data.Schemas, inlined(schema(name)))
+	}
+	tmpl := template.Must(template.ParseFS(wsdlFiles, "wsdl/rpn-roc.wsdl.tmpl"))
+	var b bytes.Buffer
+	if err := tmpl.Execute(&b, data); err != nil {
+		panic("message: " + err.Error()) // a mistake in the embedded template
+	}
+	return b.Bytes()
+}
+
+func wsdlServiceOf(op Operation) wsdlService {
+	s := wsdlService{
+		Name: "Annuaire", Prefix: "ann", Space: op.Request.Space,
+		Request: op.Request.Local, Answer: op.Answer.Local, Action: op.Action,
+	}
+	if op.Service != roc.Annuaire {
+		code := op.Service.String()
+		s.Name = "Roc" + code[:1] + strings.ToLower(code[1:]) + op.Version.String()
+		s.Prefix = strings.ToLower(code + op.Version.String()[1:])
+	}
+	return s
+}
+
+func schema(name string) []byte {
+	b, err := wsdlFiles.ReadFile("wsdl/" + name)
+	if err != nil {
+		panic("message: " + err.Error()) // a name of schemaNames that is not embedded
+	}
+	return b
+}
+
+// inlined makes a schema fit for wsdl:types: without its XML declaration, and
+// importing by namespace alone, for the imported schema stands beside it.
+func inlined(xsd []byte) string {
+	_, s, _ := strings.Cut(string(xsd), "?>\n")
+	for _, name := range schemaNames {
+		s = strings.ReplaceAll(s, ` schemaLocation="`+name+`"`, "")
+	}
+	return strings.TrimSuffix(s, "\n")
+}
+
+func escaped(s string) string {
+	w := &writer{}
+	w.text(s)
+	return string(w.b)
+}
