@@ -68,18 +68,6 @@ def signing(kind):
     return WithTimestamp
 
 
-def port_of(client, namespace, operation, version):
-    """The binding of that namespace and operation, in that version of SOAP."""
-    kind = {"11": "Soap11Binding", "12": "Soap12Binding"}[version]
-    for name, binding in client.wsdl.bindings.items():
-        if type(binding).__name__ != kind:
-            continue
-        for op in binding._operations.values():
-            if op.name == operation and op.input.body.qname.namespace == namespace:
-                return name
-    sys.exit("the WSDL has no %s for {%s}%s" % (kind, namespace, operation))
-
-
 def main():
     a = arguments()
     session = requests.Session()
@@ -88,7 +76,8 @@ def main():
     wire = Wire(session=session)
     kind = {"binary": signature.BinarySignature, "plain": signature.Signature}[a.mode]
     client = zeep.Client(a.url + "?wsdl", transport=wire, wsse=signing(kind)(a.sign_key, a.sign_cert, **SHA256))
-    service = client.create_service(port_of(client, "urn:roc:idb:1.0.0", "interroger", a.soap), a.url)
+    port = client.wsdl.services["RocIdbV1"].ports["RocIdbV1Soap" + a.soap]
+    service = client.create_service(port.binding.name, a.url)
     wire.alter = a.alter
     got = call(service, a)
     print(got)

@@ -29,8 +29,7 @@ async function main() {
   });
   client.setSecurity(security(httpsAgent));
   const postProcess = (xml) => (a.alter ? altered(xml) : xml);
-  const [service, port] = portOf(client, 'urn:roc:idb:1.0.0');
-  const method = client[service][port].interroger;
+  const method = client.RocIdbV1[`RocIdbV1Soap${a.soap}`].interroger;
   const got = await new Promise((resolve) => {
     method(request(), (err, result, raw) => resolve(outcome(err, result, raw)), { postProcess });
   });
@@ -41,24 +40,16 @@ async function main() {
   }
 }
 
+// The defaults of WSSecurityCert, or wsu:Id and exclusive canonicalization alone.
 function security(httpsAgent) {
-  const options = { hasTimeStamp: true, signatureAlgorithm: 'http://www.w3.org/2001/04/xmldsig-more#rsa-sha256' };
-  if (a.mode === 'wssecurity') options.signerOptions = { idMode: 'wssecurity' };
+  const options = {};
+  if (a.mode === 'wssecurity') {
+    options.signerOptions = { idMode: 'wssecurity' };
+    options.signatureTransformations = ['http://www.w3.org/2001/10/xml-exc-c14n#'];
+  }
   const s = new soap.WSSecurityCert(read('sign-key'), read('sign-cert'), '', options);
   s.addOptions = (o) => Object.assign(o, { httpsAgent });
   return s;
-}
-
-// portOf finds the service and port whose binding has interroger in that namespace.
-function portOf(client, namespace) {
-  for (const [service, s] of Object.entries(client.wsdl.services)) {
-    for (const [port, p] of Object.entries(s.ports)) {
-      const op = p.binding.methods.interroger;
-      const twelve = /soap12/.test(p.binding.$name) || /soap12/i.test(port);
-      if (op && op.input && op.input.targetNamespace === namespace && (a.soap === '12') === twelve) return [service, port];
-    }
-  }
-  throw new Error(`the WSDL has no port for {${namespace}}interroger in SOAP ${a.soap}`);
 }
 
 function request() {
