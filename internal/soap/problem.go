@@ -1,0 +1,64 @@
+package soap
+
+import (
+	"bytes"
+
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+// A problem is one thing the scan refuses, said in English for our log and in
+// French for the caller. Neither quotes the message: the position is enough.
+type problem struct {
+	reason roc.Reason
+	en, fr string
+}
+
+var (
+	tooLarge        = problem{roc.TooLarge, "message too large", "le message est trop grand"}
+	tooDeep         = problem{roc.TooLarge, "elements nested too deep", "trop d'éléments imbriqués"}
+	tooManyElements = problem{roc.TooLarge, "too many elements", "trop d'éléments"}
+	tooManyAttrs    = problem{roc.TooLarge, "too many attributes on one element", "trop d'attributs sur un élément"}
+	tooManyDecls    = problem{roc.TooLarge, "too many namespace declarations on one element", "trop de déclarations d'espaces de noms sur un élément"}
+	longName        = problem{roc.TooLarge, "name too long", "un nom est trop long"}
+
+	emptyMessage   = problem{roc.NotSOAP, "empty message", "le message est vide"}
+	badEncoding    = problem{roc.ForbiddenXML, "encoding other than UTF-8", "un autre codage que UTF-8"}
+	badUTF8        = problem{roc.ForbiddenXML, "invalid UTF-8", "des octets qui ne sont pas de l'UTF-8"}
+	badChar        = problem{roc.ForbiddenXML, "character not allowed in XML", "un caractère interdit en XML"}
+	badDeclaration = problem{roc.ForbiddenXML, "malformed XML declaration", "une déclaration XML mal formée"}
+	hasDTD         = problem{roc.ForbiddenXML, "DTD", "une DTD (DOCTYPE)"}
+	hasPI          = problem{roc.ForbiddenXML, "processing instruction", "une instruction de traitement"}
+	badEntity      = problem{roc.ForbiddenXML, "entity other than the five predefined", "une entité autre que les cinq prédéfinies, ou un « & » seul"}
+	badMarkup      = problem{roc.ForbiddenXML, "malformed markup", "un balisage mal formé"}
+	badName        = problem{roc.ForbiddenXML, "malformed name", "un nom mal formé"}
+	badAttribute   = problem{roc.ForbiddenXML, "malformed attribute", "un attribut mal formé"}
+	twiceAttribute = problem{roc.ForbiddenXML, "attribute given twice", "un attribut donné deux fois"}
+	badNamespace   = problem{roc.ForbiddenXML, "forbidden namespace declaration", "une déclaration d'espace de noms interdite"}
+	relativeURI    = problem{roc.ForbiddenXML, "relative namespace URI", "un espace de noms dont l'URI est relative"}
+	unboundPrefix  = problem{roc.ForbiddenXML, "undeclared prefix", "un préfixe non déclaré"}
+	badComment     = problem{roc.ForbiddenXML, "malformed comment", "un commentaire mal formé"}
+	badCDATA       = problem{roc.ForbiddenXML, "malformed CDATA section", "une section CDATA mal formée"}
+	cdataEnd       = problem{roc.ForbiddenXML, "]]> in text", "la suite « ]]> » dans un texte"}
+	badNesting     = problem{roc.ForbiddenXML, "end tag does not match", "une balise fermante qui ne correspond pas"}
+	unclosed       = problem{roc.ForbiddenXML, "message ends too early", "le message s'arrête avant la fin"}
+	trailing       = problem{roc.ForbiddenXML, "content outside the root element", "du contenu hors de l'élément racine"}
+	splitText      = problem{roc.ForbiddenXML, "comment inside a text of the Body", "un commentaire au milieu d'un texte du Body"}
+
+	notEnvelope   = problem{roc.NotSOAP, "root is not a SOAP Envelope", "la racine n'est pas une Envelope SOAP 1.1 ou 1.2"}
+	misplaced     = problem{roc.NotSOAP, "element out of place in the Envelope", "un élément qui n'a pas sa place dans l'Envelope"}
+	misplacedText = problem{roc.NotSOAP, "text out of place in the Envelope", "du texte à la place de Header ou de Body"}
+	twoBodies     = problem{roc.NotSOAP, "more than one Body", "plus d'un Body"}
+	twoHeaders    = problem{roc.NotSOAP, "more than one Header", "plus d'un Header"}
+	noBody        = problem{roc.NotSOAP, "no Body", "pas de Body"}
+	bodyChildren  = problem{roc.NotSOAP, "Body without exactly one child", "un Body qui n'a pas exactement un élément"}
+	afterBody     = problem{roc.NotSOAP, "content after the Body", "du contenu après le Body"}
+)
+
+// at makes the refusal of a problem found at an offset of the message.
+func (p problem) at(raw []byte, off int) *roc.Refusal {
+	off = min(max(off, 0), len(raw))
+	line := bytes.Count(raw[:off], []byte{'\n'}) + 1
+	column := off - bytes.LastIndexByte(raw[:off], '\n')
+	return roc.Refuse(p.reason, "%s (byte %d, line %d)", p.en, off, line).
+		Saying("À la ligne %d, colonne %d : %s.", line, column, p.fr)
+}

@@ -1,0 +1,460 @@
+package soap
+
+import (
+	"bytes"
+	"unicode/utf8"
+
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+// A scanner makes the index of a message in one pass.
+type scanner struct {
+	*index
+	lim   Limits
+	cur   int32 // the open element; none outside the root
+	depth int
+}
+
+// scan indexes raw, or refuses it.
+func (ix *index) scan(raw []byte, lim Limits) *roc.Refusal {
+	if len(raw) > lim.Bytes {
+		return roc.Refuse(roc.TooLarge, "message of %d bytes, at most %d", len(raw), lim.Bytes).
+			Saying("Le message fait %d octets ; la limite est de %d octets.", len(raw), lim.Bytes)
+	}
+	ix.reset(raw)
+	// The index holds lengths in small fields.
+	lim.NameBytes, lim.Attributes = min(lim.NameBytes, 256), min(lim.Attributes, 255)
+	lim.Declarations, lim.Depth = min(lim.Declarations, 255), min(lim.Depth, 255)
+	s := scanner{index: ix, lim: lim, cur: none}
+	i, err := s.prolog()
+	if err != nil {
+		return err
+	}
+	if i, err = s.document(i); err != nil {
+		return err
+	}
+	return s.epilog(i)
+}
+
+func (s *scanner) fail(p problem, off int) *roc.Refusal { return p.at(s.raw, off) }
+
+// prolog checks what holds for all the bytes at once, and passes what may
+// stand before the root.
+func (s *scanner) prolog() (int, *roc.Refusal) {
+	raw := s.raw
+	if len(raw) == 0 {
+		return 0, s.fail(emptyMessage, 0)
+	}
+	if bytes.HasPrefix(raw, []byte("\xFE\xFF")) || bytes.HasPrefix(raw, []byte("\xFF\xFE")) || raw[0] == 0 || len(raw) > 1 && raw[1] == 0 {
+		return 0, s.fail(badEncoding, 0)
+	}
+	if !utf8.Valid(raw) {
+		return 0, s.fail(badUTF8, firstInvalid(raw))
+	}
+	// U+FFFE and U+FFFF are the only characters of valid UTF-8 at or above
+	// 0x20 that XML forbids.
+	for from := 0; ; {
+		k := bytes.Index(raw[from:], []byte("\xEF\xBF"))
+		if k < 0 {
+			break
+		}
+		if from += k; raw[from+2] >= 0xBE {
+			return 0, s.fail(badChar, from)
+		}
+		from += 3
+	}
+	i := 0
+	if bytes.HasPrefix(raw, []byte("\xEF\xBB\xBF")) {
+		i = 3
+	}
+	if bytes.HasPrefix(raw[i:], []byte("<?xml")) && i+5 < len(raw) && class[raw[i+5]]&space != 0 {
+		k := bytes.Index(raw[i:], []byte("?>"))
+		if k < 0 {
+			return 0, s.fail(badDeclaration, i)
+		}
+		if p := checkDeclaration(raw[i+5 : i+k]); p != nil {
+			return 0, s.fail(*p, i)
+		}
+		i += k + 2
+	}
+	return s.misc(i)
+}
+
+// misc passes white space and comments outside the root.
+func (s *scanner) misc(i int) (int, *roc.Refusal) {
+	raw := s.raw
+	for i < len(raw) {
+		if class[raw[i]]&space != 0 {
+			i++
+			continue
+		}
+		if raw[i] != '<' || i+1 >= len(raw) {
+			return i, s.fail(trailing, i)
+		}
+		switch raw[i+1] {
+		case '!':
+			if !bytes.HasPrefix(raw[i:], []byte("<!--")) {
+				return i, s.fail(hasDTD, i)
+			}
+			end, err := s.comment(i)
+			if err != nil {
+				return i, err
+			}
+			i = end
+		case '?':
+			return i, s.fail(hasPI, i)
+		default:
+			return i, nil
+		}
+	}
+	return i, nil
+}
+
+func (s *scanner) epilog(i int) *roc.Refusal {
+	i, err := s.misc(i)
+	if err != nil {
+		return err
+	}
+	if i < len(s.raw) {
+		return s.fail(trailing, i)
+	}
+	return nil
+}
+
+// document scans the root element, from its '<' to the byte after its end.
+func (s *scanner) document(i int) (int, *roc.Refusal) {
+	raw := s.raw
+	if i >= len(raw) {
+		return i, s.fail(unclosed, i)
+	}
+	i, err := s.startTag(i)
+	if err != nil {
+		return i, err
+	}
+	for s.cur != none {
+		if i, err = s.content(i); err != nil {
+			return i, err
+		}
+		if i+1 >= len(raw) {
+			return i, s.fail(unclosed, len(raw))
+		}
+		switch raw[i+1] {
+		case '/':
+			i, err = s.endTag(i)
+		case '?':
+			return i, s.fail(hasPI, i)
+		default:
+			i, err = s.startTag(i)
+		}
+		if err != nil {
+			return i, err
+		}
+	}
+	return i, nil
+}
+
+// content scans character data, CDATA sections and comments up to the next
+// tag. Where something in it is not canonical as it stands, it adds one fix.
+func (s *scanner) content(i int) (int, *roc.Refusal) {
+	raw, text := s.raw, i // text: where the current piece of plain text starts
+	i = skipPlain(raw, i)
+	if i+1 < len(raw) && raw[i] == '<' && raw[i+1] != '!' {
+		return i, nil // the usual case: nothing to rewrite
+	}
+	first, kind := i, fixText
+	for ; i < len(raw); i = skipPlain(raw, i) {
+		switch raw[i] {
+		case '<':
+			if i+1 >= len(raw) || raw[i+1] != '!' {
+				if i > first {
+					s.fixes = append(s.fixes, fix{uint32(first), uint32(i), s.cur, kind})
+				}
+				return i, nil
+			}
+			end, isComment, err := s.bang(i)
+			if err != nil {
+				return i, err
+			}
+			if isComment {
+				kind, s.comments = fixComment, true
+			}
+			i, text = end, end
+		case '>':
+			if i-text >= 2 && raw[i-1] == ']' && raw[i-2] == ']' {
+				return i, s.fail(cdataEnd, i)
+			}
+			i++
+		case '&':
+			_, n := decodeReference(raw[i:])
+			if n == 0 {
+				return i, s.fail(badEntity, i)
+			}
+			i += n
+		case '\r':
+			i++
+		default:
+			return i, s.fail(badChar, i)
+		}
+	}
+	return i, s.fail(unclosed, len(raw))
+}
+
+// bang scans what starts with "<!" inside the root.
+func (s *scanner) bang(i int) (end int, isComment bool, err *roc.Refusal) {
+	switch b := s.raw[i:]; {
+	case bytes.HasPrefix(b, []byte("<!--")):
+		end, err = s.comment(i)
+		return end, true, err
+	case bytes.HasPrefix(b, []byte("<![CDATA[")):
+		k := bytes.Index(b[9:], []byte("]]>"))
+		if k < 0 {
+			return i, false, s.fail(badCDATA, i)
+		}
+		if bad := badControl(b[9 : 9+k]); bad >= 0 {
+			return i, false, s.fail(badChar, i+9+bad)
+		}
+		return i + 9 + k + 3, false, nil
+	case bytes.HasPrefix(b, []byte("<!DOCTYPE")):
+		return i, false, s.fail(hasDTD, i)
+	}
+	return i, false, s.fail(badMarkup, i)
+}
+
+// comment scans a comment: "--" may stand at its end only.
+func (s *scanner) comment(i int) (int, *roc.Refusal) {
+	b := s.raw[i+4:]
+	k := bytes.Index(b, []byte("--"))
+	if k < 0 || k+2 >= len(b) || b[k+2] != '>' {
+		return i, s.fail(badComment, i)
+	}
+	if bad := badControl(b[:k]); bad >= 0 {
+		return i, s.fail(badChar, i+4+bad)
+	}
+	return i + 4 + k + 3, nil
+}
+
+// badControl returns the offset of the first control character that XML
+// forbids, or -1.
+func badControl(b []byte) int {
+	for i, c := range b {
+		if c < 0x20 && class[c]&space == 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+func (s *scanner) endTag(i int) (int, *roc.Refusal) {
+	raw, e := s.raw, &s.elems[s.cur]
+	name, n := int(e.start)+1, int(e.nlen)
+	j := i + 2 + n
+	if j >= len(raw) || string(raw[i+2:j]) != string(raw[name:name+n]) {
+		return i, s.fail(badNesting, i)
+	}
+	if raw[j] != '>' {
+		for j < len(raw) && class[raw[j]]&space != 0 {
+			j++
+		}
+		if j >= len(raw) || raw[j] != '>' {
+			return i, s.fail(badNesting, i)
+		}
+		s.fixes = append(s.fixes, fix{uint32(i), uint32(j + 1), s.cur, fixEnd})
+	}
+	e.shut, e.end = uint32(i), uint32(j+1)
+	s.close(e)
+	return j + 1, nil
+}
+
+func (s *scanner) close(e *element) {
+	e.next = int32(len(s.elems))
+	if e.ndecl != 0 {
+		s.unbind(int(e.ndecl))
+	}
+	s.cur = e.parent
+	s.depth--
+}
+
+// startTag scans a start tag or an empty element, from its '<'.
+func (s *scanner) startTag(i int) (int, *roc.Refusal) {
+	raw := s.raw
+	j, plen, p := s.qname(i + 1)
+	if p != nil {
+		return i, s.fail(*p, i)
+	}
+	if len(s.elems) >= s.lim.Elements {
+		return i, s.fail(tooManyElements, i)
+	}
+	if s.depth++; s.depth > s.lim.Depth {
+		return i, s.fail(tooDeep, i)
+	}
+	self := int32(len(s.elems))
+	e := element{
+		start: uint32(i), parent: s.cur, attr: uint32(len(s.attrs)), decl: uint32(len(s.decls)),
+		depth: uint8(s.depth), plen: uint8(plen), nlen: uint16(j - i - 1),
+	}
+	plain, empty := true, false
+	if j < len(raw) && raw[j] == '>' {
+		j++
+	} else {
+		plain = false
+		var err *roc.Refusal
+		if j, empty, err = s.attributes(&e, j); err != nil {
+			return i, err
+		}
+	}
+	if err := s.resolve(&e, i); err != nil {
+		return i, err
+	}
+	if e.nattr > 0 {
+		if err := s.resolveAttributes(&e, self); err != nil {
+			return i, err
+		}
+	}
+	e.open = uint32(j)
+	if !plain || s.cur == none || e.prefix != s.elems[s.cur].prefix {
+		s.fixes = append(s.fixes, fix{uint32(i), uint32(j), self, fixTag})
+	}
+	e.fix = uint32(len(s.fixes))
+	s.elems = append(s.elems, e)
+	if empty {
+		last := &s.elems[self]
+		last.shut, last.end = e.open, e.open
+		s.close(last)
+	} else {
+		s.cur = self
+	}
+	return j, nil
+}
+
+// resolve finds the namespace of the element whose tag starts at off.
+func (s *scanner) resolve(e *element, off int) *roc.Refusal {
+	if e.plen == 0 {
+		e.prefix = prefixNone
+		e.bind = s.prefixes[prefixNone].cur
+		return nil
+	}
+	from := e.start + 1
+	e.prefix = none32
+	if s.cur != none {
+		if p := &s.elems[s.cur]; p.plen == e.plen && string(s.raw[p.start+1:p.start+1+uint32(p.plen)]) == string(s.raw[from:from+uint32(e.plen)]) {
+			e.prefix = p.prefix
+		}
+	}
+	if e.prefix == none32 {
+		e.prefix = s.prefixOf(from, uint32(e.plen), false)
+	}
+	if e.prefix == prefixNone || s.prefixes[e.prefix].cur == none {
+		return s.fail(unboundPrefix, off)
+	}
+	e.bind = s.prefixes[e.prefix].cur
+	return nil
+}
+
+const none32 = ^uint32(0)
+
+// qname scans a qualified name and returns the offset after it and the length
+// of its prefix.
+func (s *scanner) qname(i int) (end, plen int, bad *problem) {
+	raw := s.raw
+	part := i // start of the prefix, then of the local part
+	j := i
+	for j < len(raw) {
+		c := raw[j]
+		if class[c]&nameChar != 0 {
+			j++
+			continue
+		}
+		if c == ':' {
+			if plen != 0 || j == part {
+				return i, 0, &badName
+			}
+			plen = j - i
+			if class[raw[part]]&(nameStart|nameChar) == nameChar {
+				return i, 0, &badName
+			}
+			j++
+			part = j
+			continue
+		}
+		if c < utf8.RuneSelf {
+			break
+		}
+		r, n := utf8.DecodeRune(raw[j:])
+		if !isNameRune(r, j == part) {
+			return i, 0, &badName
+		}
+		j += n
+	}
+	if j == part || class[raw[part]]&(nameStart|nameChar) == nameChar {
+		if j == i {
+			return i, 0, &badMarkup
+		}
+		return i, 0, &badName
+	}
+	if j-i > s.lim.NameBytes {
+		return i, 0, &longName
+	}
+	return j, plen, nil
+}
+
+// firstInvalid returns the offset of the first byte that is not UTF-8.
+func firstInvalid(b []byte) int {
+	for i := 0; i < len(b); {
+		r, n := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && n <= 1 {
+			return i
+		}
+		i += n
+	}
+	return len(b)
+}
+
+// checkDeclaration checks the pseudo attributes of an XML declaration:
+// version 1.0, then perhaps encoding UTF-8, then perhaps standalone.
+func checkDeclaration(b []byte) *problem {
+	names := []string{"version", "encoding", "standalone"}
+	for next := 0; ; {
+		n := len(b)
+		b = bytes.TrimLeft(b, " \t\r\n")
+		if len(b) == 0 {
+			if next == 0 {
+				return &badDeclaration
+			}
+			return nil
+		}
+		if len(b) == n {
+			return &badDeclaration
+		}
+		for next < len(names) && !bytes.HasPrefix(b, []byte(names[next])) {
+			if next == 0 {
+				return &badDeclaration
+			}
+			next++
+		}
+		if next == len(names) {
+			return &badDeclaration
+		}
+		name := names[next]
+		next++
+		b = bytes.TrimLeft(b[len(name):], " \t\r\n")
+		if len(b) == 0 || b[0] != '=' {
+			return &badDeclaration
+		}
+		b = bytes.TrimLeft(b[1:], " \t\r\n")
+		if len(b) < 2 || b[0] != '"' && b[0] != '\'' {
+			return &badDeclaration
+		}
+		k := bytes.IndexByte(b[1:], b[0])
+		if k < 0 {
+			return &badDeclaration
+		}
+		value := string(b[1 : 1+k])
+		b = b[k+2:]
+		switch {
+		case name == "version" && value != "1.0", name == "standalone" && value != "yes" && value != "no":
+			return &badDeclaration
+		case name == "encoding" && !bytes.EqualFold([]byte(value), []byte("UTF-8")):
+			return &badEncoding
+		}
+	}
+}
