@@ -1,0 +1,136 @@
+package tlsconf
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ClientOptions are what a Client needs.
+type ClientOptions struct {
+	Certificate *Source          // ours, AUTH_CLI
+	Servers     *Store           // to whom we connect: the AMC TLS store
+	Now         func() time.Time // nil: time.Now
+	Sessions    int              // remembered sessions; 0: 256, enough for the country's AMC
+}
+
+// A Client is the TLS of the side toward the annuaire and the AMC. The AMC TLS
+// store is all it trusts; system roots are never consulted. Safe for
+// concurrent use.
+type Client struct {
+	options ClientOptions
+
+	mu         sync.Mutex // one new generation at a time
+	generation atomic.Pointer[clientGeneration]
+}
+
+// A clientGeneration belongs to one Trust and one certificate of ours: its
+// session cache goes with them, or a resumed session would speak under a
+// certificate that was replaced.
+type clientGeneration struct {
+	trust  *Trust
+	own    *tls.Certificate
+	config *tls.Config
+}
+
+// NewClient checks its options and returns the Client.
+func NewClient(o ClientOptions) (*Client, error) {
+	if o.Certificate == nil || o.Servers == nil {
+		return nil, errors.New("tlsconf: a client needs its certificate and the trust store of its servers")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Sessions == 0 {
+		o.Sessions = 256
+	}
+	return &Client{options: o}, nil
+}
+
+// Config returns the configuration for one connection to the server of that
+// DNS name. Ask again for each connection: it changes with a reload.
+func (c *Client) Config(serverName string) *tls.Config {
+	config := c.current().config.Clone()
+	config.ServerName = serverName
+	return config
+}
+
+// Handshake makes conn a TLS connection to the server of that DNS name, within
+// ctx. On an error, always a *Failure, conn is closed.
+//
+// In TLS 1.3 a server that refuses our certificate says so after the
+// handshake, at the first read: give that error to Explain.
+func (c *Client) Handshake(ctx context.Context, conn net.Conn, serverName string) (*tls.Conn, error) {
+	t := tls.Client(conn, c.Config(serverName))
+	if err := t.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		f := c.explain(err, serverName)
+		f.Peer = conn.RemoteAddr().String()
+		return nil, f
+	}
+	return t, nil
+}
+
+func (c *Client) explain(err error, serverName string) *Failure {
+	var refused *tls.CertificateVerificationError
+	if !errors.As(err, &refused) {
+		return explain(err, offered{})
+	}
+	if f := asFailure(c.judge(refused.UnverifiedCertificates, serverName)); f != nil {
+		return f
+	}
+	f := &Failure{Reason: UnknownCA, Detail: safe(refused.Err.Error()), Err: err}
+	if len(refused.UnverifiedCertificates) > 0 {
+		f.presented(refused.UnverifiedCertificates[0])
+	}
+	return f
+}
+
+// judge says whether the server that presented these certificates is
+// accepted, on new and resumed sessions alike. It fails closed.
+func (c *Client) judge(presented []*x509.Certificate, serverName string) error {
+	if err := c.options.Servers.Trust().judge(presented, asServer, c.options.Now()); err != nil {
+		return err
+	}
+	if err := presented[0].VerifyHostname(serverName); err != nil {
+		return (&Failure{Reason: BadName, Err: err,
+			Detail: "the server's certificate is not for " + safe(serverName) + ": " + safe(err.Error())}).presented(presented[0])
+	}
+	return nil
+}
+
+func (c *Client) current() *clientGeneration {
+	if g := c.generation.Load(); c.fresh(g) {
+		return g
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if g := c.generation.Load(); c.fresh(g) {
+		return g
+	}
+	g := &clientGeneration{trust: c.options.Servers.Trust(), own: c.options.Certificate.Certificate()}
+	g.config = &tls.Config{
+		RootCAs:              g.trust.anchors,
+		GetClientCertificate: c.options.Certificate.GetClientCertificate,
+		VerifyConnection: func(cs tls.ConnectionState) error {
+			return c.judge(cs.PeerCertificates, cs.ServerName)
+		},
+		MinVersion:         tls.VersionTLS12,
+		CipherSuites:       suites,
+		NextProtos:         []string{"http/1.1"},
+		Renegotiation:      tls.RenegotiateNever,
+		ClientSessionCache: tls.NewLRUClientSessionCache(c.options.Sessions),
+		Time:               c.options.Now,
+	}
+	c.generation.Store(g)
+	return g
+}
+
+func (c *Client) fresh(g *clientGeneration) bool {
+	return g != nil && g.trust == c.options.Servers.Trust() && g.own == c.options.Certificate.Certificate()
+}

@@ -1,0 +1,187 @@
+package tlsconf
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A trade is what a peer's certificate must be made for.
+type trade struct {
+	name    string
+	eku     x509.ExtKeyUsage
+	needsKU bool // the key usage extension must be there
+}
+
+var (
+	asClient = trade{"clientAuth", x509.ExtKeyUsageClientAuth, true}
+	asServer = trade{"serverAuth", x509.ExtKeyUsageServerAuth, false}
+)
+
+// judge says whether the peer that presented these certificates (its leaf
+// first) is accepted at that time, and if not why. It fails closed: what it
+// does not understand is refused.
+//
+// It is the whole rule; crypto/tls's own check before it only gives the peer
+// the right alert. On a resumed session it is the only check of the moment.
+func (t *Trust) judge(presented []*x509.Certificate, as trade, at time.Time) error {
+	if len(presented) == 0 {
+		return &Failure{Reason: NoCertificate, Detail: "no certificate was presented"}
+	}
+	leaf := presented[0]
+	refuse := func(r Reason, format string, args ...any) error {
+		return (&Failure{Reason: r, Detail: fmt.Sprintf(format, args...)}).presented(leaf)
+	}
+	// The algorithms first: x509 reports a SHA-1 signature as an unknown CA.
+	if !strongSignature(leaf.SignatureAlgorithm) {
+		return refuse(WeakKey, "the certificate is signed with %s: SHA-256 or better is needed", leaf.SignatureAlgorithm)
+	}
+	if err := checkKey(leaf.PublicKey); err != nil {
+		return refuse(WeakKey, "the certificate %v", err)
+	}
+	if f := t.checkChain(presented, as, at); f != nil {
+		return f.presented(leaf)
+	}
+	// x509 takes a certificate without the extension as made for anything; the
+	// two IGC make none such (domain 4.2).
+	if !slices.Contains(leaf.ExtKeyUsage, as.eku) {
+		return refuse(WrongUsage, "%s", wrongTrade(as))
+	}
+	if leaf.IsCA {
+		return refuse(WrongUsage, "the certificate is one of a CA")
+	}
+	if (as.needsKU || leaf.KeyUsage != 0) && leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
+		return refuse(WrongUsage, "the certificate's key usage lacks digitalSignature")
+	}
+	return nil
+}
+
+// checkChain asks for a chain to a root of the store, every certificate of
+// which is valid at that time, made for that trade and holds an accepted key.
+func (t *Trust) checkChain(presented []*x509.Certificate, as trade, at time.Time) *Failure {
+	leaf := presented[0]
+	key := verdictKey{sha256.Sum256(leaf.Raw), as.eku}
+	if t.verdicts.holds(key, at) {
+		return nil
+	}
+	chains, err := leaf.Verify(x509.VerifyOptions{
+		Roots:         t.rootPool,
+		Intermediates: t.with(presented[1:]),
+		CurrentTime:   at,
+		KeyUsages:     []x509.ExtKeyUsage{as.eku},
+	})
+	if err != nil {
+		return chainFailure(leaf, err, as, at)
+	}
+	var best window
+	for _, chain := range chains {
+		if w, ok := windowOf(chain); ok && w.until.After(best.until) {
+			best = w
+		}
+	}
+	if best.until.IsZero() {
+		return &Failure{Reason: WeakKey, Detail: "a CA above the certificate has a key or a signature that is not accepted"}
+	}
+	t.verdicts.remember(key, best)
+	return nil
+}
+
+// with returns the store's intermediates and those the peer presented.
+func (t *Trust) with(presented []*x509.Certificate) *x509.CertPool {
+	known := func(c *x509.Certificate) bool { return slices.ContainsFunc(t.intermediates, c.Equal) }
+	if !slices.ContainsFunc(presented, func(c *x509.Certificate) bool { return !known(c) }) {
+		return t.intermediatePool
+	}
+	pool := t.intermediatePool.Clone()
+	for _, c := range presented {
+		pool.AddCert(c)
+	}
+	return pool
+}
+
+func chainFailure(leaf *x509.Certificate, err error, as trade, at time.Time) *Failure {
+	var invalid x509.CertificateInvalidError
+	if errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage {
+		return &Failure{Reason: WrongUsage, Err: err, Detail: wrongTrade(as)}
+	}
+	if errors.As(err, &invalid) && invalid.Reason == x509.Expired && invalid.Cert != nil {
+		whose := "the certificate"
+		if !invalid.Cert.Equal(leaf) {
+			whose = "the CA " + safe(invalid.Cert.Subject.String())
+		}
+		if at.Before(invalid.Cert.NotBefore) {
+			return &Failure{Reason: NotYetValid, Err: err, Detail: fmt.Sprintf("%s is not valid before %s, and it is %s here: are both clocks right?",
+				whose, day(invalid.Cert.NotBefore), day(at))}
+		}
+		return &Failure{Reason: Expired, Err: err, Detail: fmt.Sprintf("%s ended on %s: it must be renewed", whose, day(invalid.Cert.NotAfter))}
+	}
+	var unknown x509.UnknownAuthorityError
+	if errors.As(err, &unknown) {
+		return &Failure{Reason: UnknownCA, Err: err, Detail: "the certificate does not lead to a root of this side's trust store: " +
+			"it comes from another CA, its intermediate is missing, or the store lacks a CA"}
+	}
+	return &Failure{Reason: UnknownCA, Err: err, Detail: "no accepted chain: " + safe(err.Error())}
+}
+
+func wrongTrade(as trade) string {
+	return "the certificate is not made for this: its extended key usage lacks " + as.name + "; was another certificate of the same owner meant?"
+}
+
+// A window is when a whole chain is valid.
+type window struct{ from, until time.Time }
+
+// windowOf returns when the chain is valid, and false when one of its CAs is
+// too weak.
+func windowOf(chain []*x509.Certificate) (window, bool) {
+	w := window{chain[0].NotBefore, chain[0].NotAfter}
+	for i, c := range chain {
+		if checkKey(c.PublicKey) != nil || i < len(chain)-1 && !strongSignature(c.SignatureAlgorithm) {
+			return window{}, false
+		}
+		if c.NotBefore.After(w.from) {
+			w.from = c.NotBefore
+		}
+		if c.NotAfter.Before(w.until) {
+			w.until = c.NotAfter
+		}
+	}
+	return w, true
+}
+
+// verdicts remembers which leaves have a chain, and when it is valid: some
+// 3000 establishments come back all day, and checking their chain again says
+// nothing new as long as the CAs are the same. It lives and dies with its
+// Trust. What may change meanwhile (the clock, a revocation) is not remembered.
+type verdicts struct {
+	mu   sync.RWMutex
+	good map[verdictKey]window
+}
+
+type verdictKey struct {
+	leaf [sha256.Size]byte
+	eku  x509.ExtKeyUsage
+}
+
+// maxVerdicts is far above the establishments of the country (about 3000);
+// past it the memory starts again.
+const maxVerdicts = 8192
+
+func (v *verdicts) holds(key verdictKey, at time.Time) bool {
+	v.mu.RLock()
+	w, ok := v.good[key]
+	v.mu.RUnlock()
+	return ok && !at.Before(w.from) && !at.After(w.until)
+}
+
+func (v *verdicts) remember(key verdictKey, w window) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.good == nil || len(v.good) >= maxVerdicts {
+		v.good = map[verdictKey]window{}
+	}
+	v.good[key] = w
+}
