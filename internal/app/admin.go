@@ -1,0 +1,88 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// startAdmin opens the operator's listener: plain HTTP, on the loopback unless
+// the configuration says otherwise.
+func (a *App) startAdmin() error {
+	ln := a.opts.Admin
+	if ln == nil {
+		var err error
+		if ln, err = a.listen("admin", a.config.Admin); err != nil {
+			return err
+		}
+	}
+	server := &http.Server{
+		Handler:           a.adminHandler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          a.httpLog(),
+	}
+	a.adminAddr = ln.Addr()
+	a.serve(func() error { return server.Serve(ln) }, http.ErrServerClosed)
+	a.onStop("admin listener", func(ctx context.Context) error {
+		if err := server.Shutdown(ctx); err != nil {
+			return errors.Join(err, server.Close())
+		}
+		return nil
+	})
+	return nil
+}
+
+// adminHandler is what operators and their tools ask. Nothing here shows a
+// message, and only /-/reload changes anything.
+func (a *App) adminHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", a.metrics)
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]bool{"live": true})
+	})
+	mux.HandleFunc("GET /readyz", a.serveReadyz)
+	mux.HandleFunc("POST /-/reload", a.serveReload)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Write([]byte("rpn " + a.opts.Version + "\n/metrics\n/livez\n/readyz\nPOST /-/reload\n"))
+	})
+	return mux
+}
+
+// serveReload reloads and says what failed. It answers this machine only: who
+// can reach an admin listener on a network may read, not act. A browser on
+// this machine that was led here by a page elsewhere says so in Origin or
+// Sec-Fetch-Site, and is refused.
+func (a *App) serveReload(w http.ResponseWriter, r *http.Request) {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	site := r.Header.Get("Sec-Fetch-Site")
+	if err != nil || !peer.Addr().Unmap().IsLoopback() || r.Header.Get("Origin") != "" || site != "" && site != "none" {
+		http.Error(w, "a reload is accepted from this machine only: send SIGHUP, or POST to the loopback address", http.StatusForbidden)
+		return
+	}
+	if err := a.Reload(); err != nil {
+		http.Error(w, "not reloaded; what was read before stays in use:\n"+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Write([]byte("reloaded\n"))
+}
+
+// serve runs a server until it ends; an end that nobody asked for stops the
+// RPN.
+func (a *App) serve(run func() error, expected error) {
+	a.running.Go(func() {
+		if err := run(); err != nil && !errors.Is(err, expected) && !errors.Is(err, net.ErrClosed) {
+			select {
+			case a.failed <- err:
+			default:
+			}
+		}
+	})
+}

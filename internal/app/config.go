@@ -1,0 +1,341 @@
+package app
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/strict"
+)
+
+// Config is the configuration of one RPN, and its manual: each field says what
+// it does, its unit, its default and how to make the file it names.
+//
+// It is one YAML file, given to `rpn serve --config FILE`. It is read
+// strictly: a field that does not exist, a value of the wrong kind or a key
+// written twice is an error that names the line, and `rpn check --config FILE`
+// shows all of them at once without opening a port. The name of a field in the
+// file is the one in its tag. A file name that is not absolute is looked for
+// beside the configuration file.
+//
+// The smallest file that works:
+//
+//	environment: production
+//	listen: 0.0.0.0:8443
+//	server: {certificate: server.pem, key: server.key}
+//	client: {certificate: client.pem, key: client.key}
+//	trust:
+//	  etablissements_tls: igc-sante-tls.pem
+//	  etablissements_signature: igc-sante-signature.pem
+//	  amc_tls: igc-osi-tls.pem
+//	  amc_signature: igc-osi-signature.pem
+//	annuaire: {url: https://annuaire.example/roc}
+//	etablissements: etablissements.yaml
+//	amc: amc.yaml
+//
+// What is read again while running, on SIGHUP and when a file changes: the two
+// lists, the certificates and keys, the trust stores. A new file that is not
+// valid changes nothing and is logged. A change of this file itself needs a
+// restart.
+type Config struct {
+	// Environment is "production" or "test". Required.
+	//
+	// In production a trust store or a certificate whose names say TEST or
+	// DEMO is refused at start, and no signature with SHA-1 is accepted.
+	// Never point a test environment at production authorities: who holds a
+	// test certificate could then speak for a real establishment.
+	Environment Environment `yaml:"environment" strict:"required"`
+
+	// Listen is the address and port where establishments connect, by mutual
+	// TLS: "0.0.0.0:8443", "[::]:443". Port 0 takes a free one. Required.
+	Listen string `yaml:"listen" strict:"required"`
+
+	// Endpoint is the public URL of POST /roc, as the WSDL (GET /roc?wsdl) says
+	// it: "https://rpn.example/roc". Default: as each caller's Host says it.
+	Endpoint string `yaml:"endpoint"`
+
+	// Admin is the address and port of the operator's listener: /metrics,
+	// /livez, /readyz and POST /-/reload, in plain HTTP. Default:
+	// 127.0.0.1:9464. An address that is not of this machine's loopback is
+	// reachable by others, without a password: put it on an administration
+	// network only.
+	Admin string `yaml:"admin"`
+
+	// Server is the certificate that the RPN shows to establishments.
+	// Required.
+	Server KeyPair `yaml:"server" strict:"required"`
+
+	// Client is the certificate that the RPN shows to the annuaire and to the
+	// AMCs (IGC OSI, usage clientAuth). Required.
+	Client KeyPair `yaml:"client" strict:"required"`
+
+	// Trust says which authorities are believed, and for what. Required.
+	Trust Trust `yaml:"trust" strict:"required"`
+
+	// Annuaire is the directory of the AMCs. Required.
+	Annuaire Annuaire `yaml:"annuaire" strict:"required"`
+
+	// Etablissements is the file that lists who may call: one entry for each
+	// establishment, with its state. docs/operating/first-day.md shows one.
+	// Required.
+	Etablissements string `yaml:"etablissements" strict:"required"`
+
+	// AMC is the file that lists the AMCs of the circle: their numbers, state
+	// and domain names. Required.
+	//
+	// A reload that would drop a fifth of either list (and more than five
+	// rows) changes nothing: it is more likely a broken export than a
+	// decision. Restart the RPN to mean it.
+	AMC string `yaml:"amc" strict:"required"`
+
+	// Limits bound what one establishment may send.
+	Limits Limits `yaml:"limits"`
+
+	// Timeouts bound how long each step may take.
+	Timeouts Timeouts `yaml:"timeouts"`
+
+	// Policies settle what may be answered in more than one way.
+	Policies Policies `yaml:"policies"`
+
+	// Network says which addresses the RPN may connect to.
+	Network Network `yaml:"network"`
+
+	// Log says what is written on standard output.
+	Log Log `yaml:"log"`
+
+	file string // where it was read, for messages
+	dir  string // what relative file names are relative to
+}
+
+// An Environment is "production" or "test".
+type Environment string
+
+// The environments.
+const (
+	Production Environment = "production"
+	Test       Environment = "test"
+)
+
+// A KeyPair is a certificate and its private key, each in a PEM file.
+type KeyPair struct {
+	// Certificate is the PEM file of the certificate, followed by its
+	// intermediates and without the root:
+	//
+	//	cat mine.pem intermediate.pem > server.pem
+	Certificate string `yaml:"certificate" strict:"required"`
+
+	// Key is the PEM file of its private key (PKCS#8, PKCS#1 or SEC 1), not
+	// encrypted, that only the RPN's user may read:
+	//
+	//	openssl rsa -in from-the-authority.key -out server.key
+	//	chmod 0400 server.key
+	Key string `yaml:"key" strict:"required"`
+}
+
+// Trust is the four trust stores. They are never mixed: an authority that may
+// issue certificates for servers says nothing about who signs (profile 3).
+// Each is a file (PEM, or DER as .cer), or a folder of such files, that holds
+// the root and the intermediate certificates of the authority:
+//
+//	cat root.pem intermediate.pem > igc-sante-tls.pem
+type Trust struct {
+	// EtablissementsTLS is whose certificates establishments connect with:
+	// IGC-Santé, domain Organisations, element serveur or SSL client.
+	// Required.
+	EtablissementsTLS string `yaml:"etablissements_tls" strict:"required"`
+
+	// EtablissementsSignature is whose certificates establishments sign with:
+	// IGC-Santé, domain Organisations, cachet. Required.
+	EtablissementsSignature string `yaml:"etablissements_signature" strict:"required"`
+
+	// AMCTLS is whose certificates the servers of the annuaire and of the
+	// AMCs have: IGC OSI. Required.
+	AMCTLS string `yaml:"amc_tls" strict:"required"`
+
+	// AMCSignature is whose certificates the annuaire and the AMCs sign with:
+	// IGC OSI. Required.
+	//
+	// The annuaire is trusted: who holds a certificate of this store and
+	// answers in the annuaire's place decides where messages go, within the
+	// known domains of each AMC.
+	AMCSignature string `yaml:"amc_signature" strict:"required"`
+}
+
+// Annuaire is the directory of the AMCs.
+type Annuaire struct {
+	// URL is where it answers, https. Required.
+	URL string `yaml:"url" strict:"required"`
+
+	// Timeout is how long one question may take. Default: 5s.
+	Timeout time.Duration `yaml:"timeout" strict:"positive"`
+
+	// TTL is how long an answer is used before the question is asked again;
+	// the end of its own validity may come sooner. Default: 1h.
+	TTL time.Duration `yaml:"ttl" strict:"positive"`
+
+	// NegativeTTL is how long "this AMC is unknown" is remembered. Default:
+	// 60s.
+	NegativeTTL time.Duration `yaml:"negative_ttl" strict:"positive"`
+
+	// Probe is how often the annuaire is asked about the first AMC of the
+	// list, beginning at start, so that /readyz knows whether it answers
+	// before the first message needs it. "Unknown" is an answer too. 0s: it
+	// is not asked, and /readyz tells what real exchanges met. Default: 30s.
+	Probe time.Duration `yaml:"probe"`
+}
+
+// Limits bound what one establishment may send. A message that is beyond one
+// is refused, never cut (profile section 2).
+type Limits struct {
+	// PerSecond is how many messages an establishment may send in a second,
+	// on average, where its line of the register says nothing else. Default:
+	// 20.
+	PerSecond float64 `yaml:"per_second" strict:"positive"`
+
+	// Burst is how many it may send at once, after some quiet. Default: 40.
+	Burst int `yaml:"burst" strict:"positive"`
+
+	// Exchanges is how many messages may be in flight at once, over all
+	// establishments; more are refused as overloaded (RPN111). Default: 1024.
+	Exchanges int `yaml:"exchanges" strict:"positive"`
+
+	// Connections is how many connections of establishments may be open at
+	// once. Default: 16384.
+	Connections int `yaml:"connections" strict:"positive"`
+
+	// Bytes is the largest body read from an establishment, as 2MiB or in
+	// bytes. A larger one is refused before any XML is read. Default: 2MiB.
+	Bytes strict.Size `yaml:"bytes" strict:"positive"`
+
+	// AnswerBytes is the largest answer read from an AMC. A larger one is
+	// refused as amc-bad-answer. Default: 8MiB.
+	AnswerBytes strict.Size `yaml:"answer_bytes" strict:"positive"`
+
+	// Depth is how deep elements may nest. Default: 64.
+	Depth int `yaml:"depth" strict:"positive"`
+
+	// Elements is how many a message may hold. Default: 50000.
+	Elements int `yaml:"elements" strict:"positive"`
+
+	// Attributes is how many an element may have. Default: 64.
+	Attributes int `yaml:"attributes" strict:"positive"`
+
+	// Declarations is how many namespaces an element may declare. Default: 32.
+	Declarations int `yaml:"declarations" strict:"positive"`
+
+	// NameBytes is how long a name may be, in bytes. Default: 256.
+	NameBytes int `yaml:"name_bytes" strict:"positive"`
+}
+
+// Timeouts bound how long each step may take.
+type Timeouts struct {
+	// Handshake is how long a TLS handshake may take. Default: 10s.
+	Handshake time.Duration `yaml:"handshake" strict:"positive"`
+
+	// Head is how long the head of a request may take, from its first byte.
+	// Default: 10s.
+	Head time.Duration `yaml:"head" strict:"positive"`
+
+	// Body is how long its body may take. Default: 30s.
+	Body time.Duration `yaml:"body" strict:"positive"`
+
+	// Write is how long an establishment may take to receive its answer.
+	// Default: 30s.
+	Write time.Duration `yaml:"write" strict:"positive"`
+
+	// Idle is how long a connection stays open between two messages.
+	// Default: 3m.
+	Idle time.Duration `yaml:"idle" strict:"positive"`
+
+	// Connect is how long reaching an AMC may take (name, TCP and TLS).
+	// Default: 5s.
+	Connect time.Duration `yaml:"connect" strict:"positive"`
+
+	// Exchange is how long a whole exchange may take; what is left of it is
+	// how long the AMC may take to answer (RPN402). The establishment may ask
+	// for less (RPN-Delai-Ms). Default: 60s.
+	Exchange time.Duration `yaml:"exchange" strict:"positive"`
+
+	// Stop is how long exchanges in flight may take to finish after SIGTERM;
+	// what is left then is cut. Keep it above Exchange, and Drain and Stop
+	// together below what the service manager waits (systemd:
+	// TimeoutStopSec, 90s). Default: 65s.
+	Stop time.Duration `yaml:"stop" strict:"positive"`
+
+	// Drain is how long the RPN still accepts after SIGTERM while /readyz
+	// already answers 503, so that a load balancer takes it out first.
+	// Default: 0s.
+	Drain time.Duration `yaml:"drain"`
+}
+
+// Policies settle what may be answered in more than one way.
+type Policies struct {
+	// AnswerSignatures is what to do with the signature of an AMC's answer:
+	// "off" does not look at it; "observe" checks it, counts and logs what is
+	// wrong and delivers the answer as it came; "enforce" delivers a checked
+	// answer only. Default: observe.
+	AnswerSignatures AnswerPolicy `yaml:"answer_signatures"`
+
+	// NewDomain is what to do when the annuaire gives for an AMC an address
+	// whose domain is not in the AMC list: "quarantine" refuses (RPN306)
+	// until the domain is added to the list; "accept" sends there and logs
+	// it. Default: quarantine.
+	NewDomain DomainPolicy `yaml:"new_domain"`
+
+	// UnknownAMC is what to do with an AMC that the annuaire knows and the
+	// AMC list does not: "refuse" (RPN303) or "accept". Default: refuse.
+	UnknownAMC AMCPolicy `yaml:"unknown_amc"`
+
+	// AllowSHA1 accepts signatures and digests with SHA-1, for old software
+	// under test. Refused in production. Default: false.
+	AllowSHA1 bool `yaml:"allow_sha1"`
+}
+
+// Network says which addresses the RPN may connect to. Neither the annuaire
+// nor an AMC is believed when its name leads to a loopback, private or
+// link-local address: that is how a server is made to attack its neighbours.
+type Network struct {
+	// Allow lists the networks where an AMC may be although they are not
+	// public: ["10.20.0.0/16"]. Default: none.
+	Allow []netip.Prefix `yaml:"allow"`
+
+	// Hosts gives the address of a name without asking DNS, as /etc/hosts
+	// does: {"roc.amc.example": 10.20.0.7}. For tests and closed networks.
+	// The name is still the one that the certificate must carry, and the
+	// address must still be allowed. Default: none.
+	Hosts map[string]netip.Addr `yaml:"hosts"`
+}
+
+// Log says what is written on standard output: one JSON object a line; the
+// line of each exchange has the message "exchange" and the fields of
+// docs/record.md. It never holds any content of a message.
+type Log struct {
+	// Level is the least serious line written: "debug", "info", "warn" or
+	// "error". Exchanges are "info". Default: info.
+	Level LogLevel `yaml:"level"`
+}
+
+// The policies of Policies, and the levels of Log.
+type (
+	AnswerPolicy string
+	DomainPolicy string
+	AMCPolicy    string
+	LogLevel     string
+)
+
+// The values that the file may hold for each of them.
+const (
+	AnswersOff     AnswerPolicy = "off"
+	AnswersObserve AnswerPolicy = "observe"
+	AnswersEnforce AnswerPolicy = "enforce"
+
+	DomainQuarantine DomainPolicy = "quarantine"
+	DomainAccept     DomainPolicy = "accept"
+
+	AMCRefuse AMCPolicy = "refuse"
+	AMCAccept AMCPolicy = "accept"
+
+	LogDebug LogLevel = "debug"
+	LogInfo  LogLevel = "info"
+	LogWarn  LogLevel = "warn"
+	LogError LogLevel = "error"
+)

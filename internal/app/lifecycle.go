@@ -1,0 +1,127 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// onStop registers how to end what was just started. Stop runs these in
+// reverse order and names the one that fails.
+func (a *App) onStop(name string, stop func(context.Context) error) {
+	a.stops = append(a.stops, namedStop{name, stop})
+}
+
+type namedStop struct {
+	name string
+	stop func(context.Context) error
+}
+
+// Start opens the two listeners and begins to serve. It returns as soon as
+// both accept connections; /readyz may still be 503 until the annuaire has
+// answered once. After an error nothing is left running.
+func (a *App) Start() (err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.unwind(context.Background()))
+		}
+	}()
+	if err := a.startAdmin(); err != nil {
+		return err
+	}
+	a.startLoops()
+	return a.startProxy()
+}
+
+// Stop ends the RPN: /readyz turns 503, then (after timeouts.drain) the
+// listener closes, the exchanges in flight finish within ctx, and what is left
+// is closed. Every step runs even when an earlier one failed.
+func (a *App) Stop(ctx context.Context) error {
+	if a.draining.Swap(true) {
+		return errors.New("the RPN is already stopping")
+	}
+	a.log.Info("stopping", slog.Duration("drain", a.config.Timeouts.Drain), slog.Duration("deadline", a.config.Timeouts.Stop))
+	pause(ctx, a.config.Timeouts.Drain)
+	err := a.unwind(ctx)
+	a.log.Info("stopped", slog.Bool("clean", err == nil))
+	return err
+}
+
+func (a *App) unwind(ctx context.Context) error {
+	var failed []error
+	for len(a.stops) > 0 {
+		s := a.stops[len(a.stops)-1]
+		a.stops = a.stops[:len(a.stops)-1]
+		if err := s.stop(ctx); err != nil {
+			a.log.Error("a step of the stop failed", slog.String("step", s.name), slog.String("error", err.Error()))
+			failed = append(failed, fmt.Errorf("%s: %w", s.name, err))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// Run starts the RPN, reloads at each value of reload (SIGHUP), and stops it
+// when ctx ends (SIGTERM), within timeouts.stop.
+func Run(ctx context.Context, opts Options, reload <-chan os.Signal) error {
+	a, err := New(opts)
+	if err != nil {
+		return err
+	}
+	if err := a.Start(); err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-reload:
+			a.Reload()
+			continue
+		case err = <-a.failed: // a listener died under us
+		case <-ctx.Done():
+		}
+		break
+	}
+	// The deadline of a stop is counted from the signal: ctx is over already.
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Timeouts.Drain+a.config.Timeouts.Stop)
+	defer cancel()
+	return errors.Join(err, a.Stop(within))
+}
+
+// listen opens an address of the configuration, and says in one line which one
+// could not be opened, and what to do.
+func (a *App) listen(field, address string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", address)
+	if err == nil {
+		return ln, nil
+	}
+	remedy := "give " + field + " an address and port of this machine"
+	_, port, _ := net.SplitHostPort(address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		remedy = fmt.Sprintf("stop what uses the port (`ss -ltnp 'sport = :%s'` names it), or change %s", port, field)
+		err = fmt.Errorf("port %s is already in use", port)
+	case errors.Is(err, syscall.EACCES):
+		remedy = fmt.Sprintf("choose a port above 1023, or give the program the right to open it (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE); change %s", field)
+		err = fmt.Errorf("port %s may not be opened by this user", port)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		err = errors.New("this machine has no such address")
+	}
+	return nil, &SetupError{What: fmt.Sprintf("%s: %s: %s: %v", a.config.file, field, address, err), Remedy: remedy}
+}
+
+// pause waits that long, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

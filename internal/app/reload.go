@@ -1,0 +1,105 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A reloader reads again what a reload replaces: the lists, the certificates
+// and the trust stores. Each part keeps what it has when the new file is not
+// valid. Everything else lasts as long as the process.
+type reloader struct {
+	log   *slog.Logger
+	done  func(ok bool, at time.Time) // tells the indicators
+	parts []part
+	seen  string // the files as they were last read; of watch alone
+
+	mu    sync.Mutex // one reload at a time
+	stale map[string]error
+}
+
+// A part is what one reload function replaces.
+type part struct {
+	name   string
+	files  []string // files, or folders, that it is read from
+	reload func() error
+}
+
+// reload reads every part again, and names those that failed.
+func (r *reloader) reload(why string, at time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stale = map[string]error{}
+	var failed []error
+	for _, p := range r.parts {
+		if err := p.reload(); err != nil {
+			r.stale[p.name] = err
+			failed = append(failed, fmt.Errorf("%s: %w", p.name, err))
+			r.log.Error("reload failed: what was read before stays in use", slog.String("part", p.name), slog.String("error", err.Error()))
+		}
+	}
+	err := errors.Join(failed...)
+	r.done(err == nil, at)
+	if err == nil {
+		r.log.Info("reloaded", slog.String("why", why))
+	}
+	return err
+}
+
+// failure returns why the last reload of a part failed, or nil.
+func (r *reloader) failure(name string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stale[name]
+}
+
+// watch looks at the files each period, until ctx ends, and reloads when one
+// has changed and has then been still for a period, so that a file is not read
+// while it is written. It polls: that works on every file system, and with
+// links that are swapped (Kubernetes).
+func (r *reloader) watch(ctx context.Context, period time.Duration, now func() time.Time) {
+	before := r.seen
+	tick := time.NewTicker(period)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		after := r.fingerprint()
+		if after == before && after != r.seen {
+			r.seen = after
+			r.reload("a file changed", now())
+		}
+		before = after
+	}
+}
+
+// fingerprint changes when a file is written, replaced, added or removed.
+func (r *reloader) fingerprint() string {
+	var b strings.Builder
+	for _, p := range r.parts {
+		for _, f := range p.files {
+			filepath.WalkDir(f, func(path string, _ fs.DirEntry, err error) error {
+				if err != nil {
+					fmt.Fprintf(&b, "%s: %v\n", path, err)
+					return nil
+				}
+				if info, err := os.Stat(path); err == nil {
+					fmt.Fprintf(&b, "%s %d %d\n", path, info.Size(), info.ModTime().UnixNano())
+				}
+				return nil
+			})
+		}
+	}
+	return b.String()
+}
