@@ -48,7 +48,7 @@ var doors = map[string][]string{
 	"go.yaml.in/yaml/v4":                  {"internal/strict"},
 	"golang.org/x/time":                   {"internal/ratelimit"},
 	"golang.org/x/sync":                   {"annuaire", "tlsconf"},
-	"golang.org/x/sys":                    {"cmd/rpn", "internal/app"},
+	"golang.org/x/sys":                    {"cmd/rpn", "internal/app", "proxy"},
 	"github.com/spf13/cobra":              {"cmd/rpn", "cmd/mutuelle", "cmd/annuaire"},
 	"encoding/xml":                        {}, // reads what must be refused (docs/decisions/0003)
 	"net/http/httputil":                   {}, // the exchange goes by proxy alone

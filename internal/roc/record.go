@@ -87,6 +87,10 @@ type Record struct {
 	Cause      string // of a refusal: English, no message content
 	FarStatus  int    // HTTP status of the far end; 0: none
 	FromMemory bool   // the annuaire's answer was remembered
+
+	// AnswerCheck is what the check of the AMC's signature found: "good", a
+	// Reason, or "" when it was not looked at.
+	AnswerCheck string
 }
 
 // Code returns the code of the refusal, "RPN212", or "" when there is none.
@@ -164,6 +168,7 @@ func (r *Record) LogValue() slog.Value {
 	if r.FarStatus != 0 {
 		a = append(a, slog.Int("far_status", r.FarStatus))
 	}
+	str("answer_check", r.AnswerCheck)
 	instant("request_in", r.RequestIn)
 	instant("request_out", r.RequestOut)
 	instant("answer_in", r.AnswerIn)
