@@ -36,8 +36,8 @@ func TestCacheNeverHoldsMoreThanItsRoom(t *testing.T) {
 			}
 			for i := range c.shards {
 				s := &c.shards[i]
-				if s.probation.n+s.kept.n != len(s.slots) {
-					t.Fatalf("%d + %d slots queued, %d held", s.probation.n, s.kept.n, len(s.slots))
+				if s.probation.n+s.kept.n != len(s.index) {
+					t.Fatalf("%d + %d slots queued, %d held", s.probation.n, s.kept.n, len(s.index))
 				}
 			}
 		}
@@ -83,4 +83,39 @@ func TestCacheUnderConcurrentUse(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+func TestTwoKeysNeverPackAlike(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func(name string) roc.Key {
+			text := rapid.StringMatching("[01]{0,15}")
+			return roc.Key{
+				AMC:        roc.NumeroAMC(text.Draw(t, name)),
+				Convention: roc.Convention(text.Draw(t, name)),
+				CSR:        roc.CSR(text.Draw(t, name)),
+				Domaine:    roc.Domaine(text.Draw(t, name)),
+				Service:    roc.Service(rapid.Uint8Range(0, 2).Draw(t, name)),
+				Version:    roc.Version(rapid.Uint8Range(0, 2).Draw(t, name)),
+			}
+		}
+		a, b := draw("a"), draw("b")
+		p, okA := pack(&a)
+		q, okB := pack(&b)
+		if okA && okB && (p == q) != (a == b) {
+			t.Fatalf("%v and %v pack to %x and %x", a, b, p, q)
+		}
+	})
+}
+
+func TestTheLongestKeyOfTheProfilePacks(t *testing.T) {
+	t.Parallel()
+	k := roc.Key{AMC: "0077565712", Convention: "RO", CSR: "123456789012345", Domaine: roc.HOSP, Service: roc.ANL, Version: roc.V2}
+	if _, ok := pack(&k); !ok {
+		t.Error("a key of the longest fields of profile section 4 is not remembered")
+	}
+	k.Domaine = "DOMAINES"
+	if _, ok := pack(&k); ok {
+		t.Error("a field was cut to fit")
+	}
 }

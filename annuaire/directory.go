@@ -80,7 +80,7 @@ const retryAfter = 10 * time.Second
 // answer is fresh, else it asks the annuaire. It is safe for concurrent use.
 type Directory struct {
 	o       Options
-	known   *cache[*memory]
+	known   *cache[memory]
 	unknown *cache[time.Time] // until when the AMC is taken as unknown
 	turns   chan struct{}     // one token per question in flight
 
@@ -98,11 +98,10 @@ type Directory struct {
 	health health
 }
 
-// A memory is an answer and how long it is fresh. It never changes once
-// stored.
+// A memory is an answer and how long it is fresh.
 type memory struct {
-	entry Entry // Remembered is already set
 	until time.Time
+	entry Entry // Remembered is already set
 }
 
 // A question is one ask in flight; done is closed when entry and err are set.
@@ -117,7 +116,7 @@ func New(o Options) *Directory {
 	o = o.withDefaults()
 	d := &Directory{
 		o:       o,
-		known:   newCache[*memory](o.Keys),
+		known:   newCache[memory](o.Keys),
 		unknown: newCache[time.Time](max(1, o.Keys/16)),
 		turns:   make(chan struct{}, o.Questions),
 		asking:  make(map[roc.Key]*question),
@@ -249,9 +248,9 @@ func (d *Directory) remember(k roc.Key, e Entry, err error) {
 	}
 }
 
-func (d *Directory) memorize(e Entry, now time.Time) *memory {
+func (d *Directory) memorize(e Entry, now time.Time) memory {
 	ttl := d.o.TTL - time.Duration(float64(d.o.TTL/10)*d.o.Chance())
-	m := &memory{entry: e, until: now.Add(ttl)}
+	m := memory{entry: e, until: now.Add(ttl)}
 	if end := e.end(); end.Before(m.until) {
 		m.until = end
 	}
