@@ -14,7 +14,7 @@ import (
 // or wsa:Action names another one. Each of the three may be absent or empty:
 // then it states nothing. They never decide anything (profile section 1).
 func CheckActions(env *soap.Envelope, contentType, soapAction string) (Operation, error) {
-	op, ok := OperationOf(env.Operation())
+	op, ok := operationOf(env.Body().First())
 	if !ok {
 		return Operation{}, roc.Refuse(roc.UnknownOperation, "the Body's child is no request of the profile").
 			Saying("L'élément du Body n'est une requête d'aucun service du profil (espace de noms et nom local, voir GET /roc?wsdl).")
@@ -35,7 +35,7 @@ func CheckActions(env *soap.Envelope, contentType, soapAction string) (Operation
 
 func checkWSAAction(header soap.Node, op Operation) error {
 	seen := false
-	for n := first(header); !n.IsZero(); n = n.Next() {
+	for n := header.First(); !n.IsZero(); n = n.Next() {
 		if !n.Is(soap.NSWSA, "Action") {
 			continue
 		}
@@ -122,12 +122,4 @@ func isUUID(s string) bool {
 		}
 	}
 	return true
-}
-
-// first is the first child of n, or none when n is none.
-func first(n soap.Node) soap.Node {
-	if n.IsZero() {
-		return n
-	}
-	return n.First()
 }

@@ -22,13 +22,9 @@ func Key(c *xmlsig.Checked) (roc.Key, error) {
 		return roc.Key{}, err
 	}
 	k := roc.Key{Service: op.Service, Version: op.Version}
-	var seen [4]bool
+	var seen [len(keyFields)]bool
 	for n := adressage.First(); !n.IsZero(); n = n.Next() {
-		name := n.Name()
-		if name.Space != "" {
-			continue
-		}
-		if err := keyField(&k, &seen, name.Local, n); err != nil {
+		if err := keyField(&k, &seen, n); err != nil {
 			return roc.Key{}, err
 		}
 	}
@@ -41,47 +37,44 @@ func Key(c *xmlsig.Checked) (roc.Key, error) {
 	return k, nil
 }
 
+// keyFields are the children of adressage that make the key.
+var keyFields = [...]string{"adressage/numero_amc", "adressage/code_type_convention", "adressage/code_csr", "adressage/domaine_conventionnel"}
+
 // keyField reads one child of adressage into k. An empty convention or CSR is
 // an absent one: the attestation prints the label even with no value. Elements
 // that the profile does not name are left alone.
-func keyField(k *roc.Key, seen *[4]bool, local string, n soap.Node) error {
-	var i int
-	switch local {
-	case "numero_amc":
-		i = 0
-	case "code_type_convention":
-		i = 1
-	case "code_csr":
-		i = 2
-	case "domaine_conventionnel":
-		i = 3
-	default:
+func keyField(k *roc.Key, seen *[len(keyFields)]bool, n soap.Node) error {
+	i := 0
+	for i < len(keyFields) && !n.Is("", keyFields[i][len("adressage/"):]) {
+		i++
+	}
+	if i == len(keyFields) {
 		return nil
 	}
+	field := keyFields[i]
 	if seen[i] {
-		return twice("adressage/" + local)
+		return twice(field)
 	}
 	seen[i] = true
 	s, ok := n.Text()
 	if !ok {
-		return notText("adressage/" + local)
-	}
-	if s == "" && i != 0 && i != 3 {
-		return nil
+		return notText(field)
 	}
 	var err error
-	switch i {
-	case 0:
+	switch field {
+	case "adressage/numero_amc":
 		k.AMC, err = roc.ParseNumeroAMC(s)
-	case 1:
-		k.Convention, err = roc.ParseConvention(s)
-	case 2:
+	case "adressage/code_type_convention":
+		if s != "" {
+			k.Convention, err = roc.ParseConvention(s)
+		}
+	case "adressage/code_csr":
 		k.CSR, err = roc.ParseCSR(s)
-	case 3:
+	case "adressage/domaine_conventionnel":
 		k.Domaine, err = roc.ParseDomaine(s)
 	}
 	if err != nil {
-		return malformed("adressage/"+local, s, err)
+		return malformed(field, s, err)
 	}
 	return nil
 }
@@ -99,15 +92,13 @@ func Sites(c *xmlsig.Checked) (ej, eg roc.FINESS, err error) {
 		return "", "", err
 	}
 	for n := etablissement.First(); !n.IsZero(); n = n.Next() {
-		into := &ej
 		switch {
 		case n.Is("", "finess_ej"):
+			err = finess(n, "etablissement/finess_ej", &ej)
 		case n.Is("", "finess_eg"):
-			into = &eg
-		default:
-			continue
+			err = finess(n, "etablissement/finess_eg", &eg)
 		}
-		if err := finess(n, into); err != nil {
+		if err != nil {
 			return "", "", err
 		}
 	}
@@ -117,8 +108,7 @@ func Sites(c *xmlsig.Checked) (ej, eg roc.FINESS, err error) {
 	return ej, eg, nil
 }
 
-func finess(n soap.Node, into *roc.FINESS) error {
-	field := "etablissement/" + n.Name().Local
+func finess(n soap.Node, field string, into *roc.FINESS) error {
 	if *into != "" {
 		return twice(field)
 	}
@@ -142,7 +132,7 @@ func rocRequest(c *xmlsig.Checked) (soap.Node, Operation, error) {
 		return body, Operation{}, roc.Refuse(roc.PartNotSigned, "the Body is not signed").
 			Saying("Le Body n'est pas couvert par la signature : rien n'y est lu.")
 	}
-	op, ok := OperationOf(body.Name())
+	op, ok := operationOf(body)
 	if !ok || op.Service == roc.Annuaire {
 		return body, Operation{}, roc.Refuse(roc.UnknownOperation, "the Body's child is no request that is routed to an AMC")
 	}

@@ -62,6 +62,16 @@ func OperationOf(n soap.Name) (Operation, bool) {
 	return Operation{}, false
 }
 
+// operationOf is OperationOf for the element itself: it allocates nothing.
+func operationOf(n soap.Node) (Operation, bool) {
+	for i := range operations {
+		if n.Is(operations[i].Request.Space, operations[i].Request.Local) {
+			return operations[i], true
+		}
+	}
+	return Operation{}, false
+}
+
 // OperationFor returns the operation of a service in a version. The annuaire
 // has no version.
 func OperationFor(s roc.Service, v roc.Version) (Operation, bool) {

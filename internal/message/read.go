@@ -54,7 +54,7 @@ func (p place) join(name string) string {
 // one returns the only child of that name, or an absent place.
 func (r *reader) one(p place, name string) place {
 	found := place{path: p.join(name)}
-	for n := first(p.node); !n.IsZero(); n = n.Next() {
+	for n := p.node.First(); !n.IsZero(); n = n.Next() {
 		if !n.Is("", name) {
 			continue
 		}
@@ -78,7 +78,7 @@ func (r *reader) need(p place, name string) place {
 
 // all calls each for every child of that name.
 func (r *reader) all(p place, name string, each func(place)) {
-	for n := first(p.node); !n.IsZero(); n = n.Next() {
+	for n := p.node.First(); !n.IsZero(); n = n.Next() {
 		if n.Is("", name) {
 			each(place{n, p.join(name)})
 		}

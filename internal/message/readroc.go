@@ -65,7 +65,7 @@ func open(c *xmlsig.Checked, s roc.Service) (Operation, *reader, place, error) {
 	if body.IsZero() {
 		return Operation{}, nil, place{}, roc.Refuse(roc.PartNotSigned, "the Body is not signed")
 	}
-	op, ok := OperationOf(body.Name())
+	op, ok := operationOf(body)
 	if !ok || op.Service != s {
 		return Operation{}, nil, place{}, roc.Refuse(roc.UnknownOperation, "not a request of %s", s)
 	}

@@ -12,7 +12,7 @@ import (
 // refusal when the message is no search.
 func ReadSearch(env *soap.Envelope) (SearchRequest, error) {
 	var s SearchRequest
-	op, ok := OperationOf(env.Operation())
+	op, ok := operationOf(env.Body().First())
 	if !ok || op.Service != roc.Annuaire {
 		return s, roc.Refuse(roc.UnknownOperation, "not a search of the annuaire")
 	}

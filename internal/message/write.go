@@ -23,7 +23,7 @@ type Addressing struct {
 func AddressingOf(env *soap.Envelope) (Addressing, bool) {
 	var a Addressing
 	found := false
-	for n := first(env.Header()); !n.IsZero(); n = n.Next() {
+	for n := env.Header().First(); !n.IsZero(); n = n.Next() {
 		name := n.Name()
 		if name.Space != soap.NSWSA {
 			continue

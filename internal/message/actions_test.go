@@ -1,0 +1,151 @@
+package message_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/piano-roc/rpn/internal/message"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/soap"
+)
+
+func read(t testing.TB, text string) *soap.Envelope {
+	t.Helper()
+	env, err := soap.Read(roc.NewContent([]byte(text)), soap.DefaultLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return env
+}
+
+func idbWith(header string) string {
+	return `<s:Envelope xmlns:s="` + soap.NS12 + `" xmlns:a="` + soap.NSWSA + `"><s:Header>` + header +
+		`</s:Header><s:Body><interroger xmlns="urn:roc:idb:1.0.0"/></s:Body></s:Envelope>`
+}
+
+func TestOperations(t *testing.T) {
+	t.Parallel()
+	want := []string{ // profile section 1
+		"ANNUAIRE  {https://ws.annuaireamc.fr/}search searchResponse https://ws.annuaireamc.fr/search retry",
+		"IDB V1 {urn:roc:idb:1.0.0}interroger interrogerReponse urn:roc:idb:1.0.0:interroger never",
+		"IDB V2 {urn:roc:idb:2.0.0}interroger interrogerReponse urn:roc:idb:2.0.0:interroger never",
+		"SIM V1 {urn:roc:sim:1.0.0}simuler simulerReponse urn:roc:sim:1.0.0:simuler never",
+		"SIM V2 {urn:roc:sim:2.0.0}simuler simulerReponse urn:roc:sim:2.0.0:simuler never",
+		"CLC V1 {urn:roc:clc:1.0.0}calculer calculerReponse urn:roc:clc:1.0.0:calculer never",
+		"CLC V2 {urn:roc:clc:2.0.0}calculer calculerReponse urn:roc:clc:2.0.0:calculer never",
+		"ANL V1 {urn:roc:anl:1.0.0}annuler annulerReponse urn:roc:anl:1.0.0:annuler never",
+		"ANL V2 {urn:roc:anl:2.0.0}annuler annulerReponse urn:roc:anl:2.0.0:annuler never",
+	}
+	for i, op := range message.Operations() {
+		retry := "never"
+		if op.Retryable {
+			retry = "retry"
+		}
+		got := strings.Join([]string{op.Service.String(), op.Version.String(), "{" + op.Request.Space + "}" + op.Request.Local, op.Answer.Local, op.Action, retry}, " ")
+		if i >= len(want) || got != want[i] {
+			t.Errorf("line %d: %s", i+1, got)
+		}
+		if op.Answer.Space != op.Request.Space {
+			t.Errorf("line %d: the answer is in %s", i+1, op.Answer.Space)
+		}
+		if found, ok := message.OperationOf(op.Request); !ok || found != op {
+			t.Errorf("line %d is not found by its request", i+1)
+		}
+		if _, ok := message.OperationOf(op.Answer); ok {
+			t.Errorf("line %d: an answer is taken for a request", i+1)
+		}
+	}
+}
+
+func TestCheckActions(t *testing.T) {
+	t.Parallel()
+	const (
+		idb   = "urn:roc:idb:1.0.0:interroger"
+		other = "urn:roc:clc:1.0.0:calculer"
+		ct    = "application/soap+xml; charset=utf-8"
+	)
+	for name, c := range map[string]struct {
+		header, contentType, soapAction string
+		refused                         bool
+	}{
+		// profile section 1; SOAP 1.1 section 6.1.1 for the quotes, RFC 3902 for action
+		"nothing is stated":                {"", ct, "", false},
+		"SOAPAction quoted":                {"", "text/xml", `"` + idb + `"`, false},
+		"SOAPAction bare":                  {"", "text/xml", idb, false},
+		"SOAPAction empty in quotes":       {"", "text/xml", `""`, false},
+		"SOAPAction also in 1.2 (gSOAP)":   {"", ct, `"` + idb + `"`, false},
+		"SOAPAction of another operation":  {"", "text/xml", `"` + other + `"`, true},
+		"SOAPAction of the other version":  {"", "text/xml", "urn:roc:idb:2.0.0:interroger", true},
+		"SOAPAction with the other's case": {"", "text/xml", strings.ToUpper(idb), true},
+		"SOAPAction half quoted":           {"", "text/xml", `"` + idb, true},
+		"action quoted":                    {"", ct + `; action="` + idb + `"`, "", false},
+		"action bare":                      {"", ct + "; action=x", "", true},
+		"action empty":                     {"", ct + `; action=""`, "", false},
+		"action in capitals":               {"", ct + `; ACTION="` + other + `"`, "", true},
+		"action of another operation":      {"", ct + `; action="` + other + `"`, "", true},
+		"action twice":                     {"", ct + `; action="` + idb + `"; action="` + other + `"`, "", true},
+		"action unreadable":                {"", ct + `; action="` + idb, "", true},
+		"action in the type of 1.1":        {"", `text/xml; action="` + other + `"`, "", true},
+		"wsa:Action":                       {"<a:Action>" + idb + "</a:Action>", ct, "", false},
+		"wsa:Action between spaces":        {"<a:Action>\n " + idb + " </a:Action>", ct, "", false},
+		"wsa:Action empty":                 {"<a:Action/>", ct, "", false},
+		"wsa:Action of another operation":  {"<a:Action>" + other + "</a:Action>", ct, "", true},
+		"wsa:Action twice":                 {"<a:Action>" + idb + "</a:Action><a:Action>" + idb + "</a:Action>", ct, "", true},
+		"wsa:Action with an element":       {"<a:Action><x/></a:Action>", ct, "", true},
+		"Action of another namespace":      {`<Action xmlns="urn:x">` + other + "</Action>", ct, "", false},
+		"all three agree":                  {"<a:Action>" + idb + "</a:Action>", ct + `; action="` + idb + `"`, idb, false},
+		"the third disagrees":              {"<a:Action>" + other + "</a:Action>", ct + `; action="` + idb + `"`, idb, true},
+	} {
+		op, err := message.CheckActions(read(t, idbWith(c.header)), c.contentType, c.soapAction)
+		switch {
+		case c.refused && !roc.IsRefused(err, roc.UnknownOperation):
+			t.Errorf("%s: %v, not refused as unknown-operation", name, err)
+		case c.refused && roc.RefusalOf(err).Detail == "":
+			t.Errorf("%s: the refusal has no detail", name)
+		case !c.refused && (err != nil || op.Service != roc.IDB || op.Version != roc.V1):
+			t.Errorf("%s: %v %v", name, op, err)
+		}
+	}
+}
+
+func TestUnknownOperations(t *testing.T) {
+	t.Parallel()
+	for name, child := range map[string]string{
+		"another namespace":   `<interroger xmlns="urn:roc:idb:3.0.0"/>`,
+		"no namespace":        `<interroger/>`,
+		"another local name":  `<calculer xmlns="urn:roc:idb:1.0.0"/>`,
+		"an answer":           `<interrogerReponse xmlns="urn:roc:idb:1.0.0"/>`,
+		"a namespace's case":  `<interroger xmlns="URN:roc:idb:1.0.0"/>`,
+		"annuaire, no slash":  `<search xmlns="https://ws.annuaireamc.fr"/>`,
+		"DRE-ES, not carried": `<deposer xmlns="urn:roc:dre:1.0.0"/>`,
+	} {
+		env := read(t, `<s:Envelope xmlns:s="`+soap.NS11+`"><s:Body>`+child+`</s:Body></s:Envelope>`)
+		if _, err := message.CheckActions(env, "text/xml", ""); !roc.IsRefused(err, roc.UnknownOperation) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestMessageID(t *testing.T) {
+	t.Parallel()
+	const uuid = "0f3c3f5e-6b0a-4a54-9a0c-6f8f4f1f2f10"
+	for header, want := range map[string]string{
+		"": "",
+		"<a:MessageID>urn:uuid:" + uuid + "</a:MessageID>":                         "urn:uuid:" + uuid,
+		"<a:MessageID>uuid:" + uuid + "</a:MessageID>":                             "uuid:" + uuid,
+		"<a:MessageID>\n urn:uuid:" + uuid + "\n</a:MessageID>":                    "urn:uuid:" + uuid,
+		"<a:MessageID>urn:uuid:" + strings.ToUpper(uuid) + "</a:MessageID>":        "urn:uuid:" + strings.ToUpper(uuid),
+		"<a:MessageID>" + uuid + "</a:MessageID>":                                  "",
+		"<a:MessageID>urn:uuid:FICTIF Zoe</a:MessageID>":                           "",
+		"<a:MessageID>urn:uuid:" + uuid + "-FICTIF</a:MessageID>":                  "",
+		"<a:MessageID>urn:uuid:0f3c3f5e-6b0a-4a54-9a0cZ6f8f4f1f2f10</a:MessageID>": "",
+		"<MessageID>urn:uuid:" + uuid + "</MessageID>":                             "",
+	} {
+		if got := message.MessageID(read(t, idbWith(header))); got != want {
+			t.Errorf("%s: %q, not %q", header, got, want)
+		}
+	}
+	if got := message.MessageID(read(t, `<s:Envelope xmlns:s="`+soap.NS12+`"><s:Body><x/></s:Body></s:Envelope>`)); got != "" {
+		t.Errorf("without a Header: %q", got)
+	}
+}

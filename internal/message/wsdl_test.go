@@ -1,0 +1,162 @@
+package message_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/piano-roc/rpn/internal/message"
+	"github.com/piano-roc/rpn/internal/message/messagetest"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/soap"
+)
+
+func TestDocument(t *testing.T) {
+	t.Parallel()
+	const endpoint = `https://rpn.example/roc?a=1&b="x"`
+	for query, holds := range map[string]string{
+		"wsdl":              `location="https://rpn.example/roc?a=1&amp;b=&quot;x&quot;"`,
+		"WSDL":              `targetNamespace="urn:roc:wsdl:1"`,
+		"xsd=commun.xsd":    `targetNamespace="urn:roc:commun:1"`,
+		"xsd=idb-1.0.0.xsd": `schemaLocation="commun.xsd"`,
+		"xsd=annuaire.xsd":  `targetNamespace="https://ws.annuaireamc.fr/"`,
+	} {
+		body, contentType, ok := message.Document(query, endpoint)
+		if !ok || contentType != "text/xml; charset=utf-8" || !strings.Contains(string(body), holds) {
+			t.Errorf("?%s: %v %s", query, ok, contentType)
+		}
+	}
+	for _, query := range []string{"", "x", "wsdl=1", "xsd", "xsd=", "xsd=rpn-roc.wsdl.tmpl", "xsd=../wsdl.go", "xsd=commun.xsd&x=1", "xsd=%zz"} {
+		if _, _, ok := message.Document(query, endpoint); ok {
+			t.Errorf("?%s is answered", query)
+		}
+	}
+}
+
+func TestEverySchemaIsServed(t *testing.T) {
+	t.Parallel()
+	wsdl := string(message.WSDL("https://rpn.example/roc"))
+	for _, op := range message.Operations() {
+		if !strings.Contains(wsdl, `soapAction="`+op.Action+`"`) || !strings.Contains(wsdl, `targetNamespace="`+op.Request.Space+`"`) {
+			t.Errorf("%s %s is not in the WSDL", op.Service, op.Version)
+		}
+	}
+	if strings.Contains(wsdl, "schemaLocation") {
+		t.Error("the WSDL asks for another document")
+	}
+	files, err := filepath.Glob("wsdl/*.xsd")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no schema", err)
+	}
+	for _, f := range files {
+		if _, _, ok := message.Document("xsd="+filepath.Base(f), ""); !ok {
+			t.Errorf("%s is not served", f)
+		}
+	}
+}
+
+// wsdlServer serves the documents, and refuses the calls.
+func wsdlServer(t *testing.T) string {
+	var s *httptest.Server
+	s = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, contentType, ok := message.Document(r.URL.RawQuery, s.URL+"/roc")
+		if r.Method != http.MethodGet || !ok {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", contentType)
+		w.Write(body)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL + "/roc?wsdl"
+}
+
+func TestZeepBuildsEveryCall(t *testing.T) {
+	t.Parallel()
+	const python = "/usr/bin/python3" // Debian's, which sees python3-zeep
+	if _, err := os.Stat("/usr/lib/python3/dist-packages/zeep"); err != nil {
+		t.Fatal("zeep is missing: run test/deps.sh")
+	}
+	out := t.TempDir()
+	cmd := exec.Command(python, "-B", "testdata/clients/zeep_calls.py", wsdlServer(t), "testdata/clients/data.json", out)
+	b, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("zeep: %v\n%s", err, b)
+	}
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	for _, op := range message.Operations() {
+		n := 0
+		for _, l := range lines {
+			if strings.HasSuffix(l, " "+op.Action) {
+				n++
+			}
+		}
+		if n != 2 {
+			t.Errorf("%s %s: %d calls with its action, not one of each SOAP version", op.Service, op.Version, n)
+		}
+	}
+	checkCalls(t, out)
+}
+
+func TestNodeSoapBuildsEveryCall(t *testing.T) {
+	t.Parallel()
+	modules, err := filepath.Abs("../../test/clients/node/node_modules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(modules, "soap")); err != nil {
+		t.Fatal("node-soap is missing: run test/deps.sh")
+	}
+	out := t.TempDir()
+	cmd := exec.Command("node", "testdata/clients/node_calls.js", wsdlServer(t), "testdata/clients/data.json", out)
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.Contains(strings.ToLower(e), "_proxy=") }), "NODE_PATH="+modules)
+	if b, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("node: %v\n%s", err, b)
+	}
+	checkCalls(t, out)
+}
+
+// checkCalls checks that there is a valid request of every operation, in both
+// versions of SOAP.
+func checkCalls(t *testing.T, dir string) {
+	t.Helper()
+	seen := map[roc.Service]int{}
+	files, _ := filepath.Glob(filepath.Join(dir, "*.xml"))
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := roc.NewContent(b)
+		messagetest.Valid(t, m)
+		env, err := soap.Read(m, soap.DefaultLimits)
+		if err != nil {
+			t.Fatalf("%s: %v", filepath.Base(f), err)
+		}
+		op, ok := message.OperationOf(env.Operation())
+		port := filepath.Base(f)
+		want := "Roc" + op.Service.String()[:1] + strings.ToLower(op.Service.String()[1:]) + op.Version.String()
+		if op.Service == roc.Annuaire {
+			want = "Annuaire"
+		}
+		want += "Soap" + strings.Replace(env.Version().String(), ".", "", 1) + ".xml"
+		if !ok || port != want {
+			t.Errorf("port %s calls %s", port, want)
+		}
+		seen[op.Service]++
+	}
+	for _, s := range roc.Services {
+		want := 4
+		if s == roc.Annuaire {
+			want = 2
+		}
+		if seen[s] != want {
+			t.Errorf("%s: %d calls, not %d", s, seen[s], want)
+		}
+	}
+}
