@@ -1,0 +1,199 @@
+package xmlsig
+
+import (
+	"crypto"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"hash"
+	"sync"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/soap"
+)
+
+const (
+	defaultTolerance = 5 * time.Minute
+	defaultMaxLife   = time.Hour
+	defaultLife      = 5 * time.Minute // when Expires is absent
+	maxReferences    = 16
+	maxPrefixes      = 64
+)
+
+// Options are what a Verifier needs.
+type Options struct {
+	// Trust is asked at each check, so that a reload takes effect at once.
+	// Required. One store of one side: they are never mixed.
+	Trust func() *Trust
+	// AllowSHA1 accepts SHA-1 digests and RSA-SHA1: test environments only.
+	AllowSHA1 bool
+	// Tolerance between the signer's clock and ours, either way. Default 5 min.
+	Tolerance time.Duration
+	// MaxLife of a Timestamp. Default 1 h.
+	MaxLife time.Duration
+}
+
+// A Verifier checks the messages of one side. It is safe for concurrent use.
+type Verifier struct {
+	trust     func() *Trust
+	allowSHA1 bool
+	tolerance time.Duration
+	maxLife   time.Duration
+}
+
+// NewVerifier makes a Verifier.
+func NewVerifier(o Options) *Verifier {
+	v := &Verifier{trust: o.Trust, allowSHA1: o.AllowSHA1, tolerance: o.Tolerance, maxLife: o.MaxLife}
+	if v.tolerance == 0 {
+		v.tolerance = defaultTolerance
+	}
+	if v.maxLife == 0 {
+		v.maxLife = defaultMaxLife
+	}
+	return v
+}
+
+// A Policy is what a service asks of the signature (profile section 3). The
+// zero Policy is the strict one.
+type Policy struct {
+	// Optional lets an unsigned message pass (the annuaire request); nothing
+	// of it is then covered. A signature that is there must hold all the same.
+	Optional bool
+	// TimestampOptional exempts from a signed Timestamp (by the register).
+	TimestampOptional bool
+}
+
+// Expect says whose signature is expected.
+type Expect struct {
+	// Structure is the caller's, by its TLS certificate; "" when the signer's
+	// structure is not compared (answers of the annuaire and of AMCs).
+	Structure roc.StructureID
+	// Mandate says whether the register lets this signer sign for Structure;
+	// nil: no mandate.
+	Mandate func(signer roc.StructureID) bool
+}
+
+// Check checks an envelope at that instant. The error is a *roc.Refusal.
+func (v *Verifier) Check(env *soap.Envelope, p Policy, e Expect, at time.Time) (*Checked, error) {
+	k := newChecking(v, env, at)
+	defer k.done()
+	return k.run(p, e)
+}
+
+// A checking is the state of one Check. Its buffers are pooled.
+type checking struct {
+	v     *Verifier
+	env   *soap.Envelope
+	at    time.Time
+	trust *Trust
+
+	hashes [3]hash.Hash // SHA-1, SHA-256, SHA-512
+	buf    []byte       // decoded SignatureValue and digests
+	forms  []string     // PrefixList entries
+	refs   [maxReferences]reference
+}
+
+var checkings = sync.Pool{New: func() any {
+	return &checking{hashes: [3]hash.Hash{sha1.New(), sha256.New(), sha512.New()}}
+}}
+
+func newChecking(v *Verifier, env *soap.Envelope, at time.Time) *checking {
+	k := checkings.Get().(*checking)
+	k.v, k.env, k.at, k.trust = v, env, at, v.trust()
+	return k
+}
+
+func (k *checking) done() {
+	k.v, k.env, k.trust = nil, nil, nil
+	clear(k.refs[:])
+	clear(k.forms)
+	checkings.Put(k)
+}
+
+func (k *checking) hash(h crypto.Hash) hash.Hash {
+	i := 1
+	switch h {
+	case crypto.SHA1:
+		i = 0
+	case crypto.SHA512:
+		i = 2
+	}
+	k.hashes[i].Reset()
+	return k.hashes[i]
+}
+
+// run is the check, from the outside in.
+func (k *checking) run(p Policy, e Expect) (*Checked, error) {
+	parts, err := k.security()
+	if err != nil {
+		return nil, err
+	}
+	if parts.signature.IsZero() {
+		if p.Optional {
+			return &Checked{env: k.env}, nil
+		}
+		return nil, roc.Refuse(roc.NotSigned, "no signature in the Security header")
+	}
+	if err := k.uniqueIDs(); err != nil {
+		return nil, err
+	}
+	sig, err := k.signature(parts.signature, parts.token)
+	if err != nil {
+		return nil, err
+	}
+	if err := k.resolve(&sig, parts.mayBeSigned); err != nil {
+		return nil, err
+	}
+	covered, err := k.coverage(&sig, parts, p)
+	if err != nil {
+		return nil, err
+	}
+	if err := k.verify(&sig); err != nil {
+		return nil, err
+	}
+	c := &Checked{env: k.env, signer: sig.signer, body: k.env.Body(), signatureHash: sha256.Sum256(sig.value)}
+	if covered {
+		ts, err := readTimestamp(parts.timestamp)
+		if err != nil {
+			return nil, err
+		}
+		c.created = ts.created
+		if err := k.v.checkTime(ts, k.at); err != nil {
+			return nil, err
+		}
+	}
+	if err := e.accept(sig.signer); err != nil {
+		return nil, err
+	}
+	if !parts.assertion.IsZero() {
+		if err := k.vihf(parts.assertion, e, sig.signer); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// accept compares the signer with the caller.
+func (e Expect) accept(s *signer) error {
+	if e.Structure == "" || s.structure == e.Structure {
+		return nil
+	}
+	if s.structureErr != nil {
+		return roc.Refuse(roc.UntrustedSigner, "signer certificate: %w", s.structureErr).
+			Saying("Le certificat de signature ne porte pas d'identifiant de structure (OU).")
+	}
+	if e.Mandate != nil && e.Mandate(s.structure) {
+		return nil
+	}
+	return roc.Refuse(roc.SignerMismatch, "signer %s, caller %s", s.structure, e.Structure).
+		Saying("Signataire : %s ; appelant : %s.", s.structure, e.Structure)
+}
+
+func bad(en, fr string, args ...any) error {
+	return roc.Refuse(roc.BadSignature, "%s", en).Saying(fr, args...)
+}
+
+func forbidden(en, fr string, args ...any) error {
+	return roc.Refuse(roc.ForbiddenAlgorithm, "%s", en).Saying(fr, args...)
+}

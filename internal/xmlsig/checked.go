@@ -1,0 +1,95 @@
+package xmlsig
+
+import (
+	"crypto/x509"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/soap"
+)
+
+// Checked is an envelope that passed the signature policy of its service.
+// Only Check makes one, so holding a Checked is the proof; a zero one yields
+// nothing. Its accessors give only what the signature covers.
+type Checked struct {
+	env           *soap.Envelope
+	signer        *signer
+	body          soap.Node // zero when the message is unsigned
+	created       time.Time
+	signatureHash [32]byte
+}
+
+// Envelope returns the envelope that was checked.
+func (c *Checked) Envelope() *soap.Envelope { return c.env }
+
+// Content returns the bytes that were checked: those that must leave.
+func (c *Checked) Content() roc.Content {
+	if c.env == nil {
+		return roc.Content{}
+	}
+	return c.env.Content()
+}
+
+// Signed reports whether the message is signed; false only where the policy
+// lets an unsigned one pass.
+func (c *Checked) Signed() bool { return c.signer != nil }
+
+// Body returns the Body's only child, when the signature covers the Body;
+// zero when the message is unsigned.
+func (c *Checked) Body() soap.Node { return c.body.First() }
+
+// Operation returns the name of the Body's only child. Of an unsigned message
+// it is unproven, and serves to pass it on only.
+func (c *Checked) Operation() soap.Name {
+	if c.env == nil {
+		return soap.Name{}
+	}
+	return c.env.Operation()
+}
+
+// Signer returns the signer's certificate; nil when the message is unsigned.
+func (c *Checked) Signer() *x509.Certificate {
+	if c.signer == nil {
+		return nil
+	}
+	return c.signer.cert
+}
+
+// SignerStructure returns the structure id of the signer's certificate; ""
+// when the message is unsigned or the certificate carries none.
+func (c *Checked) SignerStructure() roc.StructureID {
+	if c.signer == nil {
+		return ""
+	}
+	return c.signer.structure
+}
+
+// SignerSerial returns the serial number of the signer's certificate, in
+// hexadecimal.
+func (c *Checked) SignerSerial() string {
+	if c.signer == nil {
+		return ""
+	}
+	return c.signer.serial
+}
+
+// SignatureHash returns the SHA-256 of the decoded SignatureValue; zero when
+// the message is unsigned.
+func (c *Checked) SignatureHash() [32]byte { return c.signatureHash }
+
+// Created returns the instant of the signed Timestamp; zero when there is none.
+func (c *Checked) Created() time.Time { return c.created }
+
+// Offset is how far the signer's clock is ahead of ours, as far as Created
+// tells (the way of the message is in it); 0 when there is no Timestamp.
+func (c *Checked) Offset(at time.Time) time.Duration {
+	if c.created.IsZero() {
+		return 0
+	}
+	return c.created.Sub(at)
+}
+
+// Format never writes the message.
+func (c *Checked) Format(s fmt.State, _ rune) { io.WriteString(s, c.Content().String()) }

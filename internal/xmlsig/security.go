@@ -1,0 +1,156 @@
+package xmlsig
+
+import (
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/soap"
+)
+
+const ultimateReceiver = soap.NS12 + "/role/ultimateReceiver"
+
+// parts are the children of wsse:Security.
+type parts struct {
+	header, security            soap.Node
+	timestamp, signature, token soap.Node
+	assertion                   soap.Node
+}
+
+// security finds the one wsse:Security among the children of Header and takes
+// it apart (profile section 3). Nothing but its known children is allowed in
+// it, so that no reader can find there what this check did not look at.
+func (k *checking) security() (parts, error) {
+	p := parts{header: k.env.Header()}
+	for n := p.header.First(); !n.IsZero(); n = n.Next() {
+		if !n.Is(soap.NSWSSE, "Security") {
+			continue
+		}
+		if !p.security.IsZero() {
+			return p, bad("two Security headers", "Le Header contient deux wsse:Security.")
+		}
+		p.security = n
+	}
+	if p.security.IsZero() {
+		return p, nil
+	}
+	if err := k.role(p.security); err != nil {
+		return p, err
+	}
+	for n := p.security.First(); !n.IsZero(); n = n.Next() {
+		var slot *soap.Node
+		switch {
+		case n.Is(soap.NSWSU, "Timestamp"):
+			slot = &p.timestamp
+		case n.Is(soap.NSDS, "Signature"):
+			slot = &p.signature
+		case n.Is(soap.NSWSSE, "BinarySecurityToken"):
+			slot = &p.token
+		case n.Is(soap.NSSAML, "Assertion"):
+			slot = &p.assertion
+		default:
+			return p, bad("unexpected element in Security", "wsse:Security contient un élément inattendu ; seuls Timestamp, Signature, BinarySecurityToken et un VIHF y ont leur place.")
+		}
+		if !slot.IsZero() {
+			return p, bad("element twice in Security", "wsse:Security contient deux fois le même élément (Timestamp, Signature, BinarySecurityToken ou Assertion).")
+		}
+		*slot = n
+	}
+	if !p.security.OnlyElements() {
+		return p, bad("text in Security", "wsse:Security contient du texte entre ses éléments.")
+	}
+	if k.env.HasComments(p.security) {
+		return p, bad("comment in Security", "wsse:Security contient un commentaire.")
+	}
+	return p, nil
+}
+
+// role refuses a Security meant for somebody else than the last receiver, and
+// the role attribute of the other version of SOAP.
+func (k *checking) role(n soap.Node) error {
+	_, actor := n.AttrView(soap.NS11, "actor")
+	role, hasRole := n.AttrView(soap.NS12, "role")
+	if actor || hasRole && (k.env.Version() != soap.SOAP12 || role != ultimateReceiver) {
+		return bad("Security for another role", "wsse:Security s'adresse à un autre rôle (actor ou role) que le destinataire final.")
+	}
+	return nil
+}
+
+// mayBeSigned says whether a reference may point there: the Body, a direct
+// child of Header other than Security, the Timestamp, the token.
+func (p *parts) mayBeSigned(env *soap.Envelope, n soap.Node) bool {
+	return n.Same(env.Body()) || n.Same(p.timestamp) || n.Same(p.token) ||
+		!n.Same(p.security) && !p.header.IsZero() && n.Parent().Same(p.header)
+}
+
+// coverage wants the Body itself, by its place in the Envelope, and the
+// Timestamp among the targets. timed says whether the Timestamp is signed.
+func (k *checking) coverage(sig *signature, p parts, policy Policy) (timed bool, err error) {
+	body := false
+	for i := range sig.refs {
+		body = body || sig.refs[i].target.Same(k.env.Body())
+		timed = timed || !p.timestamp.IsZero() && sig.refs[i].target.Same(p.timestamp)
+	}
+	switch {
+	case !body:
+		return false, roc.Refuse(roc.PartNotSigned, "the Body is not covered").Saying("Le Body n'est pas couvert par la signature.")
+	case p.timestamp.IsZero() && !policy.TimestampOptional:
+		return false, roc.Refuse(roc.PartNotSigned, "no Timestamp").Saying("Le message n'a pas de wsu:Timestamp.")
+	case !timed && !policy.TimestampOptional:
+		return false, roc.Refuse(roc.PartNotSigned, "the Timestamp is not covered").Saying("Le Timestamp n'est pas couvert par la signature.")
+	}
+	return timed, nil
+}
+
+// uniqueIDs refuses an Id given twice anywhere in the message, over all the
+// forms that may name an element, and an element with two Ids.
+func (k *checking) uniqueIDs() error {
+	const few = 32
+	var seen [few]string
+	var many map[string]struct{}
+	if k.env.IDCount() > few {
+		many = make(map[string]struct{}, k.env.IDCount())
+	}
+	n := 0
+	var last soap.Node
+	for id := range k.env.IDs {
+		if id.Loose {
+			continue
+		}
+		if !id.Plain || id.Value == "" {
+			return bad("Id with references or empty", "Un Id du message est vide ou contient une référence ou un blanc.")
+		}
+		if id.Node.Same(last) {
+			return bad("two Ids on one element", "Un élément porte deux Ids (« %s » est l'un d'eux).", quote(id.Value))
+		}
+		last = id.Node
+		twice := false
+		if many != nil {
+			_, twice = many[id.Value]
+			many[id.Value] = struct{}{}
+		} else {
+			for _, s := range seen[:n] {
+				twice = twice || s == id.Value
+			}
+			seen[n] = id.Value
+			n++
+		}
+		if twice {
+			return bad("Id given twice", "L'Id « %s » figure deux fois dans le message : chaque Id doit être unique.", quote(id.Value))
+		}
+	}
+	return nil
+}
+
+// quote makes an Id of the message fit for a sentence to its sender.
+func quote(s string) string {
+	const most = 40
+	out := make([]rune, 0, most)
+	for _, r := range s {
+		if len(out) == most {
+			return string(out) + "…"
+		}
+		if r < ' ' || r == '<' || r == '&' {
+			r = '?'
+		}
+		out = append(out, r)
+	}
+	return string(out)
+}

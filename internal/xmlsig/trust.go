@@ -1,0 +1,171 @@
+package xmlsig
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/asn1"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+// Trust is one generation of a signature trust store (profile section 3): the
+// CAs of one side, and what was found out about the certificates seen under
+// them. A change of CA or CRL makes a new Trust, so that no verdict outlives
+// what it rested on. It is safe for concurrent use.
+type Trust struct {
+	roots, intermediates *x509.CertPool
+	empty                bool
+	revoked              func(chain []*x509.Certificate) error
+
+	mu    sync.RWMutex // guards known
+	known map[[32]byte]*signer
+}
+
+// NewTrust makes a generation from the roots and intermediates of one side.
+// Without roots nobody is trusted.
+func NewTrust(roots, intermediates []*x509.Certificate) *Trust {
+	return NewTrustWithRevocation(roots, intermediates, nil)
+}
+
+// NewTrustWithRevocation is NewTrust with a check of the whole chain, asked
+// once per certificate and generation: an error refuses the signer as revoked.
+func NewTrustWithRevocation(roots, intermediates []*x509.Certificate, revoked func(chain []*x509.Certificate) error) *Trust {
+	t := &Trust{roots: x509.NewCertPool(), intermediates: x509.NewCertPool(), empty: len(roots) == 0, revoked: revoked, known: map[[32]byte]*signer{}}
+	for _, c := range roots {
+		t.roots.AddCert(c)
+	}
+	for _, c := range intermediates {
+		t.intermediates.AddCert(c)
+	}
+	return t
+}
+
+// maxKnown bounds the cache. Only certificates under our CAs enter it, so it
+// is reached by no stranger; when it is full it is emptied.
+const maxKnown = 16_384
+
+// A signer is a certificate whose chain was accepted, with all that a check
+// needs of it.
+type signer struct {
+	cert         *x509.Certificate
+	structure    roc.StructureID // "" when the subject carries none
+	structureErr error
+	serial       string
+	from, to     time.Time // when the whole chain is valid
+}
+
+// signerOf returns the signer of a token: from the cache by the SHA-256 of the
+// token's text, else by decoding, parsing and building the chain.
+func (t *Trust) signerOf(form TokenForm, text []byte, at time.Time) (*signer, error) {
+	key := sha256.Sum256(text)
+	key[0] ^= byte(form) // one text, read as two forms, is two tokens
+	t.mu.RLock()
+	s := t.known[key]
+	t.mu.RUnlock()
+	if s != nil && !at.Before(s.from) && !at.After(s.to) {
+		return s, nil
+	}
+	der, err := appendBase64(nil, text)
+	if err != nil {
+		return nil, untrusted("token is not base64", "Le certificat joint n'est pas en base64 strict.")
+	}
+	cert, others, err := parseToken(form, der)
+	if err != nil {
+		return nil, untrusted("token is not a certificate", "Le certificat joint n'est pas lisible (X.509 DER).")
+	}
+	if s, err = t.accept(cert, others, at); err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.known) >= maxKnown {
+		clear(t.known)
+	}
+	t.known[key] = s
+	return s, nil
+}
+
+func parseToken(form TokenForm, der []byte) (cert *x509.Certificate, others []*x509.Certificate, err error) {
+	if form != PKIPath {
+		cert, err = x509.ParseCertificate(der)
+		return cert, nil, err
+	}
+	var path []asn1.RawValue
+	if rest, err := asn1.Unmarshal(der, &path); err != nil || len(rest) > 0 || len(path) == 0 || len(path) > 8 {
+		return nil, nil, errors.New("not a PKIPath")
+	}
+	for _, raw := range path {
+		c, err := x509.ParseCertificate(raw.FullBytes)
+		if err != nil {
+			return nil, nil, err
+		}
+		others = append(others, c)
+	}
+	return others[len(others)-1], others[:len(others)-1], nil
+}
+
+// accept builds the chain of a certificate to the roots of this side.
+func (t *Trust) accept(c *x509.Certificate, others []*x509.Certificate, at time.Time) (*signer, error) {
+	if t.empty {
+		return nil, untrusted("no CA in this signature trust store", "Aucune autorité n'est configurée pour cette signature.")
+	}
+	switch {
+	case at.After(c.NotAfter):
+		return nil, untrusted("signer certificate expired", "Le certificat de signature a expiré le %s.", c.NotAfter.Format("02/01/2006"))
+	case at.Before(c.NotBefore):
+		return nil, untrusted("signer certificate not yet valid", "Le certificat de signature n'est valable qu'à partir du %s.", c.NotBefore.Format("02/01/2006"))
+	}
+	if err := checkUsage(c); err != nil {
+		return nil, err
+	}
+	if err := checkKey(c); err != nil {
+		return nil, roc.Refuse(roc.ForbiddenAlgorithm, "%w", err).Saying("La clé du certificat de signature n'est pas admise (RSA de 2048 à 8192 bits, ou ECDSA P-256).")
+	}
+	pool := t.intermediates
+	if len(others) > 0 {
+		pool = pool.Clone()
+		for _, o := range others {
+			pool.AddCert(o)
+		}
+	}
+	chains, err := c.Verify(x509.VerifyOptions{Roots: t.roots, Intermediates: pool, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	if err != nil {
+		return nil, untrusted("no chain to a CA of this side", "Le certificat de signature n'est pas émis par une autorité de signature admise ici.")
+	}
+	chain := chains[0]
+	if t.revoked != nil {
+		if err := t.revoked(chain); err != nil {
+			return nil, roc.Refuse(roc.Revoked, "signer certificate: %w", err).Saying("Le certificat de signature est révoqué.")
+		}
+	}
+	s := &signer{cert: c, serial: c.SerialNumber.Text(16), from: c.NotBefore, to: c.NotAfter}
+	for _, k := range chain[1:] {
+		if k.NotBefore.After(s.from) {
+			s.from = k.NotBefore
+		}
+		if k.NotAfter.Before(s.to) {
+			s.to = k.NotAfter
+		}
+	}
+	s.structure, s.structureErr = roc.StructureOfCertificate(c)
+	return s, nil
+}
+
+// checkUsage wants a certificate made to sign: digitalSignature or
+// nonRepudiation, and not one for TLS servers alone (profile section 3).
+func checkUsage(c *x509.Certificate) error {
+	serverOnly := len(c.ExtKeyUsage) > 0 && len(c.UnknownExtKeyUsage) == 0 &&
+		!slices.ContainsFunc(c.ExtKeyUsage, func(u x509.ExtKeyUsage) bool { return u != x509.ExtKeyUsageServerAuth })
+	if c.KeyUsage&(x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) == 0 || serverOnly || c.IsCA {
+		return untrusted("certificate is not one for signing", "Ce certificat n'est pas fait pour signer (usages de la clé) : employez le certificat de signature de l'établissement.")
+	}
+	return nil
+}
+
+func untrusted(en, fr string, args ...any) error {
+	return roc.Refuse(roc.UntrustedSigner, "%s", en).Saying(fr, args...)
+}

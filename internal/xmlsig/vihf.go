@@ -1,0 +1,84 @@
+package xmlsig
+
+import (
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/soap"
+)
+
+// vihf checks a VIHF assertion (profile section 3): signed by an enveloped
+// signature over the whole assertion, under the same rules, by the same
+// structure as the message, and naming exactly that structure.
+func (k *checking) vihf(assertion soap.Node, e Expect, of *signer) error {
+	var node soap.Node
+	for n := assertion.First(); !n.IsZero(); n = n.Next() {
+		if !n.Is(soap.NSDS, "Signature") {
+			continue
+		}
+		if !node.IsZero() {
+			return bad("two signatures in the VIHF", "Le VIHF porte deux signatures.")
+		}
+		node = n
+	}
+	if node.IsZero() {
+		return roc.Refuse(roc.NotSigned, "the VIHF is not signed").Saying("Le VIHF n'est pas signé.")
+	}
+	sig, err := k.signature(node, soap.Node{})
+	if err != nil {
+		return err
+	}
+	whole := func(_ *soap.Envelope, n soap.Node) bool { return n.Same(assertion) }
+	if err := k.resolve(&sig, whole); err != nil {
+		return err
+	}
+	if len(sig.refs) != 1 || !sig.refs[0].enveloped {
+		return bad("VIHF without one enveloped reference", "La signature du VIHF doit avoir une seule référence, avec enveloped-signature puis exc-c14n.")
+	}
+	if err := k.verify(&sig); err != nil {
+		return err
+	}
+	if sig.signer.structure != of.structure {
+		return roc.Refuse(roc.SignerMismatch, "the VIHF and the message have two signers").
+			Saying("Le VIHF et le message sont signés par deux structures.")
+	}
+	declared, err := identifiantStructure(assertion)
+	if err != nil {
+		return err
+	}
+	want := of.structure
+	if e.Structure != "" {
+		want = e.Structure
+	}
+	if declared != string(want) {
+		return roc.Refuse(roc.StructureMismatch, "Identifiant_Structure is not the certificate's structure").
+			Saying("L'Identifiant_Structure du VIHF n'est pas celui du certificat (%s).", want)
+	}
+	return nil
+}
+
+// identifiantStructure reads the one Identifiant_Structure of a VIHF.
+func identifiantStructure(assertion soap.Node) (string, error) {
+	found, value := 0, ""
+	for st := assertion.First(); !st.IsZero(); st = st.Next() {
+		if !st.Is(soap.NSSAML, "AttributeStatement") {
+			continue
+		}
+		for a := st.First(); !a.IsZero(); a = a.Next() {
+			if name, _ := a.AttrView("", "Name"); !a.Is(soap.NSSAML, "Attribute") || name != "Identifiant_Structure" {
+				continue
+			}
+			v := a.First()
+			text, ok := v.Text()
+			if !v.Is(soap.NSSAML, "AttributeValue") || !v.Next().IsZero() || !ok {
+				found = 2 // malformed: refused below
+				continue
+			}
+			found++
+			value = text
+		}
+	}
+	if found != 1 {
+		return "", roc.Refuse(roc.StructureMismatch, "the VIHF does not name exactly one structure").
+			Saying("Le VIHF doit porter un seul Identifiant_Structure.")
+	}
+	return value, nil
+}
