@@ -57,6 +57,10 @@ func NewClient(o ClientOptions) (*Client, error) {
 func (c *Client) Config(serverName string) *tls.Config {
 	config := c.current().config.Clone()
 	config.ServerName = serverName
+	// Not the state's ServerName: that one is the SNI, empty for an address.
+	config.VerifyConnection = func(cs tls.ConnectionState) error {
+		return c.judge(cs.PeerCertificates, serverName)
+	}
 	return config
 }
 
@@ -117,15 +121,12 @@ func (c *Client) current() *clientGeneration {
 	g.config = &tls.Config{
 		RootCAs:              g.trust.anchors,
 		GetClientCertificate: c.options.Certificate.GetClientCertificate,
-		VerifyConnection: func(cs tls.ConnectionState) error {
-			return c.judge(cs.PeerCertificates, cs.ServerName)
-		},
-		MinVersion:         tls.VersionTLS12,
-		CipherSuites:       suites,
-		NextProtos:         []string{"http/1.1"},
-		Renegotiation:      tls.RenegotiateNever,
-		ClientSessionCache: tls.NewLRUClientSessionCache(c.options.Sessions),
-		Time:               c.options.Now,
+		MinVersion:           tls.VersionTLS12,
+		CipherSuites:         suites,
+		NextProtos:           []string{"http/1.1"},
+		Renegotiation:        tls.RenegotiateNever,
+		ClientSessionCache:   tls.NewLRUClientSessionCache(c.options.Sessions),
+		Time:                 c.options.Now,
 	}
 	c.generation.Store(g)
 	return g

@@ -92,7 +92,11 @@ func (s *Server) base(clients *x509.CertPool) *tls.Config {
 // verify runs on new and on resumed sessions alike, and judges by the trust of
 // the moment, not by that of the session. It fails closed.
 func (s *Server) verify(cs tls.ConnectionState) error {
-	return s.clients.Trust().judge(cs.PeerCertificates, asClient, s.now())
+	return s.judge(cs.PeerCertificates)
+}
+
+func (s *Server) judge(presented []*x509.Certificate) error {
+	return s.clients.Trust().judge(presented, asClient, s.now())
 }
 
 // current returns the generation of the current Trust.

@@ -50,7 +50,9 @@ func reasonOf(err error, hello offered) (Reason, string) {
 		return NoCommonSuite, "no cipher suite or group in common: ECDHE with AES-GCM or ChaCha20-Poly1305 is needed"
 	case strings.Contains(text, "RSA key larger than"):
 		return WeakKey, "the RSA key of the certificate is larger than 8192 bits"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, context.Canceled),
+	case errors.Is(err, context.Canceled):
+		return Closed, "we stopped in the middle of the handshake"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
 		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return Closed, closed(hello)
 	case errors.As(err, &netErr) && netErr.Timeout():

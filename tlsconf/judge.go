@@ -111,7 +111,7 @@ func chainFailure(leaf *x509.Certificate, err error, as trade, at time.Time) *Fa
 	if errors.As(err, &invalid) && invalid.Reason == x509.Expired && invalid.Cert != nil {
 		whose := "the certificate"
 		if !invalid.Cert.Equal(leaf) {
-			whose = "the CA " + safe(invalid.Cert.Subject.String())
+			whose = "the CA " + nameOf(invalid.Cert.Subject)
 		}
 		if at.Before(invalid.Cert.NotBefore) {
 			return &Failure{Reason: NotYetValid, Err: err, Detail: fmt.Sprintf("%s is not valid before %s, and it is %s here: are both clocks right?",

@@ -123,7 +123,7 @@ func readPair(o SourceOptions) (*tls.Certificate, error) {
 		return nil, err
 	}
 	if err := checkOwn(certs[0], o); err != nil {
-		return nil, fmt.Errorf("%s: %s: %w", o.CertFile, safe(certs[0].Subject.String()), err)
+		return nil, fmt.Errorf("%s: %s: %w", o.CertFile, nameOf(certs[0].Subject), err)
 	}
 	pair := &tls.Certificate{PrivateKey: key, Leaf: certs[0]}
 	for _, c := range certs {
@@ -183,7 +183,7 @@ func checkMatch(certs []*x509.Certificate, key crypto.Signer, o SourceOptions) e
 		}
 		return nil
 	}
-	return fmt.Errorf("%s is not the private key of %s (%s): take the key that its request was made with", o.KeyFile, o.CertFile, safe(certs[0].Subject.String()))
+	return fmt.Errorf("%s is not the private key of %s (%s): take the key that its request was made with", o.KeyFile, o.CertFile, nameOf(certs[0].Subject))
 }
 
 func checkOwn(c *x509.Certificate, o SourceOptions) error {

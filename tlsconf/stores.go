@@ -205,7 +205,7 @@ func readCAs(file string) ([]*x509.Certificate, error) {
 	}
 	for _, c := range certs {
 		if err := checkCA(c); err != nil {
-			return nil, fmt.Errorf("%s: %s: %w", file, safe(c.Subject.String()), err)
+			return nil, fmt.Errorf("%s: %s: %w", file, nameOf(c.Subject), err)
 		}
 	}
 	return certs, nil
@@ -235,14 +235,14 @@ func checkSet(roots, intermediates []*x509.Certificate, at time.Time) []error {
 	}
 	if !slices.ContainsFunc(roots, func(c *x509.Certificate) bool { return !at.After(c.NotAfter) }) {
 		return []error{fmt.Errorf("every root has expired, the last (%s) on %s: add the current root",
-			safe(roots[len(roots)-1].Subject.String()), day(roots[len(roots)-1].NotAfter))}
+			nameOf(roots[len(roots)-1].Subject), day(roots[len(roots)-1].NotAfter))}
 	}
 	var problems []error
 	all := slices.Concat(roots, intermediates)
 	for _, c := range intermediates {
 		if !slices.ContainsFunc(all, func(above *x509.Certificate) bool { return issued(above, c) }) {
 			problems = append(problems, fmt.Errorf("%s: its issuer %s is not in this store: add it, or remove this one",
-				safe(c.Subject.String()), safe(c.Issuer.String())))
+				nameOf(c.Subject), nameOf(c.Issuer)))
 		}
 	}
 	return problems

@@ -1,0 +1,286 @@
+package tlsconf
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// ListenerOptions are what a Listener needs; only Server and Log are required.
+type ListenerOptions struct {
+	Server *Server
+	Log    *slog.Logger
+
+	// Deadline is how long a handshake may last. Default: 10 s.
+	Deadline time.Duration
+	// Handshakes is how many may be under way at once; past it, those that
+	// have said nothing yet are closed, oldest first. Default: 1024.
+	Handshakes int
+	// Drain is how long handshakes under way may still last once the Listener
+	// is closed. Default: 1 s.
+	Drain time.Duration
+
+	// OnHandshake is told of each handshake that ended well: "TLS 1.3", and
+	// whether a session was resumed. OnFailure is told of each that did not.
+	// Both are called from many goroutines, must not block, and may be nil.
+	OnHandshake func(version string, resumed bool)
+	OnFailure   func(*Failure)
+}
+
+// A Listener makes the TLS handshakes of the connections it accepts, many at
+// once, before it hands them out: who is handed out has an accepted
+// certificate, and who is not has been counted and logged with the reason.
+// A slow or silent peer delays nobody.
+//
+// It is a net.Listener; what Accept returns is a *Conn.
+type Listener struct {
+	inner   net.Listener
+	options ListenerOptions
+	config  *tls.Config
+	lobby   *lobby
+	turns   chan struct{} // who computes now: a storm of handshakes leaves room for exchanges
+	log     *failureLog
+
+	ready   chan *Conn
+	closing chan struct{} // closed by Close
+	drained chan struct{} // closed when no handshake is left
+	close   sync.Once
+	cut     context.CancelFunc // ends the handshakes under way
+	failed  error              // why inner broke, if it did; read after drained
+}
+
+// A Conn is a TLS connection whose peer was accepted.
+type Conn struct {
+	*tls.Conn
+	leaf *x509.Certificate
+}
+
+// Leaf returns the peer's certificate. It costs nothing: ask at each exchange.
+func (c *Conn) Leaf() *x509.Certificate { return c.leaf }
+
+// Handshake does nothing: it is over. (fasthttp calls it.)
+func (c *Conn) Handshake() error { return nil }
+
+// NewListener starts to accept connections from inner, which it owns from now
+// on. Close ends it.
+func NewListener(inner net.Listener, o ListenerOptions) (*Listener, error) {
+	if o.Server == nil || o.Log == nil {
+		return nil, errors.New("tlsconf: a listener needs its Server and its Log")
+	}
+	o.Deadline = or(o.Deadline, 10*time.Second)
+	o.Drain = or(o.Drain, time.Second)
+	o.Handshakes = or(o.Handshakes, 1024)
+	ctx, cut := context.WithCancel(context.Background())
+	l := &Listener{
+		inner:   inner,
+		options: o,
+		config:  o.Server.Config(),
+		lobby:   newLobby(o.Handshakes),
+		turns:   make(chan struct{}, runtime.GOMAXPROCS(0)),
+		log:     newFailureLog(o.Log),
+		ready:   make(chan *Conn),
+		closing: make(chan struct{}),
+		drained: make(chan struct{}),
+		cut:     cut,
+	}
+	l.config.GetConfigForClient = l.configFor
+	go l.run(ctx)
+	return l, nil
+}
+
+func or[T time.Duration | int](v, otherwise T) T {
+	if v > 0 {
+		return v
+	}
+	return otherwise
+}
+
+func (l *Listener) configFor(h *tls.ClientHelloInfo) (*tls.Config, error) {
+	if a, ok := h.Conn.(*arriving); ok {
+		if err := a.said(h); err != nil {
+			return nil, err
+		}
+	}
+	return l.options.Server.current().config, nil
+}
+
+// Accept returns the next connection whose handshake ended well, a *Conn.
+// After Close it still returns those under way, then net.ErrClosed: a peer
+// that was about to be served during a stop is served.
+func (l *Listener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.ready:
+		return c, nil
+	case <-l.drained:
+	}
+	if l.failed != nil {
+		return nil, l.failed
+	}
+	return nil, &net.OpError{Op: "accept", Net: l.inner.Addr().Network(), Addr: l.inner.Addr(), Err: net.ErrClosed}
+}
+
+// Close stops accepting. Handshakes under way have Options.Drain to end.
+func (l *Listener) Close() error {
+	err := net.ErrClosed
+	l.close.Do(func() {
+		close(l.closing)
+		err = l.inner.Close()
+	})
+	return err
+}
+
+// Addr returns the address listened on.
+func (l *Listener) Addr() net.Addr { return l.inner.Addr() }
+
+// run accepts until the end, then lets the handshakes under way end.
+func (l *Listener) run(ctx context.Context) {
+	defer l.cut()
+	var handshakes sync.WaitGroup
+	l.failed = l.acceptAll(func(c net.Conn) {
+		handshakes.Go(func() { l.welcome(ctx, c) })
+	})
+	timer := time.AfterFunc(l.options.Drain, l.cut)
+	defer timer.Stop()
+	handshakes.Wait()
+	close(l.drained)
+}
+
+// acceptAll hands each connection to admit until Close (nil) or until inner
+// breaks. It waits out what passes by itself, such as too many open files.
+func (l *Listener) acceptAll(admit func(net.Conn)) error {
+	var pause time.Duration
+	for {
+		c, err := l.inner.Accept()
+		if err == nil {
+			pause = 0
+			admit(c)
+			continue
+		}
+		select {
+		case <-l.closing:
+			return nil
+		default:
+		}
+		if !passes(err) {
+			l.inner.Close()
+			return err
+		}
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		l.options.Log.Error("cannot accept connections for now", "error", err.Error(), "again_in", pause,
+			"remedy", "raise the limit of open files (LimitNOFILE) if this repeats")
+		select {
+		case <-time.After(pause):
+		case <-l.closing:
+			return nil
+		}
+	}
+}
+
+func passes(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EINTR} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout()
+}
+
+// welcome makes the handshake of c and waits until Accept takes it.
+func (l *Listener) welcome(ctx context.Context, c net.Conn) {
+	a := &arriving{Conn: c, listener: l}
+	leaves, ok := l.lobby.enter(a)
+	if !ok {
+		c.Close()
+		l.report(a, &Failure{Reason: Crowded, Detail: "too many handshakes under way"})
+		return
+	}
+	defer l.lobby.leave(a)
+	if leaves != nil {
+		leaves.pushOut()
+	}
+	conn, err := l.handshake(ctx, a)
+	if err != nil {
+		f := l.failure(a, err)
+		c.Close()
+		l.report(a, f)
+		return
+	}
+	select {
+	case l.ready <- conn:
+	case <-ctx.Done():
+		conn.Close()
+	}
+}
+
+func (l *Listener) handshake(ctx context.Context, a *arriving) (*Conn, error) {
+	defer a.yield()
+	ctx, cancel := context.WithTimeout(ctx, l.options.Deadline)
+	defer cancel()
+	t := tls.Server(a, l.config)
+	if err := t.HandshakeContext(ctx); err != nil {
+		return nil, err
+	}
+	state := t.ConnectionState()
+	if len(state.PeerCertificates) == 0 { // verify saw to it; fail closed all the same
+		return nil, &Failure{Reason: NoCertificate, Detail: "no certificate was presented"}
+	}
+	if l.options.OnHandshake != nil {
+		l.options.OnHandshake(tls.VersionName(state.Version), state.DidResume)
+	}
+	return &Conn{Conn: t, leaf: state.PeerCertificates[0]}, nil
+}
+
+// failure tells why a handshake failed.
+func (l *Listener) failure(a *arriving, err error) *Failure {
+	var refused *tls.CertificateVerificationError
+	if errors.As(err, &refused) {
+		// crypto/tls refused first, for the sake of its alert; say it our way.
+		if f := asFailure(l.options.Server.judge(refused.UnverifiedCertificates)); f != nil {
+			return f
+		}
+		f := &Failure{Reason: UnknownCA, Detail: safe(refused.Err.Error()), Err: err}
+		if len(refused.UnverifiedCertificates) > 0 {
+			f.presented(refused.UnverifiedCertificates[0])
+		}
+		return f
+	}
+	if a.pushed.Load() {
+		return &Failure{Reason: Crowded, Detail: "too many handshakes under way, and this peer had said nothing yet", Err: err}
+	}
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) && record.Conn != nil && looksLikeHTTP(record) {
+		answerHTTP(a.Conn)
+	}
+	return explain(err, a.hello)
+}
+
+// answerHTTP tells a client that forgot the s of https, in the only words it
+// understands.
+func answerHTTP(c net.Conn) {
+	const body = "Ce port n'accepte que TLS : l'adresse doit commencer par https://\n"
+	c.SetDeadline(time.Now().Add(time.Second))
+	_, err := io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"+body)
+	if half, ok := c.(interface{ CloseWrite() error }); ok && err == nil && half.CloseWrite() == nil {
+		// What is left unread would turn our close into a reset, and the
+		// answer would be lost.
+		io.CopyN(io.Discard, c, 64<<10)
+	}
+}
+
+func (l *Listener) report(a *arriving, f *Failure) {
+	told := *f // f may be shared
+	told.Peer = a.RemoteAddr().String()
+	if l.options.OnFailure != nil {
+		l.options.OnFailure(&told)
+	}
+	l.log.write(&told, a.hello)
+}
