@@ -153,7 +153,7 @@ func (d *Directory) Find(ctx context.Context, k roc.Key) (Entry, error) {
 	case <-q.done:
 		return q.entry, q.err
 	case <-ctx.Done():
-		return Entry{}, roc.Refuse(roc.AnnuaireSilent, "the exchange could not wait longer for the annuaire: %w", context.Cause(ctx)).After(retryAfter)
+		return Entry{}, silent("the exchange could not wait longer for the annuaire: %w", context.Cause(ctx))
 	}
 }
 
@@ -185,7 +185,7 @@ func (d *Directory) question(k roc.Key) (*question, error) {
 		return q, nil
 	}
 	if d.closed {
-		return nil, roc.Refuse(roc.AnnuaireSilent, "the directory is closed")
+		return nil, silent("the directory is closed")
 	}
 	q := &question{done: make(chan struct{})}
 	d.asking[k] = q
@@ -220,7 +220,7 @@ func (d *Directory) ask(k roc.Key) (e Entry, err error) {
 		defer func() { <-d.turns }()
 	case <-ctx.Done():
 		d.crowded.Add(1)
-		return Entry{}, roc.Refuse(roc.AnnuaireSilent, "%d other questions are in flight: %w", d.o.Questions, ctx.Err()).After(retryAfter)
+		return Entry{}, silent("%d other questions are in flight: %w", d.o.Questions, ctx.Err())
 	}
 	defer func() {
 		if p := recover(); p != nil {
@@ -230,7 +230,7 @@ func (d *Directory) ask(k roc.Key) (e Entry, err error) {
 	d.asked.Add(1)
 	e, err = d.o.Asker.Ask(ctx, k)
 	if err == nil && e.AMC != k.AMC {
-		return Entry{}, roc.Refuse(roc.AnnuaireRefused, "the answer is about another AMC than the one asked")
+		return Entry{}, refused("the answer is about another AMC than the one asked")
 	}
 	return e, err
 }
@@ -251,7 +251,7 @@ func (d *Directory) remember(k roc.Key, e Entry, err error) {
 func (d *Directory) memorize(e Entry, now time.Time) memory {
 	ttl := d.o.TTL - time.Duration(float64(d.o.TTL/10)*d.o.Chance())
 	m := memory{entry: e, until: now.Add(ttl)}
-	if end := e.end(); end.Before(m.until) {
+	if end := e.end(); !end.IsZero() && end.Before(m.until) {
 		m.until = end
 	}
 	m.entry.Remembered = true

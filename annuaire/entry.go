@@ -13,7 +13,7 @@ type Entry struct {
 	AMC        roc.NumeroAMC
 	Nom        string
 	ROC        bool      // the AMC takes part in the dispositif
-	Debut, Fin time.Time // first and last day of validity, Europe/Paris; the last day is included
+	Debut, Fin time.Time // first and last day of validity, 00:00 in Europe/Paris, the last day included; zero: no limit on that side
 	Adresses   []Adresse // of the service asked, in every version; empty: not offered
 	At         time.Time // when the annuaire was asked
 	Remembered bool      // from memory, not asked for this exchange
@@ -38,10 +38,15 @@ type Asker interface {
 }
 
 // end is the first instant at which the entry is no longer valid: the start of
-// the day after Fin.
-func (e *Entry) end() time.Time { return e.Fin.AddDate(0, 0, 1) }
+// the day after Fin. Zero: none.
+func (e *Entry) end() time.Time {
+	if e.Fin.IsZero() {
+		return e.Fin
+	}
+	return e.Fin.AddDate(0, 0, 1)
+}
 
 // validAt reports whether the entry's validity covers that instant.
 func (e *Entry) validAt(at time.Time) bool {
-	return !at.Before(e.Debut) && at.Before(e.end())
+	return !at.Before(e.Debut) && (e.Fin.IsZero() || at.Before(e.end()))
 }
