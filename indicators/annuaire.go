@@ -1,0 +1,45 @@
+package indicators
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// An annuaireCollector reads the directory's figures when it is scraped: they
+// are counted there already.
+type annuaireCollector struct {
+	stats                           func() AnnuaireStats
+	lookups, asks, keys, lastAnswer *prometheus.Desc
+}
+
+func newAnnuaireCollector(stats func() AnnuaireStats) *annuaireCollector {
+	return &annuaireCollector{stats, desc(annuaireLookups), desc(annuaireAsks), desc(annuaireKeys), desc(annuaireLastAnswer)}
+}
+
+func desc(name string) *prometheus.Desc {
+	m := metric(name)
+	return prometheus.NewDesc(m.Name, m.Help, m.Labels, nil)
+}
+
+// Describe implements prometheus.Collector.
+func (c *annuaireCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.lookups, c.asks, c.keys, c.lastAnswer} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *annuaireCollector) Collect(ch chan<- prometheus.Metric) {
+	s := c.stats()
+	count := func(d *prometheus.Desc, v uint64, label string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), label)
+	}
+	count(c.lookups, s.Memory, "memory")
+	count(c.lookups, s.Asked, "annuaire")
+	count(c.asks, s.Answered, "answered")
+	count(c.asks, s.Unknown, "unknown")
+	count(c.asks, s.Silent, "silent")
+	count(c.asks, s.Refused, "refused")
+	count(c.asks, s.Failed, "failed")
+	ch <- prometheus.MustNewConstMetric(c.keys, prometheus.GaugeValue, float64(s.Keys))
+	if !s.LastAnswer.IsZero() {
+		ch <- prometheus.MustNewConstMetric(c.lastAnswer, prometheus.GaugeValue, float64(s.LastAnswer.UnixNano())/1e9)
+	}
+}

@@ -1,0 +1,95 @@
+package indicators
+
+// A Kind is the type of a metric, as Prometheus names it.
+type Kind string
+
+// The kinds in use.
+const (
+	Counter   Kind = "counter"
+	Gauge     Kind = "gauge"
+	Histogram Kind = "histogram"
+)
+
+// A Metric is one line of the catalogue: what is exported, and the sentence
+// that defines it (its HELP).
+type Metric struct {
+	Name   string
+	Kind   Kind
+	Labels []string
+	Help   string
+}
+
+// catalogue is every metric of ours. The labels are closed lists: see the
+// package comment. The go_ and process_ metrics are those of client_golang.
+var catalogue = []Metric{
+	{exchanges, Counter, []string{"service", "version", "amc", "code", "responsable"},
+		"Exchanges that ended, by service, version, insurer of the register, code (answered, far-fault, abandoned or RPNnnn) and who must act on it."},
+	{steps, Histogram, []string{"service", "step"},
+		"Time an exchange spent in one step: read (body and envelope), check (signature), annuaire (waiting for it), amc (waiting for the insurer), and total."},
+	{amcTime, Histogram, []string{"amc"},
+		"Time an exchange waited for the insurer, from the first byte sent to the last one received, answers and failures alike."},
+	{requestSize, Histogram, nil,
+		"Size of the requests whose body was read."},
+	{answerSize, Histogram, nil,
+		"Size of the answers, our faults included."},
+	{answerChecks, Counter, []string{"outcome"},
+		"Answers of insurers whose signature was looked at, by outcome: good, or the reason it is not."},
+	{inFlight, Gauge, nil,
+		"Exchanges whose answer is not written yet."},
+	{malformed, Counter, []string{"rule"},
+		"Requests refused for their HTTP framing, by the rule they break; they are no exchanges."},
+	{handshakes, Counter, []string{"version", "resumed"},
+		"TLS handshakes of establishments that succeeded, by TLS version and whether the session was resumed."},
+	{handshakeFailures, Counter, []string{"reason"},
+		"TLS handshakes of establishments that failed, by reason."},
+	{annuaireLookups, Counter, []string{"source"},
+		"Lookups in the annuaire's directory, by where the answer came from: memory, or the annuaire itself."},
+	{annuaireAsks, Counter, []string{"outcome"},
+		"Questions put to the annuaire, by outcome: answered, unknown (no such insurer), silent, refused (an answer that cannot be believed) or failed."},
+	{annuaireKeys, Gauge, nil,
+		"Answers of the annuaire that are remembered, fresh or not."},
+	{annuaireLastAnswer, Gauge, nil,
+		"When the annuaire last answered, in seconds since the epoch; absent until it has."},
+	{reloads, Counter, []string{"what", "result"},
+		"Attempts to load a configuration, register or certificate, by what and result: success or failure. After a failure the last good one stays."},
+	{reloadSuccess, Gauge, []string{"what"},
+		"Whether the last attempt to load it succeeded (1) or the last good one is still in use (0)."},
+	{reloadTime, Gauge, []string{"what"},
+		"When it was last loaded with success, in seconds since the epoch."},
+	{buildInfo, Gauge, []string{"version", "revision", "goversion"},
+		"Always 1; the labels say what runs."},
+}
+
+const (
+	exchanges          = "rpn_exchanges_total"
+	steps              = "rpn_exchange_step_seconds"
+	amcTime            = "rpn_amc_seconds"
+	requestSize        = "rpn_request_bytes"
+	answerSize         = "rpn_answer_bytes"
+	answerChecks       = "rpn_answer_checks_total"
+	inFlight           = "rpn_exchanges_in_flight"
+	malformed          = "rpn_malformed_requests_total"
+	handshakes         = "rpn_tls_handshakes_total"
+	handshakeFailures  = "rpn_tls_handshake_failures_total"
+	annuaireLookups    = "rpn_annuaire_lookups_total"
+	annuaireAsks       = "rpn_annuaire_asks_total"
+	annuaireKeys       = "rpn_annuaire_keys"
+	annuaireLastAnswer = "rpn_annuaire_last_answer_timestamp_seconds"
+	reloads            = "rpn_reloads_total"
+	reloadSuccess      = "rpn_reload_last_successful"
+	reloadTime         = "rpn_reload_last_success_timestamp_seconds"
+	buildInfo          = "rpn_build_info"
+)
+
+// Catalogue returns every metric of ours, in order. Dashboards and alerts may
+// name nothing else.
+func Catalogue() []Metric { return append([]Metric(nil), catalogue...) }
+
+func metric(name string) Metric {
+	for _, m := range catalogue {
+		if m.Name == name {
+			return m
+		}
+	}
+	panic("indicators: " + name + " is not in the catalogue")
+}

@@ -1,0 +1,292 @@
+// Package indicators is the figures of the RPN. live.go feeds the Prometheus
+// metrics that catalogue.go defines.
+//
+// A label value is always one of a closed list: the services, the codes of
+// profile section 7, the insurers of the register (any other is "autre"). An
+// establishment is never a label, nor is a message id, an address or the text
+// of an error: those questions are the record's.
+package indicators
+
+import (
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+// AnnuaireStats are the directory's own figures since the start.
+type AnnuaireStats struct {
+	Memory, Asked                              uint64 // lookups answered from memory; that waited for the annuaire
+	Answered, Unknown, Silent, Refused, Failed uint64 // questions, by outcome
+	Keys                                       int
+	LastAnswer                                 time.Time // zero: never
+}
+
+// Options are what a Live needs. A func that is nil leaves its metrics out.
+type Options struct {
+	// AMC returns the label of an insurer, and false when the register does not
+	// have it. It is asked at each exchange and must be quick. Required.
+	AMC func(roc.NumeroAMC) (label string, ok bool)
+
+	InFlight func() int
+	Annuaire func() AnnuaireStats
+
+	Version, Revision, GoVersion string // of the build
+}
+
+// Live is the metrics of one process, in a registry of their own. Safe for
+// concurrent use.
+type Live struct {
+	o        Options
+	registry *prometheus.Registry
+
+	exchanges    *prometheus.CounterVec
+	steps        *prometheus.HistogramVec
+	amcTime      *prometheus.HistogramVec
+	requestSize  prometheus.Observer
+	answerSize   prometheus.Observer
+	answerChecks *prometheus.CounterVec
+	malformed    *prometheus.CounterVec
+	handshakes   *prometheus.CounterVec
+	failures     *prometheus.CounterVec
+	reloads      *prometheus.CounterVec
+	reloadGood   *prometheus.GaugeVec
+	reloadTime   *prometheus.GaugeVec
+
+	// Handles of what is counted on the path of an exchange: looking a series
+	// up by its labels costs more than counting.
+	counters sync.Map // exchangeLabels -> prometheus.Counter
+	amcs     sync.Map // string -> prometheus.Observer
+	stepOf   map[roc.Service]stepHandles
+
+	mu    sync.Mutex // guards rules
+	rules map[string]bool
+}
+
+type exchangeLabels struct {
+	service roc.Service
+	version roc.Version
+	amc     string
+	code    string
+	whom    roc.Responsable
+}
+
+type stepHandles struct{ read, check, annuaire, amc, total prometheus.Observer }
+
+// Labels of what has none of its own.
+const (
+	NoAMC    = "aucune" // the exchange ended before its insurer was known
+	OtherAMC = "autre"  // an insurer that the register does not have
+	noneLbl  = "aucun"
+	other    = "other"
+)
+
+// maxRules bounds the labels of malformed requests, whatever a caller of
+// Malformed sends.
+const maxRules = 64
+
+// New makes the metrics and registers them, with those of the Go runtime and of
+// the process.
+func New(o Options) *Live {
+	l := &Live{o: o, registry: prometheus.NewRegistry(), rules: map[string]bool{}}
+	l.registry.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	l.exchanges = l.counter(exchanges)
+	l.steps = l.histogram(steps, stepBuckets)
+	l.amcTime = l.histogram(amcTime, amcBuckets)
+	l.requestSize = l.histogram(requestSize, sizeBuckets).WithLabelValues()
+	l.answerSize = l.histogram(answerSize, sizeBuckets).WithLabelValues()
+	l.answerChecks = l.counter(answerChecks)
+	l.malformed = l.counter(malformed)
+	l.handshakes = l.counter(handshakes)
+	l.failures = l.counter(handshakeFailures)
+	l.reloads = l.counter(reloads)
+	l.reloadGood = l.gauge(reloadSuccess)
+	l.reloadTime = l.gauge(reloadTime)
+	l.gauge(buildInfo).WithLabelValues(o.Version, o.Revision, o.GoVersion).Set(1)
+	l.stepOf = l.stepHandles()
+	if o.InFlight != nil {
+		l.registry.MustRegister(prometheus.NewGaugeFunc(
+			prometheus.GaugeOpts{Name: inFlight, Help: metric(inFlight).Help}, func() float64 { return float64(o.InFlight()) }))
+	}
+	if o.Annuaire != nil {
+		l.registry.MustRegister(newAnnuaireCollector(o.Annuaire))
+	}
+	return l
+}
+
+// Buckets, in seconds. Classic ones for every Prometheus, aligned on what is
+// promised; the native histogram of the same name is finer (factor 1.1).
+var (
+	stepBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2, 5, 10, 30}
+	amcBuckets  = []float64{.01, .025, .05, .1, .25, .5, 1, 2, 5, 10, 30}
+	sizeBuckets = []float64{1 << 10, 4 << 10, 8 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 2 << 20, 8 << 20}
+)
+
+func (l *Live) counter(name string) *prometheus.CounterVec {
+	m := metric(name)
+	v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: m.Name, Help: m.Help}, m.Labels)
+	l.registry.MustRegister(v)
+	return v
+}
+
+func (l *Live) gauge(name string) *prometheus.GaugeVec {
+	m := metric(name)
+	v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: m.Name, Help: m.Help}, m.Labels)
+	l.registry.MustRegister(v)
+	return v
+}
+
+func (l *Live) histogram(name string, buckets []float64) *prometheus.HistogramVec {
+	m := metric(name)
+	v := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: m.Name, Help: m.Help, Buckets: buckets,
+		NativeHistogramBucketFactor:     1.1,
+		NativeHistogramMaxBucketNumber:  100,
+		NativeHistogramMinResetDuration: time.Hour,
+	}, m.Labels)
+	l.registry.MustRegister(v)
+	return v
+}
+
+// stepHandles makes every series of the steps at the start: there are few.
+func (l *Live) stepHandles() map[roc.Service]stepHandles {
+	all := map[roc.Service]stepHandles{}
+	for _, s := range append([]roc.Service{roc.NoService}, roc.Services...) {
+		of := func(step string) prometheus.Observer { return l.steps.WithLabelValues(orNone(s.String()), step) }
+		all[s] = stepHandles{of("read"), of("check"), of("annuaire"), of("amc"), of("total")}
+	}
+	return all
+}
+
+// Observe counts one exchange that ended. It keeps nothing of the record.
+func (l *Live) Observe(rec *roc.Record) {
+	amc := l.amcLabel(rec.To.AMC)
+	l.count(exchangeLabels{rec.Service, rec.Version, amc, codeOf(rec), rec.Responsable()})
+	h, ok := l.stepOf[rec.Service]
+	if !ok {
+		h = l.stepOf[roc.NoService]
+	}
+	observe(h.read, rec.Read)
+	observe(h.check, rec.Check)
+	observe(h.annuaire, rec.Annuaire)
+	observe(h.amc, rec.AMC)
+	observe(h.total, rec.Total())
+	if rec.AMC > 0 {
+		observe(l.amcHandle(amc), rec.AMC)
+	}
+	if rec.RequestBytes > 0 {
+		l.requestSize.Observe(float64(rec.RequestBytes))
+	}
+	if rec.AnswerBytes > 0 {
+		l.answerSize.Observe(float64(rec.AnswerBytes))
+	}
+	if rec.AnswerCheck != "" {
+		l.answerChecks.WithLabelValues(rec.AnswerCheck).Inc()
+	}
+}
+
+// observe leaves out a step that the exchange did not come to.
+func observe(o prometheus.Observer, d time.Duration) {
+	if d > 0 {
+		o.Observe(d.Seconds())
+	}
+}
+
+func (l *Live) amcLabel(n roc.NumeroAMC) string {
+	if n == "" {
+		return NoAMC
+	}
+	if label, ok := l.o.AMC(n); ok {
+		return label
+	}
+	return OtherAMC
+}
+
+func codeOf(rec *roc.Record) string {
+	if rec.Outcome == roc.Refused {
+		return rec.Code()
+	}
+	return string(rec.Outcome)
+}
+
+func (l *Live) count(k exchangeLabels) {
+	c, ok := l.counters.Load(k)
+	if !ok {
+		c, _ = l.counters.LoadOrStore(k, l.exchanges.WithLabelValues(
+			orNone(k.service.String()), orNone(k.version.String()), k.amc, k.code, orNobody(k.whom)))
+	}
+	c.(prometheus.Counter).Inc()
+}
+
+func (l *Live) amcHandle(amc string) prometheus.Observer {
+	o, ok := l.amcs.Load(amc)
+	if !ok {
+		o, _ = l.amcs.LoadOrStore(amc, l.amcTime.WithLabelValues(amc))
+	}
+	return o.(prometheus.Observer)
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return noneLbl
+	}
+	return s
+}
+
+func orNobody(r roc.Responsable) string {
+	if r == roc.NoOne {
+		return "personne"
+	}
+	return string(r)
+}
+
+// Handshake counts a TLS handshake that succeeded; version is "TLS 1.3", as
+// crypto/tls names it.
+func (l *Live) Handshake(version string, resumed bool) {
+	l.handshakes.WithLabelValues(version, strconv.FormatBool(resumed)).Inc()
+}
+
+// HandshakeFailed counts one that failed; reason is of tlsconf's closed list.
+func (l *Live) HandshakeFailed(reason string) { l.failures.WithLabelValues(reason).Inc() }
+
+// Malformed counts a request refused for its HTTP framing.
+func (l *Live) Malformed(rule string) {
+	l.mu.Lock()
+	if !l.rules[rule] {
+		if len(l.rules) < maxRules {
+			l.rules[rule] = true
+		} else {
+			rule = other
+		}
+	}
+	l.mu.Unlock()
+	l.malformed.WithLabelValues(rule).Inc()
+}
+
+// Reloaded counts an attempt to load what ("configuration", "etablissements",
+// "certificates": the caller's closed list).
+func (l *Live) Reloaded(what string, err error, at time.Time) {
+	if err != nil {
+		l.reloads.WithLabelValues(what, "failure").Inc()
+		l.reloadGood.WithLabelValues(what).Set(0)
+		return
+	}
+	l.reloads.WithLabelValues(what, "success").Inc()
+	l.reloadGood.WithLabelValues(what).Set(1)
+	l.reloadTime.WithLabelValues(what).Set(float64(at.UnixNano()) / 1e9)
+}
+
+// Gatherer gives the metrics to a test or to another exporter.
+func (l *Live) Gatherer() prometheus.Gatherer { return l.registry }
+
+// Handler serves the metrics in the format that is asked for.
+func (l *Live) Handler() http.Handler {
+	return promhttp.HandlerFor(l.registry, promhttp.HandlerOpts{EnableOpenMetrics: true, Registry: l.registry})
+}

@@ -1,0 +1,248 @@
+package indicators
+
+import (
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+var noon = time.Date(2026, 11, 3, 12, 0, 0, 0, time.UTC)
+
+// register is a closed list of n insurers.
+func register(n int) func(roc.NumeroAMC) (string, bool) {
+	known := map[roc.NumeroAMC]string{}
+	for i := range n {
+		known[numero(i)] = string(numero(i))
+	}
+	return func(a roc.NumeroAMC) (string, bool) { l, ok := known[a]; return l, ok }
+}
+
+func numero(i int) roc.NumeroAMC { return roc.NumeroAMC(fmt.Sprintf("%010d", 75_500_000+i)) }
+
+func full(t testing.TB, amcs int) *Live {
+	t.Helper()
+	return New(Options{
+		AMC:      register(amcs),
+		InFlight: func() int { return 3 },
+		Annuaire: func() AnnuaireStats {
+			return AnnuaireStats{Memory: 9, Asked: 1, Answered: 1, Keys: 1, LastAnswer: noon}
+		},
+		Version: "0.1.0", Revision: "abc", GoVersion: "go1.26",
+	})
+}
+
+func record(outcome roc.Outcome, reason roc.Reason, amc roc.NumeroAMC) *roc.Record {
+	return &roc.Record{
+		Service: roc.IDB, Version: roc.V2, To: roc.Key{AMC: amc},
+		Outcome: outcome, Reason: reason, Origin: roc.FromAMC,
+		RequestIn: noon, AnswerOut: noon.Add(100 * time.Millisecond),
+		Read: time.Millisecond, Check: 50 * time.Microsecond, Annuaire: time.Microsecond, AMC: 90 * time.Millisecond,
+		RequestBytes: 5300, AnswerBytes: 5100, AnswerCheck: "good",
+	}
+}
+
+// everything makes each metric appear.
+func everything(l *Live) {
+	l.Observe(record(roc.Answered, "", numero(0)))
+	l.Malformed("two-lengths")
+	l.Handshake("TLS 1.3", true)
+	l.HandshakeFailed("no-certificate")
+	l.Reloaded("etablissements", nil, noon)
+}
+
+func TestMetricsPassTheLinter(t *testing.T) {
+	t.Parallel()
+	l := full(t, 1)
+	everything(l)
+	problems, err := testutil.GatherAndLint(l.Gatherer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+func TestWhatIsExportedIsTheCatalogue(t *testing.T) {
+	t.Parallel()
+	l := full(t, 1)
+	everything(l)
+	families, err := l.Gatherer().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]*dto.MetricFamily{}
+	for _, f := range families {
+		if strings.HasPrefix(f.GetName(), "rpn_") {
+			seen[f.GetName()] = f
+		}
+	}
+	for _, m := range Catalogue() {
+		f := seen[m.Name]
+		if f == nil {
+			t.Errorf("%s is in the catalogue and not exported", m.Name)
+			continue
+		}
+		if kind := strings.ToLower(f.GetType().String()); kind != string(m.Kind) {
+			t.Errorf("%s is a %s, the catalogue says %s", m.Name, kind, m.Kind)
+		}
+		if f.GetHelp() != m.Help || !strings.HasSuffix(m.Help, ".") {
+			t.Errorf("%s: HELP is %q", m.Name, f.GetHelp())
+		}
+		if n := len(f.GetMetric()[0].GetLabel()); n != len(m.Labels) {
+			t.Errorf("%s has %d labels, the catalogue says %v", m.Name, n, m.Labels)
+		}
+		delete(seen, m.Name)
+	}
+	for name := range seen {
+		t.Errorf("%s is exported and not in the catalogue", name)
+	}
+}
+
+func TestExchangesAreCountedByTheirEnd(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		rec  *roc.Record
+		want string
+	}{
+		{"answered", record(roc.Answered, "", numero(0)), `amc="0075500000",code="answered",responsable="personne",service="IDB",version="V2"`},
+		{"the insurer's fault", record(roc.FarFault, "", numero(0)), `amc="0075500000",code="far-fault",responsable="amc",service="IDB",version="V2"`},
+		{"ours", record(roc.Refused, roc.AMCSilent, numero(0)), `amc="0075500000",code="RPN402",responsable="amc",service="IDB",version="V2"`},
+		{"the caller left", record(roc.Abandoned, "", numero(0)), `amc="0075500000",code="abandoned",responsable="etablissement",service="IDB",version="V2"`},
+		{"an insurer outside the register", record(roc.Refused, roc.UnknownAMC, "0099999999"), `amc="autre",code="RPN301",responsable="etablissement",service="IDB",version="V2"`},
+		{"refused before anything is known", &roc.Record{Outcome: roc.Refused, Reason: roc.UnknownStructure, RequestIn: noon, AnswerOut: noon}, `amc="aucune",code="RPN101",responsable="etablissement",service="aucun",version="aucun"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			l := full(t, 1)
+			l.Observe(c.rec)
+			want := "# HELP rpn_exchanges_total " + metric(exchanges).Help + "\n# TYPE rpn_exchanges_total counter\nrpn_exchanges_total{" + c.want + "} 1\n"
+			if err := testutil.GatherAndCompare(l.Gatherer(), strings.NewReader(want), exchanges); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestAStepThatWasNotReachedIsNotATimeOfZero(t *testing.T) {
+	t.Parallel()
+	l := full(t, 1)
+	l.Observe(&roc.Record{Service: roc.CLC, Outcome: roc.Refused, Reason: roc.BadSignature, RequestIn: noon, AnswerOut: noon.Add(time.Millisecond), Read: time.Microsecond, Check: time.Microsecond})
+	families, _ := l.Gatherer().Gather()
+	for _, f := range families {
+		if f.GetName() != steps {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			service, step := m.GetLabel()[0].GetValue(), m.GetLabel()[1].GetValue()
+			want := uint64(0)
+			if service == "CLC" && (step == "read" || step == "check" || step == "total") {
+				want = 1
+			}
+			if got := m.GetHistogram().GetSampleCount(); got != want {
+				t.Errorf("%s/%s: %d samples, want %d", service, step, got, want)
+			}
+		}
+	}
+}
+
+// The policy of cardinality: a national load stays within what one Prometheus
+// scrapes without noticing, and callers cannot add series.
+func TestSeriesStayWithinTheBudget(t *testing.T) {
+	t.Parallel()
+	const amcs, budget = 300, 40_000
+	l := full(t, amcs)
+	everything(l)
+	reasons := []roc.Reason{"", roc.AMCSilent, roc.AMCUnreachable, roc.AMCBadAnswer, roc.OutsideCircle}
+	for i := range amcs + 500 { // 500 of them outside the register
+		for _, s := range roc.Services[1:] {
+			for _, v := range []roc.Version{roc.V1, roc.V2} {
+				for _, r := range reasons {
+					rec := record(roc.Answered, r, numero(i))
+					rec.Service, rec.Version = s, v
+					if r != "" {
+						rec.Outcome = roc.Refused
+					}
+					l.Observe(rec)
+				}
+			}
+		}
+	}
+	for i := range 1000 {
+		l.Malformed(fmt.Sprintf("rule-%d", i))
+	}
+	if n := lines(t, l); n > budget {
+		t.Errorf("%d series, the budget is %d", n, budget)
+	} else {
+		t.Logf("%d series for %d insurers", n, amcs)
+	}
+	if n := testutil.CollectAndCount(l.malformed); n > maxRules+1 {
+		t.Errorf("%d rules are labels, at most %d", n, maxRules+1)
+	}
+	if n := testutil.CollectAndCount(l.amcTime); n != amcs+1 {
+		t.Errorf("%d insurers are labels, want those of the register and %q", n, OtherAMC)
+	}
+}
+
+// lines is what a scrape without native histograms stores.
+func lines(t *testing.T, l *Live) (n int) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	l.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	for line := range strings.Lines(w.Body.String()) {
+		if !strings.HasPrefix(line, "#") {
+			n++
+		}
+	}
+	return n
+}
+
+func TestAFailedReloadKeepsTheTimeOfTheLastGoodOne(t *testing.T) {
+	t.Parallel()
+	l := full(t, 1)
+	l.Reloaded("etablissements", nil, noon)
+	l.Reloaded("etablissements", errors.New("line 3"), noon.Add(time.Hour))
+	if v := testutil.ToFloat64(l.reloadGood); v != 0 {
+		t.Errorf("last successful is %v, want 0", v)
+	}
+	if v := testutil.ToFloat64(l.reloadTime); v != float64(noon.Unix()) {
+		t.Errorf("last success at %v, want noon", v)
+	}
+}
+
+func TestObserveIsSafeForConcurrentUse(t *testing.T) {
+	t.Parallel()
+	l := full(t, 2)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for range 100 {
+				l.Observe(record(roc.Answered, "", numero(i%3)))
+				l.Malformed("fold")
+			}
+		})
+	}
+	wg.Wait()
+	if v := testutil.ToFloat64(l.malformed); v != 800 {
+		t.Errorf("%v counted, want 800", v)
+	}
+}
+
+func BenchmarkObserve(b *testing.B) {
+	l := full(b, 300)
+	rec := record(roc.Answered, "", numero(7))
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Observe(rec)
+	}
+}
