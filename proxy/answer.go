@@ -1,0 +1,95 @@
+package proxy
+
+import (
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/soap"
+)
+
+// An answer is what goes back to the establishment: the far end's as it came,
+// our fault, or a small page of plain text.
+type answer struct {
+	status      int
+	contentType string // "": none, as it came
+	body        roc.Content
+	origin      roc.Origin // "": not of an exchange
+
+	exchange   roc.ExchangeID
+	timing     string        // Server-Timing
+	retryAfter time.Duration // 0: no Retry-After
+	allow      string        // Allow, of a 405
+}
+
+// write gives the answer to fasthttp (profile section 8). The body is not
+// copied: it belongs to the answer until it is written.
+func (a *answer) write(r *fasthttp.Response) {
+	r.SetStatusCode(a.status)
+	if a.contentType != "" {
+		r.Header.SetContentType(a.contentType)
+	}
+	set := func(name, value string) {
+		if value != "" {
+			r.Header.SetCanonical([]byte(name), []byte(value))
+		}
+	}
+	set("RPN-Echange", string(a.exchange))
+	set("RPN-Origine", string(a.origin))
+	set("Server-Timing", a.timing)
+	set("Retry-After", seconds(a.retryAfter))
+	set("Allow", a.allow)
+	r.SetBodyRaw(a.body.Bytes())
+}
+
+// seconds is a delay as Retry-After says it: whole seconds, never too short.
+func seconds(d time.Duration) string {
+	if d <= 0 {
+		return ""
+	}
+	return strconv.Itoa(int(math.Ceil(d.Seconds())))
+}
+
+// faultOf is our answer to a refusal: the one bridge from a Reason to the
+// wire. HTTP 500 whatever the fault (profile section 7).
+func faultOf(v soap.Version, id roc.ExchangeID, r *roc.Refusal) answer {
+	return answer{
+		status:      500,
+		contentType: v.ContentType(),
+		body:        soap.Fault(v, id, r),
+		origin:      roc.FromRPN,
+		retryAfter:  r.RetryAfter,
+	}
+}
+
+// page is a small plain answer, for what is not an exchange.
+func page(status int, texte string) answer {
+	return answer{status: status, contentType: "text/plain; charset=utf-8", body: roc.NewContent([]byte(texte + "\n"))}
+}
+
+// pageOf is the answer to malformed HTTP.
+func pageOf(m *malformed) answer {
+	return page(m.status, "Requête HTTP refusée ("+m.rule+") : "+m.texte+".")
+}
+
+// timingOf writes Server-Timing: where the time went, in milliseconds.
+func timingOf(rec *roc.Record, total time.Duration) string {
+	b := make([]byte, 0, 112)
+	step := func(name string, d time.Duration) {
+		if len(b) > 0 {
+			b = append(b, ", "...)
+		}
+		b = append(b, name...)
+		b = append(b, ";dur="...)
+		b = strconv.AppendFloat(b, float64(d.Microseconds())/1000, 'f', -1, 64)
+	}
+	step("read", rec.Read)
+	step("check", rec.Check)
+	step("annuaire", rec.Annuaire)
+	step("amc", rec.AMC)
+	step("total", total)
+	return string(b)
+}

@@ -1,0 +1,23 @@
+// Package proxy is the path of one exchange, from an establishment to its
+// insurer and back.
+//
+// The life of a message (carry.go is the same, in code):
+//
+//  1. the connection comes with a verified certificate (tlsconf); none: no exchange
+//  2. open: a roc.Record and an id; from here the outcome is told exactly once
+//  3. identify: the structure of the certificate is registered and not suspended
+//  4. limit: its rate, then room for one more exchange; no byte of the body is read before
+//  5. read: the whole body in one buffer, within limits, framed strictly; the envelope
+//  6. check: the actions agree; the signature covers what decides
+//  7. key: the routing fields, out of what is signed; the sites against the certificate
+//  8. find and choose: the annuaire's answer, then the one place where the message may go
+//  9. send: the bytes that were checked, untouched; the answer comes back as it came
+//  10. close: answer written, record closed, observers told
+//
+// HTTP/1.1 framing is decided here and nowhere else (wire.go, head.go, body.go),
+// on both legs and by the same code: fasthttp runs the connections of the
+// server, writes the answers, pools the connections to the insurers and writes
+// the requests, but no byte that a peer sends is framed by it. What its parsers
+// forgive (a bare LF, two lengths, a fold) would be a second opinion on where a
+// message ends.
+package proxy

@@ -1,0 +1,250 @@
+package proxy
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/internal/etablissements"
+	"github.com/piano-roc/rpn/internal/message"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/internal/xmlsig"
+	"github.com/piano-roc/rpn/routing"
+)
+
+// An exchange is one request on its way: what carry's steps share. It lives as
+// long as its answer is being written.
+type exchange struct {
+	proxy *Proxy
+	q     *request
+	rec   *roc.Record
+	ctx   context.Context
+
+	contentType string
+	body        roc.Content // once read: the one buffer, never copied
+	entered     bool        // it holds one of the places
+	status      int         // of our fault; 0: 500
+}
+
+// errAbandoned: the caller left; nobody reads the answer.
+var errAbandoned = errors.New("the caller left before the answer")
+
+// identify says whose connection this is, and by which structure its
+// certificate names it: the EJ, or one of its EG.
+func (x *exchange) identify(list *etablissements.List) (roc.StructureID, *etablissements.Etablissement, error) {
+	caller, err := roc.StructureOfCertificate(x.q.gate.leaf)
+	if err == nil {
+		x.rec.From = caller
+	}
+	es, err := list.Caller(x.q.gate.leaf)
+	if err != nil {
+		return "", nil, err
+	}
+	return caller, es, nil
+}
+
+// enter takes one of the places for exchanges in flight. There is no queue:
+// a caller that is told to come back waits better than one that is kept.
+func (x *exchange) enter() error {
+	select {
+	case x.proxy.places <- struct{}{}:
+		x.entered = true
+		return nil
+	default:
+		return roc.Refuse(roc.Overloaded, "%d exchanges are in flight", cap(x.proxy.places)).After(time.Second)
+	}
+}
+
+// read looks at the headers, then reads the body whole and the envelope in it.
+func (x *exchange) read() (*soap.Envelope, error) {
+	start := x.proxy.o.Now()
+	defer func() { x.rec.Read = x.proxy.o.Now().Sub(start) }()
+	if err := x.acceptable(); err != nil {
+		return nil, err
+	}
+	b, err := x.q.gate.readBody(x.proxy.o.Limits.Bytes)
+	switch {
+	case errors.Is(err, errTooLarge):
+		return nil, roc.Refuse(roc.TooLarge, "the body is larger than %d bytes", x.proxy.o.Limits.Bytes).
+			Saying("Le message dépasse %d octets.", x.proxy.o.Limits.Bytes)
+	case isTimeout(err):
+		return nil, &malformed{408, "slow-body", "le corps n'est pas arrivé à temps"}
+	case err != nil:
+		if m, ok := malformedAs(err); ok {
+			return nil, m
+		}
+		return nil, errAbandoned
+	}
+	x.body = roc.NewContent(b)
+	x.rec.RequestBytes, x.rec.RequestSHA256 = len(b), sha256.Sum256(b)
+	env, err := soap.Read(x.body, x.proxy.o.Limits)
+	if err != nil {
+		return nil, err
+	}
+	x.rec.MessageID = message.MessageID(env)
+	return env, nil
+}
+
+// acceptable refuses, by the headers alone, what could not be carried
+// (profile sections 2 and 8).
+func (x *exchange) acceptable() error {
+	h := &x.q.head
+	if p, _, _ := strings.Cut(h.target, "?"); p != Path {
+		x.status = 404
+		return roc.Refuse(roc.UnknownOperation, "no such address under %s/", Path).
+			Saying("Cette adresse n'est connue d'aucun organisme ; l'adresse de tous les services est %s.", Path)
+	}
+	if e := h.fields.joined("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return roc.Refuse(roc.NotSOAP, "Content-Encoding").Saying("Content-Encoding n'est pas admis : envoyez le message sans compression.")
+	}
+	if h.fields.loops() {
+		return roc.Refuse(roc.NotSOAP, "loop: Via names this proxy").Saying("L'en-tête Via nomme déjà le RPN : le message tourne en boucle.")
+	}
+	return checkContentType(x.contentType)
+}
+
+func checkContentType(v string) error {
+	media, parameters, _ := strings.Cut(v, ";")
+	media = strings.ToLower(strings.TrimSpace(media))
+	if media != "text/xml" && media != "application/soap+xml" {
+		return roc.Refuse(roc.NotSOAP, "Content-Type is neither text/xml nor application/soap+xml").
+			Saying("Content-Type doit être text/xml (SOAP 1.1) ou application/soap+xml (SOAP 1.2) ; les pièces jointes (multipart, MTOM) ne sont pas admises.")
+	}
+	for parameter := range strings.SplitSeq(parameters, ";") {
+		name, value, _ := strings.Cut(parameter, "=")
+		if !strings.EqualFold(strings.TrimSpace(name), "charset") {
+			continue
+		}
+		if v := strings.Trim(strings.TrimSpace(value), `"`); !strings.EqualFold(v, "utf-8") && !strings.EqualFold(v, "us-ascii") {
+			return roc.Refuse(roc.NotSOAP, "charset is not UTF-8").Saying("Le message doit être en UTF-8 (paramètre charset de Content-Type).")
+		}
+	}
+	return nil
+}
+
+// check verifies the signature by the policy of the service and of the
+// establishment (profile section 3).
+func (x *exchange) check(env *soap.Envelope, es *etablissements.Etablissement, caller roc.StructureID, op message.Operation) (*xmlsig.Checked, error) {
+	start := x.proxy.o.Now()
+	defer func() { x.rec.Check = x.proxy.o.Now().Sub(start) }()
+	expect := xmlsig.Expect{Structure: caller}
+	if len(es.Mandats) > 0 {
+		expect.Mandate = es.Mandates
+	}
+	policy := xmlsig.Policy{Optional: op.Service == roc.Annuaire, TimestampOptional: es.SansTimestamp}
+	c, err := x.proxy.o.Signatures.Check(env, policy, expect, start)
+	if err != nil {
+		return nil, err
+	}
+	if c.Signed() {
+		x.rec.SignatureSHA256, x.rec.SignerSerial = c.SignatureHash(), c.SignerSerial()
+	}
+	return c, nil
+}
+
+// find asks the directory.
+func (x *exchange) find(key roc.Key) (annuaire.Entry, error) {
+	start := x.proxy.o.Now()
+	defer func() { x.rec.Annuaire = x.proxy.o.Now().Sub(start) }()
+	entry, err := x.proxy.o.Directory.Find(x.ctx, key)
+	x.rec.FromMemory = err == nil && entry.Remembered
+	return entry, err
+}
+
+// send carries the message to its insurer, unless the caller has left: a
+// calculation that nobody waits for may commit somebody.
+func (x *exchange) send(route routing.Route, caller roc.StructureID, c *xmlsig.Checked) (farAnswer, error) {
+	x.rec.AMCName = route.AMCName()
+	if x.q.gate.gone() {
+		return farAnswer{}, errAbandoned
+	}
+	urls := append([]string{route.URL()}, route.Alternatives()...)
+	a, err := x.proxy.o.AMC.Send(x.ctx, x.rec, urls, x.outgoing(caller, c))
+	if err != nil {
+		return farAnswer{}, err
+	}
+	if err := x.checkAnswer(a); err != nil {
+		return farAnswer{}, err
+	}
+	x.rec.Origin = roc.FromAMC
+	return a, nil
+}
+
+// search passes an establishment's own question to the annuaire, and its
+// answer back, byte for byte (profile section 5, mode transparent). It is a
+// read: it may be asked again.
+func (x *exchange) search(caller roc.StructureID, c *xmlsig.Checked) (farAnswer, error) {
+	if x.proxy.o.AnnuaireURL == "" {
+		return farAnswer{}, roc.Refuse(roc.AnnuaireSilent, "no annuaire is configured")
+	}
+	m := x.outgoing(caller, c)
+	m.again = true
+	a, err := x.proxy.o.Annuaire.Send(x.ctx, x.rec, []string{x.proxy.o.AnnuaireURL}, m)
+	x.rec.Annuaire, x.rec.AMC = x.rec.AMC, 0
+	if err != nil {
+		return farAnswer{}, ofAnnuaire(err)
+	}
+	x.rec.Origin = roc.FromAnnuaire
+	return a, nil
+}
+
+// ofAnnuaire gives a refusal of the far leg its name when that is the annuaire.
+func ofAnnuaire(err error) error {
+	r := roc.RefusalOf(err)
+	switch r.Reason {
+	case roc.AMCUnreachable, roc.AMCSilent:
+		return &roc.Refusal{Reason: roc.AnnuaireSilent, RetryAfter: retrySoon, Cause: r.Cause}
+	case roc.AMCBadAnswer:
+		return &roc.Refusal{Reason: roc.AnnuaireRefused, Cause: r.Cause}
+	}
+	return err
+}
+
+// outgoing is the checked message with the headers that go with it.
+func (x *exchange) outgoing(caller roc.StructureID, c *xmlsig.Checked) outgoing {
+	m := outgoing{
+		content:     c.Content(),
+		contentType: x.contentType,
+		accept:      x.q.head.fields.joined("Accept"),
+		exchange:    x.rec.ID,
+		structure:   caller,
+	}
+	if x.q.head.fields.count("SOAPAction") == 1 {
+		action := x.q.header("SOAPAction")
+		m.soapAction = &action
+	}
+	return m
+}
+
+// checkAnswer applies the AnswerPolicy. Only enforce refuses.
+func (x *exchange) checkAnswer(a farAnswer) error {
+	if x.proxy.o.AnswerPolicy == AnswersOff {
+		return nil
+	}
+	err := x.verifyAnswer(a.body)
+	if err == nil {
+		x.rec.AnswerCheck = "good"
+		return nil
+	}
+	r := roc.RefusalOf(err)
+	x.rec.AnswerCheck = string(r.Reason)
+	if x.proxy.o.AnswerPolicy != AnswersEnforce {
+		return nil
+	}
+	return roc.Refuse(roc.AMCBadAnswer, "the answer's signature: %w", r)
+}
+
+func (x *exchange) verifyAnswer(body roc.Content) error {
+	limits := x.proxy.o.Limits
+	limits.Bytes = max(limits.Bytes, x.proxy.o.AMC.o.AnswerBytes)
+	env, err := soap.Read(body, limits)
+	if err != nil {
+		return err
+	}
+	_, err = x.proxy.o.AnswerSignatures.Check(env, xmlsig.Policy{}, xmlsig.Expect{}, x.proxy.o.Now())
+	return err
+}

@@ -1,0 +1,269 @@
+package proxy
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/message"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/soap"
+)
+
+// Path is the one address of every establishment (profile section 1).
+const Path = "/roc"
+
+// A Proxy carries exchanges. Make it with New, give it listeners with Serve,
+// end it with Shutdown.
+type Proxy struct {
+	o        Options
+	server   *server
+	places   chan struct{} // one token per exchange in flight, once limited
+	inFlight atomic.Int64
+
+	// ctx ends when Shutdown cuts what is left.
+	ctx  context.Context
+	stop context.CancelCauseFunc
+}
+
+// New makes a Proxy.
+func New(o Options) (*Proxy, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	p := &Proxy{o: o, places: make(chan struct{}, o.Exchanges)}
+	p.ctx, p.stop = context.WithCancelCause(context.Background())
+	p.server = newServer(serverOptions{
+		handle:       p.handle,
+		abort:        p.abort,
+		Connections:  o.Connections,
+		IdleTimeout:  o.IdleTimeout,
+		HeadTimeout:  o.HeadTimeout,
+		BodyTimeout:  o.BodyTimeout,
+		WriteTimeout: o.WriteTimeout,
+		DrainIdle:    o.DrainIdle,
+		Now:          o.Now,
+		Log:          o.Log,
+	})
+	return p, nil
+}
+
+// Serve serves the connections of a listener until Shutdown. Each must be
+// verified TLS and have Leaf() *x509.Certificate (tlsconf.Conn).
+func (p *Proxy) Serve(ln net.Listener) error { return p.server.Serve(ln) }
+
+// Shutdown stops accepting and lets the exchanges in flight finish. When ctx
+// ends first it cuts them, and says how many connections that were. The
+// Senders are the caller's to close, afterwards.
+func (p *Proxy) Shutdown(ctx context.Context) error {
+	defer p.stop(errShutdown)
+	return p.server.Shutdown(ctx)
+}
+
+// InFlight is the number of exchanges whose answer is not written yet.
+func (p *Proxy) InFlight() int { return int(p.inFlight.Load()) }
+
+// abort ends what the exchanges in flight wait for.
+func (p *Proxy) abort() {
+	p.stop(errShutdown)
+	p.o.AMC.Close()
+	p.o.Annuaire.Close()
+}
+
+// LogRecord returns the observer that writes each record as one line
+// (docs/record.md).
+func LogRecord(log *slog.Logger) func(*roc.Record) {
+	return func(rec *roc.Record) {
+		log.LogAttrs(context.Background(), slog.LevelInfo, "exchange", slog.Any("record", rec))
+	}
+}
+
+// handle answers one request, whatever it is and whatever happens.
+func (p *Proxy) handle(q *request) (a answer, done func(writeErr error)) {
+	defer func() {
+		if v := recover(); v != nil {
+			p.sayPanic("", v)
+			a = internalPage()
+		}
+	}()
+	if q.bad != nil {
+		p.sayMalformed(q, q.bad)
+		return pageOf(q.bad), nil
+	}
+	path, query, _ := strings.Cut(q.head.target, "?")
+	switch {
+	case path != Path && !strings.HasPrefix(path, Path+"/"):
+		return page(404, "Adresse inconnue. Le RPN répond à POST "+Path+" et GET "+Path+"?wsdl."), nil
+	case q.head.method == "POST":
+		return p.exchange(q)
+	case path == Path && (q.head.method == "GET" || q.head.method == "HEAD"):
+		return p.describe(q, query), nil
+	}
+	a = page(405, "Méthode non admise : POST pour un message, GET "+Path+"?wsdl pour la description.")
+	a.allow = "POST, GET"
+	return a, nil
+}
+
+// describe answers GET /roc?wsdl.
+func (p *Proxy) describe(q *request, query string) answer {
+	endpoint := p.o.Endpoint
+	if endpoint == "" {
+		endpoint = "https://" + q.header("Host") + Path
+	}
+	body, contentType, ok := message.Document(query, endpoint)
+	if !ok {
+		return page(404, "Pour la description du service : GET "+Path+"?wsdl.")
+	}
+	return answer{status: 200, contentType: contentType, body: roc.NewContent(body)}
+}
+
+func (p *Proxy) sayMalformed(q *request, m *malformed) {
+	p.o.Log.Warn("malformed HTTP refused", "rule", m.rule, "peer", q.gate.peer)
+	if p.o.OnMalformed != nil {
+		p.o.OnMalformed(m.rule)
+	}
+}
+
+// exchange opens a record, carries, answers. The returned func closes the
+// record and tells the observers, once, when the answer is written.
+func (p *Proxy) exchange(q *request) (answer, func(error)) {
+	p.inFlight.Add(1)
+	rec := &roc.Record{ID: roc.NewExchangeID(q.in), RequestIn: q.in, Peer: q.gate.peer}
+	ctx, cancel := context.WithDeadline(p.ctx, time.Now().Add(p.patience(q)))
+	x := &exchange{proxy: p, q: q, rec: rec, ctx: ctx, contentType: q.header("Content-Type")}
+	a := p.answer(x)
+	cancel()
+	a.exchange, a.origin = rec.ID, rec.Origin
+	a.timing = timingOf(rec, p.o.Now().Sub(rec.RequestIn))
+	rec.AnswerBytes, rec.AnswerSHA256 = a.body.Len(), sha256.Sum256(a.body.Bytes())
+	hungUp := q.gate.gone()
+	return a, func(writeErr error) {
+		if rec.Outcome != roc.Refused && (hungUp || writeErr != nil) {
+			rec.Outcome = roc.Abandoned
+		}
+		p.close(x)
+	}
+}
+
+// patience is how long the exchange may last: ours, or what the caller says it
+// still waits (RPN-Delai-Ms, profile section 8) when that is less. What is not
+// a number of milliseconds states nothing.
+func (p *Proxy) patience(q *request) time.Duration {
+	ms, err := strconv.ParseInt(q.header("RPN-Delai-Ms"), 10, 32)
+	if err != nil || ms <= 0 {
+		return p.o.Deadline
+	}
+	return min(p.o.Deadline, time.Duration(ms)*time.Millisecond)
+}
+
+// answer carries and makes an answer of what comes of it.
+func (p *Proxy) answer(x *exchange) (a answer) {
+	defer func() {
+		if v := recover(); v != nil { // while writing our own fault
+			p.sayPanic(x.rec.ID, v)
+			x.rec.Outcome, x.rec.Reason, x.rec.Cause = roc.Refused, roc.Internal, "panic: "+harmless(v)
+			a = internalPage()
+		}
+	}()
+	far, err := p.attempt(x)
+	if err == nil {
+		x.rec.FarStatus = far.status
+		x.rec.Outcome = roc.FarFault
+		if far.status >= 200 && far.status <= 299 {
+			x.rec.Outcome = roc.Answered
+		}
+		return answer{status: far.status, contentType: far.contentType, body: far.body}
+	}
+	x.rec.Origin = roc.FromRPN
+	if errors.Is(err, errAbandoned) {
+		x.rec.Outcome, x.rec.Cause = roc.Abandoned, err.Error()
+		return page(400, "L'appelant est parti avant la réponse.")
+	}
+	if m, ok := malformedAs(err); ok && !isRefusal(err) {
+		p.sayMalformed(x.q, m)
+		x.rec.Outcome, x.rec.Reason, x.rec.Cause = roc.Refused, roc.NotSOAP, m.Error()
+		return pageOf(m)
+	}
+	return x.refuse(roc.RefusalOf(err))
+}
+
+func internalPage() answer { return page(500, roc.Internal.Meaning().Libelle) }
+
+// refuse is our fault, in the version of the request even when it could not be
+// read.
+func (x *exchange) refuse(r *roc.Refusal) answer {
+	x.rec.Outcome, x.rec.Reason = roc.Refused, r.Reason
+	if r.Cause != nil {
+		x.rec.Cause = r.Cause.Error()
+	}
+	a := faultOf(soap.VersionFor(x.contentType, x.body.Bytes()), x.rec.ID, r)
+	if x.status != 0 {
+		a.status = x.status
+	}
+	return a
+}
+
+func isRefusal(err error) bool {
+	var r *roc.Refusal
+	return errors.As(err, &r)
+}
+
+// attempt is carry, and a refusal when it panics: one message must not take
+// the others down.
+func (p *Proxy) attempt(x *exchange) (a farAnswer, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			p.sayPanic(x.rec.ID, v)
+			a, err = farAnswer{}, roc.Refuse(roc.Internal, "panic: %s", harmless(v))
+		}
+	}()
+	return p.carry(x)
+}
+
+// sayPanic logs where, and not what: a panic's value may quote a message. The
+// stack shows addresses and sizes, never the text of an argument.
+func (p *Proxy) sayPanic(id roc.ExchangeID, v any) {
+	p.o.Log.Error("panic recovered", "echange", string(id), "panic", harmless(v), "stack", string(debug.Stack()))
+}
+
+// harmless is what may be said of a panic: the runtime's own words (an index,
+// a nil), else only the type of its value.
+func harmless(v any) string {
+	if e, ok := v.(runtime.Error); ok {
+		if _, assertion := v.(*runtime.TypeAssertionError); !assertion {
+			return e.Error()
+		}
+	}
+	return fmt.Sprintf("%T", v)
+}
+
+// close ends the exchange: the record is complete, and each observer is told.
+func (p *Proxy) close(x *exchange) {
+	x.rec.AnswerOut = p.o.Now()
+	if x.entered {
+		<-p.places
+	}
+	for _, tell := range p.o.Observers {
+		p.tell(tell, x.rec)
+	}
+	p.inFlight.Add(-1)
+}
+
+// tell keeps the panic of one observer from the others and from the caller.
+func (p *Proxy) tell(observer func(*roc.Record), rec *roc.Record) {
+	defer func() {
+		if v := recover(); v != nil {
+			p.sayPanic(rec.ID, v)
+		}
+	}()
+	observer(rec)
+}

@@ -1,0 +1,371 @@
+package proxy
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Limits of a head. A SOAP client sends a dozen fields.
+const (
+	maxHead   = 16 << 10
+	maxFields = 64
+)
+
+// A field is one header field, as sent: the value without the white space
+// around it.
+type field struct{ name, value string }
+
+// String gives the name only: values are the peer's.
+func (f *field) String() string { return f.name }
+
+// A fields is the header fields of one message, in order.
+type fields []field
+
+// one returns the only field of that name, "" when there is none; ok is false
+// when there are several.
+func (fs fields) one(name string) (value string, ok bool) {
+	n := 0
+	for i := range fs {
+		if strings.EqualFold(fs[i].name, name) {
+			value = fs[i].value
+			n++
+		}
+	}
+	return value, n <= 1
+}
+
+func (fs fields) count(name string) (n int) {
+	for i := range fs {
+		if strings.EqualFold(fs[i].name, name) {
+			n++
+		}
+	}
+	return n
+}
+
+// has reports whether a list-valued field holds the element, compared without
+// case ("Connection: close").
+func (fs fields) has(name, element string) bool {
+	for i := range fs {
+		if !strings.EqualFold(fs[i].name, name) {
+			continue
+		}
+		for e := range strings.SplitSeq(fs[i].value, ",") {
+			if strings.EqualFold(strings.Trim(e, " \t"), element) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// joined returns all fields of that name as one list.
+func (fs fields) joined(name string) string {
+	v, ok := fs.one(name)
+	if ok {
+		return v
+	}
+	var all []string
+	for i := range fs {
+		if strings.EqualFold(fs[i].name, name) {
+			all = append(all, fs[i].value)
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// A framing says how long the body of a message is.
+type framing struct {
+	chunked bool
+	length  int  // when not chunked; -1: to the end of the connection (answers only)
+	present bool // a length or a transfer coding was stated
+}
+
+// framing reads Content-Length and Transfer-Encoding (RFC 9112 section 6).
+// Whatever two implementations might read differently is refused: both at
+// once, a length twice even when equal, a list, a sign, a coding other than
+// chunked alone.
+func (fs fields) framing(http10 bool) (framing, error) {
+	te, oneTE := fs.one("Transfer-Encoding")
+	cl, oneCL := fs.one("Content-Length")
+	hasTE, hasCL := fs.count("Transfer-Encoding") > 0, fs.count("Content-Length") > 0
+	switch {
+	case hasTE && hasCL:
+		return framing{}, bad("length-and-coding", "Content-Length et Transfer-Encoding ne peuvent figurer ensemble")
+	case !oneCL:
+		return framing{}, bad("two-lengths", "Content-Length figure deux fois")
+	case hasTE && http10:
+		return framing{}, bad("coding-in-http10", "Transfer-Encoding n'existe pas en HTTP/1.0")
+	case !oneTE || hasTE && !strings.EqualFold(te, "chunked"):
+		return framing{}, bad("coding", "Transfer-Encoding ne peut être que chunked, une seule fois")
+	case hasTE:
+		return framing{chunked: true, present: true}, nil
+	case hasCL:
+		n, ok := length(cl)
+		if !ok {
+			return framing{}, bad("bad-length", "Content-Length n'est pas un nombre")
+		}
+		return framing{length: n, present: true}, nil
+	}
+	return framing{}, nil
+}
+
+// length reads 1*DIGIT. Fifteen digits are enough for anybody.
+func length(s string) (int, bool) {
+	if s == "" || len(s) > 15 {
+		return 0, false
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, false
+		}
+	}
+	n, err := strconv.Atoi(s)
+	return n, err == nil
+}
+
+// A requestHead is the first line and the fields of a request.
+type requestHead struct {
+	method, target string
+	http10         bool
+	fields         fields
+	framing        framing
+}
+
+// readRequest reads the head of a request. reuse is a slice for its fields.
+// io.EOF: the connection ended before the first byte.
+func (in *wire) readRequest(reuse fields) (requestHead, error) {
+	if err := in.skipOneEmptyLine(); err != nil {
+		return requestHead{}, err
+	}
+	b, err := in.block(maxHead)
+	if err != nil {
+		return requestHead{}, tooLong(err, 431, "head-too-large", "les en-têtes dépassent 16 Kio")
+	}
+	first, rest, _ := strings.Cut(string(b), "\r\n")
+	h, err := requestLine(first)
+	if err != nil {
+		return requestHead{}, err
+	}
+	if h.fields, err = parseFields(rest, reuse); err != nil {
+		return requestHead{}, err
+	}
+	if err := h.checkHost(); err != nil {
+		return requestHead{}, err
+	}
+	if err := h.checkSingle(); err != nil {
+		return requestHead{}, err
+	}
+	h.framing, err = h.fields.framing(h.http10)
+	return h, err
+}
+
+// checkSingle: a field that decides something stands once, and the only
+// expectation there is, is 100-continue (RFC 9110 section 10.1.1).
+func (h *requestHead) checkSingle() error {
+	for _, name := range []string{"Content-Type", "Content-Encoding", "SOAPAction", "RPN-Delai-Ms", "Expect"} {
+		if h.fields.count(name) > 1 {
+			return bad("two-"+strings.ToLower(name), name+" figure deux fois")
+		}
+	}
+	if v, _ := h.fields.one("Expect"); v != "" && !h.http10 && !strings.EqualFold(v, "100-continue") {
+		return &malformed{417, "expect", "Expect ne peut être que 100-continue"}
+	}
+	return nil
+}
+
+// skipOneEmptyLine: old clients end a body with a CRLF too many (RFC 9112
+// section 2.2).
+func (in *wire) skipOneEmptyLine() error {
+	for in.buffered() < 2 {
+		if in.buffered() == 1 && in.buf[in.r] != '\r' {
+			return nil
+		}
+		if err := in.fill(maxHead); err != nil {
+			if in.buffered() > 0 {
+				err = noEOF(err)
+			}
+			return err
+		}
+	}
+	if in.buf[in.r] == '\r' && in.buf[in.r+1] == '\n' {
+		in.r += 2
+	}
+	return nil
+}
+
+func requestLine(s string) (requestHead, error) {
+	method, rest, ok1 := strings.Cut(s, " ")
+	target, version, ok2 := strings.Cut(rest, " ")
+	if !ok1 || !ok2 || !isToken(method) || !isVisible(target) {
+		return requestHead{}, bad("request-line", "la première ligne n'est pas « méthode cible HTTP/1.1 »")
+	}
+	switch version {
+	case "HTTP/1.1":
+		return requestHead{method: method, target: target}, nil
+	case "HTTP/1.0":
+		return requestHead{method: method, target: target, http10: true}, nil
+	}
+	if len(version) == 8 && strings.HasPrefix(version, "HTTP/") && version[6] == '.' {
+		return requestHead{}, &malformed{505, "http-version", "seul HTTP/1.1 est servi"}
+	}
+	return requestHead{}, bad("request-line", "la première ligne n'est pas « méthode cible HTTP/1.1 »")
+}
+
+// checkHost wants exactly one Host (RFC 9112 section 3.2); HTTP/1.0 may have none.
+func (h *requestHead) checkHost() error {
+	host, one := h.fields.one("Host")
+	switch {
+	case !one:
+		return bad("two-hosts", "Host figure deux fois")
+	case h.fields.count("Host") == 0 && h.http10:
+		return nil
+	case !isHost(host):
+		return bad("host", "Host manque ou n'est pas un nom d'hôte")
+	}
+	return nil
+}
+
+// parseFields reads header or trailer lines, each with its CRLF (RFC 9112
+// section 5). Refused: a fold, white space before the colon, a name that is
+// not a token, CR, LF, NUL or another control in a value.
+func parseFields(s string, reuse fields) (fields, error) {
+	fs := reuse[:0]
+	for s != "" {
+		var line string
+		line, s, _ = strings.Cut(s, "\r\n")
+		if line[0] == ' ' || line[0] == '\t' {
+			return nil, bad("fold", "un en-tête continue sur une seconde ligne")
+		}
+		name, value, ok := strings.Cut(line, ":")
+		if !ok || !isToken(name) {
+			return nil, bad("field-name", "un en-tête n'est pas « nom: valeur », sans espace avant les deux-points")
+		}
+		if !isValue(value) {
+			return nil, bad("field-value", "la valeur d'un en-tête contient un caractère interdit (CR, LF, NUL, contrôle)")
+		}
+		if len(fs) == maxFields {
+			return nil, &malformed{431, "too-many-fields", "il y a plus de 64 en-têtes"}
+		}
+		fs = append(fs, field{name, strings.Trim(value, " \t")})
+	}
+	return fs, nil
+}
+
+// An answerHead is the status and the fields of an answer.
+type answerHead struct {
+	status  int
+	fields  fields
+	framing framing
+	last    bool // the connection ends with this answer
+}
+
+// readAnswer reads the head of the final answer to a POST; interim answers
+// (1xx, RFC 9110 section 15.2) are passed over.
+func (in *wire) readAnswer(reuse fields) (answerHead, error) {
+	for range 8 {
+		b, err := in.block(maxHead)
+		if err != nil {
+			return answerHead{}, tooLong(err, 0, "head-too-large", "")
+		}
+		first, rest, _ := strings.Cut(string(b), "\r\n")
+		h, http10, err := statusLine(first)
+		if err != nil {
+			return h, err
+		}
+		if h.fields, err = parseFields(rest, reuse); err != nil {
+			return h, err
+		}
+		if h.framing, err = h.fields.framing(http10); err != nil {
+			return h, err
+		}
+		if h.status >= 200 {
+			h.settle(http10)
+			return h, nil
+		}
+		if h.status == 101 || h.framing.present {
+			return h, bad("interim", "")
+		}
+	}
+	return answerHead{}, bad("interim", "")
+}
+
+// settle decides what the fields leave open (RFC 9112 section 6.3).
+func (h *answerHead) settle(http10 bool) {
+	h.last = http10 || h.fields.has("Connection", "close")
+	switch {
+	case h.status == 204 || h.status == 304:
+		// No body, whatever is stated; what is stated and does not come is no
+		// reason to trust the connection further.
+		h.last = h.last || h.framing.present && (h.framing.chunked || h.framing.length > 0)
+		h.framing = framing{}
+	case !h.framing.present:
+		h.framing.length = -1
+		h.last = true
+	}
+}
+
+func statusLine(s string) (h answerHead, http10 bool, err error) {
+	version, rest, ok := strings.Cut(s, " ")
+	code, reason, _ := strings.Cut(rest, " ")
+	if !ok || version != "HTTP/1.1" && version != "HTTP/1.0" || len(code) != 3 || !isValue(reason) {
+		return h, false, bad("status-line", "")
+	}
+	n, ok := length(code)
+	if !ok || n < 100 || n > 599 {
+		return h, false, bad("status-line", "")
+	}
+	return answerHead{status: n}, version == "HTTP/1.0", nil
+}
+
+// isToken: RFC 9110 section 5.6.2.
+func isToken(s string) bool {
+	for i := range len(s) {
+		if !tokenByte[s[i]] {
+			return false
+		}
+	}
+	return s != ""
+}
+
+var tokenByte = func() (t [256]bool) {
+	for _, c := range "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" {
+		t[c] = true
+	}
+	return t
+}()
+
+// isValue: field-content of RFC 9110 section 5.5, and white space.
+func isValue(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// isVisible: a request target is visible ASCII.
+func isVisible(s string) bool {
+	for i := range len(s) {
+		if s[i] <= 0x20 || s[i] >= 0x7f {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isHost: a name or an address with an optional port; nothing that would let
+// two readers see two hosts.
+func isHost(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
+		case c == '.', c == '-', c == '_', c == ':', c == '[', c == ']':
+		default:
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,139 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/internal/etablissements"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/internal/xmlsig"
+	"github.com/piano-roc/rpn/routing"
+)
+
+// A Limiter says whether a structure may send one more message now. The
+// refusal is TooMany, with the time to wait. It answers within ctx and is safe
+// for concurrent use.
+type Limiter interface {
+	Allow(ctx context.Context, who roc.StructureID, limit etablissements.Limite, at time.Time) error
+}
+
+// A Directory says where the messages of a key go. Its refusals are
+// UnknownAMC, AnnuaireSilent and AnnuaireRefused; it answers within ctx and is
+// safe for concurrent use.
+type Directory interface {
+	Find(ctx context.Context, key roc.Key) (annuaire.Entry, error)
+}
+
+// An AnswerPolicy says what is done with the signature of an insurer's answer
+// (profile section 3).
+type AnswerPolicy string
+
+// The policies. Observe checks, writes the outcome in the record and delivers
+// the answer as it came; Enforce refuses an answer that does not pass, faults
+// included, as amc-bad-answer.
+const (
+	AnswersOff     AnswerPolicy = "off"
+	AnswersObserve AnswerPolicy = "observe"
+	AnswersEnforce AnswerPolicy = "enforce"
+)
+
+// ParseAnswerPolicy reads "off", "observe" or "enforce"; "" is observe.
+func ParseAnswerPolicy(s string) (AnswerPolicy, error) {
+	switch p := AnswerPolicy(s); p {
+	case "":
+		return AnswersObserve, nil
+	case AnswersOff, AnswersObserve, AnswersEnforce:
+		return p, nil
+	}
+	return "", errors.New("an answer policy is off, observe or enforce")
+}
+
+// Options are what a Proxy needs. The first block is required.
+type Options struct {
+	List             func() *etablissements.List // the current register
+	Limiter          Limiter
+	Signatures       *xmlsig.Verifier // of the establishments' messages
+	AnswerSignatures *xmlsig.Verifier // of the insurers' answers; may be nil when AnswerPolicy is off
+	Directory        Directory
+	AMC              *Sender // to the insurers
+	Log              *slog.Logger
+
+	// AnnuaireURL is where an establishment's own search is passed on, by
+	// Annuaire. "": such a request is refused as annuaire-silent.
+	AnnuaireURL string
+	Annuaire    *Sender // default: AMC
+
+	Limits       soap.Limits    // of a request; zero: soap.DefaultLimits
+	Routing      routing.Policy // what to do with an address not seen before
+	AnswerPolicy AnswerPolicy   // "": observe
+
+	// Observers are told of each exchange once, after its answer is written,
+	// in order, on the exchange's goroutine: they must not block and must not
+	// keep or change the record.
+	Observers []func(*roc.Record)
+
+	// OnMalformed is told of each request refused for its HTTP, by rule (a
+	// closed list of words). May be nil.
+	OnMalformed func(rule string)
+
+	// Endpoint is the public address of POST /roc, as the WSDL says it. "": as
+	// the caller's Host says it.
+	Endpoint string
+
+	Deadline  time.Duration // of one exchange. Default: 60 s
+	Exchanges int           // in flight at once; more is refused as overloaded. Default: 1024
+
+	Connections  int           // at once. Default: 16 384
+	IdleTimeout  time.Duration // between two requests of a connection. Default: 3 min
+	HeadTimeout  time.Duration // for the head of a request, from its first byte. Default: 10 s
+	BodyTimeout  time.Duration // for its body. Default: 30 s
+	WriteTimeout time.Duration // for the answer. Default: 30 s
+
+	// DrainIdle is how long Shutdown lets idle connections live, so that a
+	// request already on its way is answered. Default: 1 s.
+	DrainIdle time.Duration
+
+	Now func() time.Time // default: time.Now
+}
+
+// complete sets the defaults, and names what is missing.
+func (o *Options) complete() error {
+	switch {
+	case o.List == nil, o.Limiter == nil, o.Signatures == nil, o.Directory == nil, o.AMC == nil, o.Log == nil:
+		return errors.New("proxy: List, Limiter, Signatures, Directory, AMC and Log are required")
+	}
+	if o.AnswerPolicy == "" {
+		o.AnswerPolicy = AnswersObserve
+	}
+	if o.AnswerPolicy != AnswersOff && o.AnswerSignatures == nil {
+		return errors.New("proxy: AnswerSignatures is required unless AnswerPolicy is off")
+	}
+	if o.Limits == (soap.Limits{}) {
+		o.Limits = soap.DefaultLimits
+	}
+	if o.Annuaire == nil {
+		o.Annuaire = o.AMC
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	orDefault(&o.Deadline, 60*time.Second)
+	orDefault(&o.Exchanges, 1024)
+	orDefault(&o.Connections, 16<<10)
+	orDefault(&o.IdleTimeout, 3*time.Minute)
+	orDefault(&o.HeadTimeout, 10*time.Second)
+	orDefault(&o.BodyTimeout, 30*time.Second)
+	orDefault(&o.WriteTimeout, 30*time.Second)
+	orDefault(&o.DrainIdle, time.Second)
+	return nil
+}
+
+func orDefault[T int | time.Duration](v *T, def T) {
+	if *v <= 0 {
+		*v = def
+	}
+}

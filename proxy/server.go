@@ -1,0 +1,240 @@
+package proxy
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// serverOptions are what a server needs; every field is required.
+type serverOptions struct {
+	// handle answers one request. done, which may be nil, is called once, when
+	// the answer is written or has failed.
+	handle func(q *request) (a answer, done func(writeErr error))
+
+	// abort ends what the handlers wait for.
+	abort func()
+
+	Connections                                         int // at once
+	IdleTimeout, HeadTimeout, BodyTimeout, WriteTimeout time.Duration
+	DrainIdle                                           time.Duration
+
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+// A server is the HTTP/1.1 leg toward the establishments: fasthttp runs the
+// connections and writes the answers, gates read the requests.
+type server struct {
+	o    serverOptions
+	fast *fasthttp.Server
+
+	draining atomic.Bool // each answer ends its connection
+	ended    atomic.Bool // no request is waited for any more
+
+	lingering atomic.Int32
+
+	mu        sync.Mutex // guards the fields below
+	listeners map[net.Listener]bool
+	gates     map[*gate]bool
+	empty     chan struct{} // closed when the last gate goes, once draining
+}
+
+func newServer(o serverOptions) *server {
+	s := &server{o: o, listeners: map[net.Listener]bool{}, gates: map[*gate]bool{}}
+	s.fast = &fasthttp.Server{
+		Handler:                       s.serve,
+		Concurrency:                   o.Connections,
+		ReadBufferSize:                256, // of the constant request of a gate
+		WriteBufferSize:               16 << 10,
+		WriteTimeout:                  o.WriteTimeout,
+		NoDefaultServerHeader:         true,
+		NoDefaultContentType:          true,
+		DisableHeaderNamesNormalizing: true,
+		SecureErrorLogMessage:         true,
+		Logger:                        fastLog{o.Log},
+	}
+	return s
+}
+
+// serve is called by fasthttp once a gate has read a request.
+func (s *server) serve(ctx *fasthttp.RequestCtx) {
+	g := ctx.Conn().(*gate)
+	a, done := s.o.handle(&g.request)
+	g.finish = done
+	if !g.keepable() {
+		g.last = true
+		ctx.SetConnectionClose()
+	}
+	a.write(&ctx.Response)
+}
+
+// Serve accepts connections until the listener is closed. Each connection must
+// be verified TLS and say whose it is (certified).
+func (s *server) Serve(ln net.Listener) error {
+	s.mu.Lock()
+	if s.draining.Load() {
+		s.mu.Unlock()
+		ln.Close()
+		return net.ErrClosed
+	}
+	s.listeners[ln] = true
+	s.mu.Unlock()
+	err := s.fast.Serve(gateListener{ln, s})
+	if s.draining.Load() {
+		return nil
+	}
+	return err
+}
+
+// certified is a connection whose peer has proved the certificate. Leaf
+// returns it: verified, never nil (tlsconf.Conn).
+type certified interface{ Leaf() *x509.Certificate }
+
+// A gateListener puts a gate on each connection.
+type gateListener struct {
+	net.Listener
+	server *server
+}
+
+// Accept refuses a connection that does not say whose it is: the wiring would
+// be wrong, and no caller could be told from another.
+func (l gateListener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		who, ok := c.(certified)
+		if !ok || who.Leaf() == nil {
+			l.server.o.Log.Error("connection without a verified certificate refused", "peer", c.RemoteAddr().String())
+			c.Close()
+			continue
+		}
+		g := &gate{Conn: c, server: l.server, leaf: who.Leaf(), peer: hostOf(c.RemoteAddr()), socket: rawConn(c), in: newWire(c)}
+		if l.server.remember(g) {
+			return g, nil
+		}
+		c.Close()
+	}
+}
+
+func (s *server) remember(g *gate) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining.Load() {
+		return false
+	}
+	s.gates[g] = true
+	return true
+}
+
+func (s *server) forget(g *gate) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.gates, g)
+	if len(s.gates) == 0 && s.empty != nil {
+		close(s.empty)
+		s.empty = nil
+	}
+}
+
+// Shutdown stops accepting, says Connection: close on each answer, ends the
+// connections that stay idle for DrainIdle, and waits for the exchanges in
+// flight. When ctx ends first it cuts what is left and says how many.
+func (s *server) Shutdown(ctx context.Context) error {
+	empty := s.drain()
+	idle := time.NewTimer(s.o.DrainIdle)
+	defer idle.Stop()
+	for {
+		select {
+		case <-empty:
+			return nil
+		case <-idle.C:
+			s.ended.Store(true)
+			s.endWaiting()
+		case <-ctx.Done():
+			s.ended.Store(true)
+			n := s.cut()
+			s.o.abort()
+			<-empty
+			return fmt.Errorf("%d connections were cut: %w", n, context.Cause(ctx))
+		}
+	}
+}
+
+// drain closes the listeners, and returns what is closed with the last gate.
+func (s *server) drain() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining.Store(true)
+	for ln := range s.listeners {
+		ln.Close()
+	}
+	empty := make(chan struct{})
+	if len(s.gates) == 0 {
+		close(empty)
+	} else {
+		s.empty = empty
+	}
+	return empty
+}
+
+// endWaiting ends the connections that wait for a request, but not one whose
+// request is already in the socket.
+func (s *server) endWaiting() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for g := range s.gates {
+		if g.state.Load() == waiting && hasPending(g.socket) && !g.gone() {
+			continue
+		}
+		if g.state.CompareAndSwap(waiting, ending) {
+			g.Conn.SetReadDeadline(time.Unix(1, 0)) // its own goroutine closes it
+		}
+	}
+}
+
+func (s *server) cut() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for g := range s.gates {
+		if u, ok := g.Conn.(interface{ NetConn() net.Conn }); ok {
+			u.NetConn().Close() // tls.Conn.Close would wait for a write that hangs
+		} else {
+			g.Conn.Close()
+		}
+	}
+	return len(s.gates)
+}
+
+// fastLog keeps fasthttp's own lines for debugging: what matters about an
+// exchange is in its record.
+type fastLog struct{ log *slog.Logger }
+
+func (l fastLog) Printf(format string, args ...any) {
+	if l.log.Enabled(context.Background(), slog.LevelDebug) {
+		l.log.Debug("fasthttp: " + fmt.Sprintf(format, args...))
+	}
+}
+
+func hostOf(a net.Addr) string {
+	if t, ok := a.(*net.TCPAddr); ok {
+		return t.IP.String()
+	}
+	host, _, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return a.String()
+	}
+	return host
+}
+
+var errShutdown = errors.New("the RPN stops")
