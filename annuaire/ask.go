@@ -30,6 +30,10 @@ type ClientOptions struct {
 	// connection.
 	Handshake func(ctx context.Context, conn net.Conn, serverName string) (*tls.Conn, error)
 
+	// Dial connects, before Handshake. Default: net.Dialer. It is for names
+	// whose address is configured rather than asked of DNS.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
 	// Verifier checks the signature of the answers, against the AMC signature
 	// store.
 	Verifier *xmlsig.Verifier
@@ -81,6 +85,9 @@ func NewClient(o ClientOptions) (*Client, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Dial == nil {
+		o.Dial = new(net.Dialer).DialContext
 	}
 	c := &Client{o: o, limits: soap.DefaultLimits}
 	c.limits.Bytes = o.MaxBytes
@@ -248,7 +255,7 @@ func (c *Client) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	if err != nil {
 		return nil, err
 	}
-	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+	conn, err := c.o.Dial(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
