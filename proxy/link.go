@@ -35,6 +35,10 @@ type SenderOptions struct {
 	Hosts       int           // kept at once; the least recent goes. Default: 1024
 	Now         func() time.Time
 	Resolver    *net.Resolver // default: the system's
+
+	// Addresses gives the address of a name that DNS is not asked for; ok is
+	// false for the others. The guard sees it too. May be nil.
+	Addresses func(host string) (addr netip.Addr, ok bool)
 }
 
 // A Sender carries messages to the far ends: one pool of connections a host.
@@ -233,7 +237,7 @@ func (s *Sender) dial(addr, serverName string, timeout time.Duration) (net.Conn,
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	d := net.Dialer{Resolver: s.o.Resolver, Control: s.guard, KeepAlive: 30 * time.Second}
-	raw, err := d.DialContext(ctx, "tcp", addr)
+	raw, err := d.DialContext(ctx, "tcp", s.known(addr))
 	if err != nil {
 		return nil, err
 	}
@@ -256,6 +260,18 @@ func (s *Sender) dial(addr, serverName string, timeout time.Duration) (net.Conn,
 	}
 	s.links[l] = true
 	return l, nil
+}
+
+// known replaces a name whose address is configured.
+func (s *Sender) known(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || s.o.Addresses == nil {
+		return addr
+	}
+	if a, ok := s.o.Addresses(host); ok {
+		return net.JoinHostPort(a.String(), port)
+	}
+	return addr
 }
 
 var errForbiddenAddress = errors.New("address not allowed")
