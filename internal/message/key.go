@@ -56,7 +56,7 @@ func keyField(k *roc.Key, seen *[len(keyFields)]bool, n soap.Node) error {
 		return twice(field)
 	}
 	seen[i] = true
-	s, ok := n.Text()
+	s, ok := textOf(n)
 	if !ok {
 		return notText(field)
 	}
@@ -112,7 +112,7 @@ func finess(n soap.Node, field string, into *roc.FINESS) error {
 	if *into != "" {
 		return twice(field)
 	}
-	s, ok := n.Text()
+	s, ok := textOf(n)
 	if !ok {
 		return notText(field)
 	}
@@ -154,6 +154,15 @@ func onlyChild(body soap.Node, name string) (soap.Node, error) {
 		return found, missing(name)
 	}
 	return found, nil
+}
+
+// textOf is n.Text with one allocation where the text stands in the message as
+// it is, which is nearly always.
+func textOf(n soap.Node) (string, bool) {
+	if b, ok := n.RawText(); ok {
+		return string(b), true
+	}
+	return n.Text()
 }
 
 func missing(field string) error {

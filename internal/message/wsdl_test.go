@@ -62,9 +62,8 @@ func TestEverySchemaIsServed(t *testing.T) {
 
 // wsdlServer serves the documents, and refuses the calls.
 func wsdlServer(t *testing.T) string {
-	var s *httptest.Server
-	s = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, contentType, ok := message.Document(r.URL.RawQuery, s.URL+"/roc")
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, contentType, ok := message.Document(r.URL.RawQuery, "http://"+r.Host+"/roc")
 		if r.Method != http.MethodGet || !ok {
 			w.WriteHeader(http.StatusInternalServerError)
 			return

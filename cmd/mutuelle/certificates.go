@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// A pair is a certificate, its intermediates and its key.
+type pair struct {
+	leaf  *x509.Certificate
+	chain []*x509.Certificate
+	key   crypto.Signer
+	tls   tls.Certificate
+}
+
+func readPair(certFlag, certFile, keyFlag, keyFile string) (pair, error) {
+	certs, err := readCertificates(certFlag, certFile)
+	if err != nil {
+		return pair{}, err
+	}
+	keyPEM, err := os.ReadFile(keyFile)
+	if err != nil {
+		return pair{}, fmt.Errorf("%s: %w", keyFlag, err)
+	}
+	certPEM, err := os.ReadFile(certFile)
+	if err != nil {
+		return pair{}, fmt.Errorf("%s: %w", certFlag, err)
+	}
+	t, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		return pair{}, fmt.Errorf("%s %s with %s %s: %w; give the PEM key of that certificate", certFlag, certFile, keyFlag, keyFile, err)
+	}
+	key, ok := t.PrivateKey.(crypto.Signer)
+	if !ok {
+		return pair{}, fmt.Errorf("%s %s: this kind of key cannot sign; give an RSA or ECDSA key", keyFlag, keyFile)
+	}
+	if err := refuseProduction(certFlag, certFile, certs); err != nil {
+		return pair{}, err
+	}
+	return pair{leaf: certs[0], chain: certs[1:], key: key, tls: t}, nil
+}
+
+// CAs are the certificates of one trust store.
+type cas struct{ roots, intermediates []*x509.Certificate }
+
+func readCAs(flag, file string) (cas, error) {
+	certs, err := readCertificates(flag, file)
+	if err != nil {
+		return cas{}, err
+	}
+	if err := refuseProduction(flag, file, certs); err != nil {
+		return cas{}, err
+	}
+	var c cas
+	for _, cert := range certs {
+		if !cert.IsCA {
+			return cas{}, fmt.Errorf("%s %s: %q is not a CA certificate; give the roots and intermediates only", flag, file, cert.Subject)
+		}
+		if bytes.Equal(cert.RawSubject, cert.RawIssuer) {
+			c.roots = append(c.roots, cert)
+		} else {
+			c.intermediates = append(c.intermediates, cert)
+		}
+	}
+	if len(c.roots) == 0 {
+		return cas{}, fmt.Errorf("%s %s: holds no root (self-signed) CA; add the root to the file", flag, file)
+	}
+	return c, nil
+}
+
+func readCertificates(flag, file string) ([]*x509.Certificate, error) {
+	rest, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	var certs []*x509.Certificate
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: certificate %d is unreadable: %w", flag, file, len(certs)+1, err)
+		}
+		certs = append(certs, c)
+	}
+	if len(certs) == 0 {
+		return nil, fmt.Errorf("%s %s: holds no certificate; give a PEM file with BEGIN CERTIFICATE", flag, file)
+	}
+	return certs, nil
+}
+
+// refuseProduction fails when a certificate is, or was issued by, a CA that
+// looks like one of production: a fictitious insurer must never be reached by
+// real establishments, nor pass for a real one.
+func refuseProduction(flag, file string, certs []*x509.Certificate) error {
+	for _, c := range certs {
+		for _, name := range []string{c.Subject.String(), c.Issuer.String()} {
+			if looksLikeProduction(name) {
+				return fmt.Errorf("%s %s: %q looks like a production CA; this insurer is fictitious: give a CA whose name says TEST, DEMO or FICTIF", flag, file, name)
+			}
+		}
+	}
+	return nil
+}
+
+// looksLikeProduction reports whether a name says IGC-Santé or IGC OSI and
+// nowhere TEST, DEMO or FICTIF.
+func looksLikeProduction(name string) bool {
+	name = strings.NewReplacer("É", "E", "-", " ", "_", " ").Replace(strings.ToUpper(name))
+	for _, word := range []string{"TEST", "DEMO", "FICTI"} {
+		if strings.Contains(name, word) {
+			return false
+		}
+	}
+	for _, igc := range []string{"IGC SANTE", "IGC OSI", "AC SERVICES APPLICATIFS", "AC SERVEUR", "ASIP SANTE"} {
+		if strings.Contains(name, igc) {
+			return true
+		}
+	}
+	return false
+}
+
+func tlsConfigOf(server pair, clients cas) *tls.Config {
+	pool := x509.NewCertPool()
+	for _, c := range append(clients.roots, clients.intermediates...) {
+		pool.AddCert(c)
+	}
+	return &tls.Config{
+		MinVersion:   tls.VersionTLS12,
+		Certificates: []tls.Certificate{server.tls},
+		ClientAuth:   tls.RequireAndVerifyClientCert,
+		ClientCAs:    pool,
+		NextProtos:   []string{"http/1.1"},
+	}
+}
