@@ -92,7 +92,7 @@ func checkKey(c *x509.Certificate) error {
 
 // verify checks a signature value over a digest. The label must be the key's:
 // an RSA key under an ECDSA label, or the reverse, is refused.
-func (m method) verify(s *signer, digest, value []byte) error {
+func (m method) verify(s *signer, scratch *rsaScratch, digest, value []byte) error {
 	if m.ecdsa {
 		key, ok := s.cert.PublicKey.(*ecdsa.PublicKey)
 		if !ok {
@@ -108,12 +108,8 @@ func (m method) verify(s *signer, digest, value []byte) error {
 		}
 		return nil
 	}
-	key, ok := s.cert.PublicKey.(*rsa.PublicKey)
-	if !ok {
+	if s.rsa == nil {
 		return errKeyKind
 	}
-	if rsa.VerifyPKCS1v15(key, m.hash, digest, value) != nil {
-		return errSignature
-	}
-	return nil
+	return s.rsa.verify(scratch, m.hash, digest, value)
 }

@@ -92,6 +92,8 @@ type checking struct {
 	buf    []byte       // decoded SignatureValue and digests
 	forms  []string     // PrefixList entries
 	refs   [maxReferences]reference
+	rsa    rsaScratch
+	sum    [64]byte
 }
 
 var checkings = sync.Pool{New: func() any {

@@ -229,7 +229,6 @@ func (k *checking) resolve(s *signature, allowed func(*soap.Envelope, soap.Node)
 
 // verify computes each digest, then the signature over SignedInfo.
 func (k *checking) verify(s *signature) error {
-	var sum [64]byte
 	for i := range s.refs {
 		r := &s.refs[i]
 		if r.enveloped && r.target.Contains(s.node) {
@@ -239,7 +238,7 @@ func (k *checking) verify(s *signature) error {
 		if err := r.target.Canonical(h, r.form); err != nil {
 			return err
 		}
-		if got := h.Sum(sum[:0]); !bytes.Equal(got, r.digest[:r.size]) {
+		if got := h.Sum(k.sum[:0]); !bytes.Equal(got, r.digest[:r.size]) {
 			return bad("digest does not match", "Le condensat de la référence #%s ne correspond pas : la partie a été modifiée après la signature, ou canonicalisée autrement.", quote(r.id))
 		}
 	}
@@ -247,7 +246,7 @@ func (k *checking) verify(s *signature) error {
 	if err := s.signedInfo.Canonical(h, s.form); err != nil {
 		return err
 	}
-	switch err := s.method.verify(s.signer, h.Sum(sum[:0]), s.value); {
+	switch err := s.method.verify(s.signer, &k.rsa, h.Sum(k.sum[:0]), s.value); {
 	case errors.Is(err, errKeyKind):
 		return forbidden("key of another kind", "La clé du certificat n'est pas du type que SignatureMethod annonce.")
 	case err != nil:

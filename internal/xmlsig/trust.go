@@ -54,6 +54,7 @@ type signer struct {
 	cert         *x509.Certificate
 	structure    roc.StructureID // "" when the subject carries none
 	structureErr error
+	rsa          *rsaKey // nil when the key is ECDSA
 	serial       string
 	from, to     time.Time // when the whole chain is valid
 }
@@ -122,7 +123,11 @@ func (t *Trust) accept(c *x509.Certificate, others []*x509.Certificate, at time.
 	if err := checkUsage(c); err != nil {
 		return nil, err
 	}
-	if err := checkKey(c); err != nil {
+	kept, err := newRSAKey(c)
+	if err == nil {
+		err = checkKey(c)
+	}
+	if err != nil {
 		return nil, roc.Refuse(roc.ForbiddenAlgorithm, "%w", err).Saying("La clé du certificat de signature n'est pas admise (RSA de 2048 à 8192 bits, ou ECDSA P-256).")
 	}
 	pool := t.intermediates
@@ -142,7 +147,7 @@ func (t *Trust) accept(c *x509.Certificate, others []*x509.Certificate, at time.
 			return nil, roc.Refuse(roc.Revoked, "signer certificate: %w", err).Saying("Le certificat de signature est révoqué.")
 		}
 	}
-	s := &signer{cert: c, serial: c.SerialNumber.Text(16), from: c.NotBefore, to: c.NotAfter}
+	s := &signer{cert: c, rsa: kept, serial: c.SerialNumber.Text(16), from: c.NotBefore, to: c.NotAfter}
 	for _, k := range chain[1:] {
 		if k.NotBefore.After(s.from) {
 			s.from = k.NotBefore
