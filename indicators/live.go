@@ -91,9 +91,9 @@ const (
 // Malformed sends.
 const maxRules = 64
 
-// New makes the metrics and registers them, with those of the Go runtime and of
+// NewLive makes the metrics and registers them, with those of the Go runtime and of
 // the process.
-func New(o Options) *Live {
+func NewLive(o Options) *Live {
 	l := &Live{o: o, registry: prometheus.NewRegistry(), rules: map[string]bool{}}
 	l.registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

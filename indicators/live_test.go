@@ -30,7 +30,7 @@ func numero(i int) roc.NumeroAMC { return roc.NumeroAMC(fmt.Sprintf("%010d", 75_
 
 func full(t testing.TB, amcs int) *Live {
 	t.Helper()
-	return New(Options{
+	return NewLive(Options{
 		AMC:      register(amcs),
 		InFlight: func() int { return 3 },
 		Annuaire: func() AnnuaireStats {

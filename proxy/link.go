@@ -17,15 +17,20 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
-// SenderOptions are what a Sender needs. TLS is required.
+// SenderOptions are what a Sender needs. Handshake is required.
 type SenderOptions struct {
-	// TLS returns the configuration of the next connection: our certificate,
-	// whom we trust. It is asked at each one, so a reload takes effect.
-	TLS func() *tls.Config
+	// Handshake makes a connection TLS, for a server of that DNS name, within
+	// ctx; it closes the connection when it fails. It is asked for each
+	// connection, so a reload takes effect (tlsconf.Client.Handshake).
+	Handshake func(ctx context.Context, c net.Conn, serverName string) (*tls.Conn, error)
 
 	// AllowedNetworks are the networks that may be dialed although they are
 	// loopback, private or link-local (profile section 6).
 	AllowedNetworks []netip.Prefix
+
+	// Addresses gives the address of a name that DNS is not asked for. The
+	// dial guard applies to it all the same. May be nil.
+	Addresses func(host string) (netip.Addr, bool)
 
 	MaxConns    int           // at once to one host. Default: 256
 	IdleTimeout time.Duration // of a kept connection. Default: 50 s
@@ -34,11 +39,6 @@ type SenderOptions struct {
 	AnswerBytes int           // the largest answer. Default: 8 MiB
 	Hosts       int           // kept at once; the least recent goes. Default: 1024
 	Now         func() time.Time
-	Resolver    *net.Resolver // default: the system's
-
-	// Addresses gives the address of a name that DNS is not asked for; ok is
-	// false for the others. The guard sees it too. May be nil.
-	Addresses func(host string) (addr netip.Addr, ok bool)
 }
 
 // A Sender carries messages to the far ends: one pool of connections a host.
@@ -236,22 +236,16 @@ func (s *Sender) dial(addr, serverName string, timeout time.Duration) (net.Conn,
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	d := net.Dialer{Resolver: s.o.Resolver, Control: s.guard, KeepAlive: 30 * time.Second}
+	d := net.Dialer{Control: s.guard, KeepAlive: 30 * time.Second}
 	raw, err := d.DialContext(ctx, "tcp", s.known(addr))
 	if err != nil {
 		return nil, err
 	}
-	cfg := s.o.TLS()
-	if cfg.ServerName == "" {
-		cfg = cfg.Clone()
-		cfg.ServerName = serverName
-	}
-	l := &link{Conn: tls.Client(raw, cfg), raw: raw, socket: rawConn(raw), sender: s}
-	l.in = newWire(l.Conn)
-	if err := l.HandshakeContext(ctx); err != nil {
-		raw.Close()
+	conn, err := s.o.Handshake(ctx, raw, serverName)
+	if err != nil {
 		return nil, fmt.Errorf("TLS handshake: %w", err)
 	}
+	l := &link{Conn: conn, raw: raw, socket: rawConn(raw), in: newWire(conn), sender: s}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {

@@ -42,10 +42,10 @@ type server struct {
 
 	lingering atomic.Int32
 
-	mu        sync.Mutex // guards the fields below
-	listeners map[net.Listener]bool
+	mu        sync.Mutex            // guards the fields below
+	listeners map[net.Listener]bool // being served
 	gates     map[*gate]bool
-	empty     chan struct{} // closed when the last gate goes, once draining
+	empty     chan struct{} // once draining: closed when nothing of both is left
 }
 
 func newServer(o serverOptions) *server {
@@ -89,6 +89,10 @@ func (s *server) Serve(ln net.Listener) error {
 	s.listeners[ln] = true
 	s.mu.Unlock()
 	err := s.fast.Serve(gateListener{ln, s})
+	s.mu.Lock()
+	delete(s.listeners, ln)
+	s.checkEmptyLocked()
+	s.mu.Unlock()
 	if s.draining.Load() {
 		return nil
 	}
@@ -127,10 +131,12 @@ func (l gateListener) Accept() (net.Conn, error) {
 	}
 }
 
+// remember takes a connection in. One whose handshake ended while the server
+// drains is served: its first answer will end it.
 func (s *server) remember(g *gate) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.draining.Load() {
+	if s.ended.Load() {
 		return false
 	}
 	s.gates[g] = true
@@ -141,7 +147,11 @@ func (s *server) forget(g *gate) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.gates, g)
-	if len(s.gates) == 0 && s.empty != nil {
+	s.checkEmptyLocked()
+}
+
+func (s *server) checkEmptyLocked() {
+	if s.empty != nil && len(s.gates) == 0 && len(s.listeners) == 0 {
 		close(s.empty)
 		s.empty = nil
 	}
@@ -171,7 +181,8 @@ func (s *server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// drain closes the listeners, and returns what is closed with the last gate.
+// drain closes the listeners, and returns what is closed with the last of
+// them and of the gates.
 func (s *server) drain() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -180,11 +191,8 @@ func (s *server) drain() <-chan struct{} {
 		ln.Close()
 	}
 	empty := make(chan struct{})
-	if len(s.gates) == 0 {
-		close(empty)
-	} else {
-		s.empty = empty
-	}
+	s.empty = empty
+	s.checkEmptyLocked()
 	return empty
 }
 
