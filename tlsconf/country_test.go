@@ -11,6 +11,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,6 +47,7 @@ type door struct {
 	failures chan *tlsconf.Failure
 	welcomes chan string // "TLS 1.3", "TLS 1.3 resumed"
 	log      *lockedBuffer
+	stays    atomic.Bool // leaves it to the peer to end
 }
 
 type lockedBuffer struct {
@@ -121,6 +123,9 @@ func (d *door) greet(t *testing.T) {
 		talks.Go(func() {
 			defer c.Close()
 			io.WriteString(c, "bonjour "+c.(*tlsconf.Conn).Leaf().Subject.CommonName+"\n")
+			if !d.stays.Load() {
+				c.(*tlsconf.Conn).CloseWrite()
+			}
 			io.Copy(io.Discard, c)
 		})
 	}

@@ -121,7 +121,7 @@ func (p *PKI) newAuthority(org, cn string, issuer authority) authority {
 		SerialNumber: serial(),
 		RawSubject: subject(
 			attribute{oidC, "FR"}, attribute{oidO, org},
-			attribute{oidOU, "0002 000000000"}, attribute{oidOU, "IGC-SANTE TEST"}, attribute{oidCN, cn},
+			attribute{oidOU, "0002 000000000"}, attribute{oidOU, "IGC TEST"}, attribute{oidCN, cn},
 		),
 		NotBefore:             p.now().AddDate(-5, 0, 0),
 		NotAfter:              p.now().AddDate(10, 0, 0),

@@ -1,0 +1,176 @@
+package tlsconf_test
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/igc"
+	"github.com/piano-roc/rpn/tlsconf"
+)
+
+func pemOf(certs ...*x509.Certificate) string {
+	var b strings.Builder
+	for _, c := range certs {
+		pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
+	}
+	return b.String()
+}
+
+func keyPEM(t *testing.T, pair igc.Pair) string {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(pair.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
+func write(t *testing.T, file, text string) string {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestTrustStoresFromFiles(t *testing.T) {
+	t.Parallel()
+	p, dir := newPKI(t), t.TempDir()
+	roots, inter := p.Roots(igc.EtablissementTLS), p.Intermediates(igc.EtablissementTLS)
+	leaf := p.Auth(chu, "CH")
+	for _, c := range []struct {
+		name  string
+		files map[string]string
+		want  string // part of the error; "": read
+	}{
+		{"root and intermediate", map[string]string{"a.pem": pemOf(roots[0], inter[0])}, ""},
+		{"der, as IGC-Sante publishes them", map[string]string{"a.cer": string(roots[0].Raw), "b.cer": string(inter[0].Raw)}, ""},
+		{"twice the same", map[string]string{"a.pem": pemOf(roots[0]), "b.crt": pemOf(roots[0])}, ""},
+		{"other files beside", map[string]string{"a.pem": pemOf(roots[0]), "README": "?", "a.pem.bak": "?", ".hidden.pem": "?"}, ""},
+
+		{"empty folder", nil, "holds no certificate file"},
+		{"not a certificate", map[string]string{"a.pem": "hello"}, "a.pem: holds no certificate"},
+		{"broken certificate", map[string]string{"a.pem": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}, "a.pem: certificate 1 cannot be read"},
+		{"leaf", map[string]string{"a.pem": pemOf(roots[0], leaf.Cert)}, "a.pem: C=FR, ST=Paris (75), O=CH, OU=1010000008, CN=auth.1010000008.test: is not a CA"},
+		{"private key", map[string]string{"a.pem": pemOf(roots[0]) + keyPEM(t, leaf)}, "a.pem: holds a private key"},
+		{"no root", map[string]string{"a.pem": pemOf(inter[0])}, "holds no root"},
+		{"intermediate of another root", map[string]string{"a.pem": pemOf(roots[0], p.Intermediates(igc.AMCTLS)[0])}, "is not in this store"},
+		{"one bad file among good ones", map[string]string{"a.pem": pemOf(roots[0]), "b.pem": "?"}, "b.pem: holds no certificate"},
+	} {
+		folder := filepath.Join(dir, strings.ReplaceAll(c.name, " ", "-"))
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range c.files {
+			write(t, filepath.Join(folder, name), text)
+		}
+		s, err := tlsconf.OpenStore(tlsconf.StoreOptions{Name: "trust.etablissements_tls", Paths: []string{folder}})
+		switch {
+		case c.want == "" && err != nil:
+			t.Errorf("%s: %v", c.name, err)
+		case c.want == "" && len(s.Trust().Roots()) != 1:
+			t.Errorf("%s: %d roots", c.name, len(s.Trust().Roots()))
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "trust.etablissements_tls")):
+			t.Errorf("%s: %v, want ...%s...", c.name, err, c.want)
+		}
+	}
+	far := func() time.Time { return time.Now().AddDate(30, 0, 0) }
+	file := write(t, filepath.Join(dir, "old.pem"), pemOf(roots[0]))
+	if _, err := tlsconf.OpenStore(tlsconf.StoreOptions{Name: "x", Paths: []string{file}, Now: far}); err == nil || !strings.Contains(err.Error(), "expired") {
+		t.Errorf("an expired root: %v", err)
+	}
+}
+
+func TestTheFourStoresSayAllThatIsWrong(t *testing.T) {
+	t.Parallel()
+	p, dir := newPKI(t), t.TempDir()
+	if err := p.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	paths := func(s igc.Side) []string { return []string{igc.StoreFile(dir, s)} }
+	good := tlsconf.StorePaths{
+		EtablissementTLS: paths(igc.EtablissementTLS), EtablissementSignature: paths(igc.EtablissementSignature),
+		AMCTLS: paths(igc.AMCTLS), AMCSignature: paths(igc.AMCSignature),
+	}
+	stores, err := tlsconf.OpenStores("trust.", good, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := stores.AMCTLS.Trust()
+	write(t, igc.StoreFile(dir, igc.AMCTLS), "?")
+	write(t, igc.StoreFile(dir, igc.AMCSignature), pemOf(newPKI(t).Roots(igc.AMCSignature)...))
+	changed, err := stores.Reload()
+	if !changed || err == nil || !strings.Contains(err.Error(), "trust.amc_tls") {
+		t.Errorf("reload: %t, %v", changed, err)
+	}
+	if stores.AMCTLS.Trust() != before {
+		t.Error("a bad file replaced the store")
+	}
+
+	bad := good
+	bad.EtablissementTLS, bad.AMCSignature = nil, []string{filepath.Join(dir, "absent.pem")}
+	_, err = tlsconf.OpenStores("trust.", bad, nil)
+	for _, want := range []string{"trust.etablissements_tls: no file is configured", "trust.amc_signature", "absent.pem: no such file"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want ...%s...", err, want)
+		}
+	}
+}
+
+func TestOwnCertificatesFromFiles(t *testing.T) {
+	t.Parallel()
+	p, dir := newPKI(t), t.TempDir()
+	good := p.Server(igc.EtablissementTLS, "rpn.test")
+	ca := p.Intermediates(igc.EtablissementTLS)[0]
+	cert, key := pemOf(good.Cert, ca), keyPEM(t, good)
+	const encrypted = "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00000000000000000000000000000000\n\nAAAA\n-----END EC PRIVATE KEY-----\n"
+	for _, c := range []struct {
+		name, cert, key string
+		purpose         tlsconf.Purpose
+		want            string
+	}{
+		{"good", cert, key, tlsconf.ForServer, ""},
+		{"key in the same file", cert + key, cert + key, tlsconf.ForServer, ""},
+		{"client", pemOf(p.Auth(chu, "CH").Cert), keyPEM(t, p.Auth(chu, "CH")), tlsconf.ForClient, ""},
+		{"signature", pemOf(p.Sign(chu, "CH").Cert), keyPEM(t, p.Sign(chu, "CH")), tlsconf.ForSignature, ""},
+
+		{"key of another", cert, keyPEM(t, p.Auth(chu, "CH")), tlsconf.ForServer, "is not the private key of"},
+		{"ca first", pemOf(ca, good.Cert), key, tlsconf.ForServer, "must come first"},
+		{"swapped", key, cert, tlsconf.ForServer, "swapped"},
+		{"no key", cert, "hello", tlsconf.ForServer, "key.pem: holds no private key"},
+		{"encrypted key", cert, encrypted, tlsconf.ForServer, "is encrypted"},
+		{"encrypted pkcs8 key", cert, "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n", tlsconf.ForServer, "is encrypted"},
+		{"broken key", cert, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", tlsconf.ForServer, "cannot be read"},
+		{"expired", pemOf(p.Server(igc.EtablissementTLS, "rpn.test", igc.Expired()).Cert), key, tlsconf.ForServer, "ended on"},
+		{"not yet valid", pemOf(p.Server(igc.EtablissementTLS, "rpn.test", igc.NotYet()).Cert), key, tlsconf.ForServer, "check the clock"},
+		{"client certificate on the listener", pemOf(p.Auth(chu, "CH").Cert), keyPEM(t, p.Auth(chu, "CH")), tlsconf.ForServer, "lacks serverAuth"},
+		{"signature certificate toward the amc", pemOf(p.Sign(chu, "CH").Cert), keyPEM(t, p.Sign(chu, "CH")), tlsconf.ForClient, "lacks clientAuth"},
+		{"rsa 1024", pemOf(p.Server(igc.EtablissementTLS, "rpn.test", igc.WeakRSA()).Cert), keyPEM(t, p.Server(igc.EtablissementTLS, "rpn.test", igc.WeakRSA())), tlsconf.ForServer, "1024 bits"},
+	} {
+		folder := filepath.Join(dir, strings.ReplaceAll(c.name, " ", "-"))
+		_, err := tlsconf.OpenSource(tlsconf.SourceOptions{
+			Name:     "listener.certificate",
+			CertFile: write(t, filepath.Join(folder, "cert.pem"), c.cert),
+			KeyFile:  write(t, filepath.Join(folder, "key.pem"), c.key),
+			Purpose:  c.purpose,
+		})
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n")) {
+			t.Errorf("%s: %v, want ...%s...", c.name, err, c.want)
+		}
+		if err != nil && !strings.Contains(err.Error(), folder) {
+			t.Errorf("%s: the error names no file: %v", c.name, err)
+		}
+	}
+	_, err := tlsconf.OpenSource(tlsconf.SourceOptions{Name: "listener.certificate", CertFile: filepath.Join(dir, "absent.pem"), KeyFile: "x"})
+	if err == nil || !strings.Contains(err.Error(), "absent.pem: no such file") {
+		t.Errorf("absent file: %v", err)
+	}
+}
