@@ -106,6 +106,9 @@ func checkMiroir(l *List, doc *strict.Document, i int, amcsKnown bool) {
 	case e.Miroir == "" || !amcsKnown:
 	case l.byNumero[e.Miroir] == nil:
 		doc.Refuse(doc.At("etablissements", i, "amc_miroir"), "add that AMC to the list of AMCs, or correct the number", "no AMC has the number %s", e.Miroir)
+	case e.Etat == Surveillance && l.byNumero[e.Miroir].Etat == AMCValidation:
+		doc.Refuse(doc.At("etablissements", i, "amc_miroir"), "name an AMC of the circle: under surveillance the patients are real",
+			"the AMC %s is a validation platform", e.Miroir)
 	}
 }
 

@@ -1,0 +1,246 @@
+package routing
+
+import (
+	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/internal/etablissements"
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+// A Policy says what to do with what nobody has vouched for. The zero Policy
+// quarantines everything.
+type Policy struct {
+	// NewAMC is about an AMC that the annuaire knows and the register does
+	// not. Insurers enter the circle without notice, and establishments are
+	// not to maintain anything: Accept carries messages to it at once, on the
+	// annuaire's word alone, for establishments in the circle. Quarantine, the
+	// default, refuses until an operator has written it down: whoever controls
+	// the annuaire could otherwise invent an insurer to receive health data.
+	//
+	// Such an AMC has no known domain, so Accept covers its domain too.
+	NewAMC Stance
+
+	// NewDomain is about an address outside the known domains of an AMC of the
+	// register.
+	NewDomain Stance
+}
+
+// A Stance is what to do with what is new: quarantine it, or accept and count
+// it.
+type Stance uint8
+
+// The stances.
+const (
+	Quarantine Stance = iota // refused as roc.Quarantined
+	Accept                   // used; the Route says so
+)
+
+// A Route is where one message goes. Only Choose makes one; the zero Route
+// leads nowhere.
+type Route struct {
+	urls     []address
+	amcName  string
+	newAMC   bool
+	setAside []*roc.Refusal
+}
+
+// URL is the first address: https, a DNS name in lower case, a path.
+func (r Route) URL() string {
+	if len(r.urls) == 0 {
+		return ""
+	}
+	return r.urls[0].url
+}
+
+// Host is the DNS name of the first address.
+func (r Route) Host() string {
+	if len(r.urls) == 0 {
+		return ""
+	}
+	return string(r.urls[0].host)
+}
+
+// Alternatives are the other addresses of the same service of the same AMC, in
+// the annuaire's order. They passed the same guard.
+func (r Route) Alternatives() []string {
+	var urls []string
+	for i := 1; i < len(r.urls); i++ {
+		urls = append(urls, r.urls[i].url)
+	}
+	return urls
+}
+
+// AMCName is the name of the AMC in the register; "" when it is not there.
+func (r Route) AMCName() string { return r.amcName }
+
+// NewAMC reports an AMC that is not in the register, accepted by policy.
+func (r Route) NewAMC() bool { return r.newAMC }
+
+// NewDomain reports that one of the addresses is outside the known domains of
+// the AMC, accepted by policy.
+func (r Route) NewDomain() bool {
+	for _, a := range r.urls {
+		if a.isNew {
+			return true
+		}
+	}
+	return false
+}
+
+// SetAside gives why other addresses of the annuaire's answer were not used,
+// for the log and the operator: a Route can exist beside a quarantined address.
+func (r Route) SetAside() []*roc.Refusal { return r.setAside }
+
+// Choose says where a message of an establishment goes. amc is the AMC of the
+// key in the register, nil when it is not there; entry is what the annuaire
+// answered for the key.
+//
+// The refusals, in the order of the checks: Suspended and OutsideCircle (the
+// states, then the version of the establishment), Quarantined (an AMC that is
+// not in the register), AnnuaireRefused (an answer about another AMC),
+// ServiceNotOffered, and AnnuaireRefused or Quarantined when no address passes
+// the guard.
+func Choose(es *etablissements.Etablissement, amc *etablissements.AMC, key roc.Key, entry annuaire.Entry, p Policy) (Route, error) {
+	if err := sound(es, amc, key); err != nil {
+		return Route{}, err
+	}
+	if err := reachable(es, amc, key, p); err != nil {
+		return Route{}, err
+	}
+	offered, err := offers(key, entry)
+	if err != nil {
+		return Route{}, err
+	}
+	return guardAll(amc, key, offered, p)
+}
+
+// sound refuses what only a mistake of the program can bring here.
+func sound(es *etablissements.Etablissement, amc *etablissements.AMC, key roc.Key) error {
+	switch {
+	case es == nil:
+		return roc.Refuse(roc.Internal, "a route was asked for no establishment")
+	case amc != nil && !amc.Has(key.AMC):
+		return roc.Refuse(roc.Internal, "a route to AMC %s was asked with the row of another AMC", key.AMC)
+	case key.Service != roc.IDB && key.Service != roc.SIM && key.Service != roc.CLC && key.Service != roc.ANL,
+		key.Version != roc.V1 && key.Version != roc.V2:
+		return roc.Refuse(roc.Internal, "a route was asked for service %s %s", key.Service, key.Version)
+	}
+	return nil
+}
+
+// reachable applies the table of profile section 6: the state of the
+// establishment against the state of the AMC.
+func reachable(es *etablissements.Etablissement, amc *etablissements.AMC, key roc.Key, p Policy) error {
+	if !es.Active() {
+		return roc.Refuse(roc.Suspended, "establishment %s is in state %s", es.Structure, es.Etat).
+			Saying("L'établissement est à l'état « %s ».", es.Etat)
+	}
+	if amc != nil && amc.Etat == etablissements.AMCSuspendu {
+		return outside("AMC %s is suspended", key.AMC).
+			Saying("L'organisme %s est suspendu du cercle de confiance.", key.AMC)
+	}
+	if err := within(es, amc, key); err != nil {
+		return err
+	}
+	if !es.Speaks(key.Version) {
+		return outside("establishment %s does not speak %s", es.Structure, key.Version).
+			Saying("L'établissement n'est pas ouvert à ROC %s.", key.Version)
+	}
+	if amc == nil && p.NewAMC != Accept {
+		return roc.Refuse(roc.Quarantined, "AMC %s is in the annuaire but not in the register", key.AMC).
+			Saying("L'organisme %s est à l'annuaire mais n'est pas encore inscrit au RPN ROC.", key.AMC)
+	}
+	return nil
+}
+
+// within says what each state of an establishment opens.
+func within(es *etablissements.Etablissement, amc *etablissements.AMC, key roc.Key) error {
+	switch es.Etat {
+	case etablissements.Accrochage:
+		if amc == nil || amc.Etat != etablissements.AMCValidation {
+			return outside("establishment %s is in accrochage, AMC %s is not the validation platform", es.Structure, key.AMC).
+				Saying("En accrochage, seule la plateforme de validation est joignable ; l'organisme %s n'en est pas une.", key.AMC)
+		}
+		if key.Service != roc.IDB {
+			return outside("establishment %s is in accrochage, service %s is not IDB", es.Structure, key.Service).
+				Saying("En accrochage, seul le service IDB est ouvert, avec un patient fictif.")
+		}
+		return nil
+	case etablissements.Surveillance:
+		if amc == nil || es.Miroir == "" || !amc.Has(es.Miroir) {
+			return outside("establishment %s is under surveillance, AMC %s is not its AMC miroir", es.Structure, key.AMC).
+				Saying("Sous surveillance, seule l'AMC miroir (%s) est joignable.", es.Miroir)
+		}
+		return inCircle(amc, key)
+	case etablissements.Cercle:
+		if amc == nil {
+			return nil // the policy decides
+		}
+		return inCircle(amc, key)
+	}
+	return outside("establishment %s is in no known state", es.Structure).
+		Saying("L'état de l'établissement ne permet aucun échange.")
+}
+
+// inCircle keeps real patients away from the validation platform.
+func inCircle(amc *etablissements.AMC, key roc.Key) error {
+	if amc.Etat == etablissements.AMCCercle {
+		return nil
+	}
+	return outside("AMC %s is not in the circle", key.AMC).
+		Saying("L'organisme %s n'est pas dans le cercle de confiance : il ne reçoit pas d'échanges réels.", key.AMC)
+}
+
+func outside(format string, args ...any) *roc.Refusal {
+	return roc.Refuse(roc.OutsideCircle, format, args...)
+}
+
+// offers returns the addresses of the service in the version of the key.
+func offers(key roc.Key, entry annuaire.Entry) ([]annuaire.Adresse, error) {
+	if entry.AMC != key.AMC {
+		return nil, roc.Refuse(roc.AnnuaireRefused, "the annuaire answered about another AMC than %s", key.AMC)
+	}
+	if !entry.ROC {
+		return nil, roc.Refuse(roc.ServiceNotOffered, "AMC %s takes no part in ROC", key.AMC).
+			Saying("L'organisme %s ne participe pas à ROC.", key.AMC)
+	}
+	var offered []annuaire.Adresse
+	other := roc.NoVersion
+	for _, a := range entry.Adresses {
+		switch {
+		case a.Service != key.Service:
+		case a.Version == key.Version:
+			offered = append(offered, a)
+		default:
+			other = a.Version
+		}
+	}
+	if len(offered) > 0 {
+		return offered, nil
+	}
+	r := roc.Refuse(roc.ServiceNotOffered, "AMC %s offers no %s in %s", key.AMC, key.Service, key.Version)
+	if other != roc.NoVersion {
+		return nil, r.Saying("L'organisme %s offre le service %s en %s, pas en %s.", key.AMC, key.Service, other, key.Version)
+	}
+	return nil, r.Saying("L'organisme %s n'offre pas le service %s.", key.AMC, key.Service)
+}
+
+// guardAll keeps the addresses that pass the guard, in order. When none does,
+// the refusal is that of the first.
+func guardAll(amc *etablissements.AMC, key roc.Key, offered []annuaire.Adresse, p Policy) (Route, error) {
+	r := Route{newAMC: amc == nil}
+	if amc != nil {
+		r.amcName = amc.Nom
+	}
+	for _, o := range offered {
+		a, err := guard(amc, key, o.URL, p)
+		if err != nil {
+			r.setAside = append(r.setAside, err)
+			continue
+		}
+		r.urls = append(r.urls, a)
+	}
+	if len(r.urls) == 0 {
+		return Route{}, r.setAside[0]
+	}
+	return r, nil
+}
