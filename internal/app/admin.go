@@ -43,7 +43,7 @@ func (a *App) startAdmin() error {
 // message, and only /-/reload changes anything.
 func (a *App) adminHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", a.metrics)
+	mux.Handle("GET /metrics", a.live.Handler())
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]bool{"live": true})
 	})

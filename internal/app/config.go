@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/strict"
 )
 
@@ -28,7 +29,7 @@ import (
 //	  etablissements_signature: igc-sante-signature.pem
 //	  amc_tls: igc-osi-tls.pem
 //	  amc_signature: igc-osi-signature.pem
-//	annuaire: {url: https://annuaire.example/roc}
+//	annuaire: {url: https://annuaire.example/roc, signer: "300000000000018"}
 //	etablissements: etablissements.yaml
 //	amc: amc.yaml
 //
@@ -165,6 +166,12 @@ type Annuaire struct {
 	// URL is where it answers, https. Required.
 	URL string `yaml:"url" strict:"required"`
 
+	// Signer is the structure id that its signature certificate carries (OU):
+	// "300000000000018". The trust store amc_signature also holds the AMCs'
+	// authority, and no AMC may speak for the annuaire. Default: none is
+	// compared, which is for tests only; required in production.
+	Signer roc.StructureID `yaml:"signer"`
+
 	// Timeout is how long one question may take. Default: 5s.
 	Timeout time.Duration `yaml:"timeout" strict:"positive"`
 
@@ -279,11 +286,14 @@ type Policies struct {
 	// whose domain is not in the AMC list: "quarantine" refuses (RPN306)
 	// until the domain is added to the list; "accept" sends there and logs
 	// it. Default: quarantine.
-	NewDomain DomainPolicy `yaml:"new_domain"`
+	NewDomain Stance `yaml:"new_domain"`
 
 	// UnknownAMC is what to do with an AMC that the annuaire knows and the
-	// AMC list does not: "refuse" (RPN303) or "accept". Default: refuse.
-	UnknownAMC AMCPolicy `yaml:"unknown_amc"`
+	// AMC list does not: "quarantine" refuses (RPN306) until it is added to
+	// the list; "accept" carries messages to it on the annuaire's word alone,
+	// for establishments in the circle: whoever controls the annuaire could
+	// then invent an insurer to receive health data. Default: quarantine.
+	UnknownAMC Stance `yaml:"unknown_amc"`
 
 	// AllowSHA1 accepts signatures and digests with SHA-1, for old software
 	// under test. Refused in production. Default: false.
@@ -314,25 +324,22 @@ type Log struct {
 	Level LogLevel `yaml:"level"`
 }
 
-// The policies of Policies, and the levels of Log.
+// An AnswerPolicy is what is done with the signature of an AMC's answer, a
+// Stance what is done with what is new, and a LogLevel what is written.
 type (
 	AnswerPolicy string
-	DomainPolicy string
-	AMCPolicy    string
+	Stance       string
 	LogLevel     string
 )
 
-// The values that the file may hold for each of them.
+// The words that the file may hold for each of them.
 const (
 	AnswersOff     AnswerPolicy = "off"
 	AnswersObserve AnswerPolicy = "observe"
 	AnswersEnforce AnswerPolicy = "enforce"
 
-	DomainQuarantine DomainPolicy = "quarantine"
-	DomainAccept     DomainPolicy = "accept"
-
-	AMCRefuse AMCPolicy = "refuse"
-	AMCAccept AMCPolicy = "accept"
+	Quarantine Stance = "quarantine"
+	Accept     Stance = "accept"
 
 	LogDebug LogLevel = "debug"
 	LogInfo  LogLevel = "info"

@@ -62,17 +62,6 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	e.Encode(v)
 }
 
-// draining says whether the RPN is on its way out.
-func (a *App) checkDraining(time.Time) Health {
-	if a.draining.Load() {
-		return Health{Name: "accepting", Detail: "the RPN is stopping: no new connection is accepted"}
-	}
-	if !a.serving.Load() {
-		return Health{Name: "accepting", Detail: "the RPN is starting: its listener is not open yet"}
-	}
-	return Health{Name: "accepting", OK: true, Detail: "listening on " + a.Addr().String()}
-}
-
 // A contact remembers how the last exchanges with a dependency went.
 type contact struct {
 	mu          sync.Mutex

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/strict"
 )
 
@@ -36,7 +37,7 @@ func defaultConfig() Config {
 			Handshake: 10 * time.Second, Head: 10 * time.Second, Body: 30 * time.Second, Write: 30 * time.Second,
 			Idle: 3 * time.Minute, Connect: 5 * time.Second, Exchange: time.Minute, Stop: 65 * time.Second,
 		},
-		Policies: Policies{AnswerSignatures: AnswersObserve, NewDomain: DomainQuarantine, UnknownAMC: AMCRefuse},
+		Policies: Policies{AnswerSignatures: AnswersObserve, NewDomain: Quarantine, UnknownAMC: Quarantine},
 		Log:      Log{Level: LogInfo},
 	}
 }
@@ -59,9 +60,9 @@ func parseConfig(file string, data []byte) (*Config, error) {
 	doc := strict.Read(file, data, &c,
 		strict.OneOf("an environment", Production, Test),
 		strict.OneOf("a policy", AnswersOff, AnswersObserve, AnswersEnforce),
-		strict.OneOf("a policy", DomainQuarantine, DomainAccept),
-		strict.OneOf("a policy", AMCRefuse, AMCAccept),
+		strict.OneOf("a policy", Quarantine, Accept),
 		strict.OneOf("a level", LogDebug, LogInfo, LogWarn, LogError),
+		strict.Text(roc.ParseStructureID, `"300000000000018"`),
 		strict.Text(parsePrefix, "10.20.0.0/16"),
 		strict.Text(parseAddr, "10.20.0.7"),
 	)
@@ -144,6 +145,9 @@ func (c *Config) checkFiles(doc *strict.Document) {
 }
 
 func (c *Config) checkAnnuaire(doc *strict.Document) {
+	if c.Environment == Production && c.Annuaire.Signer == "" {
+		doc.Refuse(doc.At("annuaire", "signer"), "add signer: the structure id (OU) of the annuaire's signature certificate", "in production the annuaire's signer must be named")
+	}
 	if c.Annuaire.URL == "" {
 		return // said already: it is required
 	}

@@ -18,7 +18,7 @@ import (
 // valid. Everything else lasts as long as the process.
 type reloader struct {
 	log   *slog.Logger
-	done  func(ok bool, at time.Time) // tells the indicators
+	tell  func(what string, err error, at time.Time) // the indicators
 	parts []part
 	seen  string // the files as they were last read; of watch alone
 
@@ -40,14 +40,15 @@ func (r *reloader) reload(why string, at time.Time) error {
 	r.stale = map[string]error{}
 	var failed []error
 	for _, p := range r.parts {
-		if err := p.reload(); err != nil {
+		err := p.reload()
+		r.tell(p.name, err, at)
+		if err != nil {
 			r.stale[p.name] = err
 			failed = append(failed, fmt.Errorf("%s: %w", p.name, err))
-			r.log.Error("reload failed: what was read before stays in use", slog.String("part", p.name), slog.String("error", err.Error()))
+			r.log.Error("reload failed: what was read before stays in use", slog.String("part", p.name), slog.String("error", oneLine(err)))
 		}
 	}
 	err := errors.Join(failed...)
-	r.done(err == nil, at)
 	if err == nil {
 		r.log.Info("reloaded", slog.String("why", why))
 	}

@@ -1,0 +1,271 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/piano-roc/rpn/internal/nation"
+)
+
+// demoOptions are the flags of `rpn demo`.
+type demoOptions struct {
+	once       bool
+	dir        string
+	noColor    bool
+	withoutRPN bool
+}
+
+func demoCommand() *cobra.Command {
+	var o demoOptions
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Play a small nation on this machine: PKI, annuaire, insurers, establishments and the RPN",
+		Long: `Demo makes throw-away certificates, starts an annuaire, three insurers and the
+RPN on loopback ports, and plays a day in small: establishments in every state
+send signed messages, some of which must be refused. It prints what came of
+each, where everything listens, and three commands to copy; then it keeps light
+traffic going until Ctrl-C.
+
+Everything is fictitious. Nothing is left behind, unless --dir keeps it.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return demo(cmd.Context(), o, cmd.OutOrStdout()) },
+	}
+	f := cmd.Flags()
+	f.BoolVar(&o.once, "once", false, "play the day once; exit with 0 when everything went as expected")
+	f.StringVar(&o.dir, "dir", "", "keep keys and configuration in this directory, and use what is already there")
+	f.BoolVar(&o.noColor, "no-color", false, "print without colours (also: NO_COLOR=1)")
+	f.BoolVar(&o.withoutRPN, "without-rpn", false, "run the annuaire and the insurers of --dir only: the RPN is run by `rpn serve`")
+	cmd.MarkFlagDirname("dir")
+	return cmd
+}
+
+func demo(ctx context.Context, o demoOptions, out io.Writer) (err error) {
+	if o.withoutRPN && (o.dir == "" || o.once) {
+		return refused(errors.New("demo: --without-rpn goes with --dir, and without --once"))
+	}
+	p := newPrinter(out, o.noColor)
+	n, err := nation.New(ctx, nation.Options{Dir: o.dir, WithoutRPN: o.withoutRPN, Version: version()})
+	if err != nil {
+		return refused(err)
+	}
+	defer func() {
+		if e := n.Close(); e != nil {
+			err = errors.Join(err, failed(e))
+		}
+	}()
+	if o.withoutRPN {
+		p.around(n)
+		<-ctx.Done()
+		return nil
+	}
+	p.head()
+	wrong, err := playDay(ctx, n, p)
+	if ctx.Err() != nil {
+		return nil // Ctrl-C
+	}
+	if err != nil {
+		return failed(err)
+	}
+	if o.once {
+		p.end(n, wrong)
+	} else {
+		p.places(n, o.dir)
+		p.commands(n)
+	}
+	if wrong != nil {
+		return failed(wrong)
+	}
+	if !o.once {
+		p.traffic(ctx, n)
+	}
+	return nil
+}
+
+// playDay plays every scene and returns the first that did not go as expected.
+func playDay(ctx context.Context, n *nation.Nation, p *printer) (wrong, err error) {
+	for i, s := range nation.Day() {
+		played, err := n.Play(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		if ctx.Err() != nil {
+			return wrong, nil
+		}
+		p.row(played)
+		if wrong == nil && !played.AsExpected() {
+			wrong = fmt.Errorf("demo: scene %d (%s, %s %s to %s) should have ended with %s: %s",
+				i+1, played.Nom, s.Service, s.Version, played.AMCName, s.Want, played.Outcome)
+		}
+	}
+	return wrong, nil
+}
+
+// A printer writes the table and what follows, in colour on a terminal.
+type printer struct {
+	out    io.Writer
+	colour bool
+}
+
+func newPrinter(out io.Writer, noColor bool) *printer {
+	f, ok := out.(*os.File)
+	if ok {
+		info, err := f.Stat()
+		ok = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	return &printer{out, ok && !noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+}
+
+// The colours: green for an answer, yellow for a refusal that was meant, red
+// only for what should not be.
+const (
+	green  = "32"
+	yellow = "33"
+	red    = "31"
+	bold   = "1"
+	dim    = "2"
+)
+
+func (p *printer) paint(colour, s string) string {
+	if !p.colour {
+		return s
+	}
+	return "\x1b[" + colour + "m" + s + "\x1b[0m"
+}
+
+func (p *printer) head() {
+	fmt.Fprintln(p.out, p.paint(bold, pad("Établissement", 28)+pad("Service", 15)+pad("Organisme", 27)+pad("ms", 6)+"Issue"))
+}
+
+func (p *printer) row(s nation.Scened) {
+	service := fmt.Sprintf("%s %s %s", s.Service, s.Version, s.SOAP)
+	fmt.Fprintf(p.out, "%s%s%s%s%s\n", pad(s.Nom, 28), pad(service, 15), pad(s.AMCName, 27),
+		pad(fmt.Sprintf("%.1f", float64(s.Outcome.Took.Microseconds())/1000), 6), p.outcome(s))
+}
+
+// outcome says what came of a scene, in French.
+func (p *printer) outcome(s nation.Scened) string {
+	got, text := s.Got(), s.Outcome.Libelle
+	colour := yellow
+	switch {
+	case !s.AsExpected():
+		colour = red
+		text += " (attendu : " + s.Want + ")"
+	case got == nation.Handshake:
+		text = "connexion refusée : certificat non accepté"
+	case s.Outcome.Status == 200:
+		colour = green
+	}
+	if text = strings.TrimSuffix(text, "."); text != "" {
+		text = " " + text
+	}
+	if s.Note != "" {
+		text += p.paint(dim, " ("+s.Note+")")
+	}
+	return p.paint(colour, got) + text
+}
+
+// end is the last word of --once.
+func (p *printer) end(n *nation.Nation, wrong error) {
+	if wrong == nil {
+		fmt.Fprintf(p.out, "\n%d scenes, every one as expected, %.1f s after the start.\n", len(nation.Day()), time.Since(n.Started).Seconds())
+	}
+}
+
+func (p *printer) places(n *nation.Nation, dir string) {
+	fmt.Fprintln(p.out)
+	fmt.Fprintln(p.out, p.paint(bold, "Listening"))
+	for _, l := range n.Places() {
+		fmt.Fprintf(p.out, "  %s %s\n", pad(l.Name, 28), l.URL)
+	}
+	fmt.Fprintf(p.out, "  %s %s\n", pad("files", 28), n.Dir)
+	if dir != "" {
+		fmt.Fprintf(p.out, "\nThe same nation, later, in two terminals:\n  %s demo --dir %s --without-rpn\n  %s serve --config %s\n",
+			program(), quoted(dir), program(), quoted(filepath.Join(dir, "rpn.yaml")))
+	}
+}
+
+// around is what `demo --without-rpn` prints.
+func (p *printer) around(n *nation.Nation) {
+	fmt.Fprintln(p.out, p.paint(bold, "Listening"))
+	for _, l := range n.Places() {
+		fmt.Fprintf(p.out, "  %s %s\n", pad(l.Name, 28), l.URL)
+	}
+	fmt.Fprintf(p.out, "\nThe RPN of this nation, in another terminal:\n  %s serve --config %s\n\nCtrl-C ends the annuaire and the insurers.\n",
+		program(), quoted(filepath.Join(n.Dir, "rpn.yaml")))
+}
+
+// commands prints three commands to copy. They are those of a shell in the
+// directory where the demo was started.
+func (p *printer) commands(n *nation.Nation) {
+	e := n.Files("chu")
+	fmt.Fprintf(p.out, `
+%s
+  %s send --url %s --ca %s \
+    --cert %s --key %s \
+    --sign-cert %s --sign-key %s %s
+
+%s
+  curl -s %s/metrics | grep ^rpn_
+
+%s
+  tail -n 3 %s
+
+Light traffic goes on; Ctrl-C ends the demo%s.
+`,
+		p.paint(bold, "Send one yourself"),
+		program(), n.URL(), quoted(n.AuthorityFile()), quoted(e.Cert), quoted(e.Key), quoted(e.SignCert), quoted(e.SignKey), quoted(n.MessageFile()),
+		p.paint(bold, "See the metrics"), n.AdminURL(),
+		p.paint(bold, "See the record of each exchange"), quoted(n.LogFile()),
+		map[bool]string{true: " and removes its files"}[n.Temporary()])
+}
+
+// traffic keeps the nation alive, and says each minute how it goes.
+func (p *printer) traffic(ctx context.Context, n *nation.Nation) {
+	played, wrong := 0, 0
+	next := time.Now().Add(time.Minute)
+	n.Traffic(ctx, 2*time.Second, func(s nation.Scened) {
+		played++
+		if !s.AsExpected() {
+			wrong++
+			p.row(s)
+		}
+		if time.Now().After(next) {
+			next = next.Add(time.Minute)
+			fmt.Fprintf(p.out, "%s %d exchanges, %d as expected\n", time.Now().Format("15:04"), played, played-wrong)
+		}
+	})
+	fmt.Fprintln(p.out)
+}
+
+// pad fills s with spaces to that many characters, and at least one.
+func pad(s string, width int) string {
+	return s + strings.Repeat(" ", max(1, width-utf8.RuneCountInString(s)))
+}
+
+// program is how this program was started: a copied command must work.
+func program() string {
+	self, err := os.Executable()
+	if err != nil || strings.Contains(self, string(filepath.Separator)+"go-build") {
+		return "go run ./cmd/rpn"
+	}
+	return quoted(os.Args[0])
+}
+
+// quoted quotes a word for the shell where it needs it.
+func quoted(s string) string {
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=@%+,~", r)
+	}) && s[0] != '~' {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/piano-roc/rpn/internal/app"
+	"github.com/piano-roc/rpn/internal/strict"
+)
+
+func serveCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "serve --config FILE",
+		Short: "Run the RPN",
+		Long: `Serve runs the RPN that FILE describes, and logs on standard output, one JSON
+object a line.
+
+SIGTERM stops it: what is in flight finishes first (timeouts.stop). SIGHUP reads
+the lists, certificates and trust stores again. It exits with 2 when the
+configuration or the machine keeps it from starting: one line says why.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd, file) },
+	}
+	configFlag(cmd, &file)
+	return cmd
+}
+
+func serve(cmd *cobra.Command, file string) error {
+	config, err := app.ReadConfig(file)
+	if err != nil {
+		return refused(oneLineEach(err))
+	}
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	defer signal.Stop(reload)
+	err = app.Run(cmd.Context(), app.Options{
+		Config:  config,
+		Log:     slog.New(slog.NewJSONHandler(cmd.OutOrStdout(), &slog.HandlerOptions{Level: config.LogLevel()})),
+		Version: version(),
+	}, reload)
+	var setup *app.SetupError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &setup), isStrict(err):
+		return refused(oneLineEach(err))
+	}
+	return failed(err)
+}
+
+func checkCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "check --config FILE",
+		Short: "Check a configuration and every file it names, without opening a port",
+		Long: `Check reads what serve would read: the configuration, the two lists, the
+certificates and their keys, the trust stores. It prints everything that is
+wrong, each with its place, and exits with 2; or a summary, and exits with 0.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := app.ReadConfig(file)
+			if err != nil {
+				return refused(err)
+			}
+			summary, err := app.Check(app.Options{Config: config, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Version: version()})
+			if err != nil {
+				return refused(err)
+			}
+			_, err = fmt.Fprint(cmd.OutOrStdout(), summary)
+			return err
+		},
+	}
+	configFlag(cmd, &file)
+	return cmd
+}
+
+func configFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVarP(file, "config", "c", "", "the configuration: a YAML file (required)")
+	cmd.MarkFlagRequired("config")
+	cmd.MarkFlagFilename("config", "yaml", "yml")
+}
+
+// oneLineEach writes every error on one line, for logs; `rpn check` shows the
+// same with the lines of the file.
+func oneLineEach(err error) error {
+	var list strict.Errors
+	if !errors.As(err, &list) {
+		return err
+	}
+	lines := make([]error, len(list))
+	for i := range list {
+		lines[i] = errors.New(list[i].Error())
+	}
+	return errors.Join(lines...)
+}
+
+func isStrict(err error) bool {
+	var list strict.Errors
+	return errors.As(err, &list)
+}

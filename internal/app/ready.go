@@ -1,0 +1,100 @@
+package app
+
+import (
+	"crypto/x509"
+	"fmt"
+	"time"
+
+	"github.com/piano-roc/rpn/tlsconf"
+)
+
+// soon is how long before its end a certificate is said to need a renewal.
+const soon = 30 * 24 * time.Hour
+
+// allChecks lists what /readyz asks, in the order of the answer.
+func (a *App) allChecks() []func(time.Time) Health {
+	checks := []func(time.Time) Health{
+		a.checkAccepting,
+		func(now time.Time) Health { return a.checkOwn("server", now) },
+		func(now time.Time) Health { return a.checkOwn("client", now) },
+	}
+	for _, s := range storesOf(a.config, a.stores) {
+		checks = append(checks, func(now time.Time) Health { return a.checkStore(s, now) })
+	}
+	return append(checks, a.checkRegister,
+		func(now time.Time) Health { return a.annuaire.health("annuaire", now, a.config.Annuaire.TTL) })
+}
+
+// checkAccepting says whether the RPN takes new connections.
+func (a *App) checkAccepting(time.Time) Health {
+	switch {
+	case a.draining.Load():
+		return Health{Name: "accepting", Detail: "the RPN is stopping"}
+	case !a.serving.Load():
+		return Health{Name: "accepting", Detail: "the RPN is starting: its listener is not open yet"}
+	}
+	return Health{Name: "accepting", OK: true, Detail: "listening on " + a.addr.String()}
+}
+
+// checkOwn says how one of our own certificates does.
+func (a *App) checkOwn(name string, now time.Time) Health {
+	return a.reloading(name, name+"_certificate", validity(a.own[name].Certificate().Leaf, now))
+}
+
+// validity says whether a certificate is valid at that time, and for how long.
+func validity(c *x509.Certificate, now time.Time) Health {
+	who := c.Subject.CommonName
+	switch left := c.NotAfter.Sub(now); {
+	case now.Before(c.NotBefore):
+		return Health{Detail: fmt.Sprintf("%s is not valid before %s: check the clock", who, day(c.NotBefore))}
+	case left <= 0:
+		return Health{Detail: fmt.Sprintf("%s ended on %s: put its renewal in its file", who, day(c.NotAfter))}
+	case left < soon:
+		return Health{OK: true, Degraded: true, Detail: fmt.Sprintf("%s ends on %s: renew it", who, day(c.NotAfter))}
+	}
+	return Health{OK: true, Detail: fmt.Sprintf("%s, until %s", who, day(c.NotAfter))}
+}
+
+// checkStore says whether a trust store still holds a valid root.
+// (and, in production, none of a test authority, that a reload brought).
+func (a *App) checkStore(s namedStore, now time.Time) Health {
+	h := lastRoot(s.store.Trust(), now)
+	if err := forbidTestAuthorities(a.config, s); err != nil {
+		h = Health{Detail: err.Error()}
+	}
+	return a.reloading("trust", "trust_"+s.name, h)
+}
+
+// lastRoot is the validity of the root that ends last.
+func lastRoot(t *tlsconf.Trust, now time.Time) Health {
+	var last *x509.Certificate
+	for _, c := range t.Roots() {
+		if last == nil || c.NotAfter.After(last.NotAfter) {
+			last = c
+		}
+	}
+	if last == nil {
+		return Health{Detail: "it holds no root"}
+	}
+	return validity(last, now)
+}
+
+// checkRegister says whether there is somebody in the register.
+func (a *App) checkRegister(time.Time) Health {
+	l := a.register.Current()
+	es, _, numbers := l.Size()
+	h := Health{OK: es > 0 && numbers > 0, Detail: fmt.Sprintf("%d establishments, %d AMC numbers, digest %s", es, numbers, l.Digest())}
+	return a.reloading("register", "register", h)
+}
+
+// reloading adds to a Health that the last reload of its part failed.
+func (a *App) reloading(part, name string, h Health) Health {
+	h.Name = name
+	if err := a.reloader.failure(part); err != nil {
+		h.Degraded = true
+		h.Detail += "; the files changed and could not be read, what was read before stays in use: " + oneLine(err)
+	}
+	return h
+}
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }

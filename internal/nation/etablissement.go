@@ -1,0 +1,114 @@
+package nation
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/igc"
+	"github.com/piano-roc/rpn/internal/message"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/soap"
+)
+
+// An Etablissement is a character with its certificates and its connection to
+// the RPN.
+type Etablissement struct {
+	Character
+	TLS       igc.Pair // what it connects with
+	Signature igc.Pair // what it signs with
+
+	n      *Nation
+	client *http.Client
+}
+
+// maxAnswer bounds what an establishment reads, in bytes.
+const maxAnswer = 16 << 20
+
+// newClient makes the connection of a caller that shows that certificate. It
+// trusts the nation's authorities, and keeps its connection.
+func (n *Nation) newClient(p igc.Pair) *http.Client {
+	config := &tls.Config{
+		Certificates: []tls.Certificate{p.TLS()},
+		RootCAs:      n.PKI.Pool(igc.EtablissementTLS),
+		Time:         n.now,
+	}
+	return &http.Client{
+		Timeout:       time.Minute,
+		Transport:     &http.Transport{TLSClientConfig: config, MaxIdleConnsPerHost: 64, DisableCompression: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Send sends one message to an AMC, given by its ID ("bleue") or its number,
+// and returns what came of it.
+func (e *Etablissement) Send(ctx context.Context, s roc.Service, v roc.Version, sv soap.Version, amc string, mutations ...Mutation) Outcome {
+	number := roc.NumeroAMC(amc)
+	if i, ok := e.n.insurer(amc); ok {
+		number = i.Numero
+	}
+	d := e.draft(s, v, sv, number)
+	for _, m := range mutations {
+		m(d)
+	}
+	m, err := d.envelope()
+	if err != nil {
+		return Outcome{Err: fmt.Errorf("sign: %w", err)}
+	}
+	return e.Post(ctx, d, m)
+}
+
+// Post sends these bytes as the draft says, and returns what came of it.
+func (e *Etablissement) Post(ctx context.Context, d *Draft, m roc.Content) Outcome {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.n.URL(), bytes.NewReader(m.Bytes()))
+	if err != nil {
+		return Outcome{Err: err}
+	}
+	d.setHeaders(req.Header)
+	start := time.Now() // what the caller waits; the nation's clock may stand still
+	resp, err := e.client.Do(req)
+	if err != nil {
+		return Outcome{Err: err, Took: time.Since(start)}
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	o := Outcome{Err: err, Status: resp.StatusCode, Header: resp.Header, Body: roc.NewContent(body), Took: time.Since(start)}
+	o.read()
+	return o
+}
+
+// setHeaders writes what the binding of SOAP asks for (SOAP 1.1 section 6,
+// SOAP 1.2 part 2 section 7), then the draft's own.
+func (d *Draft) setHeaders(h http.Header) {
+	action := ""
+	if op, ok := message.OperationFor(d.Service, d.Version); ok {
+		action = op.Action
+	}
+	if d.SOAPAction != nil {
+		action = *d.SOAPAction
+	}
+	contentType := d.SOAP.ContentType()
+	if d.SOAP == soap.SOAP11 {
+		h.Set("SOAPAction", `"`+action+`"`)
+	} else if action != "" {
+		contentType += `; action="` + action + `"`
+	}
+	if d.ContentType != "" {
+		contentType = d.ContentType
+	}
+	h.Set("Content-Type", contentType)
+	for name, value := range d.Header {
+		h.Set(name, value)
+	}
+}
+
+// Hangup closes the idle connections of the establishment.
+func (e *Etablissement) Hangup() { e.client.CloseIdleConnections() }
+
+func replace(b []byte, old, new string) []byte {
+	return bytes.Replace(b, []byte(old), []byte(new), 1)
+}
