@@ -116,6 +116,16 @@ func (d *Document) Refuse(p Place, remedy, format string, args ...any) {
 	d.add(p, fmt.Sprintf(format, args...), remedy)
 }
 
+// RefuseSecret is Refuse without the excerpt: for a value that may hold a
+// secret, which must not reach a terminal or a log. Nor may the message.
+func (d *Document) RefuseSecret(p Place, remedy, format string, args ...any) {
+	before := len(d.errs)
+	d.Refuse(p, remedy, format, args...)
+	for i := before; i < len(d.errs); i++ {
+		d.errs[i].Excerpt = ""
+	}
+}
+
 func (d *Document) add(p Place, problem, remedy string) {
 	d.errs = append(d.errs, Error{
 		File: d.file, Line: p.line, Column: p.column, Path: p.path,

@@ -183,6 +183,16 @@ a.yaml:6:13: sites[2].finess: 010000001 is given twice: first at a.yaml:4:13
 	}
 }
 
+func TestASecretIsNotShown(t *testing.T) {
+	t.Parallel()
+	var s settings
+	doc := strict.Read("a.yaml", []byte("name: x\nlisten: https://u:hunter2@a.example\n"), &s, options()...)
+	doc.RefuseSecret(doc.At("listen"), "remove it", "the address holds a password")
+	if got, want := doc.Err().Error(), "a.yaml:2:9: listen: the address holds a password\n      = remove it"; got != want {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestAnErrorOnOneLine(t *testing.T) {
 	t.Parallel()
 	var all strict.Errors
