@@ -2,7 +2,6 @@ package soap
 
 import (
 	"bytes"
-	"encoding/xml"
 	"strings"
 
 	"github.com/piano-roc/rpn/internal/roc"
@@ -61,7 +60,20 @@ func Fault(v Version, id roc.ExchangeID, r *roc.Refusal) roc.Content {
 	return roc.NewContent(b.Bytes())
 }
 
-func escape(b *bytes.Buffer, s string) { xml.EscapeText(b, []byte(strings.ToValidUTF8(s, "?"))) }
+// escape writes text or an attribute's value. What XML cannot carry becomes
+// '?': a detail may quote an Id of a message.
+func escape(b *bytes.Buffer, s string) {
+	for _, r := range strings.ToValidUTF8(s, "?") {
+		switch {
+		case r < 0x80 && escapes[r] != "":
+			b.WriteString(escapes[r])
+		case !isChar(r):
+			b.WriteByte('?')
+		default:
+			b.WriteRune(r)
+		}
+	}
+}
 
 // VersionFor guesses the version to answer in when the message could not be
 // read: by the namespace it seems to hold, else by its Content-Type, else 1.2.

@@ -93,6 +93,7 @@ type checking struct {
 	forms  []string     // PrefixList entries
 	refs   [maxReferences]reference
 	rsa    rsaScratch
+	report *Report // nil on the request path
 	sum    [64]byte
 }
 
@@ -107,7 +108,7 @@ func newChecking(v *Verifier, env *soap.Envelope, at time.Time) *checking {
 }
 
 func (k *checking) done() {
-	k.v, k.env, k.trust = nil, nil, nil
+	k.v, k.env, k.trust, k.report = nil, nil, nil, nil
 	clear(k.refs[:])
 	clear(k.forms)
 	checkings.Put(k)
@@ -137,25 +138,29 @@ func (k *checking) run(p Policy, e Expect) (*Checked, error) {
 		}
 		return nil, roc.Refuse(roc.NotSigned, "no signature in the Security header")
 	}
+	k.passed("security", "one wsse:Security, known children only, no comment")
 	if err := k.uniqueIDs(); err != nil {
 		return nil, err
 	}
-	sig, err := k.signature(parts.signature, parts.token)
+	k.passed("ids", "every Id is unique in the message")
+	var sig signature
+	if err := k.signature(&sig, parts.signature, parts.token); err != nil {
+		return nil, err
+	}
+	k.passedSignature(&sig)
+	if err := k.resolve(&sig, parts); err != nil {
+		return nil, err
+	}
+	timed, err := k.coverage(&sig, parts, p)
 	if err != nil {
 		return nil, err
 	}
-	if err := k.resolve(&sig, parts.mayBeSigned); err != nil {
-		return nil, err
-	}
-	covered, err := k.coverage(&sig, parts, p)
-	if err != nil {
-		return nil, err
-	}
+	k.passed("coverage", "the Body by its place, and what the policy asks for, are covered")
 	if err := k.verify(&sig); err != nil {
 		return nil, err
 	}
 	c := &Checked{env: k.env, signer: sig.signer, body: k.env.Body(), signatureHash: sha256.Sum256(sig.value)}
-	if covered {
+	if timed {
 		ts, err := readTimestamp(parts.timestamp)
 		if err != nil {
 			return nil, err
@@ -164,14 +169,17 @@ func (k *checking) run(p Policy, e Expect) (*Checked, error) {
 		if err := k.v.checkTime(ts, k.at); err != nil {
 			return nil, err
 		}
+		k.passed("time", "the signed Timestamp holds at the time of the check")
 	}
 	if err := e.accept(sig.signer); err != nil {
 		return nil, err
 	}
+	k.passedCaller(e, sig.signer)
 	if !parts.assertion.IsZero() {
-		if err := k.vihf(parts.assertion, e, sig.signer); err != nil {
+		if err := k.vihf(parts, e, sig.signer); err != nil {
 			return nil, err
 		}
+		k.passed("vihf", "the VIHF is signed and names the same structure")
 	}
 	return c, nil
 }

@@ -73,9 +73,13 @@ func (k *checking) role(n soap.Node) error {
 	return nil
 }
 
-// mayBeSigned says whether a reference may point there: the Body, a direct
-// child of Header other than Security, the Timestamp, the token.
-func (p *parts) mayBeSigned(env *soap.Envelope, n soap.Node) bool {
+// mayBeSigned says whether a reference of sig may point there: the Body, a
+// direct child of Header other than Security, the Timestamp, the token; of the
+// VIHF's signature, the whole assertion and nothing else.
+func (p *parts) mayBeSigned(sig, n soap.Node, env *soap.Envelope) bool {
+	if !sig.Same(p.signature) {
+		return n.Same(p.assertion)
+	}
 	return n.Same(env.Body()) || n.Same(p.timestamp) || n.Same(p.token) ||
 		!n.Same(p.security) && !p.header.IsZero() && n.Parent().Same(p.header)
 }

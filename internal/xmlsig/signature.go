@@ -33,34 +33,34 @@ type reference struct {
 // signature reads a ds:Signature by its schema, in order: SignedInfo,
 // SignatureValue, KeyInfo, and no Object. It finds the signer's certificate
 // and its chain before any expensive work is done.
-func (k *checking) signature(n, token soap.Node) (signature, error) {
-	s := signature{node: n, signedInfo: n.First()}
+func (k *checking) signature(s *signature, n, token soap.Node) error {
+	*s = signature{node: n, signedInfo: n.First()}
 	value := s.signedInfo.Next()
 	keyInfo := value.Next()
 	if !s.signedInfo.Is(soap.NSDS, "SignedInfo") || !value.Is(soap.NSDS, "SignatureValue") {
-		return s, bad("Signature is not SignedInfo, SignatureValue, KeyInfo", "ds:Signature doit contenir SignedInfo, SignatureValue puis KeyInfo.")
+		return bad("Signature is not SignedInfo, SignatureValue, KeyInfo", "ds:Signature doit contenir SignedInfo, SignatureValue puis KeyInfo.")
 	}
 	if keyInfo.IsZero() {
-		return s, untrusted("no KeyInfo", "La signature n'a pas de KeyInfo : joignez le certificat de signature au message (BinarySecurityToken).")
+		return untrusted("no KeyInfo", "La signature n'a pas de KeyInfo : joignez le certificat de signature au message (BinarySecurityToken).")
 	}
 	if !keyInfo.Is(soap.NSDS, "KeyInfo") || !keyInfo.Next().IsZero() || !n.OnlyElements() {
-		return s, bad("something else in Signature", "ds:Signature contient autre chose que SignedInfo, SignatureValue et KeyInfo (ds:Object n'est pas admis).")
+		return bad("something else in Signature", "ds:Signature contient autre chose que SignedInfo, SignatureValue et KeyInfo (ds:Object n'est pas admis).")
 	}
-	if err := k.signedInfo(&s); err != nil {
-		return s, err
+	if err := k.signedInfo(s); err != nil {
+		return err
 	}
 	raw, ok := value.RawText()
 	if !ok {
-		return s, bad("SignatureValue is not text", "SignatureValue doit être un texte base64.")
+		return bad("SignatureValue is not text", "SignatureValue doit être un texte base64.")
 	}
 	k.buf = k.buf[:0]
 	decoded, err := appendBase64(k.buf, raw)
 	if err != nil || len(decoded) == 0 {
-		return s, bad("SignatureValue is not base64", "SignatureValue n'est pas en base64 strict.")
+		return bad("SignatureValue is not base64", "SignatureValue n'est pas en base64 strict.")
 	}
 	k.buf, s.value = decoded, decoded
 	s.signer, err = k.keyInfo(keyInfo, token)
-	return s, err
+	return err
 }
 
 // signedInfo reads CanonicalizationMethod, SignatureMethod and the references.
@@ -201,7 +201,7 @@ func (k *checking) c14n(n soap.Node) (soap.C14N, error) {
 // resolve finds the target of each reference, by its Id, and refuses targets
 // that are not where a signed part may stand: wrapping moves the signed part
 // elsewhere and puts another in its place.
-func (k *checking) resolve(s *signature, allowed func(*soap.Envelope, soap.Node) bool) error {
+func (k *checking) resolve(s *signature, p parts) error {
 	for i := range s.refs {
 		r := &s.refs[i]
 		loose := false
@@ -220,7 +220,7 @@ func (k *checking) resolve(s *signature, allowed func(*soap.Envelope, soap.Node)
 			return bad("reference target not found", "La référence #%s n'existe pas dans le message.", quote(r.id))
 		case loose:
 			return bad("Id of a signed part repeated", "La valeur « %s » d'un Id signé figure aussi dans un autre attribut id du message.", quote(r.id))
-		case !allowed(k.env, r.target), r.target.Contains(s.node) && !r.enveloped:
+		case !p.mayBeSigned(s.node, r.target, k.env), r.target.Contains(s.node) && !r.enveloped:
 			return bad("reference to a part out of place", "La référence #%s désigne un élément qui ne peut pas être signé ici (Body, Timestamp, jeton ou enfant direct de Header).", quote(r.id))
 		}
 	}
@@ -229,6 +229,7 @@ func (k *checking) resolve(s *signature, allowed func(*soap.Envelope, soap.Node)
 
 // verify computes each digest, then the signature over SignedInfo.
 func (k *checking) verify(s *signature) error {
+	var failed error // a report compares every digest before it stops
 	for i := range s.refs {
 		r := &s.refs[i]
 		if r.enveloped && r.target.Contains(s.node) {
@@ -238,10 +239,20 @@ func (k *checking) verify(s *signature) error {
 		if err := r.target.Canonical(h, r.form); err != nil {
 			return err
 		}
-		if got := h.Sum(k.sum[:0]); !bytes.Equal(got, r.digest[:r.size]) {
-			return bad("digest does not match", "Le condensat de la référence #%s ne correspond pas : la partie a été modifiée après la signature, ou canonicalisée autrement.", quote(r.id))
+		got := h.Sum(k.sum[:0])
+		same := bytes.Equal(got, r.digest[:r.size])
+		k.compared(r, got, same)
+		if !same && failed == nil {
+			failed = bad("digest does not match", "Le condensat de la référence #%s ne correspond pas : la partie a été modifiée après la signature, ou canonicalisée autrement.", quote(r.id))
+			if k.report == nil {
+				return failed
+			}
 		}
 	}
+	if failed != nil {
+		return failed
+	}
+	k.passed("digests", "every digest matches its part")
 	h := k.hash(s.method.hash)
 	if err := s.signedInfo.Canonical(h, s.form); err != nil {
 		return err
@@ -252,6 +263,7 @@ func (k *checking) verify(s *signature) error {
 	case err != nil:
 		return bad("signature value", "La valeur de la signature ne correspond pas au certificat joint : SignedInfo a été modifié, ou une autre clé a signé.")
 	}
+	k.passed("value", "the signature value verifies with the signer's key")
 	return nil
 }
 

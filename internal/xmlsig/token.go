@@ -18,6 +18,19 @@ const (
 	STRX509Data                          // KeyInfo/STR/X509Data/X509Certificate
 )
 
+// String names the form as WS-Security does.
+func (f TokenForm) String() string {
+	switch f {
+	case BinarySecurityToken:
+		return "BinarySecurityToken X509v3"
+	case PKIPath:
+		return "BinarySecurityToken X509PKIPathv1"
+	case KeyIdentifier:
+		return "KeyIdentifier X509v3"
+	}
+	return "X509Data"
+}
+
 // keyInfo finds the signer's certificate. Exactly one, in the message, in one
 // of the forms above: KeyValue, KeyName, IssuerSerial, SKI and thumbprint name
 // a key that we would have to look for elsewhere.
@@ -144,5 +157,6 @@ func (k *checking) certificate(form TokenForm, n soap.Node) (*signer, error) {
 	if !ok {
 		return nil, untrusted("token is not text", "Le certificat joint doit être un texte base64.")
 	}
+	k.presented(form, text)
 	return k.trust.signerOf(form, text, k.at)
 }

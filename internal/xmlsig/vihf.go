@@ -8,7 +8,8 @@ import (
 // vihf checks a VIHF assertion (profile section 3): signed by an enveloped
 // signature over the whole assertion, under the same rules, by the same
 // structure as the message, and naming exactly that structure.
-func (k *checking) vihf(assertion soap.Node, e Expect, of *signer) error {
+func (k *checking) vihf(p parts, e Expect, of *signer) error {
+	assertion := p.assertion
 	var node soap.Node
 	for n := assertion.First(); !n.IsZero(); n = n.Next() {
 		if !n.Is(soap.NSDS, "Signature") {
@@ -22,12 +23,11 @@ func (k *checking) vihf(assertion soap.Node, e Expect, of *signer) error {
 	if node.IsZero() {
 		return roc.Refuse(roc.NotSigned, "the VIHF is not signed").Saying("Le VIHF n'est pas signé.")
 	}
-	sig, err := k.signature(node, soap.Node{})
-	if err != nil {
+	var sig signature
+	if err := k.signature(&sig, node, soap.Node{}); err != nil {
 		return err
 	}
-	whole := func(_ *soap.Envelope, n soap.Node) bool { return n.Same(assertion) }
-	if err := k.resolve(&sig, whole); err != nil {
+	if err := k.resolve(&sig, p); err != nil {
 		return err
 	}
 	if len(sig.refs) != 1 || !sig.refs[0].enveloped {
