@@ -104,7 +104,7 @@ func TestWhatIsNotASearchGetsAFault(t *testing.T) {
 	good := string(search("77565712", nil).Envelope(soap.SOAP11).Bytes())
 	for name, c := range map[string]struct{ body, code string }{
 		"nothing":              {"", "RPN202"},
-		"HTML":                 {"<html><br></html>", "RPN202"},
+		"HTML":                 {"<html><br></html>", "RPN203"},
 		"an AMC of 3 digits":   {strings.Replace(good, "77565712", "775", 1), "RPN222"},
 		"a domaine unheard of": {strings.Replace(good, "HOSP", "SSR", 1), "RPN222"},
 		"another operation":    {strings.ReplaceAll(good, "ann:search", "ann:delete"), "RPN204"},
