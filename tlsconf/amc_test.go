@@ -89,6 +89,7 @@ func TestToWhomWeConnect(t *testing.T) {
 	}{
 		{"good", with(p.Server(igc.AMCTLS, "amc.test")), "", ""},
 		{"good rsa", with(p.Server(igc.AMCTLS, "amc.test", igc.RSA(2048))), "", ""},
+		{"no key usage", with(p.Server(igc.AMCTLS, "amc.test", igc.NoKU())), "", ""},
 		{"leaf alone", with(p.Server(igc.AMCTLS, "amc.test", igc.NoChain())), "", ""},
 		{"tls 1.2", change(with(p.Server(igc.AMCTLS, "amc.test")), func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }), "", ""},
 

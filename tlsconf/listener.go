@@ -279,8 +279,8 @@ func answerHTTP(c net.Conn) {
 func (l *Listener) report(a *arriving, f *Failure) {
 	told := *f // f may be shared
 	told.Peer = a.RemoteAddr().String()
+	l.log.write(&told, a.hello)
 	if l.options.OnFailure != nil {
 		l.options.OnFailure(&told)
 	}
-	l.log.write(&told, a.hello)
 }

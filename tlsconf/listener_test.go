@@ -44,6 +44,7 @@ func TestWhoMayConnect(t *testing.T) {
 		{"wrong extended key usage", p.Auth(chu, "CH", igc.WrongEKU()), tlsconf.WrongUsage, "bad certificate"},
 		{"no extended key usage", p.Auth(chu, "CH", igc.NoEKU()), tlsconf.WrongUsage, "bad certificate"},
 		{"wrong key usage", p.Auth(chu, "CH", igc.WrongKU()), tlsconf.WrongUsage, "bad certificate"},
+		{"no key usage", p.Auth(chu, "CH", igc.NoKU()), tlsconf.WrongUsage, "bad certificate"},
 		{"rsa 1024", p.Auth(chu, "CH", igc.WeakRSA()), tlsconf.WeakKey, "bad certificate"},
 		{"sha-1", p.Auth(chu, "CH", igc.SHA1()), tlsconf.WeakKey, ""},
 	} {
@@ -210,20 +211,29 @@ func TestAFullLobbyPushesOutTheSilentAndNotThoseWhoSpeak(t *testing.T) {
 		Certificate: tlsconf.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
 		Clients:     tlsconf.FixedStore(trustOf(p, igc.EtablissementTLS)),
 	}, func(o *tlsconf.ListenerOptions) { o.Handshakes, o.Deadline = 4, time.Minute })
-	for range 12 {
-		c, err := net.Dial("tcp", d.Addr().String())
-		if err != nil {
-			t.Fatal(err)
+	own := p.Auth(chu, "CH").TLS()
+	config := clientConfig(p)
+	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		// It has spoken, and its handshake is under way: the flood comes now.
+		for range 12 {
+			c, err := net.Dial("tcp", d.Addr().String())
+			if err != nil {
+				return nil, err
+			}
+			t.Cleanup(func() { c.Close() })
 		}
-		defer c.Close()
+		for range 9 {
+			if f := d.failure(t); f.Reason != tlsconf.Crowded {
+				t.Error(f)
+			}
+		}
+		return &own, nil
 	}
-	for range 8 {
-		if f := d.failure(t); f.Reason != tlsconf.Crowded {
-			t.Error(f)
-		}
+	if _, err := d.knock(config); err != nil {
+		t.Errorf("an establishment whose handshake was under way: %v", err)
 	}
 	if _, err := d.knock(clientConfig(p, p.Auth(chu, "CH"))); err != nil {
-		t.Errorf("an establishment among silent connections: %v", err)
+		t.Errorf("an establishment that comes after the flood: %v", err)
 	}
 }
 

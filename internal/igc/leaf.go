@@ -127,6 +127,9 @@ func NoEKU() Option { return func(_ *PKI, l *leaf) { l.eku = noEKU } }
 // WrongKU gives the certificate the key usage keyEncipherment only.
 func WrongKU() Option { return func(_ *PKI, l *leaf) { l.ku = x509.KeyUsageKeyEncipherment } }
 
+// NoKU leaves the key usage out.
+func NoKU() Option { return func(_ *PKI, l *leaf) { l.ku = 0 } }
+
 // OtherCA has the certificate signed by a CA that nobody trusts.
 func OtherCA() Option { return func(_ *PKI, l *leaf) { l.issuer = otherCA } }
 
