@@ -103,7 +103,7 @@ func TestKeyRefuses(t *testing.T) {
 		"a wildcard in the CSR":    {"030255400", "94???????", "« 94??????? »"},
 		"no domaine":               {domaine, "", "adressage/domaine_conventionnel manque"},
 		"an unknown domaine":       {"HOSP", "hosp", "HOSP ou EXTE"},
-		"a domaine with a space":   {"HOSP", "HOSP ", "HOSP ou EXTE"},
+		"a domaine with a space":   {"HOSP", "HO SP", "« HO SP » ; attendu : HOSP ou EXTE"},
 		"a qualified adressage":    {"<adressage>", `<adressage xmlns="urn:roc:idb:1.0.0">`, "adressage manque"},
 		"a qualified field":        {"<numero_amc>", `<numero_amc xmlns="urn:roc:idb:1.0.0">`, "sans espace de noms"},
 	} {
