@@ -5,9 +5,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -85,10 +87,14 @@ func NewSender(o SenderOptions) *Sender {
 // Close ends every connection, exchanges in flight included.
 func (s *Sender) Close() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.closed = true
 	for l := range s.links {
 		l.raw.Close()
+	}
+	pools := slices.Collect(maps.Values(s.pools))
+	s.mu.Unlock()
+	for _, p := range pools {
+		p.CloseIdleConnections() // takes s.mu, by link.Close
 	}
 }
 

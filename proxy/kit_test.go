@@ -1,0 +1,468 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/internal/etablissements"
+	"github.com/piano-roc/rpn/internal/igc"
+	"github.com/piano-roc/rpn/internal/message"
+	"github.com/piano-roc/rpn/internal/ratelimit"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/internal/xmlsig"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// fasthttp keeps these for as long as the process, or a pool's idle time.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*HostClient).connsCleaner"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+	)
+}
+
+// patience is how long a test waits for what must happen. Nothing is asserted
+// about it but that it is not reached.
+const patience = 20 * time.Second
+
+const (
+	chu     = roc.StructureID("1010003812")
+	rhone   = roc.NumeroAMC("0075500025")
+	farName = "roc.rhone.example"
+)
+
+// A world is the certificates, made once for all tests.
+type world struct {
+	pki                    *igc.PKI
+	auth, sign, stranger   igc.Pair
+	server, far, farSigner igc.Pair
+	client                 igc.Pair
+}
+
+var theWorld = sync.OnceValue(func() *world {
+	pki := igc.New(igc.Options{ECDSA: true})
+	w := &world{pki: pki}
+	w.auth, w.sign = pki.Establishment(chu, "CHU FICTIF")
+	w.stranger = pki.Auth("1690000013", "CLINIQUE INCONNUE")
+	w.server = pki.Server(igc.EtablissementTLS, "localhost")
+	w.far = pki.Server(igc.AMCTLS, farName)
+	w.farSigner = pki.AMCSigner("2000000018", "MUTUELLE FICTIVE")
+	w.client = pki.Auth("2000000026", "RPN FICTIF")
+	return w
+})
+
+func key(p igc.Pair) xmlsig.Key {
+	return xmlsig.Key{Certificate: p.Cert, Chain: p.Chain, Signer: p.Key}
+}
+
+func trust(side igc.Side) func() *xmlsig.Trust {
+	t := xmlsig.NewTrust(theWorld().pki.Roots(side), theWorld().pki.Intermediates(side))
+	return func() *xmlsig.Trust { return t }
+}
+
+// A country is one proxy, one establishment and one insurer, over real
+// sockets. The other ports are doubles.
+type country struct {
+	t     testing.TB
+	far   *farEnd
+	proxy *Proxy
+	addr  string
+	told  chan roc.Record
+
+	mu        sync.Mutex
+	malformed []string
+	log       bytes.Buffer
+}
+
+// find is a Directory.
+type find func(context.Context, roc.Key) (annuaire.Entry, error)
+
+func (f find) Find(ctx context.Context, k roc.Key) (annuaire.Entry, error) { return f(ctx, k) }
+
+// register has one establishment in the circle, and one insurer.
+func register(t testing.TB) *etablissements.List {
+	t.Helper()
+	l, err := etablissements.Parse(
+		"es.yaml", []byte("etablissements:\n  - {finess_ej: 010003812, finess_eg: [010003820], nom: CHU fictif, etat: cercle}\n"),
+		"amc.yaml", []byte("amcs:\n  - {nom: Mutuelle du Rhône fictive, numeros: [0075500025], etat: cercle, domaines: [rhone.example]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// entry says that the insurer offers everything at these addresses.
+func entry(urls ...string) annuaire.Entry {
+	e := annuaire.Entry{AMC: rhone, Nom: "Mutuelle du Rhône fictive", ROC: true, Debut: time.Now().AddDate(-1, 0, 0), Fin: time.Now().AddDate(1, 0, 0), At: time.Now()}
+	for _, u := range urls {
+		for _, s := range roc.Services[1:] {
+			for _, v := range []roc.Version{roc.V1, roc.V2} {
+				e.Adresses = append(e.Adresses, annuaire.Adresse{Service: s, Version: v, URL: u})
+			}
+		}
+	}
+	return e
+}
+
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+
+func senderOptions() SenderOptions {
+	w := theWorld()
+	return SenderOptions{
+		Handshake: func(ctx context.Context, c net.Conn, name string) (*tls.Conn, error) {
+			t := tls.Client(c, &tls.Config{ServerName: name, RootCAs: w.pki.Pool(igc.AMCTLS), Certificates: []tls.Certificate{w.client.TLS()}})
+			if err := t.HandshakeContext(ctx); err != nil {
+				c.Close()
+				return nil, err
+			}
+			return t, nil
+		},
+		AllowedNetworks: loopback,
+		Addresses: func(host string) (netip.Addr, bool) {
+			return netip.MustParseAddr("127.0.0.1"), strings.HasSuffix(host, ".example")
+		},
+	}
+}
+
+// newCountry starts a country; adjust may change the options.
+func newCountry(t testing.TB, adjust ...func(*Options)) *country {
+	t.Helper()
+	c := &country{t: t, far: newFarEnd(t), told: make(chan roc.Record, 1000)}
+	list := register(t)
+	sender := NewSender(senderOptions())
+	t.Cleanup(sender.Close)
+	o := Options{
+		List:             func() *etablissements.List { return list },
+		Limiter:          ratelimit.NewLocal(ratelimit.Options{Default: etablissements.Limite{ParSeconde: 1e6, Rafale: 1e6}}),
+		Signatures:       xmlsig.NewVerifier(xmlsig.Options{Trust: trust(igc.EtablissementSignature)}),
+		AnswerSignatures: xmlsig.NewVerifier(xmlsig.Options{Trust: trust(igc.AMCSignature)}),
+		Directory:        find(func(context.Context, roc.Key) (annuaire.Entry, error) { return entry(c.far.url()), nil }),
+		AMC:              sender,
+		Log:              slog.New(slog.NewTextHandler(locked{&c.mu, &c.log}, nil)),
+		Observers:        []func(*roc.Record){func(r *roc.Record) { c.told <- *r }},
+		OnMalformed:      func(rule string) { c.mu.Lock(); c.malformed = append(c.malformed, rule); c.mu.Unlock() },
+		DrainIdle:        time.Millisecond,
+	}
+	for _, f := range adjust {
+		f(&o)
+	}
+	p, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.proxy = p
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.addr = inner.Addr().String()
+	served := make(chan error, 1)
+	go func() { served <- p.Serve(leafListener{inner, serverTLS()}) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := p.Shutdown(ctx); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return c
+}
+
+type locked struct {
+	mu *sync.Mutex
+	w  io.Writer
+}
+
+func (l locked) Write(b []byte) (int, error) { l.mu.Lock(); defer l.mu.Unlock(); return l.w.Write(b) }
+
+// logged is what the proxy has logged.
+func (c *country) logged() string { c.mu.Lock(); defer c.mu.Unlock(); return c.log.String() }
+
+// record waits for the record of the next exchange that ended.
+func (c *country) record() roc.Record {
+	c.t.Helper()
+	select {
+	case r := <-c.told:
+		return r
+	case <-time.After(patience):
+		c.t.Fatal("no record was told")
+		panic("unreachable")
+	}
+}
+
+// noMore fails when an exchange was told of again. Everything that could tell
+// has ended before it is called.
+func (c *country) noMore() {
+	c.t.Helper()
+	if n := len(c.told); n > 0 {
+		c.t.Errorf("%d more records were told", n)
+	}
+}
+
+func serverTLS() *tls.Config {
+	w := theWorld()
+	return &tls.Config{
+		Certificates: []tls.Certificate{w.server.TLS()}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: w.pki.Pool(igc.EtablissementTLS),
+	}
+}
+
+// A leafListener is the smallest thing that does what tlsconf.Listener does.
+type leafListener struct {
+	net.Listener
+	config *tls.Config
+}
+
+type leafConn struct{ *tls.Conn }
+
+func (c leafConn) Leaf() *x509.Certificate { return c.ConnectionState().PeerCertificates[0] }
+
+func (l leafListener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		t := tls.Server(c, l.config)
+		if t.Handshake() == nil {
+			return leafConn{t}, nil
+		}
+		c.Close()
+	}
+}
+
+// A caller is a raw connection of an establishment.
+type caller struct {
+	*tls.Conn
+	t testing.TB
+	r *bufio.Reader
+}
+
+func (c *country) call() *caller { return c.callAs(theWorld().auth) }
+
+func (c *country) callAs(who igc.Pair) *caller {
+	c.t.Helper()
+	conn, err := tls.Dial("tcp", c.addr, &tls.Config{ServerName: "localhost", RootCAs: theWorld().pki.Pool(igc.EtablissementTLS), Certificates: []tls.Certificate{who.TLS()}})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(patience))
+	return &caller{conn, c.t, bufio.NewReader(conn)}
+}
+
+// say writes raw bytes. A peer that refuses early may close before the end.
+func (c *caller) say(raw string) {
+	c.t.Helper()
+	io.WriteString(c, raw)
+}
+
+// A reply is an answer that was read whole.
+type reply struct {
+	*http.Response
+	body []byte
+}
+
+// hear reads one answer.
+func (c *caller) hear() reply {
+	c.t.Helper()
+	r, err := c.tryHear()
+	if err != nil {
+		c.t.Fatalf("no answer: %v", err)
+	}
+	return r
+}
+
+func (c *caller) tryHear() (reply, error) {
+	resp, err := http.ReadResponse(c.r, &http.Request{Method: "POST"})
+	if err != nil {
+		return reply{}, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return reply{resp, b}, err
+}
+
+// wantClosed checks that nothing more comes.
+func (c *caller) wantClosed() {
+	c.t.Helper()
+	if b, err := io.ReadAll(c.r); len(b) > 0 || isTimeout(err) {
+		c.t.Errorf("the connection stays open: %d bytes more, %v", len(b), err)
+	}
+}
+
+// post is a usual request with these extra header lines.
+func post(body []byte, lines ...string) string {
+	return fmt.Sprintf("POST /roc HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/soap+xml; charset=utf-8\r\nContent-Length: %d\r\n%s\r\n%s",
+		len(body), strings.Join(append(lines, ""), "\r\n"), body)
+}
+
+// send posts a message and reads its answer.
+func (c *country) send(body []byte, lines ...string) reply {
+	c.t.Helper()
+	w := c.call()
+	w.say(post(body, lines...))
+	return w.hear()
+}
+
+// idb is a request of the establishment to its insurer, for that patient.
+func idb(nom string) message.IDBRequest {
+	return message.IDBRequest{Version: roc.V1, Demande: message.Demande{
+		Requete:       message.Requete{Date: time.Now(), Editeur: "EDITEUR DEMO", Logiciel: "GAP-DEMO-0001", VersionLogiciel: "12.4"},
+		Etablissement: message.Etablissement{EJ: "010003812", EG: "010003820"},
+		Adressage:     message.Adressage{AMC: rhone, Convention: "RO", CSR: "030255400", Domaine: roc.HOSP},
+		Beneficiaire:  message.Beneficiaire{NumeroAdherent: "ADH0000001", Nom: nom, Prenom: "Zoé", DateNaissance: "1980-02-29"},
+	}}
+}
+
+func sign(t testing.TB, c roc.Content, who igc.Pair) []byte {
+	t.Helper()
+	s, err := xmlsig.Sign(c, key(who), xmlsig.SignOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Bytes()
+}
+
+// good is a signed request that passes everything.
+func good(t testing.TB) []byte {
+	return sign(t, idb("FICTIF").Envelope(soap.SOAP12), theWorld().sign)
+}
+
+// A farEnd is an insurer, read by net/http and answered by a script.
+type farEnd struct {
+	t        testing.TB
+	ln       net.Listener
+	accepted atomic.Int32
+
+	mu     sync.Mutex
+	got    []farRequest
+	script func(c net.Conn, r farRequest) // writes the answer; nil: answerOK
+	conns  map[net.Conn]bool
+	wg     sync.WaitGroup
+}
+
+type farRequest struct {
+	*http.Request
+	body []byte
+}
+
+func newFarEnd(t testing.TB) *farEnd {
+	t.Helper()
+	w := theWorld()
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
+		Certificates: []tls.Certificate{w.far.TLS()}, ClientAuth: tls.RequireAnyClientCert,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &farEnd{t: t, ln: ln, conns: map[net.Conn]bool{}}
+	f.wg.Go(f.run)
+	t.Cleanup(f.close)
+	return f
+}
+
+func (f *farEnd) close() {
+	f.ln.Close()
+	f.mu.Lock()
+	for c := range f.conns {
+		c.Close()
+	}
+	f.mu.Unlock()
+	f.wg.Wait()
+}
+
+func (f *farEnd) port() string { _, p, _ := net.SplitHostPort(f.ln.Addr().String()); return p }
+func (f *farEnd) url() string  { return "https://" + farName + ":" + f.port() + "/services/roc?x=1" }
+
+func (f *farEnd) run() {
+	for {
+		c, err := f.ln.Accept()
+		if err != nil {
+			return
+		}
+		f.accepted.Add(1)
+		f.mu.Lock()
+		f.conns[c] = true
+		f.mu.Unlock()
+		f.wg.Go(func() { f.serve(c) })
+	}
+}
+
+func (f *farEnd) serve(c net.Conn) {
+	defer c.Close()
+	r := bufio.NewReader(c)
+	for {
+		req, err := http.ReadRequest(r)
+		if err != nil {
+			return
+		}
+		body, err := io.ReadAll(req.Body)
+		if err != nil {
+			return
+		}
+		f.mu.Lock()
+		f.got = append(f.got, farRequest{req, body})
+		script := f.script
+		f.mu.Unlock()
+		if script == nil {
+			script = answerOK
+		}
+		script(c, farRequest{req, body})
+	}
+}
+
+func answerOK(c net.Conn, _ farRequest) { io.WriteString(c, raw(200, "<ok/>")) }
+
+// raw is an answer with a Content-Length.
+func raw(status int, body string, lines ...string) string {
+	return fmt.Sprintf("HTTP/1.1 %d X\r\nContent-Type: text/xml; charset=utf-8\r\nContent-Length: %d\r\n%s\r\n%s",
+		status, len(body), strings.Join(append(lines, ""), "\r\n"), body)
+}
+
+// says makes the far end answer each request with these bytes.
+func (f *farEnd) says(bytes string) {
+	f.does(func(c net.Conn, _ farRequest) { io.WriteString(c, bytes) })
+}
+
+func (f *farEnd) does(script func(net.Conn, farRequest)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.script = script
+}
+
+func (f *farEnd) received() []farRequest {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]farRequest(nil), f.got...)
+}
+
+// hangUp closes every connection that is open.
+func (f *farEnd) hangUp() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for c := range f.conns {
+		c.Close()
+		delete(f.conns, c)
+	}
+}
