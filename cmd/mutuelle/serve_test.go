@@ -154,19 +154,27 @@ func TestStopLetsAnswersFinish(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	url, cancel, stopped := run(t, p.args("--slow", "300ms"))
+	body := bytes.NewReader(p.request(t, mutuelle.Lente).Bytes())
+	reading := make(chan struct{})
+	first := whenRead(sync.OnceFunc(func() { close(reading) }))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, io.MultiReader(first, body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", soap.SOAP12.ContentType())
+	r.Header.Set("Expect", "100-continue") // so the body is sent once the server reads it
+	c := p.client(p.rpn)
+	c.Transport.(*http.Transport).ExpectContinueTimeout = time.Hour
 	answered := make(chan error, 1)
-	connected := make(chan struct{})
-	c, m := p.client(p.rpn), p.request(t, mutuelle.Lente)
 	go func() {
-		body := io.MultiReader(bytes.NewReader(m.Bytes()), whenRead(sync.OnceFunc(func() { close(connected) })))
-		r, err := c.Post(url, soap.SOAP12.ContentType(), body)
+		answer, err := c.Do(r)
 		if err == nil {
-			_, err = io.Copy(io.Discard, r.Body)
-			r.Body.Close()
+			_, err = io.Copy(io.Discard, answer.Body)
+			answer.Body.Close()
 		}
 		answered <- err
 	}()
-	<-connected // the whole request has been handed over; the answer is awaited
+	<-reading
 	cancel()
 	if err := <-answered; err != nil {
 		t.Errorf("the answer in flight was lost: %v", err)
