@@ -111,7 +111,7 @@ func measure(w *world, proxies []*process, o options) (map[string][]result, erro
 				return nil, fmt.Errorf("%s: %w\n%s", p.name, err, p.lastWords())
 			}
 			results[p.name] = append(results[p.name], r)
-			fmt.Printf("round %d  %-8s %6.1f us/exchange %8.0f exchanges/s\n", round+1, p.name, r.perExchange(), float64(r.exchanges)/r.wall.Seconds())
+			fmt.Printf("round %d  %-30s %6.1f us/exchange %8.0f exchanges/s\n", round+1, p.name, r.perExchange(), float64(r.exchanges)/r.wall.Seconds())
 		}
 	}
 	return results, nil

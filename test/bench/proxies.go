@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 
 	"github.com/piano-roc/rpn/internal/igc"
 )
@@ -10,7 +11,11 @@ import (
 // startProxies starts the RPN and those it is compared with, each forwarding
 // to the same insurer.
 func (w *world) startProxies() ([]*process, error) {
-	for _, start := range []func() (*process, error){w.startHAProxy, w.startCaddy} {
+	for _, start := range []func() (*process, error){
+		func() (*process, error) { return w.startRPN("RPN", "observe") },
+		func() (*process, error) { return w.startRPN("RPN, `answer_signatures: off`", "off") },
+		w.startHAProxy, w.startCaddy,
+	} {
 		p, err := start()
 		if err != nil {
 			return nil, err
@@ -18,6 +23,47 @@ func (w *world) startProxies() ([]*process, error) {
 		w.processes = append(w.processes, p)
 	}
 	return w.processes, nil
+}
+
+// startRPN builds the real binary and runs it with its defaults: the request
+// is checked, the answer's signature is observed and each exchange is logged.
+// Only the limit of the establishment is lifted, and the policy is told.
+func (w *world) startRPN(name, answers string) (*process, error) {
+	if out, err := exec.Command("go", "build", "-o", w.file("rpn"), "./cmd/rpn").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("go build ./cmd/rpn (run the bench from the root of the repository): %w\n%s", err, out)
+	}
+	address, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	files := map[string]string{
+		"etablissements.yaml": fmt.Sprintf("etablissements:\n  - {finess_ej: %q, nom: CH du banc fictif, etat: cercle, limite: {par_seconde: 1000000, rafale: 1000000}}\n", finess),
+		"amc.yaml":            fmt.Sprintf("amcs:\n  - {nom: AMC fictive, numeros: [%q], etat: cercle, domaines: [%s]}\n", amcNumber, amcName),
+		"rpn-" + answers + ".yaml": fmt.Sprintf(`environment: test
+listen: %s
+admin: 127.0.0.1:0
+server: {certificate: server.pem, key: server.key}
+client: {certificate: client.pem, key: client.key}
+trust:
+  etablissements_tls: confiance/etablissements-tls.pem
+  etablissements_signature: confiance/etablissements-signature.pem
+  amc_tls: confiance/amc-tls.pem
+  amc_signature: confiance/amc-signature.pem
+annuaire: {url: "https://%s:%s/annuaire"}
+etablissements: etablissements.yaml
+amc: amc.yaml
+policies: {answer_signatures: %s}
+network:
+  allow: [127.0.0.0/8]
+  hosts: {%s: 127.0.0.1, %s: 127.0.0.1}
+`, address, annuaireName, port(w.annuaire.Addr().String()), answers, annuaireName, amcName),
+	}
+	for name, text := range files {
+		if err := os.WriteFile(w.file(name), []byte(text), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return start(name, address, nil, w.file("rpn"), "serve", "--config", w.file("rpn-"+answers+".yaml"))
 }
 
 func (w *world) startHAProxy() (*process, error) {
@@ -83,6 +129,6 @@ https://%s:%s {
 	if err := os.WriteFile(w.file("Caddyfile"), []byte(config), 0o600); err != nil {
 		return nil, err
 	}
-	env := []string{"GOMAXPROCS=1", "HOME=" + w.dir, "XDG_DATA_HOME=" + w.dir, "XDG_CONFIG_HOME=" + w.dir}
+	env := []string{"HOME=" + w.dir, "XDG_DATA_HOME=" + w.dir, "XDG_CONFIG_HOME=" + w.dir}
 	return start("Caddy", address, env, "caddy", "run", "--adapter", "caddyfile", "--config", w.file("Caddyfile"))
 }

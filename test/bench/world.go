@@ -13,10 +13,11 @@ import (
 
 // The characters of the bench: one establishment, one insurer.
 const (
-	amcName   = "amc.test"
-	amcNumber = roc.NumeroAMC("0077565712")
-	rpnName   = "rpn.test"
-	finess    = roc.FINESS("010003812")
+	annuaireName = "annuaire.test"
+	amcName      = "amc.test"
+	amcNumber    = roc.NumeroAMC("0077565712")
+	rpnName      = "rpn.test"
+	finess       = roc.FINESS("010003812")
 )
 
 // A world is what the proxies have in common: certificates, the insurer behind
@@ -26,6 +27,7 @@ type world struct {
 	pki       *igc.PKI
 	es, sign  igc.Pair
 	insurer   net.Listener
+	annuaire  net.Listener
 	request   []byte // HTTP and all
 	message   int    // bytes of the signed message
 	answer    int    // bytes of the answer
@@ -49,6 +51,7 @@ func (w *world) close() {
 		p.stop()
 	}
 	w.insurer.Close()
+	w.annuaire.Close()
 }
 
 func (w *world) file(name string) string { return filepath.Join(w.dir, name) }
