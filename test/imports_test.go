@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"internal/ratelimit":           {"internal/roc", "internal/etablissements"},
 	"internal/igc":                 {"internal/roc"},
 	"annuaire":                     {"internal/roc", "internal/soap", "internal/xmlsig", "internal/message"},
-	"annuaire/fictif":              {"internal/roc", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict"},
+	"annuaire/fictif":              {"annuaire", "internal/roc", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict"},
 	"routing":                      {"internal/roc", "internal/etablissements", "annuaire"},
 	"tlsconf":                      {"internal/roc"},
 	"indicators":                   {"internal/roc"},
