@@ -153,7 +153,7 @@ func (p *printer) row(s nation.Scened) {
 
 // outcome says what came of a scene, in French.
 func (p *printer) outcome(s nation.Scened) string {
-	got, text := s.Got(), s.Outcome.Libelle
+	got, text := s.Got(), firstSentence(s.Outcome.Libelle)
 	colour := yellow
 	switch {
 	case !s.AsExpected():
@@ -171,6 +171,14 @@ func (p *printer) outcome(s nation.Scened) string {
 		text += p.paint(dim, " ("+s.Note+")")
 	}
 	return p.paint(colour, got) + text
+}
+
+// firstSentence is the general part of a libellé; the answer holds the rest.
+func firstSentence(s string) string {
+	if i := strings.Index(s, ". "); i >= 0 {
+		s = s[:i]
+	}
+	return s
 }
 
 // end is the last word of --once.

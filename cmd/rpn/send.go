@@ -179,7 +179,12 @@ func sendClient(o sendOptions) (*http.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	config := &tls.Config{
+		// Shown whatever authorities the server names: its refusal says more
+		// than a certificate held back.
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil },
+		MinVersion:           tls.VersionTLS12,
+	}
 	if o.ca != "" {
 		text, err := os.ReadFile(o.ca)
 		if err != nil {
@@ -239,7 +244,7 @@ func writeHead(out io.Writer, resp *http.Response) {
 	}
 	slices.Sort(names)
 	for _, n := range names {
-		fmt.Fprintf(out, "%s: %s\n", n, resp.Header.Get(n))
+		fmt.Fprintf(out, "%s: %s\n", strings.Replace(n, "Rpn-", "RPN-", 1), resp.Header.Get(n))
 	}
 	fmt.Fprintln(out)
 }

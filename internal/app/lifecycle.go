@@ -38,14 +38,18 @@ func (a *App) Start() (err error) {
 	return a.startProxy()
 }
 
+// ErrStopped is the error of a second Stop.
+var ErrStopped = errors.New("the RPN is already stopping")
+
 // Stop ends the RPN: /readyz turns 503, then (after timeouts.drain) the
 // listener closes, the exchanges in flight finish within ctx, and what is left
 // is closed. Every step runs even when an earlier one failed.
 func (a *App) Stop(ctx context.Context) error {
 	if a.draining.Swap(true) {
-		return errors.New("the RPN is already stopping")
+		return ErrStopped
 	}
-	a.log.Info("stopping", slog.Duration("drain", a.config.Timeouts.Drain), slog.Duration("deadline", a.config.Timeouts.Stop))
+	a.log.Info("stopping", slog.String("drain", a.config.Timeouts.Drain.String()), slog.String("deadline", a.config.Timeouts.Stop.String()),
+		slog.Int("in_flight", a.proxy.InFlight()))
 	pause(ctx, a.config.Timeouts.Drain)
 	err := a.unwind(ctx)
 	a.log.Info("stopped", slog.Bool("clean", err == nil))
@@ -62,6 +66,7 @@ func (a *App) unwind(ctx context.Context) error {
 			failed = append(failed, fmt.Errorf("%s: %w", s.name, err))
 		}
 	}
+	a.running.Wait()
 	return errors.Join(failed...)
 }
 

@@ -107,7 +107,8 @@ func cutByTLS(err error) bool {
 	if errors.As(err, &op) && op.Op == "remote error" {
 		return true
 	}
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF)
+	// net/http also says ErrClosed, when it saw the alert and closed first.
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF)
 }
 
 // AsExpected reports whether it went as the scene wants; the AMC must have

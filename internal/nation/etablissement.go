@@ -32,10 +32,13 @@ const maxAnswer = 16 << 20
 // newClient makes the connection of a caller that shows that certificate. It
 // trusts the nation's authorities, and keeps its connection.
 func (n *Nation) newClient(p igc.Pair) *http.Client {
+	certificate := p.TLS()
 	config := &tls.Config{
-		Certificates: []tls.Certificate{p.TLS()},
-		RootCAs:      n.PKI.Pool(igc.EtablissementTLS),
-		Time:         n.now,
+		// It is shown whatever authorities the RPN names, else crypto/tls would
+		// hold a stranger's back, and the RPN would see no certificate at all.
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &certificate, nil },
+		RootCAs:              n.PKI.Pool(igc.EtablissementTLS),
+		Time:                 n.now,
 	}
 	return &http.Client{
 		Timeout:       time.Minute,

@@ -213,7 +213,7 @@ amc: amc.yaml
 			fmt.Fprintf(&b, "%s:\n  %s\n", name, strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n  "))
 		}
 	}
-	section("annuaire", fmt.Sprintf("url: https://%s/annuaire\nsigner: %q", n.annuaireAuthority(), annuaireID))
+	section("annuaire", fmt.Sprintf("url: https://%s/annuaire\nsigner: %q", n.annuaireAuthority(), annuaireID)+"\n"+n.opts.Annuaire)
 	hosts := "# this machine plays the whole country\nallow: [127.0.0.0/8]\nhosts:\n  " + annuaireHost + ": 127.0.0.1\n"
 	for _, i := range n.opts.Insurers {
 		hosts += "  " + i.Host + ": 127.0.0.1\n"

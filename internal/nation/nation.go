@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,6 +49,9 @@ type Options struct {
 	// "exchange: 2s\nstop: 5s".
 	Sections map[string]string
 
+	// Annuaire adds lines to the section annuaire of rpn.yaml: "ttl: 1s".
+	Annuaire string
+
 	// WithoutRPN runs the annuaire and the insurers only; rpn.yaml says where
 	// the RPN is expected.
 	WithoutRPN bool
@@ -57,7 +61,9 @@ type Options struct {
 
 	Now       func() time.Time    // the clock of everybody. Default: time.Now
 	Keys      *igc.Keys           // shared between nations, to spare time. Default: new ones
+	Slow      time.Duration       // how long the AMCs' case Lente takes. Default: 30 s
 	Observers []func(*roc.Record) // of the RPN
+	Reload    time.Duration       // how often the RPN looks at its files. Default: 5 s
 	Version   string
 }
 
@@ -94,13 +100,15 @@ func New(ctx context.Context, o Options) (_ *Nation, err error) {
 	if o.Etablissements == nil {
 		o.Etablissements = append(Establishments(), Strangers()...)
 	}
+	o.Etablissements = slices.Clone(o.Etablissements) // Change changes them
 	if o.Insurers == nil {
 		o.Insurers = Insurers()
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Keys == nil {
+	ownKeys := o.Keys == nil
+	if ownKeys {
 		o.Keys = igc.NewKeys()
 	}
 	n := &Nation{
@@ -119,7 +127,7 @@ func New(ctx context.Context, o Options) (_ *Nation, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if fresh {
+	if fresh && ownKeys {
 		o.Keys.Prepare(len(o.Etablissements)) // their signature keys, while the rest is made
 	}
 	if err := n.certificates(); err != nil {
@@ -213,6 +221,7 @@ func (n *Nation) startRPN(context.Context) error {
 	a, err := app.New(app.Options{
 		Config: config, Log: logger, Now: n.now, Version: n.opts.Version,
 		Listener: n.listen, Admin: n.admin, Observers: n.opts.Observers,
+		ReloadEvery: n.opts.Reload,
 	})
 	if err != nil {
 		return err
@@ -225,7 +234,10 @@ func (n *Nation) startRPN(context.Context) error {
 	n.onClose(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		return a.Stop(ctx)
+		if err := a.Stop(ctx); !errors.Is(err, app.ErrStopped) {
+			return err
+		}
+		return nil // a story stopped it before
 	})
 	return nil
 }
@@ -287,7 +299,7 @@ func (n *Nation) startInsurers() error {
 			return err
 		}
 		m, err := mutuelle.New(mutuelle.Options{
-			AMC: []roc.NumeroAMC{i.Numero}, Nom: i.Nom, Key: key(sign), Verifier: n.verifier(igc.EtablissementSignature), Now: n.now,
+			AMC: []roc.NumeroAMC{i.Numero}, Nom: i.Nom, Key: key(sign), Verifier: n.verifier(igc.EtablissementSignature), Now: n.now, Slow: n.opts.Slow,
 		})
 		if err != nil {
 			return err
@@ -359,6 +371,41 @@ func (n *Nation) Etablissement(id string) (*Etablissement, bool) {
 	defer n.mu.Unlock()
 	e, ok := n.people[id]
 	return e, ok
+}
+
+// Change changes a character in the register, and has the RPN reload it. The
+// certificates stay as they are.
+func (n *Nation) Change(id string, change func(*Character)) error {
+	for i := range n.opts.Etablissements {
+		if c := &n.opts.Etablissements[i]; c.ID == id {
+			change(c)
+			if e, ok := n.Etablissement(id); ok {
+				e.Character = *c
+			}
+			return n.reregister()
+		}
+	}
+	return fmt.Errorf("the nation has no establishment %q", id)
+}
+
+// Welcome adds a character to the nation, and has the RPN reload the register.
+func (n *Nation) Welcome(c Character) (*Etablissement, error) {
+	e, err := n.welcome(c)
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	n.people[c.ID] = e
+	n.mu.Unlock()
+	n.opts.Etablissements = append(n.opts.Etablissements, c)
+	return e, n.reregister()
+}
+
+func (n *Nation) reregister() error {
+	if err := n.writeRegister(); err != nil || n.App == nil {
+		return err
+	}
+	return n.App.Reload()
 }
 
 // Mutuelle returns the server of an insurer by its ID.
