@@ -38,7 +38,6 @@ type element struct {
 	bind        int32  // declaration of its namespace; none when -1
 	nattr       uint8
 	ndecl       uint8
-	depth       uint8
 	plen        uint8  // length of the prefix, 0: none
 	nlen        uint16 // length of the qualified name
 }

@@ -2,6 +2,7 @@ package soap
 
 import (
 	"bytes"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/piano-roc/rpn/internal/roc"
@@ -144,6 +145,10 @@ func (s *scanner) document(i int) (int, *roc.Refusal) {
 		case '?':
 			return i, s.fail(hasPI, i)
 		default:
+			if j := s.plainTag(i); j > 0 {
+				i = j
+				continue
+			}
 			i, err = s.startTag(i)
 		}
 		if err != nil {
@@ -274,6 +279,32 @@ func (s *scanner) close(e *element) {
 	s.depth--
 }
 
+// plainTag scans the start tag that most elements have, <name>: no prefix, no
+// attribute, under a parent without prefix. It returns 0 when the tag is not
+// such a one, or is not allowed: startTag then looks at it.
+func (s *scanner) plainTag(i int) int {
+	raw, j := s.raw, i+1
+	for j < len(raw) && class[raw[j]]&nameChar != 0 {
+		j++
+	}
+	n := len(s.elems)
+	if j >= len(raw) || raw[j] != '>' || j == i+1 || class[raw[i+1]]&nameStart == 0 || j-i-1 > s.lim.NameBytes ||
+		s.elems[s.cur].prefix != prefixNone || n >= s.lim.Elements || s.depth >= s.lim.Depth {
+		return 0
+	}
+	if n == cap(s.elems) {
+		s.elems = slices.Grow(s.elems, 1)
+	}
+	s.elems = s.elems[:n+1]
+	s.depth++
+	s.elems[n] = element{
+		start: uint32(i), open: uint32(j + 1), parent: s.cur, attr: uint32(len(s.attrs)), decl: uint32(len(s.decls)),
+		fix: uint32(len(s.fixes)), prefix: prefixNone, bind: s.prefixes[prefixNone].cur, nlen: uint16(j - i - 1),
+	}
+	s.cur = int32(n)
+	return j + 1
+}
+
 // startTag scans a start tag or an empty element, from its '<'.
 func (s *scanner) startTag(i int) (int, *roc.Refusal) {
 	raw := s.raw
@@ -290,7 +321,7 @@ func (s *scanner) startTag(i int) (int, *roc.Refusal) {
 	self := int32(len(s.elems))
 	e := element{
 		start: uint32(i), parent: s.cur, attr: uint32(len(s.attrs)), decl: uint32(len(s.decls)),
-		depth: uint8(s.depth), plen: uint8(plen), nlen: uint16(j - i - 1),
+		plen: uint8(plen), nlen: uint16(j - i - 1),
 	}
 	plain, empty := true, false
 	if j < len(raw) && raw[j] == '>' {

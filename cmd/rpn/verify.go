@@ -1,0 +1,368 @@
+package main
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/piano-roc/rpn/internal/message"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/internal/xmlsig"
+)
+
+// verifyOptions are the flags of `rpn verify`.
+type verifyOptions struct {
+	trust       []string
+	crl         []string
+	caller, at  string
+	json        bool
+	c14n        string
+	allowSHA1   bool
+	noTimestamp bool
+}
+
+func verifyCommand() *cobra.Command {
+	var o verifyOptions
+	cmd := &cobra.Command{
+		Use:   "verify [flags] FILE...",
+		Short: "Check signed SOAP messages as the RPN does, and say why one is refused",
+		Long: `Verify checks each FILE ("-": standard input) with the code of the request path
+and says what is signed, by whom, with what, each step that passed, and the
+verdict with the RPN's code and remedy.
+
+Without --trust the signer's chain is not checked (the certificate is taken as
+it is, and the output says so); without --caller its structure is not compared.
+
+With --c14n ID it writes, instead, the canonical bytes of the part of that Id
+(or of SignedInfo) to standard output, and its digest beside the expected one to
+standard error, so that two implementations can be compared.
+
+It exits with 0 when every message is accepted, 1 when one is refused, 2 when
+the command line or a file is wrong.`,
+		Example: `  rpn verify --trust igc-sante-signature.pem --caller 1010003812 message.xml
+  rpn verify --json --at 2026-11-21T09:30:00Z *.xml
+  rpn verify --c14n SignedInfo message.xml > signedinfo.c14n`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			v, err := newVerification(o)
+			if err != nil {
+				return refused(err)
+			}
+			if o.c14n != "" {
+				return v.canonical(cmd, args)
+			}
+			return v.run(cmd, args)
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&o.trust, "trust", nil, "PEM file of CAs of the signature trust store (may be repeated)")
+	f.StringArrayVar(&o.crl, "crl", nil, "CRL file, PEM or DER, of those CAs (may be repeated)")
+	f.StringVar(&o.caller, "caller", "", "structure id that the TLS certificate would carry, 1 and the FINESS")
+	f.StringVar(&o.at, "at", "", "instant of the check, RFC 3339 (default: now)")
+	f.BoolVar(&o.json, "json", false, "one JSON object a line for each file")
+	f.StringVar(&o.c14n, "c14n", "", "write the canonical bytes of the part of that Id, or of SignedInfo")
+	f.BoolVar(&o.allowSHA1, "allow-sha1", false, "accept SHA-1, as a test environment may")
+	f.BoolVar(&o.noTimestamp, "no-timestamp", false, "do not ask for a signed Timestamp, as the register may exempt")
+	return cmd
+}
+
+// A verification is what `rpn verify` checks with.
+type verification struct {
+	o        verifyOptions
+	verifier *xmlsig.Verifier
+	trust    *xmlsig.Trust // nil without --trust: made of each message's own certificate
+	expect   xmlsig.Expect
+	at       time.Time
+}
+
+func newVerification(o verifyOptions) (*verification, error) {
+	v := &verification{o: o, at: time.Now()}
+	if o.at != "" {
+		at, err := time.Parse(time.RFC3339, o.at)
+		if err != nil {
+			return nil, fmt.Errorf("--at %q is not an RFC 3339 instant such as 2026-11-21T09:30:00Z", o.at)
+		}
+		v.at = at
+	}
+	if o.caller != "" {
+		id, err := roc.ParseStructureID(o.caller)
+		if err != nil {
+			return nil, fmt.Errorf("--caller %q: %w; it is the OU of the TLS certificate, such as 1010003812", o.caller, err)
+		}
+		v.expect.Structure = id
+	}
+	if len(o.crl) > 0 && len(o.trust) == 0 {
+		return nil, errors.New("--crl needs --trust: a CRL is believed by the CA that signed it")
+	}
+	if len(o.trust) > 0 {
+		trust, err := readTrust(o.trust, o.crl)
+		if err != nil {
+			return nil, err
+		}
+		v.trust = trust
+	}
+	current := func() *xmlsig.Trust { return v.trust }
+	v.verifier = xmlsig.NewVerifier(xmlsig.Options{Trust: current, AllowSHA1: o.allowSHA1})
+	return v, nil
+}
+
+// readTrust reads the CAs, self-signed ones as roots, and their CRLs.
+func readTrust(files, crls []string) (*xmlsig.Trust, error) {
+	var roots, intermediates []*x509.Certificate
+	for _, name := range files {
+		certs, err := readCertificates(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range certs {
+			if bytes.Equal(c.RawIssuer, c.RawSubject) {
+				roots = append(roots, c)
+			} else {
+				intermediates = append(intermediates, c)
+			}
+		}
+	}
+	if len(roots) == 0 { // an intermediate given alone is what the vendor trusts
+		roots, intermediates = intermediates, nil
+	}
+	lists, err := readCRLs(crls)
+	if err != nil {
+		return nil, err
+	}
+	return xmlsig.NewTrustWithRevocation(roots, intermediates, lists.check), nil
+}
+
+func readCertificates(name string) ([]*x509.Certificate, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	var certs []*x509.Certificate
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		certs = append(certs, c)
+	}
+	if len(certs) == 0 {
+		return nil, fmt.Errorf("%s: no CERTIFICATE block; give the CAs as PEM", name)
+	}
+	return certs, nil
+}
+
+type crlList []*x509.RevocationList
+
+func readCRLs(files []string) (crlList, error) {
+	var lists crlList
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		if block, _ := pem.Decode(data); block != nil {
+			data = block.Bytes
+		}
+		l, err := x509.ParseRevocationList(data)
+		if err != nil {
+			return nil, fmt.Errorf("%s: not a CRL in PEM or DER: %w", name, err)
+		}
+		lists = append(lists, l)
+	}
+	return lists, nil
+}
+
+// check looks every certificate of a chain up in the CRLs its issuer signed.
+func (l crlList) check(chain []*x509.Certificate) error {
+	for i, c := range chain[:len(chain)-1] {
+		for _, list := range l {
+			if list.CheckSignatureFrom(chain[i+1]) != nil {
+				continue
+			}
+			for _, r := range list.RevokedCertificateEntries {
+				if r.SerialNumber.Cmp(c.SerialNumber) == 0 {
+					return fmt.Errorf("serial %x is on the CRL of %s", r.SerialNumber, list.ThisUpdate.Format(time.DateOnly))
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// A verdict is one line of --json.
+type verdict struct {
+	File    string   `json:"file"`
+	Verdict string   `json:"verdict"` // accepted | refused
+	Code    string   `json:"code,omitempty"`
+	Reason  string   `json:"reason,omitempty"`
+	Signer  string   `json:"signer,omitempty"` // structure id, else the subject
+	Covered []string `json:"covered"`
+	Chain   string   `json:"chain"` // checked | unchecked
+	Says    string   `json:"says,omitempty"`
+	Remedy  string   `json:"remedy,omitempty"`
+}
+
+func (v *verification) run(cmd *cobra.Command, files []string) error {
+	out, ok := cmd.OutOrStdout(), true
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	for _, name := range files {
+		data, err := readMessage(name, cmd.InOrStdin())
+		if err != nil {
+			return refused(err)
+		}
+		report, err := v.check(data)
+		line := v.verdict(name, report, err)
+		ok = ok && err == nil
+		if v.o.json {
+			if err := enc.Encode(line); err != nil {
+				return failed(err)
+			}
+		} else {
+			v.tell(out, line, report, err)
+		}
+	}
+	if !ok {
+		return failed(nil)
+	}
+	return nil
+}
+
+// check is the check of the request path, with the report kept.
+func (v *verification) check(data roc.Content) (*xmlsig.Report, error) {
+	env, err := soap.Read(data, soap.DefaultLimits)
+	if err != nil {
+		return &xmlsig.Report{}, err
+	}
+	op, _ := message.OperationOf(env.Operation())
+	policy := xmlsig.Policy{Optional: op.Service == roc.Annuaire, TimestampOptional: v.o.noTimestamp}
+	if len(v.o.trust) == 0 {
+		// First round with nobody trusted, to learn the certificate; second
+		// round trusting exactly it.
+		v.trust = xmlsig.NewTrust(nil, nil)
+		_, report, err := v.verifier.Explain(env, policy, v.expect, v.at)
+		if report.Signer == nil {
+			return report, err
+		}
+		v.trust = xmlsig.NewTrust([]*x509.Certificate{report.Signer}, nil)
+	}
+	_, report, err := v.verifier.Explain(env, policy, v.expect, v.at)
+	return report, err
+}
+
+func (v *verification) verdict(name string, r *xmlsig.Report, err error) verdict {
+	d := verdict{File: name, Verdict: "accepted", Covered: r.Covered(), Chain: "checked"}
+	if d.Covered == nil {
+		d.Covered = []string{}
+	}
+	if len(v.o.trust) == 0 {
+		d.Chain = "unchecked"
+	}
+	if r.Signer != nil {
+		d.Signer = r.Signer.Subject.String()
+		if id, err := roc.StructureOfCertificate(r.Signer); err == nil {
+			d.Signer = string(id)
+		}
+	}
+	if err != nil {
+		refusal := roc.RefusalOf(err)
+		m := refusal.Reason.Meaning()
+		d.Verdict, d.Code, d.Reason = "refused", m.Code, string(refusal.Reason)
+		d.Says, d.Remedy = strings.TrimSpace(m.Libelle+" "+refusal.Detail), m.Remede
+	}
+	return d
+}
+
+// tell writes the report for a person.
+func (v *verification) tell(out io.Writer, d verdict, r *xmlsig.Report, err error) {
+	fmt.Fprintf(out, "%s\n", d.File)
+	if c := r.Signer; c != nil {
+		fmt.Fprintf(out, "  signer     %s\n", c.Subject)
+		fmt.Fprintf(out, "             %s, serial %x, issued by %s\n", keyName(c), c.SerialNumber, c.Issuer)
+		fmt.Fprintf(out, "             valid %s to %s, presented as %s\n", c.NotBefore.Format(time.DateOnly), c.NotAfter.Format(time.DateOnly), r.Form)
+	}
+	if r.Algorithm != "" {
+		fmt.Fprintf(out, "  signature  %s\n", r.Algorithm)
+	}
+	for _, ref := range r.References {
+		if ref.Match {
+			fmt.Fprintf(out, "  part       %s (#%s), %v matches\n", ref.Part, ref.ID, ref.Hash)
+			continue
+		}
+		fmt.Fprintf(out, "  part       %s (#%s), %v DIFFERS\n", ref.Part, ref.ID, ref.Hash)
+		fmt.Fprintf(out, "             stated   %s\n             computed %s\n", base64.StdEncoding.EncodeToString(ref.Expected), base64.StdEncoding.EncodeToString(ref.Computed))
+		fmt.Fprintf(out, "             compare with: rpn verify --c14n %s %s\n", ref.ID, d.File)
+	}
+	for _, s := range r.Steps {
+		fmt.Fprintf(out, "  passed     %-11s %s\n", s.Name, s.What)
+	}
+	if d.Chain == "unchecked" && r.Signer != nil {
+		fmt.Fprintf(out, "  NOT CHECKED the signer's chain: no --trust was given\n")
+	}
+	if err == nil {
+		fmt.Fprintf(out, "  accepted\n")
+		return
+	}
+	fmt.Fprintf(out, "  REFUSED    %s\n", err)
+	fmt.Fprintf(out, "  libellé    %s\n  remède     %s\n", d.Says, d.Remedy)
+}
+
+func keyName(c *x509.Certificate) string {
+	switch k := c.PublicKey.(type) {
+	case *rsa.PublicKey:
+		return fmt.Sprintf("RSA %d bits", k.N.BitLen())
+	case *ecdsa.PublicKey:
+		return "ECDSA " + k.Curve.Params().Name
+	}
+	return c.PublicKeyAlgorithm.String()
+}
+
+func (v *verification) canonical(cmd *cobra.Command, files []string) error {
+	if len(files) != 1 {
+		return refused(errors.New("--c14n works on one file"))
+	}
+	data, err := readMessage(files[0], cmd.InOrStdin())
+	if err != nil {
+		return refused(err)
+	}
+	env, err := soap.Read(data, soap.DefaultLimits)
+	if err != nil {
+		return failed(err)
+	}
+	if v.trust == nil {
+		v.trust = xmlsig.NewTrust(nil, nil)
+	}
+	part, err := v.verifier.CanonicalPart(env, v.o.c14n)
+	if err != nil {
+		return failed(fmt.Errorf("%w; %s", err, roc.RefusalOf(err).Detail))
+	}
+	if _, err := cmd.OutOrStdout().Write(part.Canonical.Bytes()); err != nil {
+		return failed(err)
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "%v of %d canonical bytes: %s\n", part.Hash, part.Canonical.Len(), base64.StdEncoding.EncodeToString(part.Computed))
+	if part.Expected == nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "no reference states a digest for it\n")
+		return nil
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "the message states:   %s\n", base64.StdEncoding.EncodeToString(part.Expected))
+	if !bytes.Equal(part.Expected, part.Computed) {
+		return failed(errors.New("the two differ"))
+	}
+	return nil
+}

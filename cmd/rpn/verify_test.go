@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/igc"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/xmlsig"
+)
+
+const verifyMessage = `<e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope"><e:Body><i:interroger xmlns:i="urn:roc:idb:1.0.0"><nom>FICTIF</nom></i:interroger></e:Body></e:Envelope>`
+
+// verifyFiles makes a PKI and signed messages: good, altered, unsigned.
+func verifyFiles(t *testing.T) (dir, trust string) {
+	t.Helper()
+	dir = t.TempDir()
+	pki := igc.New(igc.Options{ECDSA: true})
+	if err := pki.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	_, sign := pki.Establishment("1010003812", "HOPITAL FICTIF")
+	good, err := xmlsig.Sign(roc.NewContent([]byte(verifyMessage)), xmlsig.Key{Certificate: sign.Cert, Chain: sign.Chain, Signer: sign.Key}, xmlsig.SignOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, b := range map[string][]byte{
+		"good.xml":     good.Bytes(),
+		"altered.xml":  bytes.Replace(good.Bytes(), []byte("FICTIF"), []byte("FICTIVE"), 1),
+		"unsigned.xml": []byte(verifyMessage),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir, igc.StoreFile(dir, igc.EtablissementSignature)
+}
+
+func runRPN(t *testing.T, args ...string) (code int, out, stderr string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	code = run(context.Background(), args, streams{strings.NewReader(""), &o, &e})
+	return code, o.String(), e.String()
+}
+
+func TestVerifySaysTheVerdictOfEachFile(t *testing.T) {
+	t.Parallel()
+	dir, trust := verifyFiles(t)
+	files := []string{filepath.Join(dir, "good.xml"), filepath.Join(dir, "altered.xml"), filepath.Join(dir, "unsigned.xml")}
+	code, out, _ := runRPN(t, append([]string{"verify", "--json", "--trust", trust, "--caller", "1010003812"}, files...)...)
+	if code != exitFailed {
+		t.Errorf("exit %d, want 1: two messages are refused", code)
+	}
+	want := []struct {
+		verdict, code string
+		covered       int
+	}{{"accepted", "", 2}, {"refused", "RPN212", 1}, {"refused", "RPN211", 0}}
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if len(lines) != len(want) {
+		t.Fatalf("%d lines, want one a file:\n%s", len(lines), out)
+	}
+	for i, w := range want {
+		var d verdict
+		if err := json.Unmarshal([]byte(lines[i]), &d); err != nil {
+			t.Fatal(err)
+		}
+		if d.Verdict != w.verdict || d.Code != w.code || len(d.Covered) != w.covered || d.File != files[i] || d.Chain != "checked" {
+			t.Errorf("%s: %+v, want %+v", files[i], d, w)
+		}
+	}
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		says string
+	}{
+		{"accepted", []string{files[0]}, 0, "accepted"},
+		{"chain not checked is said", []string{files[0]}, 0, "NOT CHECKED"},
+		{"altered shows both digests", []string{files[1]}, 1, "computed"},
+		{"another caller", []string{"--trust", trust, "--caller", "1010003820", files[0]}, 1, "RPN216"},
+		{"another store", []string{"--trust", igc.StoreFile(dir, igc.AMCSignature), files[0]}, 1, "RPN215"},
+		{"too late", []string{"--at", time.Now().Add(time.Hour).Format(time.RFC3339), files[0]}, 1, "RPN217"},
+	} {
+		code, out, _ := runRPN(t, append([]string{"verify"}, c.args...)...)
+		if code != c.code || !strings.Contains(out, c.says) {
+			t.Errorf("%s: exit %d, want %d and %q in:\n%s", c.name, code, c.code, c.says, out)
+		}
+	}
+}
+
+func TestVerifyWritesCanonicalBytesAndTheirDigest(t *testing.T) {
+	t.Parallel()
+	dir, _ := verifyFiles(t)
+	code, out, stderr := runRPN(t, "verify", "--c14n", "SignedInfo", filepath.Join(dir, "good.xml"))
+	if code != 0 || !strings.HasPrefix(out, `<ds:SignedInfo xmlns:ds="`) || !strings.Contains(stderr, "SHA-256") {
+		t.Errorf("exit %d, canonical form %.60q, digest %q", code, out, stderr)
+	}
+	signed, err := os.ReadFile(filepath.Join(dir, "altered.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(signed), `URI="#corps`)
+	id, _, _ := strings.Cut(after, `"`)
+	code, out, stderr = runRPN(t, "verify", "--c14n", "corps"+id, filepath.Join(dir, "altered.xml"))
+	if code != exitFailed || !strings.Contains(out, "FICTIVE") || !strings.Contains(stderr, "differ") {
+		t.Errorf("exit %d, %q, %q: the altered Body has another digest than stated", code, out, stderr)
+	}
+}
+
+func TestVerifyRefusesABadCommandLine(t *testing.T) {
+	t.Parallel()
+	dir, trust := verifyFiles(t)
+	good := filepath.Join(dir, "good.xml")
+	for _, args := range [][]string{
+		{}, {filepath.Join(dir, "nowhere.xml")}, {"--at", "yesterday", good}, {"--caller", "hopital", good},
+		{"--trust", good, good}, {"--crl", trust, good}, {"--trust", trust, "--crl", good, good}, {"--nonsense", good},
+	} {
+		if code, _, stderr := runRPN(t, append([]string{"verify"}, args...)...); code != exitUsage || stderr == "" {
+			t.Errorf("verify %q: exit %d, want 2 and a reason; got %q", args, code, stderr)
+		}
+	}
+}
