@@ -1,9 +1,6 @@
 package proxy
 
-import (
-	"bytes"
-	"io"
-)
+import "bytes"
 
 // readBody reads the body of a message into one buffer of its own, at most
 // limit bytes: errTooLarge beyond it, before what is too much is read when the
@@ -12,8 +9,6 @@ func (in *wire) readBody(f framing, limit int) ([]byte, error) {
 	switch {
 	case f.chunked:
 		return in.readChunked(limit)
-	case f.length < 0:
-		return in.readToEnd(limit)
 	case f.length > limit:
 		return nil, errTooLarge
 	}
@@ -132,27 +127,5 @@ func (in *wire) skipTrailer() error {
 			return err
 		}
 		left -= len(line)
-	}
-}
-
-// readToEnd reads an answer that ends with its connection. Over TLS the end is
-// authentic: without a close_notify the read fails.
-func (in *wire) readToEnd(limit int) ([]byte, error) {
-	var b []byte
-	for {
-		if in.buffered() == 0 {
-			err := in.fill(firstBuffer)
-			if err == io.EOF {
-				return b, nil
-			}
-			if err != nil {
-				return nil, err
-			}
-		}
-		b = append(b, in.buf[in.r:in.w]...)
-		in.r = in.w
-		if len(b) > limit {
-			return nil, errTooLarge
-		}
 	}
 }

@@ -77,7 +77,7 @@ func (fs fields) joined(name string) string {
 // A framing says how long the body of a message is.
 type framing struct {
 	chunked bool
-	length  int  // when not chunked; -1: to the end of the connection (answers only)
+	length  int  // when not chunked
 	present bool // a length or a transfer coding was stated
 }
 
@@ -280,8 +280,7 @@ func (in *wire) readAnswer(reuse fields) (answerHead, error) {
 			return h, err
 		}
 		if h.status >= 200 {
-			h.settle(http10)
-			return h, nil
+			return h, h.settle(http10)
 		}
 		if h.status == 101 || h.framing.present {
 			return h, bad("interim", "")
@@ -290,19 +289,22 @@ func (in *wire) readAnswer(reuse fields) (answerHead, error) {
 	return answerHead{}, bad("interim", "")
 }
 
-// settle decides what the fields leave open (RFC 9112 section 6.3).
-func (h *answerHead) settle(http10 bool) {
+// settle decides what the fields leave open (RFC 9112 section 6.3). An answer
+// that would end with its connection is refused: crypto/tls takes a bare end of
+// the connection between two records for a close_notify, so it could not be
+// told from an answer that was cut.
+func (h *answerHead) settle(http10 bool) error {
 	h.last = http10 || h.fields.has("Connection", "close")
 	switch {
 	case h.status == 204 || h.status == 304:
 		// No body, whatever is stated; what is stated and does not come is no
 		// reason to trust the connection further.
-		h.last = h.last || h.framing.present && (h.framing.chunked || h.framing.length > 0)
+		h.last = h.last || h.framing.chunked || h.framing.length > 0
 		h.framing = framing{}
 	case !h.framing.present:
-		h.framing.length = -1
-		h.last = true
+		return bad("no-length", "")
 	}
+	return nil
 }
 
 func statusLine(s string) (h answerHead, http10 bool, err error) {

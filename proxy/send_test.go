@@ -1,0 +1,451 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/igc"
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+// newSender makes a Sender of its own; adjust may change its options.
+func newSender(t testing.TB, adjust ...func(*SenderOptions)) *Sender {
+	t.Helper()
+	o := senderOptions()
+	for _, f := range adjust {
+		f(&o)
+	}
+	s := NewSender(o)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func carried(body string) outgoing {
+	return outgoing{content: roc.NewContent([]byte(body)), contentType: "text/xml", exchange: "id", structure: chu}
+}
+
+func sendIt(t testing.TB, s *Sender, m outgoing, urls ...string) (farAnswer, roc.Record, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var rec roc.Record
+	a, err := s.Send(ctx, &rec, urls, m)
+	return a, rec, err
+}
+
+func TestAKeptConnectionIsUsedAgain(t *testing.T) {
+	t.Parallel()
+	far, s := newFarEnd(t), newSender(t)
+	for range 5 {
+		if _, _, err := sendIt(t, s, carried("<a/>"), far.url()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := far.accepted.Load(); n != 1 {
+		t.Errorf("%d connections for five messages one after the other, want 1", n)
+	}
+}
+
+// The far end closes a kept connection while nobody looks: nothing was written
+// yet, so the message goes on a fresh one, once.
+func TestADeadIdleConnectionIsFoundBeforeItsUse(t *testing.T) {
+	t.Parallel()
+	far, s := newFarEnd(t), newSender(t)
+	const together = 4 // several dead connections, one after the other
+	var wg sync.WaitGroup
+	gate := make(chan struct{})
+	far.does(func(c net.Conn, r farRequest) { <-gate; answerOK(c, r) })
+	for range together {
+		wg.Go(func() { sendIt(t, s, carried("<a/>"), far.url()) })
+	}
+	waitFor(t, func() bool { return len(far.received()) == together })
+	close(gate)
+	wg.Wait()
+	far.says(raw(200, "<ok/>"))
+	far.hangUp()
+	if _, _, err := sendIt(t, s, carried("<b/>"), far.url()); err != nil {
+		t.Fatalf("a kept connection had died: %v", err)
+	}
+	if n := len(far.received()); n != together+1 {
+		t.Errorf("the far end received %d messages, want %d", n, together+1)
+	}
+}
+
+func waitFor(t testing.TB, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("what the test waits for did not come")
+		}
+	}
+}
+
+// Bytes beyond an answer would be read as the answer to the next message,
+// which may be another establishment's.
+func TestNothingIsReadFromAConnectionOnWhichSomethingWaits(t *testing.T) {
+	t.Parallel()
+	const poison = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n<poison>"
+	for name, script := range map[string]func(c net.Conn){
+		"in the same record": func(c net.Conn) { io.WriteString(c, raw(200, "<ok/>")+poison) },
+		"in a record of its own": func(c net.Conn) {
+			io.WriteString(c, raw(200, "<ok/>"))
+			io.WriteString(c, poison)
+		},
+		"behind a body of 204":               func(c net.Conn) { io.WriteString(c, "HTTP/1.1 204 X\r\nContent-Length: 5\r\n\r\n<no/>") },
+		"behind a body larger than a record": func(c net.Conn) { io.WriteString(c, raw(200, strings.Repeat("x", 50_000))+poison) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			far, s := newFarEnd(t), newSender(t)
+			sent := make(chan struct{}, 100)
+			far.does(func(c net.Conn, _ farRequest) { script(c); sent <- struct{}{} })
+			for range 10 {
+				a, _, err := sendIt(t, s, carried("<a/>"), far.url())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if strings.Contains(string(a.body.Bytes()), "poison") || strings.HasPrefix(string(a.body.Bytes()), "<no/>") {
+					t.Fatal("the rest of one answer was delivered as the next")
+				}
+				<-sent // so that what follows the answer is on its way
+			}
+		})
+	}
+}
+
+// What may have left is never sent again.
+func TestAMessageThatMayHaveLeftIsNotSentAgain(t *testing.T) {
+	t.Parallel()
+	for name, script := range map[string]func(c net.Conn, r farRequest){
+		"closed without an answer": func(c net.Conn, _ farRequest) { c.Close() },
+		"reset": func(c net.Conn, _ farRequest) {
+			c.(*tls.Conn).NetConn().(*net.TCPConn).SetLinger(0)
+			c.(*tls.Conn).NetConn().Close()
+		},
+		"cut in the head": func(c net.Conn, _ farRequest) { io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-"); c.Close() },
+		"cut in the body": func(c net.Conn, _ farRequest) { io.WriteString(c, raw(200, "<ok/>")[:60]); c.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			far, other, s := newFarEnd(t), newFarEnd(t), newSender(t)
+			if _, _, err := sendIt(t, s, carried("<first/>"), far.url()); err != nil { // a kept connection, as in real life
+				t.Fatal(err)
+			}
+			far.does(script)
+			_, _, err := sendIt(t, s, carried("<a/>"), far.url(), other.url())
+			if !roc.IsRefused(err, roc.AMCBadAnswer) {
+				t.Errorf("refused as %v, want amc-bad-answer", err)
+			}
+			if n := len(far.received()) + len(other.received()); n != 2 {
+				t.Errorf("%d messages were received, want the first and this one, once", n)
+			}
+		})
+	}
+}
+
+// A read may be asked again, once.
+func TestAReadIsAskedAgainOnce(t *testing.T) {
+	t.Parallel()
+	far, s := newFarEnd(t), newSender(t)
+	far.does(func(c net.Conn, _ farRequest) { c.Close() })
+	m := carried("<search/>")
+	m.again = true
+	if _, _, err := sendIt(t, s, m, far.url()); !roc.IsRefused(err, roc.AMCBadAnswer) {
+		t.Errorf("refused as %v", err)
+	}
+	if n := len(far.received()); n != 2 {
+		t.Errorf("asked %d times, want 2", n)
+	}
+}
+
+// closedPort is an address that refuses connections.
+func closedPort(t testing.TB) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+func TestWhatNeverLeftGoesToTheNextAddress(t *testing.T) {
+	t.Parallel()
+	_, port, _ := net.SplitHostPort(closedPort(t))
+	liar := newFarEnd(t) // its certificate is not for that name
+	for name, first := range map[string]string{
+		"connection refused": "https://" + farName + ":" + port + "/",
+		"TLS failed":         "https://other.example:" + liar.port() + "/",
+		"no such name":       "https://nowhere.invalid/",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			far, s := newFarEnd(t), newSender(t)
+			a, rec, err := sendIt(t, s, carried("<a/>"), first, far.url())
+			if err != nil || string(a.body.Bytes()) != "<ok/>" {
+				t.Fatalf("%v", err)
+			}
+			if rec.Target != farName || len(far.received()) != 1 {
+				t.Errorf("target %q, %d messages", rec.Target, len(far.received()))
+			}
+			if _, _, err := sendIt(t, s, carried("<a/>"), first); !roc.IsRefused(err, roc.AMCUnreachable) {
+				t.Errorf("alone: %v, want amc-unreachable", err)
+			}
+		})
+	}
+}
+
+func TestBadAnswersAreNotCarried(t *testing.T) {
+	t.Parallel()
+	for _, b := range []struct {
+		name, answer string
+	}{
+		{"not HTTP", "SSH-2.0-OpenSSH_9.2\r\n\r\n"},
+		{"two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nab"},
+		{"length and coding", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"},
+		{"another coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nab"},
+		{"a bare LF in the head", "HTTP/1.1 200 OK\nContent-Length: 2\r\n\r\nab"},
+		{"a fold", "HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\nab"},
+		{"a bad chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\nab\r\n0\r\n\r\n"},
+		{"no length (it could not be told from one that is cut)", "HTTP/1.1 200 OK\r\n\r\n<a/>"},
+		{"no length, HTTP/1.0", "HTTP/1.0 200 OK\r\n\r\n<a/>"},
+		{"a status of four digits", "HTTP/1.1 2000 OK\r\nContent-Length: 2\r\n\r\nab"},
+		{"a status below 100", "HTTP/1.1 099 OK\r\nContent-Length: 2\r\n\r\nab"},
+		{"switching protocols", "HTTP/1.1 101 X\r\n\r\n"},
+		{"interim answers without end", strings.Repeat("HTTP/1.1 102 X\r\n\r\n", 20)},
+		{"compressed although identity was asked", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nab"},
+		{"two types", "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nab"},
+		{"a head too large", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("a", maxHead) + "\r\n\r\n"},
+		{"too large, length stated", "HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n" + strings.Repeat("a", 1001)},
+		{"too large, in chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n" + strings.Repeat("a", 1001) + "\r\n0\r\n\r\n"},
+	} {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			far, s := newFarEnd(t), newSender(t, func(o *SenderOptions) { o.AnswerBytes = 1000 })
+			far.says(b.answer)
+			a, _, err := sendIt(t, s, carried("<a/>"), far.url())
+			if !roc.IsRefused(err, roc.AMCBadAnswer) || a.body.Len() > 0 {
+				t.Errorf("%v, %s; want amc-bad-answer", err, a.body)
+			}
+			if far.says(raw(200, "<ok/>")); len(far.received()) != 1 {
+				t.Errorf("received %d times", len(far.received()))
+			}
+		})
+	}
+}
+
+func TestSoundAnswersArriveAsTheyCame(t *testing.T) {
+	t.Parallel()
+	for _, g := range []struct {
+		name, answer, body string
+		status             int
+	}{
+		{"with a length", raw(200, "<ok/>"), "<ok/>", 200},
+		{"a fault", raw(500, "<fault/>"), "<fault/>", 500},
+		{"a page of a gateway", "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nno", "no", 503},
+		{"in chunks with a trailer", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x\r\n<a\r\n2\r\n/>\r\n0\r\nX: y\r\n\r\n", "<a/>", 200},
+		{"HTTP/1.0", "HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\n<a/>", "<a/>", 200},
+		{"after interim answers", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + raw(200, "<ok/>"), "<ok/>", 200},
+		{"no reason phrase", "HTTP/1.1 200\r\nContent-Length: 4\r\n\r\n<a/>", "<a/>", 200},
+		{"empty", "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n", "", 202},
+		{"no content", "HTTP/1.1 204 No Content\r\n\r\n", "", 204},
+		{"bytes that are no text", raw(200, "\x00\xff\r\n\r\nHTTP/1.1 200 OK"), "\x00\xff\r\n\r\nHTTP/1.1 200 OK", 200},
+	} {
+		t.Run(g.name, func(t *testing.T) {
+			t.Parallel()
+			far, s := newFarEnd(t), newSender(t)
+			far.says(g.answer)
+			a, rec, err := sendIt(t, s, carried("<a/>"), far.url())
+			if err != nil || a.status != g.status || string(a.body.Bytes()) != g.body {
+				t.Errorf("status %d, %d bytes, %v", a.status, a.body.Len(), err)
+			}
+			if rec.RequestOut.IsZero() || rec.AnswerIn.Before(rec.RequestOut) || rec.AMC <= 0 {
+				t.Errorf("instants: %v %v %v", rec.RequestOut, rec.AnswerIn, rec.AMC)
+			}
+		})
+	}
+}
+
+func TestASilentInsurerIsGivenUpAtTheDeadline(t *testing.T) {
+	t.Parallel()
+	far, s := newFarEnd(t), newSender(t)
+	for name, script := range map[string]func(c net.Conn){
+		"says nothing":      func(net.Conn) {},
+		"stops in the body": func(c net.Conn) { io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n<") },
+	} {
+		quiet := make(chan struct{})
+		far.does(func(c net.Conn, _ farRequest) { script(c); <-quiet })
+		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		_, err := s.Send(ctx, new(roc.Record), []string{far.url()}, carried("<a/>"))
+		if !roc.IsRefused(err, roc.AMCSilent) {
+			t.Errorf("%s: %v, want amc-silent", name, err)
+		}
+		cancel()
+		close(quiet)
+	}
+	over, cancel := context.WithDeadline(context.Background(), time.Now().Add(-time.Second))
+	defer cancel()
+	before := len(far.received())
+	_, err := s.Send(over, new(roc.Record), []string{far.url()}, carried("<a/>"))
+	if r := roc.RefusalOf(err); r.Reason != roc.AMCSilent || !strings.Contains(r.Detail, "rien n'a été transmis") {
+		t.Errorf("past the deadline: %v %q", err, r.Detail)
+	}
+	if len(far.received()) != before {
+		t.Error("sent past the deadline")
+	}
+}
+
+// In TLS 1.3 the far end refuses our certificate after our first bytes: that
+// is a connection that failed, not an answer that is bad.
+func TestACertificateRefusedAfterTheHandshakeIsUnreachable(t *testing.T) {
+	t.Parallel()
+	w := theWorld()
+	far, s := newFarEnd(t), newSender(t)
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
+		Certificates: []tls.Certificate{w.far.TLS()}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: w.pki.Pool(igc.AMCSignature), // not ours
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			c.(*tls.Conn).Handshake()
+			io.Copy(io.Discard, c.(*tls.Conn).NetConn()) // until the peer has read the alert
+			c.Close()
+		}
+	})
+	defer wg.Wait()
+	defer ln.Close()
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	if _, _, err := sendIt(t, s, carried("<a/>"), "https://"+farName+":"+port+"/", far.url()); !roc.IsRefused(err, roc.AMCUnreachable) {
+		t.Errorf("%v, want amc-unreachable", err)
+	}
+}
+
+// Profile section 6, on the very address that is dialed.
+func TestTheDialGuard(t *testing.T) {
+	t.Parallel()
+	s := NewSender(SenderOptions{AllowedNetworks: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16"), netip.MustParsePrefix("fd00:1::/32")}})
+	for _, c := range []struct {
+		address string
+		allowed bool
+	}{
+		{"8.8.8.8:443", true},
+		{"[2606:4700::1111]:443", true},
+		{"10.20.3.4:443", true}, // by the configuration
+		{"[::ffff:10.20.3.4]:443", true},
+		{"[fd00:1::5]:443", true},
+		{"127.0.0.1:443", false},
+		{"127.8.9.10:443", false},
+		{"[::1]:443", false},
+		{"[::ffff:127.0.0.1]:443", false},
+		{"0.0.0.0:443", false},
+		{"0.1.2.3:443", false},
+		{"[::]:443", false},
+		{"10.0.0.1:443", false},
+		{"10.21.0.1:443", false},
+		{"172.16.0.1:443", false},
+		{"172.31.255.255:443", false},
+		{"192.168.1.1:443", false},
+		{"[fd00:2::1]:443", false},
+		{"169.254.169.254:80", false}, // cloud metadata
+		{"[fe80::1%eth0]:443", false},
+		{"[fd00:ec2::254]:80", false}, // cloud metadata
+		{"100.64.0.1:443", false},     // shared (RFC 6598)
+		{"192.0.2.1:443", false},
+		{"198.18.0.1:443", false},
+		{"224.0.0.1:443", false},
+		{"255.255.255.255:443", false},
+		{"240.0.0.1:443", false},
+		{"[ff02::1]:443", false},
+		{"[64:ff9b::7f00:1]:443", false}, // NAT64 of 127.0.0.1
+		{"[2002:7f00:1::]:443", false},   // 6to4 of 127.0.0.1
+		{"[fec0::1]:443", false},
+		{"not an address", false},
+	} {
+		if err := s.guard("tcp", c.address, nil); (err == nil) != c.allowed {
+			t.Errorf("%s: %v, want allowed %v", c.address, err, c.allowed)
+		}
+	}
+}
+
+func TestAnAddressThatTheGuardForbidsIsNotDialed(t *testing.T) {
+	t.Parallel()
+	far, s := newFarEnd(t), newSender(t, func(o *SenderOptions) { o.AllowedNetworks = nil })
+	_, _, err := sendIt(t, s, carried("<a/>"), far.url())
+	if !roc.IsRefused(err, roc.AnnuaireRefused) || !errors.Is(err, errForbiddenAddress) {
+		t.Errorf("%v, want annuaire-refused", err)
+	}
+	if far.accepted.Load() != 0 {
+		t.Error("the address was dialed")
+	}
+}
+
+func TestConnectionsToOneHostAreBounded(t *testing.T) {
+	t.Parallel()
+	far, s := newFarEnd(t), newSender(t, func(o *SenderOptions) { o.MaxConns = 2 })
+	wait := make(chan struct{})
+	far.does(func(c net.Conn, r farRequest) { <-wait; answerOK(c, r) })
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			if _, _, err := sendIt(t, s, carried("<a/>"), far.url()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	waitFor(t, func() bool { return len(far.received()) == 2 })
+	_, _, err := sendIt(t, s, carried("<a/>"), far.url())
+	if r := roc.RefusalOf(err); r.Reason != roc.Overloaded || r.RetryAfter == 0 {
+		t.Errorf("a third at once: %v, want overloaded", err)
+	}
+	close(wait)
+	wg.Wait()
+}
+
+func TestPoolsAreBounded(t *testing.T) {
+	t.Parallel()
+	far, s := newFarEnd(t), newSender(t, func(o *SenderOptions) { o.Hosts = 3 })
+	var w sync.WaitGroup
+	for i := range 20 {
+		w.Go(func() {
+			for range 5 {
+				u := fmt.Sprintf("https://%s:%s/%d", farName, far.port(), i)
+				if i%2 == 0 {
+					u = fmt.Sprintf("https://h%d.example:%s/", i, far.port())
+				}
+				sendIt(t, s, carried("<a/>"), u)
+			}
+		})
+	}
+	w.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.pools) > 3 || len(s.places) > 12 {
+		t.Errorf("%d pools and %d places are kept, want at most 3 and 12", len(s.pools), len(s.places))
+	}
+}
+
+func TestAURLThatIsNoHTTPSAddressIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newSender(t)
+	for _, u := range []string{"http://roc.rhone.example/", "https:///x", "https://user@roc.rhone.example/", "roc.rhone.example", "https:roc", "https://a b/", ""} {
+		if _, _, err := sendIt(t, s, carried("<a/>"), u); !roc.IsRefused(err, roc.AnnuaireRefused) {
+			t.Errorf("%q: %v, want annuaire-refused", u, err)
+		}
+	}
+}
