@@ -159,6 +159,7 @@ func (x *exchange) find(key roc.Key) (annuaire.Entry, error) {
 // calculation that nobody waits for may commit somebody.
 func (x *exchange) send(route routing.Route, caller roc.StructureID, c *xmlsig.Checked) (farAnswer, error) {
 	x.rec.AMCName = route.AMCName()
+	x.sayNew(route)
 	if x.q.gate.gone() {
 		return farAnswer{}, errAbandoned
 	}
@@ -172,6 +173,21 @@ func (x *exchange) send(route routing.Route, caller roc.StructureID, c *xmlsig.C
 	}
 	x.rec.Origin = roc.FromAMC
 	return a, nil
+}
+
+// sayNew tells the operator what a policy accepted without being vouched for,
+// and the addresses that were not used beside the one that is.
+func (x *exchange) sayNew(route routing.Route) {
+	if !route.NewAMC() && !route.NewDomain() && len(route.SetAside()) == 0 {
+		return
+	}
+	log := x.proxy.o.Log.With("echange", string(x.rec.ID), "amc", string(x.rec.To.AMC))
+	if route.NewAMC() || route.NewDomain() {
+		log.Warn("the annuaire's address is new, and accepted by policy: write it down in the list of AMCs", "host", route.Host())
+	}
+	for _, r := range route.SetAside() {
+		log.Warn("an address of the annuaire was not used", "reason", string(r.Reason), "cause", r.Error())
+	}
 }
 
 // search passes an establishment's own question to the annuaire, and its

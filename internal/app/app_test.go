@@ -532,3 +532,55 @@ func replaceIn(t *testing.T, file, old, new string) {
 		t.Fatal(err)
 	}
 }
+
+// The annuaire moves an AMC: quarantined by default; by policy, used and told.
+func TestAnAMCThatMovesIsQuarantinedOrAcceptedAndTold(t *testing.T) {
+	t.Parallel()
+	moved := nation.Insurers()
+	for i := range moved {
+		moved[i].Domain = "ancien.example"
+	}
+	for _, c := range []struct {
+		policy string
+		check  func(*testing.T, nation.Outcome)
+		told   bool
+	}{
+		{"new_domain: quarantine", func(t *testing.T, o nation.Outcome) { wantRefused(t, o, roc.Quarantined) }, false},
+		{"new_domain: accept", func(t *testing.T, o nation.Outcome) { wantAnswer(t, o) }, true},
+	} {
+		t.Run(c.policy, func(t *testing.T) {
+			t.Parallel()
+			n, lines := start(t, nation.Options{Insurers: moved, Sections: map[string]string{"policies": c.policy}})
+			c.check(t, idb(t, n, "chu"))
+			if got := strings.Contains(lines.String(), "is new, and accepted by policy"); got != c.told {
+				t.Errorf("told: %t", got)
+			}
+		})
+	}
+}
+
+// An AMC on a network that the configuration does not allow is not dialled.
+func TestAnAMCOnAPrivateNetworkIsNotDialled(t *testing.T) {
+	t.Parallel()
+	n, _ := start(t, nation.Options{Sections: map[string]string{
+		"network": "hosts:\n  annuaire.example: 127.0.0.1\n  roc.mutuelle-bleue.example: 127.0.0.1",
+	}})
+	wantRefused(t, idb(t, n, "chu"), roc.AnnuaireRefused)
+	bleue, _ := n.Mutuelle("bleue")
+	if got := bleue.Received(); got != 0 {
+		t.Errorf("it received %d messages", got)
+	}
+}
+
+// Without a probe only exchanges ask the annuaire: it must not keep them away.
+func TestWithoutAProbeItIsReadyBeforeTheFirstExchange(t *testing.T) {
+	t.Parallel()
+	n, _ := start(t, nation.Options{Annuaire: "probe: 0s"})
+	if r := ready(t, n); !r.Ready || !slices.Contains(r.Degraded, "annuaire") {
+		t.Errorf("got %+v", r)
+	}
+	wantAnswer(t, idb(t, n, "chu"))
+	if r := ready(t, n); len(r.Degraded) > 0 {
+		t.Errorf("got %+v", r)
+	}
+}

@@ -21,8 +21,7 @@ func (a *App) allChecks() []func(time.Time) Health {
 	for _, s := range storesOf(a.config, a.stores) {
 		checks = append(checks, func(now time.Time) Health { return a.checkStore(s, now) })
 	}
-	return append(checks, a.checkRegister,
-		func(now time.Time) Health { return a.annuaire.health("annuaire", now, a.config.Annuaire.TTL) })
+	return append(checks, a.checkRegister, a.checkAnnuaire)
 }
 
 // checkAccepting says whether the RPN takes new connections.
@@ -85,6 +84,16 @@ func (a *App) checkRegister(time.Time) Health {
 	es, _, numbers := l.Size()
 	h := Health{OK: es > 0 && numbers > 0, Detail: fmt.Sprintf("%d establishments, %d AMC numbers, digest %s", es, numbers, l.Digest())}
 	return a.reloading("register", "register", h)
+}
+
+// checkAnnuaire says how the annuaire did when it was last asked.
+func (a *App) checkAnnuaire(now time.Time) Health {
+	h := a.annuaire.health("annuaire", now, a.config.Annuaire.TTL)
+	if a.config.Annuaire.Probe == 0 && h.LastSuccess == "" && h.LastError == "" {
+		// Only exchanges will ask: waiting for one to be ready would last for ever.
+		h.OK, h.Degraded, h.Detail = true, true, "not asked yet, and annuaire.probe is 0s"
+	}
+	return h
 }
 
 // reloading adds to a Health that the last reload of its part failed.
