@@ -274,6 +274,7 @@ func (c *country) callAs(who igc.Pair) *caller {
 // say writes raw bytes. A peer that refuses early may close before the end.
 func (c *caller) say(raw string) {
 	c.t.Helper()
+	c.SetDeadline(time.Now().Add(patience))
 	io.WriteString(c, raw)
 }
 

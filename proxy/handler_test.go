@@ -1,0 +1,637 @@
+package proxy
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/internal/etablissements"
+	"github.com/piano-roc/rpn/internal/igc"
+	"github.com/piano-roc/rpn/internal/message"
+	"github.com/piano-roc/rpn/internal/ratelimit"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/internal/xmlsig"
+)
+
+func TestAGoodMessageIsCarriedAndWrittenDown(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t)
+	answer := sign(t, message.IDBAnswer{Version: roc.V1, CR: message.CR{Code: "00", Libelle: "OK"}}.Envelope(soap.SOAP12), theWorld().farSigner)
+	c.far.says(raw(200, string(answer)))
+	body := good(t)
+	r := c.send(body)
+	rec := c.record()
+
+	if r.StatusCode != 200 || string(r.body) != string(answer) || r.Header.Get("Content-Type") != "text/xml; charset=utf-8" {
+		t.Fatalf("status %d, %q, %d bytes", r.StatusCode, r.Header.Get("Content-Type"), len(r.body))
+	}
+	if r.Header.Get("RPN-Origine") != "amc" || r.Header.Get("RPN-Echange") != string(rec.ID) {
+		t.Errorf("RPN-Origine %q, RPN-Echange %q", r.Header.Get("RPN-Origine"), r.Header.Get("RPN-Echange"))
+	}
+	if st := r.Header.Get("Server-Timing"); !regexp.MustCompile(`^read;dur=[0-9.]+, check;dur=[0-9.]+, annuaire;dur=[0-9.]+, amc;dur=[0-9.]+, total;dur=[0-9.]+$`).MatchString(st) {
+		t.Errorf("Server-Timing %q", st)
+	}
+	if rec.Outcome != roc.Answered || rec.Origin != roc.FromAMC || rec.FarStatus != 200 || rec.AnswerCheck != "good" {
+		t.Errorf("outcome %s, origin %s, far status %d, answer check %s", rec.Outcome, rec.Origin, rec.FarStatus, rec.AnswerCheck)
+	}
+	if rec.From != chu || rec.Service != roc.IDB || rec.Version != roc.V1 || rec.To.AMC != rhone || rec.Target != farName || rec.Peer != "127.0.0.1" || rec.AMCName != "Mutuelle du Rhône fictive" {
+		t.Errorf("who: %s, %s %s to %s at %s for %q from %s", rec.From, rec.Service, rec.Version, rec.To.AMC, rec.Target, rec.AMCName, rec.Peer)
+	}
+	if rec.RequestSHA256 != sha256.Sum256(body) || rec.AnswerSHA256 != sha256.Sum256(answer) || rec.RequestBytes != len(body) || rec.AnswerBytes != len(answer) {
+		t.Error("hashes or sizes are not those of what was received")
+	}
+	if rec.SignatureSHA256 == [32]byte{} || rec.SignerSerial == "" {
+		t.Error("the signature is not written down")
+	}
+	instants := []time.Time{rec.RequestIn, rec.RequestOut, rec.AnswerIn, rec.AnswerOut}
+	for i := range instants[1:] {
+		if instants[i].IsZero() || instants[i+1].Before(instants[i]) {
+			t.Errorf("the four instants are not in order: %v", instants)
+		}
+	}
+	if rec.Read <= 0 || rec.Check <= 0 || rec.AMC <= 0 {
+		t.Errorf("steps: %v %v %v", rec.Read, rec.Check, rec.AMC)
+	}
+	if got := c.far.received(); len(got) != 1 || string(got[0].body) != string(body) || got[0].RequestURI != "/services/roc?x=1" {
+		t.Error("the insurer did not receive the message as it was sent")
+	}
+}
+
+// Profile section 8, to the insurer: these headers and no other.
+func TestHeadersToTheInsurer(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t)
+	c.send(good(t),
+		`SOAPAction: "urn:roc:idb:1.0.0:interroger"`, "Accept: application/soap+xml", "Accept: text/xml",
+		"User-Agent: GAP", "Authorization: Basic eA==", "Cookie: a=b", "Connection: X-Hop", "X-Hop: 1", "TE: trailers",
+		"RPN-Structure: 1999999999", "RPN-Origine: amc", "RPN-Echange: forged", "X-Forwarded-For: 10.0.0.1", "Forwarded: for=x",
+		"X-SSL-Client: x", "X-Client-Cert: x", "Via: 1.0 fred, 1.1 gap.example (x)", "RPN-Delai-Ms: 15000", "traceparent: 00-x")
+	rec := c.record()
+	got := c.far.received()[0]
+	want := http.Header{
+		"Content-Type": {"application/soap+xml; charset=utf-8"}, "Content-Length": {got.Header.Get("Content-Length")},
+		"Soapaction": {`"urn:roc:idb:1.0.0:interroger"`}, "Accept": {"application/soap+xml, text/xml"}, "Accept-Encoding": {"identity"},
+		"Rpn-Echange": {string(rec.ID)}, "Rpn-Structure": {string(chu)}, "Via": {"1.1 rpn"},
+	}
+	for name, values := range got.Header {
+		if strings.Join(values, "|") != strings.Join(want[name], "|") {
+			t.Errorf("%s: %q, want %q", name, values, want[name])
+		}
+		delete(want, name)
+	}
+	for name := range want {
+		t.Errorf("%s is missing", name)
+	}
+	if got.Host != farName+":"+c.far.port() {
+		t.Errorf("Host %q", got.Host)
+	}
+}
+
+func TestASOAPActionIsCarriedAsItIs(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t)
+	for line, want := range map[string][]string{`SOAPAction: ""`: {`""`}, "SOAPAction:": {""}, "X-None: x": nil} {
+		before := len(c.far.received())
+		c.send(good(t), line)
+		if got := c.far.received()[before].Header["Soapaction"]; strings.Join(got, "|") != strings.Join(want, "|") || len(got) != len(want) {
+			t.Errorf("%s: the insurer has %q, want %q", line, got, want)
+		}
+	}
+}
+
+func TestHeadersOfTheInsurerAreDropped(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t)
+	c.far.says(raw(500, "<fault/>", "Set-Cookie: a=b", "Server: x", "RPN-Origine: rpn", "RPN-Echange: forged", "Retry-After: 1", "Location: https://x/", "X-Powered-By: y"))
+	r := c.send(good(t))
+	rec := c.record()
+	if r.StatusCode != 500 || string(r.body) != "<fault/>" || rec.Outcome != roc.FarFault || rec.Responsable() != roc.ByAMC {
+		t.Errorf("status %d, outcome %s", r.StatusCode, rec.Outcome)
+	}
+	for name := range r.Header {
+		switch name {
+		case "Content-Type", "Content-Length", "Date", "Rpn-Echange", "Rpn-Origine", "Server-Timing":
+		default:
+			t.Errorf("%s: %q reached the caller", name, r.Header[name])
+		}
+	}
+	if r.Header.Get("RPN-Origine") != "amc" || r.Header.Get("RPN-Echange") != string(rec.ID) {
+		t.Error("the insurer wrote our headers")
+	}
+}
+
+// Every way an exchange can end: what the caller hears, and one record.
+func TestEachExchangeIsToldOnce(t *testing.T) {
+	t.Parallel()
+	w := theWorld()
+	fails := func(err error) func(*Options) {
+		return func(o *Options) {
+			o.Directory = find(func(context.Context, roc.Key) (annuaire.Entry, error) { return annuaire.Entry{}, err })
+		}
+	}
+	finds := func(e annuaire.Entry) func(*Options) {
+		return func(o *Options) {
+			o.Directory = find(func(context.Context, roc.Key) (annuaire.Entry, error) { return e, nil })
+		}
+	}
+	altered := func(t testing.TB) []byte {
+		return []byte(strings.Replace(string(good(t)), "FICTIF", "AUTRE", 1))
+	}
+	for _, x := range []struct {
+		name   string
+		reason roc.Reason
+		adjust func(*Options)
+		caller func(*world) igc.Pair
+		body   func(testing.TB) []byte
+		lines  []string
+	}{
+		{name: "unknown structure", reason: roc.UnknownStructure, caller: func(w *world) igc.Pair { return w.stranger }},
+		{name: "too many", reason: roc.TooMany, adjust: func(o *Options) {
+			o.Limiter = allow(func() error { return roc.Refuse(roc.TooMany, "test").After(1500 * time.Millisecond) })
+		}},
+		{name: "no SOAP", reason: roc.NotSOAP, body: func(testing.TB) []byte { return []byte("<hello/>") }},
+		{name: "no XML", reason: roc.ForbiddenXML, body: func(testing.TB) []byte { return []byte("hello") }},
+		{name: "empty", reason: roc.NotSOAP, body: func(testing.TB) []byte { return nil }},
+		{name: "forbidden XML", reason: roc.ForbiddenXML, body: func(t testing.TB) []byte { return append([]byte("<!DOCTYPE a>"), good(t)...) }},
+		{name: "actions that disagree", reason: roc.UnknownOperation, lines: []string{"SOAPAction: urn:roc:clc:1.0.0:calculer"}},
+		{name: "not signed", reason: roc.NotSigned, body: func(testing.TB) []byte { return idb("FICTIF").Envelope(soap.SOAP12).Bytes() }},
+		{name: "altered", reason: roc.BadSignature, body: altered},
+		{name: "signed by another side", reason: roc.UntrustedSigner, body: func(t testing.TB) []byte { return sign(t, idb("F").Envelope(soap.SOAP12), w.farSigner) }},
+		{name: "another establishment's FINESS", reason: roc.StructureMismatch, body: func(t testing.TB) []byte {
+			m := idb("F")
+			m.Etablissement.EJ = "2A0000014"
+			return sign(t, m.Envelope(soap.SOAP12), w.sign)
+		}},
+		{name: "no AMC number", reason: roc.BadKey, body: func(t testing.TB) []byte {
+			m := idb("F")
+			m.Adressage.AMC = "12"
+			return sign(t, m.Envelope(soap.SOAP12), w.sign)
+		}},
+		{name: "unknown AMC", reason: roc.UnknownAMC, adjust: fails(roc.Refuse(roc.UnknownAMC, "test"))},
+		{name: "silent annuaire", reason: roc.AnnuaireSilent, adjust: fails(roc.Refuse(roc.AnnuaireSilent, "test").After(time.Second))},
+		{name: "service not offered", reason: roc.ServiceNotOffered, adjust: finds(entry())},
+		{name: "quarantined", reason: roc.Quarantined, adjust: finds(entry("https://elsewhere.example/"))},
+		{name: "unreachable", reason: roc.AMCUnreachable, adjust: finds(entry("https://" + farName + ":1/"))},
+		{name: "an error that is no refusal", reason: roc.Internal, adjust: fails(errors.New("secret of ours"))},
+		{name: "multipart", reason: roc.NotSOAP, lines: []string{"X: y"}, adjust: nil},
+		{name: "a loop", reason: roc.NotSOAP, lines: []string{"Via: 1.0 fred, 1.1 RPN (x)"}},
+		{name: "compressed", reason: roc.NotSOAP, lines: []string{"Content-Encoding: gzip"}},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			t.Parallel()
+			var adjust []func(*Options)
+			if x.adjust != nil {
+				adjust = append(adjust, x.adjust)
+			}
+			c := newCountry(t, adjust...)
+			who, body := w.auth, good(t)
+			if x.caller != nil {
+				who = x.caller(w)
+			}
+			if x.body != nil {
+				body = x.body(t)
+			}
+			request := post(body, x.lines...)
+			if x.name == "multipart" {
+				request = strings.Replace(request, "application/soap+xml; charset=utf-8", `multipart/related; type="application/xop+xml"; boundary=b`, 1)
+			}
+			call := c.callAs(who)
+			call.say(request)
+			r := call.hear()
+			rec := c.record()
+			meaning := x.reason.Meaning()
+			if r.StatusCode != 500 || !strings.Contains(string(r.body), `code="`+meaning.Code+`"`) || !strings.Contains(string(r.body), string(rec.ID)) {
+				t.Errorf("status %d, fault %s; want %s", r.StatusCode, r.body, meaning.Code)
+			}
+			if r.Header.Get("RPN-Origine") != "rpn" || !strings.HasPrefix(r.Header.Get("Content-Type"), "application/soap+xml") && x.name != "multipart" {
+				t.Errorf("RPN-Origine %q, Content-Type %q", r.Header.Get("RPN-Origine"), r.Header.Get("Content-Type"))
+			}
+			if want := map[string]string{"too many": "2", "silent annuaire": "1"}[x.name]; want != "" && r.Header.Get("Retry-After") != want {
+				t.Errorf("Retry-After %q, want %s", r.Header.Get("Retry-After"), want)
+			}
+			if strings.Contains(string(r.body), "secret") {
+				t.Error("an internal error is shown to the caller")
+			}
+			if rec.Outcome != roc.Refused || rec.Reason != x.reason || rec.Origin != roc.FromRPN || rec.AnswerOut.IsZero() || rec.AnswerBytes != len(r.body) {
+				t.Errorf("record: %s %s (%s)", rec.Outcome, rec.Reason, rec.Cause)
+			}
+			if n := len(c.far.received()); n != 0 {
+				t.Errorf("%d messages reached the insurer", n)
+			}
+			call.say(post(good(t), "Connection: close"))
+			if _, err := call.tryHear(); err == nil {
+				c.record() // of this second one, so that a late second telling of the first would show
+			}
+			c.noMore()
+			waitFor(t, func() bool { return c.proxy.InFlight() == 0 })
+		})
+	}
+}
+
+// allow is a Limiter.
+type allow func() error
+
+func (a allow) Allow(context.Context, roc.StructureID, etablissements.Limite, time.Time) error {
+	return a()
+}
+
+func TestFaultsSpeakTheVersionOfTheRequest(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t)
+	for _, v := range []struct{ contentType, body, want, ns string }{
+		{"text/xml", "", "text/xml", soap.NS11},
+		{"application/soap+xml", "", "application/soap+xml", soap.NS12},
+		{"text/xml", "hello", "text/xml", soap.NS11},
+		{"application/soap+xml", "hello", "application/soap+xml", soap.NS12},
+	} {
+		w := c.call()
+		w.say(strings.Replace(post([]byte(v.body)), "application/soap+xml; charset=utf-8", v.contentType, 1))
+		r := w.hear()
+		if !strings.HasPrefix(r.Header.Get("Content-Type"), v.want) || !strings.Contains(string(r.body), v.ns) {
+			t.Errorf("%s %q: answered %s", v.contentType, v.body, r.Header.Get("Content-Type"))
+		}
+	}
+}
+
+// A panic anywhere is one RPN500, one record, a log line without a word of the
+// message; the next exchange is served.
+func TestAPanicIsOneRefusal(t *testing.T) {
+	t.Parallel()
+	fail := true
+	c := newCountry(t, func(o *Options) {
+		inner := o.Directory
+		o.Directory = find(func(ctx context.Context, k roc.Key) (annuaire.Entry, error) {
+			if fail {
+				panic("PATIENT-NAME " + string(k.AMC))
+			}
+			return inner.Find(ctx, k)
+		})
+	})
+	w := c.call()
+	w.say(post(good(t)))
+	r := w.hear()
+	rec := c.record()
+	if r.StatusCode != 500 || !strings.Contains(string(r.body), "RPN500") || rec.Reason != roc.Internal {
+		t.Errorf("status %d, reason %s", r.StatusCode, rec.Reason)
+	}
+	if l := c.logged(); !strings.Contains(l, "panic recovered") || !strings.Contains(l, "handler_test.go") || strings.Contains(l, "PATIENT") || strings.Contains(rec.Cause+string(r.body), "PATIENT") {
+		t.Errorf("log: %s", l)
+	}
+	fail = false
+	w.say(post(good(t)))
+	if r := w.hear(); r.StatusCode != 200 {
+		t.Errorf("the next exchange: status %d", r.StatusCode)
+	}
+	c.record()
+	c.noMore()
+}
+
+func TestAnObserverThatPanicsHarmsNobody(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t, func(o *Options) {
+		o.Observers = append([]func(*roc.Record){func(*roc.Record) { panic("x") }}, o.Observers...)
+	})
+	for range 2 {
+		if r := c.send(good(t)); r.StatusCode != 200 {
+			t.Errorf("status %d", r.StatusCode)
+		}
+		c.record()
+	}
+	waitFor(t, func() bool { return c.proxy.InFlight() == 0 })
+}
+
+// waitHangUp waits until the proxy can see that a caller has hung up.
+func (c *country) waitHangUp() {
+	c.t.Helper()
+	waitFor(c.t, func() bool {
+		s := c.proxy.server
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for g := range s.gates {
+			if g.gone() {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+func TestACallerThatLeavesIsWrittenDown(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t)
+	proceed := make(chan struct{})
+	c.far.does(func(conn net.Conn, r farRequest) { <-proceed; answerOK(conn, r) })
+	w := c.call()
+	w.say(post(good(t)))
+	waitFor(t, func() bool { return len(c.far.received()) == 1 })
+	w.Close()
+	c.waitHangUp()
+	close(proceed)
+	if rec := c.record(); rec.Outcome != roc.Abandoned || rec.FarStatus != 200 {
+		t.Errorf("left before the answer: %s, far status %d", rec.Outcome, rec.FarStatus)
+	}
+
+	w = c.call()
+	w.say(post(good(t))[:600])
+	w.Close()
+	if rec := c.record(); rec.Outcome != roc.Abandoned || rec.Responsable() != roc.ByEtablissement {
+		t.Errorf("left in the middle of the body: %s", rec.Outcome)
+	}
+	c.noMore()
+}
+
+func TestAMessageWhoseCallerHasLeftIsNotSent(t *testing.T) {
+	t.Parallel()
+	looking, proceed := make(chan struct{}), make(chan struct{})
+	var c *country
+	c = newCountry(t, func(o *Options) {
+		o.Directory = find(func(context.Context, roc.Key) (annuaire.Entry, error) {
+			close(looking)
+			<-proceed
+			return entry(c.far.url()), nil
+		})
+	})
+	w := c.call()
+	w.say(post(good(t)))
+	<-looking
+	w.Close()
+	c.waitHangUp()
+	close(proceed)
+	if rec := c.record(); rec.Outcome != roc.Abandoned || len(c.far.received()) != 0 {
+		t.Errorf("%s, %d messages sent", rec.Outcome, len(c.far.received()))
+	}
+}
+
+func TestMoreExchangesThanPlacesAreRefused(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t, func(o *Options) { o.Exchanges = 2 })
+	proceed := make(chan struct{})
+	c.far.does(func(conn net.Conn, r farRequest) { <-proceed; answerOK(conn, r) })
+	a, b := c.call(), c.call()
+	a.say(post(good(t)))
+	b.say(post(good(t)))
+	waitFor(t, func() bool { return len(c.far.received()) == 2 })
+	if n := c.proxy.InFlight(); n != 2 {
+		t.Errorf("%d in flight, want 2", n)
+	}
+	if r := c.send(good(t)); !strings.Contains(string(r.body), "RPN111") || r.Header.Get("Retry-After") != "1" {
+		t.Errorf("a third: status %d", r.StatusCode)
+	}
+	close(proceed)
+	a.hear()
+	b.hear()
+	for range 3 {
+		c.record()
+	}
+	if r := c.send(good(t)); r.StatusCode != 200 {
+		t.Errorf("once there is room: status %d", r.StatusCode)
+	}
+}
+
+func TestTheRealLimiterRefusesBeforeTheBody(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t, func(o *Options) {
+		o.Limiter = ratelimit.NewLocal(ratelimit.Options{Default: etablissements.Limite{ParSeconde: 0.01, Rafale: 1}})
+	})
+	if r := c.send(good(t)); r.StatusCode != 200 {
+		t.Fatalf("the first: status %d", r.StatusCode)
+	}
+	w := c.call()
+	head, _, _ := strings.Cut(post(good(t)), "\r\n\r\n")
+	w.say(head + "\r\n\r\n") // and not a byte of the body
+	r := w.hear()
+	if !strings.Contains(string(r.body), "RPN110") || r.Header.Get("Retry-After") == "" || !strings.Contains(string(r.body), "Limite de l&#39;établissement") && !strings.Contains(string(r.body), "Limite de l'établissement") {
+		t.Errorf("the second: status %d, %s", r.StatusCode, r.body)
+	}
+}
+
+// RPN-Delai-Ms and our own deadline: the shorter one.
+func TestTheDeadlineIsTheShorterOne(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t)
+	quiet := make(chan struct{})
+	defer close(quiet)
+	c.far.does(func(net.Conn, farRequest) { <-quiet })
+	r := c.send(good(t), "RPN-Delai-Ms: 30")
+	if !strings.Contains(string(r.body), "RPN402") {
+		t.Errorf("the caller's: status %d, %s", r.StatusCode, r.body)
+	}
+	if rec := c.record(); rec.Reason != roc.AMCSilent || rec.Responsable() != roc.ByAMC {
+		t.Errorf("%s", rec.Reason)
+	}
+	p := &Proxy{o: Options{Deadline: time.Minute}}
+	for stated, want := range map[string]time.Duration{
+		"30": 30 * time.Millisecond, "60001": time.Minute, "": time.Minute, "0": time.Minute, "-5": time.Minute, "soon": time.Minute, "99999999999999": time.Minute,
+	} {
+		if got := p.patience(&request{head: requestHead{fields: fields{{"RPN-Delai-Ms", stated}}}}); got != want {
+			t.Errorf("RPN-Delai-Ms %q: %s, want %s", stated, got, want)
+		}
+	}
+}
+
+func TestASlowRequestIsGivenUp(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t, func(o *Options) {
+		o.HeadTimeout, o.BodyTimeout, o.IdleTimeout = 30*time.Millisecond, 30*time.Millisecond, 30*time.Millisecond
+	})
+	w := c.call()
+	w.wantClosed() // idle: without a word
+
+	w = c.call()
+	w.say("POST /roc HTTP/1.1\r\nHost: l")
+	if r := w.hear(); r.StatusCode != 408 || !r.Close {
+		t.Errorf("a head that does not end: status %d", r.StatusCode)
+	}
+	w = c.call()
+	w.say(post(good(t))[:600])
+	if r := w.hear(); r.StatusCode != 408 || !r.Close {
+		t.Errorf("a body that does not end: status %d", r.StatusCode)
+	}
+	if rec := c.record(); rec.Outcome != roc.Refused || rec.Responsable() != roc.ByEtablissement {
+		t.Errorf("%s %s", rec.Outcome, rec.Reason)
+	}
+}
+
+func TestTheAnswerPolicies(t *testing.T) {
+	t.Parallel()
+	signed := string(sign(t, message.IDBAnswer{Version: roc.V1, CR: message.CR{Code: "00", Libelle: "OK"}}.Envelope(soap.SOAP12), theWorld().farSigner))
+	byAnother := string(sign(t, message.IDBAnswer{Version: roc.V1, CR: message.CR{Code: "00", Libelle: "OK"}}.Envelope(soap.SOAP12), theWorld().sign))
+	unsigned := string(message.IDBAnswer{Version: roc.V1, CR: message.CR{Code: "00", Libelle: "OK"}}.Envelope(soap.SOAP12).Bytes())
+	for _, p := range []struct {
+		policy            AnswerPolicy
+		answer            string
+		delivered         bool
+		check             string
+		withoutVerifierOK bool
+	}{
+		{AnswersOff, unsigned, true, "", true},
+		{AnswersObserve, signed, true, "good", false},
+		{AnswersObserve, unsigned, true, "not-signed", false},
+		{AnswersObserve, byAnother, true, "untrusted-signer", false},
+		{AnswersObserve, "<html></html>", true, "not-soap", false},
+		{AnswersEnforce, signed, true, "good", false},
+		{AnswersEnforce, unsigned, false, "not-signed", false},
+		{AnswersEnforce, byAnother, false, "untrusted-signer", false},
+		{AnswersEnforce, strings.Replace(signed, ">00<", ">99<", 1), false, "bad-signature", false},
+	} {
+		t.Run(string(p.policy)+" "+p.check, func(t *testing.T) {
+			t.Parallel()
+			c := newCountry(t, func(o *Options) {
+				o.AnswerPolicy = p.policy
+				if p.withoutVerifierOK {
+					o.AnswerSignatures = nil
+				}
+			})
+			c.far.says(raw(200, p.answer))
+			r := c.send(good(t))
+			rec := c.record()
+			if delivered := string(r.body) == p.answer; delivered != p.delivered || rec.AnswerCheck != p.check {
+				t.Errorf("delivered %v, check %q; want %v, %q", delivered, rec.AnswerCheck, p.delivered, p.check)
+			}
+			if !p.delivered && rec.Reason != roc.AMCBadAnswer {
+				t.Errorf("reason %s", rec.Reason)
+			}
+		})
+	}
+}
+
+// The establishment's own search goes to the annuaire, signed or not, and its
+// answer comes back byte for byte.
+func TestASearchIsPassedToTheAnnuaire(t *testing.T) {
+	t.Parallel()
+	annuaireEnd := newFarEnd(t)
+	c := newCountry(t, func(o *Options) {
+		o.AnnuaireURL = annuaireEnd.url()
+		o.Annuaire = newSender(t)
+	})
+	search := message.SearchRequest{Adressage: message.Adressage{AMC: rhone, Convention: "RO", Domaine: roc.HOSP}, Service: "IDB", Norme: "ROC", Version: "V1"}.Envelope(soap.SOAP11)
+	for name, body := range map[string][]byte{"unsigned": search.Bytes(), "signed": sign(t, search, theWorld().sign)} {
+		r := c.send(body)
+		rec := c.record()
+		if r.StatusCode != 200 || string(r.body) != "<ok/>" || r.Header.Get("RPN-Origine") != "annuaire" {
+			t.Errorf("%s: status %d, origin %s", name, r.StatusCode, r.Header.Get("RPN-Origine"))
+		}
+		if rec.Service != roc.Annuaire || rec.Outcome != roc.Answered || rec.Annuaire <= 0 || rec.AMC != 0 {
+			t.Errorf("%s: %s %s", name, rec.Service, rec.Outcome)
+		}
+		if got := annuaireEnd.received(); string(got[len(got)-1].body) != string(body) {
+			t.Errorf("%s: the annuaire received something else", name)
+		}
+	}
+	if n := len(c.far.received()); n != 0 {
+		t.Errorf("%d messages reached the insurer", n)
+	}
+	annuaireEnd.does(func(conn net.Conn, _ farRequest) { conn.Close() })
+	if r := c.send(search.Bytes()); !strings.Contains(string(r.body), "RPN305") {
+		t.Errorf("cut twice: %s", r.body)
+	}
+	if rec := c.record(); rec.Responsable() != roc.ByAnnuaire {
+		t.Errorf("responsable %s", rec.Responsable())
+	}
+	annuaireEnd.close()
+	if r := c.send(search.Bytes()); !strings.Contains(string(r.body), "RPN304") || r.Header.Get("Retry-After") == "" {
+		t.Errorf("away: %s", r.body)
+	}
+}
+
+func TestWhatIsNoExchange(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t)
+	for _, x := range []struct {
+		request     string
+		status      int
+		contentType string
+		contains    string
+	}{
+		{"GET /roc?wsdl", 200, "text/xml; charset=utf-8", "https://localhost/roc"},
+		{"GET /roc?WSDL", 200, "text/xml; charset=utf-8", "definitions"},
+		{"GET /roc?xsd=idb-1.0.0.xsd", 200, "text/xml; charset=utf-8", "schema"},
+		{"GET /roc?xsd=../../etc/passwd", 404, "text/plain; charset=utf-8", "wsdl"},
+		{"GET /roc", 404, "text/plain; charset=utf-8", "wsdl"},
+		{"HEAD /roc?wsdl", 200, "text/xml; charset=utf-8", ""},
+		{"GET /", 404, "text/plain; charset=utf-8", "POST /roc"},
+		{"POST /", 404, "text/plain; charset=utf-8", "POST /roc"},
+		{"POST /rocx", 404, "text/plain; charset=utf-8", "POST /roc"},
+		{"POST /ROC", 404, "text/plain; charset=utf-8", "POST /roc"},
+		{"GET /roc/abc", 405, "text/plain; charset=utf-8", "POST"},
+		{"PUT /roc", 405, "text/plain; charset=utf-8", "POST"},
+		{"DELETE /roc", 405, "text/plain; charset=utf-8", "POST"},
+		{"TRACE /roc", 405, "text/plain; charset=utf-8", "POST"},
+		{"CONNECT localhost:443", 404, "text/plain; charset=utf-8", "POST"},
+		{"OPTIONS *", 404, "text/plain; charset=utf-8", "POST"},
+		{"POST https://localhost/roc", 404, "text/plain; charset=utf-8", "POST"},
+	} {
+		w := c.call()
+		w.say(x.request + " HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		resp, err := http.ReadResponse(w.r, &http.Request{Method: strings.Fields(x.request)[0]})
+		if err != nil {
+			t.Errorf("%s: %v", x.request, err)
+			continue
+		}
+		body, _ := io.ReadAll(resp.Body)
+		if resp.StatusCode != x.status || resp.Header.Get("Content-Type") != x.contentType || !strings.Contains(string(body), x.contains) {
+			t.Errorf("%s: %d %s %.80q", x.request, resp.StatusCode, resp.Header.Get("Content-Type"), body)
+		}
+		if x.status == 405 && resp.Header.Get("Allow") != "POST, GET" {
+			t.Errorf("%s: Allow %q", x.request, resp.Header.Get("Allow"))
+		}
+	}
+	c.noMore()
+
+	w := c.call()
+	w.say(strings.Replace(post(good(t)), "POST /roc ", "POST /roc/clef ", 1))
+	if r := w.hear(); r.StatusCode != 404 || !strings.Contains(string(r.body), "RPN204") {
+		t.Errorf("POST /roc/clef: status %d", r.StatusCode)
+	}
+	if rec := c.record(); rec.Reason != roc.UnknownOperation {
+		t.Errorf("POST /roc/clef: %s", rec.Reason)
+	}
+}
+
+func TestAConnectionWithoutACertificateIsNoCaller(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- c.proxy.Serve(tls.NewListener(ln, serverTLS())) }() // no Leaf
+	conn, err := tls.Dial("tcp", ln.Addr().String(), &tls.Config{ServerName: "localhost", RootCAs: theWorld().pki.Pool(igc.EtablissementTLS), Certificates: []tls.Certificate{theWorld().auth.TLS()}})
+	if err == nil {
+		io.WriteString(conn, post(good(t)))
+		if b, _ := io.ReadAll(conn); len(b) > 0 {
+			t.Errorf("answered: %.50q", b)
+		}
+		conn.Close()
+	}
+	ln.Close()
+	<-done
+}
+
+func TestWhatIsMissingInOptionsIsNamed(t *testing.T) {
+	t.Parallel()
+	if _, err := New(Options{}); err == nil || !strings.Contains(err.Error(), "Limiter") {
+		t.Errorf("%v", err)
+	}
+	if _, err := New(Options{
+		List: func() *etablissements.List { return nil }, Limiter: allow(nil), Signatures: xmlsig.NewVerifier(xmlsig.Options{}),
+		Directory: find(nil), AMC: NewSender(SenderOptions{}), Log: slog.New(slog.DiscardHandler),
+	}); err == nil || !strings.Contains(err.Error(), "AnswerSignatures") {
+		t.Errorf("observe without a verifier: %v", err)
+	}
+	if _, err := ParseAnswerPolicy("never"); err == nil {
+		t.Error("an unknown policy is accepted")
+	}
+}
