@@ -1,0 +1,103 @@
+package replay
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+// DefaultPerSigner is how many messages of one signer a Local remembers: more
+// than 20 a second for ten minutes, the usual life and tolerance together. A
+// signer at that bound holds about 1 MiB.
+const DefaultPerSigner = 16_384
+
+// Local is the window of one instance.
+type Local struct {
+	perSigner int
+	forgotten atomic.Uint64
+
+	mu      sync.Mutex // guards signers and sweep, not what is in a signer
+	signers map[roc.StructureID]*signer
+	sweep   time.Time // when idle signers are dropped next
+}
+
+// NewLocal makes a window that remembers perSigner messages of each signer; 0
+// means DefaultPerSigner.
+func NewLocal(perSigner int) *Local {
+	if perSigner <= 0 {
+		perSigner = DefaultPerSigner
+	}
+	return &Local{perSigner: perSigner, signers: map[roc.StructureID]*signer{}}
+}
+
+// Forgotten is how many messages were forgotten before their life ended,
+// because their signer sent more than the window holds.
+func (l *Local) Forgotten() uint64 { return l.forgotten.Load() }
+
+// A signer's messages, oldest first in ring.
+type signer struct {
+	mu    sync.Mutex
+	until map[[16]byte]int64 // Unix nanoseconds
+	ring  [][16]byte
+	head  int
+	last  time.Time // of its newest message's life; guarded by Local.mu
+}
+
+// Seen never fails.
+func (l *Local) Seen(_ context.Context, m Message, at time.Time) (bool, error) {
+	s := l.signer(m, at)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := [16]byte(m.Signature[:16])
+	now := at.UnixNano()
+	if until, ok := s.until[key]; ok && until >= now {
+		return true, nil
+	} else if ok { // its life is over: the check refuses it as stale before this
+		s.until[key] = m.Until.UnixNano()
+		return false, nil
+	}
+	for s.head < len(s.ring) && s.until[s.ring[s.head]] < now {
+		s.drop()
+	}
+	if len(s.ring)-s.head >= l.perSigner {
+		s.drop()
+		l.forgotten.Add(1)
+	}
+	s.until[key] = m.Until.UnixNano()
+	s.ring = append(s.ring, key)
+	return false, nil
+}
+
+// drop forgets the oldest message, and now and then the room it stood in.
+func (s *signer) drop() {
+	delete(s.until, s.ring[s.head])
+	if s.head++; s.head > 1024 && s.head > len(s.ring)/2 {
+		s.ring = append(s.ring[:0:0], s.ring[s.head:]...)
+		s.head = 0
+	}
+}
+
+func (l *Local) signer(m Message, at time.Time) *signer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at.After(l.sweep) {
+		for id, s := range l.signers {
+			if s.last.Before(at) {
+				delete(l.signers, id)
+			}
+		}
+		l.sweep = at.Add(time.Minute)
+	}
+	s := l.signers[m.Signer]
+	if s == nil {
+		s = &signer{until: map[[16]byte]int64{}}
+		l.signers[m.Signer] = s
+	}
+	if m.Until.After(s.last) {
+		s.last = m.Until
+	}
+	return s
+}
