@@ -32,7 +32,8 @@
 // of the program, and an error whatever the file says.
 //
 // Tags: `strict:"required"` refuses a file without the field or with an empty
-// text; `strict:"positive"` refuses numbers, durations and sizes that are not
+// text, `strict:"required,unless=other"` one with neither that field nor the
+// other; `strict:"positive"` refuses numbers, durations and sizes that are not
 // above zero. Durations and sizes are never negative.
 //
 // A field of a text type takes the scalar's source text: the unquoted

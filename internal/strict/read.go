@@ -13,7 +13,8 @@ type reader struct {
 	doc     *Document
 	texts   map[reflect.Type]textType
 	structs map[reflect.Type]*structType
-	path    []step // where it stands
+	short   map[reflect.Type]string // the field that a value alone stands for
+	path    []step                  // where it stands
 }
 
 // A step of a path is a name, or an index when name is "" and isIndex.
@@ -24,7 +25,7 @@ type step struct {
 }
 
 func newReader(d *Document, opts []Option) *reader {
-	r := &reader{doc: d, texts: map[reflect.Type]textType{}, structs: map[reflect.Type]*structType{}}
+	r := &reader{doc: d, texts: map[reflect.Type]textType{}, structs: map[reflect.Type]*structType{}, short: map[reflect.Type]string{}}
 	for _, o := range opts {
 		o(r)
 	}
@@ -117,6 +118,10 @@ func (r *reader) pointer(n *yaml.Node, v reflect.Value, rules fieldRules) bool {
 // mapping reads the fields of a struct.
 func (r *reader) mapping(n *yaml.Node, v reflect.Value) bool {
 	st := r.structs[v.Type()]
+	if name, ok := r.short[v.Type()]; ok && n.Kind == yaml.ScalarNode {
+		f := &st.fields[st.byName[name]]
+		return r.value(n, v.FieldByIndex(f.index), f.rules)
+	}
 	if n.Kind != yaml.MappingNode {
 		r.refuse(n, "write its fields: "+enumerate(st.names), "%s stands where a mapping is expected", kind(n))
 		return false
@@ -179,13 +184,22 @@ func (r *reader) twice(key, first *yaml.Node) bool {
 func (r *reader) complete(n *yaml.Node, st *structType, first []*yaml.Node, mistaken []bool) bool {
 	ok := true
 	for i, f := range st.fields {
-		if !f.rules.required || first[i] != nil || mistaken[i] {
+		if !f.rules.required || first[i] != nil || mistaken[i] || st.settled(i, first, mistaken) {
 			continue
 		}
 		ok = false
 		r.report(n, "add a line `"+f.name+": ...`", "the field %s is missing", f.name)
 	}
 	return ok
+}
+
+// settled reports whether the other field that a field may be replaced by is
+// given, or a misspelt one near it; or that its absence was said already, when
+// each of the two may replace the other.
+func (st *structType) settled(i int, first []*yaml.Node, mistaken []bool) bool {
+	other, ok := st.byName[st.fields[i].rules.unless]
+	return ok && (first[other] != nil || mistaken[other] ||
+		other < i && st.fields[other].rules.unless == st.fields[i].name)
 }
 
 func (r *reader) list(n *yaml.Node, v reflect.Value, rules fieldRules) bool {

@@ -301,3 +301,50 @@ func FuzzDecode(f *testing.F) {
 		_ = err.Error()
 	})
 }
+
+// A field may be required only where another is not given, and a value alone
+// may stand for a struct.
+func TestOneOrTheOtherAndShortForms(t *testing.T) {
+	t.Parallel()
+	type dated struct {
+		Name  string `yaml:"name" strict:"required"`
+		Since string `yaml:"since"`
+	}
+	type file struct {
+		State  string  `yaml:"state" strict:"required,unless=states"`
+		States []dated `yaml:"states" strict:"required,unless=state"`
+	}
+	for text, want := range map[string]string{
+		"state: a":                         "",
+		"states: [a, {name: b, since: c}]": "",
+		"states:\n  - a\n":                 "",
+		"states: [{since: c}]":             "f:1:10: states[0]: the field name is missing; add a line `name: ...`",
+		"states: ['']":                     "f:1:10: states[0]: the text is empty; write a value",
+		"{}":                               "f:1:1: the field state is missing; add a line `state: ...`",
+		"states: []":                       "f:1:9: states: the list is empty; give at least one item",
+		"statees: [a]":                      "f:1:1: statees: unknown field (did you mean \"states\"?); the fields here are state or states",
+		"states: [[a]]":                    "f:1:10: states[0]: a list stands where a mapping is expected; write its fields: name or since",
+	} {
+		var f file
+		err := strict.Decode("f", []byte(text), &f, strict.Short[dated]("name"))
+		var all strict.Errors
+		got := ""
+		if errors.As(err, &all) && len(all) == 1 {
+			got = all[0].Error()
+		} else if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%s\n got %s\nwant %s", text, got, want)
+		}
+		if strings.Contains(text, "since: c}]") && err == nil && (len(f.States) != 2 || f.States[0] != (dated{Name: "a"}) || f.States[1] != (dated{"b", "c"})) {
+			t.Errorf("%s: %v", text, f.States)
+		}
+	}
+	type wrong struct {
+		States []dated `yaml:"states"`
+	}
+	if err := strict.Decode("f", []byte("states: [a]"), new(wrong), strict.Short[dated]("none")); err == nil {
+		t.Error("a short form that is no field must be a mistake of the program")
+	}
+}

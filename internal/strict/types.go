@@ -41,6 +41,12 @@ func OneOf[T ~string](what string, values ...T) Option {
 	}
 }
 
+// Short lets a struct T be written as one value alone, which is then that field
+// of it: `- roc.amc.example` for `- {nom: roc.amc.example}`.
+func Short[T any](field string) Option {
+	return func(r *reader) { r.short[reflect.TypeFor[T]()] = field }
+}
+
 // A textType is how one type is read from text.
 type textType struct {
 	parse   func(string, reflect.Value) error
@@ -63,7 +69,10 @@ type field struct {
 	rules fieldRules
 }
 
-type fieldRules struct{ required, positive bool }
+type fieldRules struct {
+	required, positive bool
+	unless             string // required only where this field is not given
+}
 
 var (
 	durationType = reflect.TypeFor[time.Duration]()
@@ -123,6 +132,11 @@ func (r *reader) learnStruct(t reflect.Type, path string) error {
 		st.byName[f.name] = i
 		st.names = append(st.names, f.name)
 	}
+	if f, ok := r.short[t]; ok {
+		if _, known := st.byName[f]; !known {
+			return fmt.Errorf("strict: %s: its short form is a field %q that it has not", path, f)
+		}
+	}
 	return nil
 }
 
@@ -157,6 +171,10 @@ func (r *reader) collect(st *structType, t reflect.Type, at []int, path string) 
 
 func parseRules(tag string) (rules fieldRules, err error) {
 	for w := range strings.SplitSeq(tag, ",") {
+		if other, ok := strings.CutPrefix(w, "unless="); ok {
+			rules.unless = other
+			continue
+		}
 		switch w {
 		case "":
 		case "required":
