@@ -102,7 +102,7 @@ func register(t testing.TB) *etablissements.List {
 	t.Helper()
 	l, err := etablissements.Parse(
 		"es.yaml", []byte("etablissements:\n  - {finess_ej: 010003812, finess_eg: [010003820], nom: CHU fictif, etat: cercle}\n"),
-		"amc.yaml", []byte("amcs:\n  - {nom: Mutuelle du Rhône fictive, numeros: [0075500025], etat: cercle, domaines: [rhone.example]}\n"))
+		"amc.yaml", []byte("amcs:\n  - {nom: Mutuelle du Rhône fictive, numeros: [0075500025], etat: cercle, domaines: [rhone.example]}\n"), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

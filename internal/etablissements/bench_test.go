@@ -35,7 +35,7 @@ func BenchmarkLoad(b *testing.B) {
 	b.SetBytes(int64(len(es) + len(amcs)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := etablissements.Parse("e", es, "a", amcs); err != nil {
+		if _, err := etablissements.Parse("e", es, "a", amcs, today); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -43,7 +43,7 @@ func BenchmarkLoad(b *testing.B) {
 
 func whole(b *testing.B) *etablissements.List {
 	es, amcs := nation()
-	l, err := etablissements.Parse("e", es, "a", amcs)
+	l, err := etablissements.Parse("e", es, "a", amcs, today)
 	if err != nil {
 		b.Fatal(err)
 	}

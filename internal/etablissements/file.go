@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/strict"
@@ -25,9 +26,10 @@ type amcFile struct {
 	AMCs []AMC `yaml:"amcs" strict:"required"`
 }
 
-// Load reads and checks the two files of the register. An error about their
-// content is a [strict.Errors] with everything that is wrong in both.
-func Load(etablissementsPath, amcPath string) (*List, error) {
+// Load reads and checks the two files of the register, and returns the list as
+// it is at that instant. An error about their content is a [strict.Errors] with
+// everything that is wrong in both.
+func Load(etablissementsPath, amcPath string, at time.Time) (*List, error) {
 	es, err := readFile(etablissementsPath)
 	if err != nil {
 		return nil, fmt.Errorf("the list of establishments: %w", err)
@@ -36,7 +38,7 @@ func Load(etablissementsPath, amcPath string) (*List, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the list of AMCs: %w", err)
 	}
-	return Parse(etablissementsPath, es, amcPath, amcs)
+	return Parse(etablissementsPath, es, amcPath, amcs, at)
 }
 
 func readFile(path string) ([]byte, error) {
@@ -57,7 +59,7 @@ func readFile(path string) ([]byte, error) {
 
 // Parse reads the two files of the register from memory, like Load; the names
 // are for the errors.
-func Parse(esName string, es []byte, amcName string, amcs []byte) (*List, error) {
+func Parse(esName string, es []byte, amcName string, amcs []byte, at time.Time) (*List, error) {
 	var ef etablissementsFile
 	var af amcFile
 	options := textTypes()
@@ -74,6 +76,7 @@ func Parse(esName string, es []byte, amcName string, amcs []byte) (*List, error)
 	if err := joined(esDoc.Err(), amcDoc.Err()); err != nil {
 		return nil, err
 	}
+	l.settle(at)
 	return l, nil
 }
 
@@ -85,6 +88,9 @@ func textTypes() []strict.Option {
 		strict.Text(roc.ParseNumeroAMC, "0075500017"),
 		strict.Text(roc.ParseVersion, "V1"),
 		strict.Text(ParseDNSName, "roc.amc.example"),
+		strict.Text(ParseMoment, "2026-11-01"),
+		strict.Short[Mandat]("structure"),
+		strict.Short[Domaine]("nom"),
 		strict.OneOf("a state", Accrochage, Surveillance, Cercle, Suspendu, Clos),
 		strict.OneOf("a state of an AMC", AMCValidation, AMCCercle, AMCSuspendu),
 	}

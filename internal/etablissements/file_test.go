@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "rewrite the .want files of testdata")
 
 func TestAGoodRegisterIsRead(t *testing.T) {
 	t.Parallel()
-	l, err := etablissements.Load("testdata/good-etablissements.yaml", "testdata/good-amc.yaml")
+	l, err := etablissements.Load("testdata/good-etablissements.yaml", "testdata/good-amc.yaml", today)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestBadFilesAreExplained(t *testing.T) {
 			if strings.HasPrefix(name, "invalid-amc-") {
 				esName, amcName = "etablissements.yaml", name
 			}
-			l, err := etablissements.Parse(esName, es, amcName, amcs)
+			l, err := etablissements.Parse(esName, es, amcName, amcs, today)
 			var all strict.Errors
 			if l != nil || !errors.As(err, &all) {
 				t.Fatalf("not refused as a bad file: %v", err)
@@ -127,7 +127,7 @@ func golden(t *testing.T, file, got string) {
 
 func TestBothFilesAreExplainedAtOnce(t *testing.T) {
 	t.Parallel()
-	_, err := etablissements.Load("testdata/invalid-unknown-state.yaml", "testdata/invalid-amc-no-number.yaml")
+	_, err := etablissements.Load("testdata/invalid-unknown-state.yaml", "testdata/invalid-amc-no-number.yaml", today)
 	var all strict.Errors
 	if !errors.As(err, &all) || len(all) != 3 {
 		t.Fatalf("%d errors: %v", len(all), err)
@@ -141,7 +141,7 @@ func TestBothFilesAreExplainedAtOnce(t *testing.T) {
 // miroirs: those errors would be false.
 func TestAnUnreadableAMCFileBlamesNoMiroir(t *testing.T) {
 	t.Parallel()
-	_, err := etablissements.Parse("e.yaml", read(t, "testdata/good-etablissements.yaml"), "a.yaml", []byte("amcs: [{nom: A"))
+	_, err := etablissements.Parse("e.yaml", read(t, "testdata/good-etablissements.yaml"), "a.yaml", []byte("amcs: [{nom: A"), today)
 	if err == nil || strings.Contains(err.Error(), "miroir") || !strings.Contains(err.Error(), "a.yaml:1:8") {
 		t.Errorf("%v", err)
 	}
@@ -150,7 +150,7 @@ func TestAnUnreadableAMCFileBlamesNoMiroir(t *testing.T) {
 func TestAMissingFileIsNamed(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "none.yaml")
-	_, err := etablissements.Load("testdata/good-small.yaml", missing)
+	_, err := etablissements.Load("testdata/good-small.yaml", missing, today)
 	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), missing) {
 		t.Errorf("%v", err)
 	}

@@ -4,19 +4,60 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"iter"
+	"slices"
+	"time"
 
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
-// A List is one snapshot of the register and of the AMCs. It never changes,
-// and is safe for concurrent use. The zero List knows nobody.
+// A List is one snapshot of the register and of the AMCs, as they are at one
+// instant. It never changes, and is safe for concurrent use. The zero List
+// knows nobody.
 type List struct {
 	etablissements []Etablissement
 	amcs           []AMC
-	bySite         map[roc.FINESS]*Etablissement // by EJ and by each EG
-	byNumero       map[roc.NumeroAMC]*AMC
+	bySite         map[roc.FINESS]int32 // index of the row, by EJ and by each EG
+	byNumero       map[roc.NumeroAMC]int32
 	digest         [32]byte
+
+	at    time.Time // the instant that the rows are settled for
+	until time.Time // when the first date to come is reached; zero: none is
 }
+
+// At returns the same register as it is at another instant: the states,
+// mandates and domains in force then. It reads no file again.
+func (l *List) At(at time.Time) *List {
+	n := *l
+	n.etablissements, n.amcs = slices.Clone(l.etablissements), slices.Clone(l.amcs)
+	n.settle(at)
+	return &n
+}
+
+// settle makes the rows what their dates say at that instant, and finds when
+// that will change.
+func (l *List) settle(at time.Time) {
+	l.at, l.until = at, time.Time{}
+	edge := func(t time.Time) {
+		if at.Before(t) && (l.until.IsZero() || t.Before(l.until)) {
+			l.until = t
+		}
+	}
+	for i := range l.etablissements {
+		l.etablissements[i].inForce(at)
+		l.etablissements[i].edges(edge)
+	}
+	for i := range l.amcs {
+		l.amcs[i].inForce(at)
+		l.amcs[i].edges(edge)
+	}
+}
+
+// Moment is the instant that the list is settled for.
+func (l *List) Moment() time.Time { return l.at }
+
+// Until is when the first date to come is reached and the list changes by
+// itself; zero: it does not.
+func (l *List) Until() time.Time { return l.until }
 
 // Caller returns the establishment that a client certificate stands for: the
 // one whose EJ, or one of whose EGs, its subject carries (profile section 4).
@@ -31,16 +72,34 @@ func (l *List) Caller(leaf *x509.Certificate) (*Etablissement, error) {
 		return nil, roc.Refuse(roc.UnknownStructure, "%w", err).
 			Saying("Le certificat client ne porte pas un identifiant de structure unique (OU).")
 	}
+	return l.Admit(id)
+}
+
+// Admit returns the establishment of a structure id, when its state lets it
+// call at all. The refusals are those of Caller.
+func (l *List) Admit(id roc.StructureID) (*Etablissement, error) {
 	e, ok := l.ByStructure(id)
 	if !ok {
 		return nil, roc.Refuse(roc.UnknownStructure, "structure %s is not in the register", id).
 			Saying("La structure %s n'est pas au registre.", id)
+	}
+	if e.Etat == Attendu {
+		return nil, e.notYet(l.at)
 	}
 	if !e.Active() {
 		return nil, roc.Refuse(roc.Suspended, "establishment %s is in state %s", e.Structure, e.Etat).
 			Saying("L'établissement %s est à l'état « %s ».", e.Structure, e.Etat)
 	}
 	return e, nil
+}
+
+// notYet refuses an establishment whose first date is to come.
+func (e *Etablissement) notYet(at time.Time) error {
+	r := roc.Refuse(roc.UnknownStructure, "establishment %s has no state yet", e.Structure)
+	if c, ok := e.Next(at); ok {
+		return r.Saying("La structure %s est inscrite au registre à compter du %s.", e.Structure, c.Depuis)
+	}
+	return r.Saying("La structure %s n'a pas encore d'état au registre.", e.Structure)
 }
 
 // ByStructure returns the establishment of a structure id, whatever its state:
@@ -50,14 +109,26 @@ func (l *List) ByStructure(id roc.StructureID) (*Etablissement, bool) {
 	if !ok {
 		return nil, false
 	}
-	e, ok := l.bySite[f]
-	return e, ok
+	return l.BySite(f)
+}
+
+// BySite returns the establishment with that EJ, or that one of its EGs
+// belongs to, whatever its state.
+func (l *List) BySite(f roc.FINESS) (*Etablissement, bool) {
+	i, ok := l.bySite[f]
+	if !ok {
+		return nil, false
+	}
+	return &l.etablissements[i], true
 }
 
 // AMC returns the AMC that owns a number, whatever its state.
 func (l *List) AMC(n roc.NumeroAMC) (*AMC, bool) {
-	a, ok := l.byNumero[n]
-	return a, ok
+	i, ok := l.byNumero[n]
+	if !ok {
+		return nil, false
+	}
+	return &l.amcs[i], true
 }
 
 // CheckSites checks what a message says of its establishment against who sent
@@ -76,7 +147,7 @@ func (l *List) CheckSites(es *Etablissement, caller roc.StructureID, ej, eg roc.
 	if eg == "" {
 		return nil
 	}
-	if owner, ok := l.bySite[eg]; !ok || owner != es || eg == es.EJ {
+	if owner, ok := l.BySite(eg); !ok || owner != es || eg == es.EJ {
 		return roc.Refuse(roc.StructureMismatch, "finess_eg of the message is not a site of establishment %s", es.Structure).
 			Saying("finess_eg n'est pas un site connu de l'entité juridique %s.", es.EJ)
 	}

@@ -33,7 +33,7 @@ func cn(v any) atv                                   { return atv{Type: oidCN, V
 
 func good(t testing.TB) *etablissements.List {
 	t.Helper()
-	l, err := etablissements.Load("testdata/good-etablissements.yaml", "testdata/good-amc.yaml")
+	l, err := etablissements.Load("testdata/good-etablissements.yaml", "testdata/good-amc.yaml", today)
 	if err != nil {
 		t.Fatal(err)
 	}

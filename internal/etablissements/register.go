@@ -6,28 +6,6 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
-// An Etat is where an establishment stands in its life in ROC (domain 1.4).
-type Etat string
-
-// The states of an establishment. What each may reach is in package routing.
-const (
-	Accrochage   Etat = "accrochage"   // technical test against the validation platform
-	Surveillance Etat = "surveillance" // production with its one AMC miroir
-	Cercle       Etat = "cercle"       // every AMC of the circle
-	Suspendu     Etat = "suspendu"     // nobody, for now
-	Clos         Etat = "clos"         // nobody, any more
-)
-
-// An EtatAMC is the state of an AMC.
-type EtatAMC string
-
-// The states of an AMC.
-const (
-	AMCValidation EtatAMC = "validation" // the validation platform (Mutuelle ANS)
-	AMCCercle     EtatAMC = "cercle"     // in production, in the circle of trust
-	AMCSuspendu   EtatAMC = "suspendu"   // not to be reached
-)
-
 // An Etablissement is one row of the register: a legal entity (EJ) and its
 // sites (EG). It never changes once loaded; callers must not change it.
 type Etablissement struct {
@@ -54,13 +32,26 @@ type Etablissement struct {
 	// people. Optional.
 	GAP string `yaml:"gap"`
 
-	// Etat is its state: accrochage, surveillance, cercle, suspendu or clos.
-	Etat Etat `yaml:"etat" strict:"required"`
+	// Contacts are whom to call. Optional.
+	Contacts []Contact `yaml:"contacts"`
 
-	// Miroir is the AMC miroir, by one of its numbers: the only AMC that an
-	// establishment under surveillance reaches. Required in that state; kept
-	// but without effect in the others.
+	// Contrat is when its contract takes effect: before that day it reaches
+	// nobody, whatever its state. Optional.
+	Contrat Moment `yaml:"contrat"`
+
+	// Etat is its state in force: accrochage, surveillance, cercle, suspendu
+	// or clos. A file gives it here, for ever, or gives Etats.
+	Etat Etat `yaml:"etat" strict:"required,unless=etats"`
+
+	// Miroir is the AMC miroir in force, by one of its numbers: the only AMC
+	// that an establishment under surveillance reaches. Required in that
+	// state; kept but without effect in the others.
 	Miroir roc.NumeroAMC `yaml:"amc_miroir"`
+
+	// Etats are its states, each from a date to the next, in order. One whose
+	// date is to come takes effect at its date, without a reload. A file that
+	// gives Etat alone has one here, without a date.
+	Etats []Changement `yaml:"etats" strict:"required,unless=etat"`
 
 	// Versions are the versions of ROC it may speak. Empty: V1 and V2.
 	Versions []roc.Version `yaml:"versions"`
@@ -72,30 +63,45 @@ type Etablissement struct {
 	// (profile section 3): for a GAP that cannot make one yet.
 	SansTimestamp bool `yaml:"sans_timestamp"`
 
-	// Mandats are the structures that may sign its messages in its place, by
-	// structure id: a vendor's SIRET (3...), another establishment (1...).
-	Mandats []roc.StructureID `yaml:"mandats"`
+	// Delegations are the structures that may sign its messages in its place,
+	// each with its dates or without.
+	Delegations []Mandat `yaml:"mandats"`
+
+	// Mandats are those of Delegations that are in force. Derived.
+	Mandats []roc.StructureID
+}
+
+// A Mandat lets a structure sign for an establishment: a vendor by its SIRET
+// (3...), another establishment (1...). In a file, the structure alone is a
+// mandate without dates.
+type Mandat struct {
+	Structure roc.StructureID `yaml:"structure" strict:"required" json:"structure"`
+	Period    `yaml:",inline"`
+}
+
+// A Contact is whom to call about an establishment or an AMC. It is shown to
+// operators and decides nothing.
+type Contact struct {
+	Nom       string `yaml:"nom" strict:"required" json:"nom"`
+	Role      string `yaml:"role" json:"role,omitzero"` // "DSI", "GAP", "facturation"
+	Courriel  string `yaml:"courriel" json:"courriel,omitzero"`
+	Telephone string `yaml:"telephone" json:"telephone,omitzero"`
 }
 
 // A Limite is how fast an establishment may send; 0 is the default of the RPN.
 type Limite struct {
 	// ParSeconde is how many messages a second it may send, in the long run.
-	ParSeconde float64 `yaml:"par_seconde" strict:"positive"`
+	ParSeconde float64 `yaml:"par_seconde" strict:"positive" json:"par_seconde,omitzero"`
 
 	// Rafale is how many it may send at once.
-	Rafale int `yaml:"rafale" strict:"positive"`
+	Rafale int `yaml:"rafale" strict:"positive" json:"rafale,omitzero"`
 }
 
 // Active reports whether the state lets the establishment call at all.
 func (e *Etablissement) Active() bool { return e.Etat != Suspendu && e.Etat != Clos }
 
 // Speaks reports whether the establishment may use that version of ROC.
-func (e *Etablissement) Speaks(v roc.Version) bool {
-	if len(e.Versions) == 0 {
-		return v == roc.V1 || v == roc.V2
-	}
-	return slices.Contains(e.Versions, v)
-}
+func (e *Etablissement) Speaks(v roc.Version) bool { return speaks(e.Versions, v) }
 
 // Mandates reports whether the establishment lets that structure sign its
 // messages.
@@ -103,35 +109,9 @@ func (e *Etablissement) Mandates(signer roc.StructureID) bool {
 	return slices.Contains(e.Mandats, signer)
 }
 
-// An AMC is one row of the list of AMCs. It never changes once loaded; callers
-// must not change it.
-type AMC struct {
-	// Nom is its name, for people and for the indicators.
-	Nom string `yaml:"nom" strict:"required"`
-
-	// Numeros are its AMC numbers, 8 to 10 digits. A number belongs to one
-	// AMC only.
-	Numeros []roc.NumeroAMC `yaml:"numeros" strict:"required"`
-
-	// Etat is its state: validation, cercle or suspendu.
-	Etat EtatAMC `yaml:"etat" strict:"required"`
-
-	// Domaines are the DNS domains that the annuaire may name for it. A domain
-	// covers itself and its subdomains; one of a single label ("localhost")
-	// covers itself only. Empty: nothing is known yet, and every address of it
-	// is new to the policy of package routing.
-	Domaines []DNSName `yaml:"domaines"`
-}
-
-// Covers reports whether a host name is within the known domains of the AMC.
-func (a *AMC) Covers(host DNSName) bool {
-	for _, d := range a.Domaines {
-		if d.Covers(host) {
-			return true
-		}
+func speaks(versions []roc.Version, v roc.Version) bool {
+	if len(versions) == 0 {
+		return v == roc.V1 || v == roc.V2
 	}
-	return false
+	return slices.Contains(versions, v)
 }
-
-// Has reports whether the AMC owns that number.
-func (a *AMC) Has(n roc.NumeroAMC) bool { return slices.Contains(a.Numeros, n) }

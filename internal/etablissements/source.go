@@ -26,6 +26,10 @@ type Options struct {
 	// MinDrop is how many rows a reload may always remove, so that a short
 	// list can be edited by hand. 0: five.
 	MinDrop int
+
+	// Now tells the time: a state whose date is reached takes effect then,
+	// without a reload. Default: time.Now.
+	Now func() time.Time
 }
 
 // A Source holds the current register, read from its files. A reload that
@@ -40,12 +44,7 @@ type Source struct {
 
 // Open reads the register for the first time.
 func Open(o Options) (*Source, error) {
-	if o.MaxDrop == 0 {
-		o.MaxDrop = 0.2
-	}
-	if o.MinDrop == 0 {
-		o.MinDrop = 5
-	}
+	o = o.withDefaults()
 	s := &Source{options: o}
 	if err := s.load(true); err != nil {
 		return nil, err
@@ -53,8 +52,40 @@ func Open(o Options) (*Source, error) {
 	return s, nil
 }
 
+func (o Options) withDefaults() Options {
+	if o.MaxDrop == 0 {
+		o.MaxDrop = 0.2
+	}
+	if o.MinDrop == 0 {
+		o.MinDrop = 5
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
 // Current returns the register in force. Take it once per exchange.
-func (s *Source) Current() *List { return s.current.Load() }
+func (s *Source) Current() *List {
+	l := s.current.Load()
+	if l.until.IsZero() {
+		return l
+	}
+	if now := s.options.Now(); !now.Before(l.until) {
+		return s.turn(l, now)
+	}
+	return l
+}
+
+// turn makes what was to come since l was settled take effect. It takes no
+// lock: an exchange does not wait for a reload.
+func (s *Source) turn(l *List, now time.Time) *List {
+	next := l.At(now)
+	if !s.current.CompareAndSwap(l, next) {
+		return s.current.Load() // another exchange did, or a reload
+	}
+	return next
+}
 
 // Reload reads the files again. On an error the register in force stays.
 func (s *Source) Reload() error { return s.load(false) }
@@ -66,7 +97,7 @@ func (s *Source) load(force bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tried = s.look()
-	l, err := Load(s.options.Etablissements, s.options.AMC)
+	l, err := Load(s.options.Etablissements, s.options.AMC, s.options.Now())
 	if err != nil {
 		return err
 	}
@@ -84,10 +115,19 @@ var ErrTooManyDropped = errors.New("too many rows would disappear")
 
 // plausible refuses a list that drops more than the allowed share of the old.
 func (s *Source) plausible(old, new *List) error {
+	return Plausible(old, new, s.options)
+}
+
+// Plausible refuses, by MaxDrop and MinDrop, a list that drops too many rows
+// of an older one: establishments, sites or AMC numbers. The error wraps
+// ErrTooManyDropped and names the files of the options.
+func Plausible(old, new *List, o Options) error {
+	o = o.withDefaults()
 	var ejs, egs []string
-	for f, e := range old.bySite {
-		switch now := new.bySite[f]; {
-		case now != nil && (now.EJ == f) == (e.EJ == f):
+	for f := range old.bySite {
+		e, _ := old.BySite(f)
+		switch now, ok := new.BySite(f); {
+		case ok && (now.EJ == f) == (e.EJ == f):
 		case e.EJ == f:
 			ejs = append(ejs, string(f))
 		default:
@@ -96,25 +136,25 @@ func (s *Source) plausible(old, new *List) error {
 	}
 	var numeros []string
 	for n := range old.byNumero {
-		if new.byNumero[n] == nil {
+		if _, ok := new.byNumero[n]; !ok {
 			numeros = append(numeros, string(n))
 		}
 	}
 	es, sites, amcs := old.Size()
 	return errors.Join(
-		s.drop(s.options.Etablissements, "establishments", ejs, es),
-		s.drop(s.options.Etablissements, "sites (EG)", egs, sites),
-		s.drop(s.options.AMC, "AMC numbers", numeros, amcs))
+		o.drop(o.Etablissements, "establishments", ejs, es),
+		o.drop(o.Etablissements, "sites (EG)", egs, sites),
+		o.drop(o.AMC, "AMC numbers", numeros, amcs))
 }
 
-func (s *Source) drop(file, what string, gone []string, of int) error {
-	if len(gone) <= s.options.MinDrop || float64(len(gone)) <= s.options.MaxDrop*float64(of) {
+func (o Options) drop(file, what string, gone []string, of int) error {
+	if len(gone) <= o.MinDrop || float64(len(gone)) <= o.MaxDrop*float64(of) {
 		return nil
 	}
 	slices.Sort(gone)
 	named := strings.Join(gone[:min(3, len(gone))], ", ")
 	return fmt.Errorf("%s: %w: %d of %d %s (%s...), more than %.0f %%; the list in force is kept; complete the file, or force the reload if this is meant",
-		file, ErrTooManyDropped, len(gone), of, what, named, 100*s.options.MaxDrop)
+		file, ErrTooManyDropped, len(gone), of, what, named, 100*o.MaxDrop)
 }
 
 // Watch looks at the files every so often until ctx ends, and reloads when one
