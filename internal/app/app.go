@@ -102,7 +102,7 @@ func New(o Options) (_ *App, err error) {
 	if err := a.openTrust(); err != nil {
 		return nil, err
 	}
-	a.register, err = etablissements.Open(etablissements.Options{Etablissements: c.Etablissements, AMC: c.AMC})
+	a.register, err = etablissements.Open(etablissements.Options{Etablissements: c.Etablissements, AMC: c.AMC, Now: a.now})
 	if err != nil {
 		return nil, setup(err, "correct the file; `rpn check` shows every fault of it")
 	}
