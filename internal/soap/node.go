@@ -1,6 +1,7 @@
 package soap
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -143,6 +144,13 @@ func (n Node) RawText() ([]byte, bool) {
 		return nil, false
 	}
 	return n.e.ix.raw[el.open:el.shut], true
+}
+
+// HasCDATA reports whether a CDATA section stands in the text of an element
+// without child elements and comments.
+func (n Node) HasCDATA() bool {
+	from, to := n.Inner()
+	return bytes.IndexByte(n.e.ix.raw[from:to], '<') >= 0
 }
 
 // Attr returns the value of an attribute; space is "" for one without prefix.

@@ -1,6 +1,10 @@
 package xmlsig
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/piano-roc/rpn/internal/soap"
+)
 
 var errBase64 = errors.New("not strict base64")
 
@@ -49,4 +53,18 @@ func appendBase64(dst, b []byte) ([]byte, error) {
 		return dst, errBase64
 	}
 	return dst, nil
+}
+
+// base64Text returns the text of an element that holds base64. Lines may end
+// in a carriage return, as bytes or as the "&#13;" that the JDK's XMLDSig
+// writes; CDATA is refused.
+func base64Text(n soap.Node) ([]byte, bool) {
+	if b, ok := n.RawText(); ok {
+		return b, true
+	}
+	b, ok := n.AppendText(nil)
+	if !ok || n.HasCDATA() {
+		return nil, false
+	}
+	return b, true
 }

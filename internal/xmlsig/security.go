@@ -1,6 +1,8 @@
 package xmlsig
 
 import (
+	"strings"
+
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 )
@@ -118,8 +120,9 @@ func (k *checking) uniqueIDs() error {
 		if id.Loose {
 			continue
 		}
-		if !id.Plain || id.Value == "" {
-			return bad("Id with references or empty", "Un Id du message est vide ou contient une référence ou un blanc.")
+		// Readers of xml:id drop the spaces around it.
+		if !id.Plain || id.Value == "" || strings.TrimSpace(id.Value) != id.Value {
+			return bad("Id with references or blanks, or empty", "Un Id du message est vide ou contient une référence ou un blanc.")
 		}
 		if id.Node.Same(last) {
 			return bad("two Ids on one element", "Un élément porte deux Ids (« %s » est l'un d'eux).", quote(id.Value))

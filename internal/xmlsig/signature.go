@@ -49,7 +49,7 @@ func (k *checking) signature(s *signature, n, token soap.Node) error {
 	if err := k.signedInfo(s); err != nil {
 		return err
 	}
-	raw, ok := value.RawText()
+	raw, ok := base64Text(value)
 	if !ok {
 		return bad("SignatureValue is not text", "SignatureValue doit être un texte base64.")
 	}
@@ -127,7 +127,7 @@ func (k *checking) reference(n soap.Node, r *reference) error {
 	if r.hash = digestOf(alg, k.v.allowSHA1); r.hash == 0 || !method.First().IsZero() || !method.OnlyElements() {
 		return forbidden("DigestMethod", "L'algorithme de condensat de la référence #%s n'est pas admis (« %s »).", quote(r.id), quote(alg[strings.LastIndexByte(alg, '#')+1:]))
 	}
-	raw, ok := value.RawText()
+	raw, ok := base64Text(value)
 	if !ok {
 		return bad("DigestValue is not text", "DigestValue doit être un texte base64.")
 	}
@@ -222,6 +222,12 @@ func (k *checking) resolve(s *signature, p parts) error {
 			return bad("Id of a signed part repeated", "La valeur « %s » d'un Id signé figure aussi dans un autre attribut id du message.", quote(r.id))
 		case !p.mayBeSigned(s.node, r.target, k.env), r.target.Contains(s.node) && !r.enveloped:
 			return bad("reference to a part out of place", "La référence #%s désigne un élément qui ne peut pas être signé ici (Body, Timestamp, jeton ou enfant direct de Header).", quote(r.id))
+		}
+		// Targets never overlap, so the digests cost one pass at most.
+		for _, before := range s.refs[:i] {
+			if before.target.Same(r.target) {
+				return bad("two references to one part", "Deux références de la signature désignent le même élément (#%s).", quote(r.id))
+			}
 		}
 	}
 	return nil

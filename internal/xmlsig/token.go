@@ -153,7 +153,7 @@ func isEmpty(n soap.Node) bool {
 }
 
 func (k *checking) certificate(form TokenForm, n soap.Node) (*signer, error) {
-	text, ok := n.RawText()
+	text, ok := base64Text(n)
 	if !ok {
 		return nil, untrusted("token is not text", "Le certificat joint doit être un texte base64.")
 	}
