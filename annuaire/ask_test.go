@@ -214,6 +214,25 @@ func TestAClosedPortIsSilence(t *testing.T) {
 	}
 }
 
+func TestTheConnectionGoesWhereDialSays(t *testing.T) {
+	t.Parallel()
+	l := newLand(t)
+	url := l.serve(t, l.annuaire, l.pki.Server(igc.AMCTLS, "annuaire.example"))
+	_, port, _ := net.SplitHostPort(strings.TrimSuffix(strings.TrimPrefix(url, "https://"), "/annuaire"))
+	c := l.client(t, func(o *annuaire.ClientOptions) {
+		o.URL = "https://annuaire.example/ws"
+		o.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if addr != "annuaire.example:443" {
+				t.Errorf("dialled %s", addr)
+			}
+			return new(net.Dialer).DialContext(ctx, network, "127.0.0.1:"+port)
+		}
+	})
+	if _, err := c.Ask(t.Context(), ans(roc.IDB, roc.V1)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTLSMustBeGoodOnBothSides(t *testing.T) {
 	t.Parallel()
 	l := newLand(t)
