@@ -34,6 +34,10 @@ var catalogue = []Metric{
 		"Size of the answers, our faults included."},
 	{answerChecks, Counter, []string{"outcome"},
 		"Answers of insurers whose signature was looked at, by outcome: good, or the reason it is not."},
+	{replays, Counter, nil,
+		"Signed messages that came again within their life, refused or let pass by policy."},
+	{clockOffset, Histogram, nil,
+		"How far the clocks of signers are from ours, ahead or behind, by the signed Created; who, is at /horloges."},
 	{inFlight, Gauge, nil,
 		"Exchanges whose answer is not written yet."},
 	{malformed, Counter, []string{"rule"},
@@ -67,6 +71,8 @@ const (
 	requestSize        = "rpn_request_bytes"
 	answerSize         = "rpn_answer_bytes"
 	answerChecks       = "rpn_answer_checks_total"
+	replays            = "rpn_replays_total"
+	clockOffset        = "rpn_clock_offset_seconds"
 	inFlight           = "rpn_exchanges_in_flight"
 	malformed          = "rpn_malformed_requests_total"
 	handshakes         = "rpn_tls_handshakes_total"

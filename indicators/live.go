@@ -52,6 +52,8 @@ type Live struct {
 	requestSize  prometheus.Observer
 	answerSize   prometheus.Observer
 	answerChecks *prometheus.CounterVec
+	replays      prometheus.Counter
+	clockOffset  prometheus.Observer
 	malformed    *prometheus.CounterVec
 	handshakes   *prometheus.CounterVec
 	failures     *prometheus.CounterVec
@@ -103,6 +105,8 @@ func NewLive(o Options) *Live {
 	l.requestSize = l.histogram(requestSize, sizeBuckets).WithLabelValues()
 	l.answerSize = l.histogram(answerSize, sizeBuckets).WithLabelValues()
 	l.answerChecks = l.counter(answerChecks)
+	l.replays = l.counter(replays).WithLabelValues()
+	l.clockOffset = l.histogram(clockOffset, offsetBuckets).WithLabelValues()
 	l.malformed = l.counter(malformed)
 	l.handshakes = l.counter(handshakes)
 	l.failures = l.counter(handshakeFailures)
@@ -126,7 +130,9 @@ func NewLive(o Options) *Live {
 var (
 	stepBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2, 5, 10, 30}
 	amcBuckets  = []float64{.01, .025, .05, .1, .25, .5, 1, 2, 5, 10, 30}
-	sizeBuckets = []float64{1 << 10, 4 << 10, 8 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 2 << 20, 8 << 20}
+	// Seconds of a clock that is ahead or behind; 300 is the tolerance.
+	offsetBuckets = []float64{.5, 1, 5, 30, 60, 120, 300, 600, 3600}
+	sizeBuckets   = []float64{1 << 10, 4 << 10, 8 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 2 << 20, 8 << 20}
 )
 
 func (l *Live) counter(name string) *prometheus.CounterVec {
@@ -189,6 +195,12 @@ func (l *Live) Observe(rec *roc.Record) {
 	}
 	if rec.AnswerCheck != "" {
 		l.answerChecks.WithLabelValues(rec.AnswerCheck).Inc()
+	}
+	if rec.Replayed {
+		l.replays.Inc()
+	}
+	if rec.ClockOffset != nil {
+		l.clockOffset.Observe(rec.ClockOffset.Abs().Seconds())
 	}
 }
 

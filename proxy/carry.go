@@ -49,6 +49,9 @@ func (p *Proxy) carry(x *exchange) (farAnswer, error) {
 	if err := list.CheckSites(es, caller, ej, eg); err != nil {
 		return farAnswer{}, err
 	}
+	if err := x.once(checked); err != nil {
+		return farAnswer{}, err
+	}
 	entry, err := x.find(key)
 	if err != nil {
 		return farAnswer{}, err

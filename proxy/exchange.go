@@ -10,6 +10,7 @@ import (
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/internal/etablissements"
 	"github.com/piano-roc/rpn/internal/message"
+	"github.com/piano-roc/rpn/internal/replay"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
@@ -138,13 +139,45 @@ func (x *exchange) check(env *soap.Envelope, es *etablissements.Etablissement, c
 	policy := xmlsig.Policy{Optional: op.Service == roc.Annuaire, TimestampOptional: es.SansTimestamp}
 	c, err := x.proxy.o.Signatures.Check(env, policy, expect, start)
 	if err != nil {
+		x.rec.ClockOffset = roc.RefusalOf(err).ClockOffset
 		return nil, err
+	}
+	if !c.Created().IsZero() {
+		offset := c.Offset(start)
+		x.rec.ClockOffset = &offset
 	}
 	if c.Signed() {
 		x.rec.SignatureSHA256, x.rec.SignerSerial = c.SignatureHash(), c.SignerSerial()
 	}
 	return c, nil
 }
+
+// once looks whether the same signed message came before (profile section 3)
+// and, by policy, refuses it. A window that cannot be asked fails open: a
+// message carried twice is answered twice by its insurer, while refusing all
+// would stop the country for the sake of a cache.
+func (x *exchange) once(c *xmlsig.Checked) error {
+	if x.proxy.o.Replay == nil {
+		return nil
+	}
+	at := x.proxy.o.Now()
+	until := c.Until()
+	if until.IsZero() { // exempt from a Timestamp: no life of its own
+		until = at.Add(replayLife)
+	}
+	seen, err := x.proxy.o.Replay.Seen(x.ctx, replay.Message{Signer: c.SignerStructure(), Signature: c.SignatureHash(), Until: until}, at)
+	if err != nil {
+		x.proxy.o.Log.Warn("the replay window shared by the instances could not be asked: this one goes on alone", "error", err)
+	}
+	x.rec.Replayed = seen
+	if seen && x.proxy.o.ReplayPolicy == replay.Enforce {
+		return roc.Refuse(roc.Replayed, "the signature was seen before, within its life")
+	}
+	return nil
+}
+
+// replayLife is how long a message without Timestamp is remembered.
+const replayLife = 10 * time.Minute
 
 // find asks the directory.
 func (x *exchange) find(key roc.Key) (annuaire.Entry, error) {

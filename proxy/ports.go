@@ -8,6 +8,7 @@ import (
 
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/internal/etablissements"
+	"github.com/piano-roc/rpn/internal/replay"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
@@ -70,6 +71,11 @@ type Options struct {
 	Limits       soap.Limits    // of a request; zero: soap.DefaultLimits
 	Routing      routing.Policy // what to do with an address not seen before
 	AnswerPolicy AnswerPolicy   // "": observe
+
+	// Replay remembers the signatures that came; nil: nothing does. By
+	// ReplayPolicy a replay is written in the record, or refused as well.
+	Replay       replay.Window
+	ReplayPolicy replay.Policy
 
 	// Observers are told of each exchange once, after its answer is written,
 	// in order, on the exchange's goroutine: they must not block and must not

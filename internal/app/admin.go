@@ -48,10 +48,13 @@ func (a *App) adminHandler() http.Handler {
 		writeJSON(w, http.StatusOK, map[string]bool{"live": true})
 	})
 	mux.HandleFunc("GET /readyz", a.serveReadyz)
+	mux.HandleFunc("GET /horloges", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]any{"horloges": a.clocks.List()})
+	})
 	mux.HandleFunc("POST /-/reload", a.serveReload)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		w.Write([]byte("rpn " + a.opts.Version + "\n/metrics\n/livez\n/readyz\nPOST /-/reload\n"))
+		w.Write([]byte("rpn " + a.opts.Version + "\n/metrics\n/livez\n/readyz\n/horloges\nPOST /-/reload\n"))
 	})
 	return mux
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/piano-roc/rpn/indicators"
 	"github.com/piano-roc/rpn/internal/etablissements"
 	"github.com/piano-roc/rpn/internal/ratelimit"
+	"github.com/piano-roc/rpn/internal/replay"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/strict"
@@ -67,6 +68,7 @@ type App struct {
 	server    *tlsconf.Server
 	proxy     *proxy.Proxy
 	live      *indicators.Live
+	clocks    *indicators.Clocks
 	checks    []func(time.Time) Health
 
 	addr, adminAddr   net.Addr
@@ -114,7 +116,7 @@ func New(o Options) (_ *App, err error) {
 	signatures := xmlsig.NewVerifier(xmlsig.Options{Trust: signatureTrust(a.stores.EtablissementSignature), AllowSHA1: c.Policies.AllowSHA1})
 	answers := xmlsig.NewVerifier(xmlsig.Options{Trust: signatureTrust(a.stores.AMCSignature), AllowSHA1: c.Policies.AllowSHA1})
 
-	a.live = indicators.NewLive(a.indicatorOptions())
+	a.live, a.clocks = indicators.NewLive(a.indicatorOptions()), indicators.NewClocks()
 
 	toAnnuaire := a.sender(client, everywhere)
 	toAMC := a.sender(client, c.Network.Allow)
@@ -138,11 +140,12 @@ func New(o Options) (_ *App, err error) {
 		Limiter: ratelimit.NewLocal(ratelimit.Options{Default: c.defaultLimit()}),
 
 		Signatures: signatures, AnswerSignatures: answers, AnswerPolicy: proxy.AnswerPolicy(c.Policies.AnswerSignatures),
+		Replay: replayWindow(c.Policies.Replay), ReplayPolicy: c.Policies.Replay,
 		Directory: a.directory, AMC: toAMC, AnnuaireURL: c.Annuaire.URL, Annuaire: toAnnuaire,
 		Routing: c.routingPolicy(),
 		Log:     a.log, Limits: c.soapLimits(), Endpoint: c.Endpoint,
 		OnMalformed: a.live.Malformed,
-		Observers:   append([]func(*roc.Record){proxy.LogRecord(a.log), a.live.Observe}, o.Observers...),
+		Observers:   append([]func(*roc.Record){proxy.LogRecord(a.log), a.live.Observe, a.clocks.Observe}, o.Observers...),
 		Deadline:    c.Timeouts.Exchange, Exchanges: c.Limits.Exchanges, Connections: c.Limits.Connections,
 		IdleTimeout: c.Timeouts.Idle, HeadTimeout: c.Timeouts.Head, BodyTimeout: c.Timeouts.Body, WriteTimeout: c.Timeouts.Write,
 		Now: a.now,
@@ -196,6 +199,15 @@ func (a *App) openTrust() error {
 		return err
 	}
 	return forbidTestCertificates(c, a.own["server"].Certificate().Leaf, a.own["client"].Certificate().Leaf)
+}
+
+// replayWindow is the memory of signatures that came; nil when the policy does
+// not look.
+func replayWindow(p replay.Policy) replay.Window {
+	if p == replay.Off {
+		return nil
+	}
+	return replay.NewLocal(0)
 }
 
 // everywhere is every network: the annuaire's URL is the operator's own word.

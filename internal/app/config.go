@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/replay"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/strict"
 )
@@ -294,6 +295,11 @@ type Policies struct {
 	// for establishments in the circle: whoever controls the annuaire could
 	// then invent an insurer to receive health data. Default: quarantine.
 	UnknownAMC Stance `yaml:"unknown_amc"`
+
+	// Replay is what to do with a signed message that came before, within the
+	// life of its Timestamp: "off" does not look; "observe" writes it in the
+	// record and counts it; "enforce" refuses it (RPN218). Default: observe.
+	Replay replay.Policy `yaml:"replay"`
 
 	// AllowSHA1 accepts signatures and digests with SHA-1, for old software
 	// under test. Refused in production. Default: false.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/replay"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/strict"
 )
@@ -37,7 +38,7 @@ func defaultConfig() Config {
 			Handshake: 10 * time.Second, Head: 10 * time.Second, Body: 30 * time.Second, Write: 30 * time.Second,
 			Idle: 3 * time.Minute, Connect: 5 * time.Second, Exchange: time.Minute, Stop: 65 * time.Second,
 		},
-		Policies: Policies{AnswerSignatures: AnswersObserve, NewDomain: Quarantine, UnknownAMC: Quarantine},
+		Policies: Policies{AnswerSignatures: AnswersObserve, Replay: replay.Observe, NewDomain: Quarantine, UnknownAMC: Quarantine},
 		Log:      Log{Level: LogInfo},
 	}
 }
@@ -61,6 +62,7 @@ func parseConfig(file string, data []byte) (*Config, error) {
 		strict.OneOf("an environment", Production, Test),
 		strict.OneOf("a policy", AnswersOff, AnswersObserve, AnswersEnforce),
 		strict.OneOf("a policy", Quarantine, Accept),
+		strict.OneOf("a policy", replay.Off, replay.Observe, replay.Enforce),
 		strict.OneOf("a level", LogDebug, LogInfo, LogWarn, LogError),
 		strict.Text(roc.ParseStructureID, `"300000000000018"`),
 		strict.Text(parsePrefix, "10.20.0.0/16"),

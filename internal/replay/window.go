@@ -2,38 +2,21 @@ package replay
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
 // A Policy says what is done about a replay.
-type Policy uint8
+type Policy string
 
 // The policies. Observe counts and traces a replay and lets it pass: it is the
 // default until establishments are known not to resend the same bytes.
 const (
-	Observe Policy = iota
-	Off
-	Enforce
+	Off     Policy = "off"
+	Observe Policy = "observe"
+	Enforce Policy = "enforce"
 )
-
-// ParsePolicy reads "off", "observe" or "enforce".
-func ParsePolicy(s string) (Policy, error) {
-	switch s {
-	case "off":
-		return Off, nil
-	case "observe":
-		return Observe, nil
-	case "enforce":
-		return Enforce, nil
-	}
-	return Observe, fmt.Errorf("%q is not a replay policy: off, observe or enforce", s)
-}
-
-// String returns the name that ParsePolicy reads.
-func (p Policy) String() string { return [...]string{"observe", "off", "enforce"}[p] }
 
 // A Message is what identifies a signed message.
 type Message struct {

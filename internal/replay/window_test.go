@@ -173,18 +173,6 @@ func TestSharedWindowAcrossInstancesAndWithoutRedis(t *testing.T) {
 	}
 }
 
-func TestPolicyNames(t *testing.T) {
-	t.Parallel()
-	for _, p := range []Policy{Off, Observe, Enforce} {
-		if got, err := ParsePolicy(p.String()); err != nil || got != p {
-			t.Errorf("%v: %v %v", p, got, err)
-		}
-	}
-	if _, err := ParsePolicy("strict"); err == nil {
-		t.Error("an unknown policy was read")
-	}
-}
-
 func BenchmarkSeen(b *testing.B) {
 	l := NewLocal(0)
 	var m Message

@@ -81,6 +81,12 @@ type Record struct {
 	SignerSerial                string   // serial number of the signer's certificate, hexadecimal
 	MessageID                   string   // wsa:MessageID when it is a UUID, else ""
 
+	// ClockOffset is how far the signer's clock is ahead of ours, by the signed
+	// Created; nil when no signed Timestamp was read. The way of the message
+	// is in it.
+	ClockOffset *time.Duration
+	Replayed    bool // the signature was seen before, within its life
+
 	Outcome    Outcome
 	Origin     Origin
 	Reason     Reason // "" unless refused
@@ -184,5 +190,11 @@ func (r *Record) LogValue() slog.Value {
 	hash("signature_sha256", r.SignatureSHA256)
 	str("signer_serial", r.SignerSerial)
 	str("message_id", r.MessageID)
+	if r.ClockOffset != nil {
+		a = append(a, slog.Int64("clock_offset_ms", r.ClockOffset.Milliseconds()))
+	}
+	if r.Replayed {
+		a = append(a, slog.Bool("replayed", true))
+	}
 	return slog.GroupValue(a...)
 }

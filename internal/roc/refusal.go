@@ -101,6 +101,10 @@ type Refusal struct {
 	Detail     string        // French, one sentence, or ""
 	RetryAfter time.Duration // how long waiting helps; 0: it does not
 	Cause      error         // or nil
+
+	// ClockOffset is how far the clock of the signer is ahead of ours, when
+	// StaleTimestamp was found in a signed Timestamp; else nil.
+	ClockOffset *time.Duration
 }
 
 // Refuse makes a Refusal; format and args make its Cause (English, no message

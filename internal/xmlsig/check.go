@@ -165,7 +165,7 @@ func (k *checking) run(p Policy, e Expect) (*Checked, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.created = ts.created
+		c.created, c.until = ts.created, ts.end().Add(k.v.tolerance)
 		if err := k.v.checkTime(ts, k.at); err != nil {
 			return nil, err
 		}

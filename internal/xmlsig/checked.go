@@ -18,6 +18,7 @@ type Checked struct {
 	signer        *signer
 	body          soap.Node // zero when the message is unsigned
 	created       time.Time
+	until         time.Time
 	signatureHash [32]byte
 }
 
@@ -81,6 +82,10 @@ func (c *Checked) SignatureHash() [32]byte { return c.signatureHash }
 
 // Created returns the instant of the signed Timestamp; zero when there is none.
 func (c *Checked) Created() time.Time { return c.created }
+
+// Until is when the life of the signed Timestamp ends, and the tolerance with
+// it: a message presented later is stale. Zero when there is no Timestamp.
+func (c *Checked) Until() time.Time { return c.until }
 
 // Offset is how far the signer's clock is ahead of ours, as far as Created
 // tells (the way of the message is in it); 0 when there is no Timestamp.

@@ -113,12 +113,17 @@ func dateTimeOf(n soap.Node) (time.Time, error) {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
+// end is when the life of the timestamp ends.
+func (ts timestamp) end() time.Time {
+	if ts.expires.IsZero() {
+		return ts.created.Add(defaultLife)
+	}
+	return ts.expires
+}
+
 // checkTime holds a signed timestamp against the clock.
 func (v *Verifier) checkTime(ts timestamp, at time.Time) error {
-	end := ts.expires
-	if end.IsZero() {
-		end = ts.created.Add(defaultLife)
-	}
+	end := ts.end()
 	switch life := end.Sub(ts.created); {
 	case life <= 0:
 		return stale("Expires is not after Created", "Expires n'est pas après Created.")
@@ -126,15 +131,21 @@ func (v *Verifier) checkTime(ts timestamp, at time.Time) error {
 		return stale("life of the Timestamp too long", "La durée de vie du Timestamp dépasse %s.", French(v.maxLife))
 	}
 	if ahead := ts.created.Sub(at); ahead > v.tolerance {
-		return stale("Created is in the future", "Votre horloge avance de %s.", French(ahead))
+		return measured(ahead, stale("Created is in the future", "Votre horloge avance de %s.", French(ahead)))
 	}
 	if late := at.Sub(end); late > v.tolerance {
-		return stale("Expires is past", "Le message a expiré il y a %s (signé il y a %s) : si vous venez de le signer, votre horloge retarde.", French(late), French(at.Sub(ts.created)))
+		return measured(ts.created.Sub(at), stale("Expires is past", "Le message a expiré il y a %s (signé il y a %s) : si vous venez de le signer, votre horloge retarde.", French(late), French(at.Sub(ts.created))))
 	}
 	return nil
 }
 
-func stale(en, fr string, args ...any) error {
+// measured adds the offset of the signer's clock to a refusal.
+func measured(offset time.Duration, r *roc.Refusal) error {
+	r.ClockOffset = &offset
+	return r
+}
+
+func stale(en, fr string, args ...any) *roc.Refusal {
 	return roc.Refuse(roc.StaleTimestamp, "%s", en).Saying(fr, args...)
 }
 
