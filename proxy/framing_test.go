@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -255,7 +256,9 @@ func TestTheAnswerToABodyTooLargeArrives(t *testing.T) {
 	c := newCountry(t)
 	for range 5 {
 		w := c.call()
-		w.say(post(make([]byte, 3<<20)))
+		if _, err := io.WriteString(w, post(make([]byte, 3<<20))); err != nil {
+			t.Errorf("the connection was reset under the caller: %v", err)
+		}
 		if r := w.hear(); r.StatusCode != 500 || !strings.Contains(string(r.body), "RPN201") {
 			t.Fatalf("status %d", r.StatusCode)
 		}

@@ -9,7 +9,6 @@ import (
 	"net"
 	"runtime"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -158,11 +157,11 @@ func (p *Proxy) exchange(q *request) (answer, func(error)) {
 // still waits (RPN-Delai-Ms, profile section 8) when that is less. What is not
 // a number of milliseconds states nothing.
 func (p *Proxy) patience(q *request) time.Duration {
-	ms, err := strconv.ParseInt(q.header("RPN-Delai-Ms"), 10, 32)
-	if err != nil || ms <= 0 {
+	ms, ok := length(q.header("RPN-Delai-Ms"))
+	if !ok || ms == 0 || ms >= int(p.o.Deadline/time.Millisecond) {
 		return p.o.Deadline
 	}
-	return min(p.o.Deadline, time.Duration(ms)*time.Millisecond)
+	return time.Duration(ms) * time.Millisecond
 }
 
 // answer carries and makes an answer of what comes of it.

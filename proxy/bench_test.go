@@ -1,0 +1,33 @@
+package proxy
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+)
+
+// BenchmarkExchange is one signed IDB over mTLS in and out, keep-alive. It
+// counts the test's own caller and insurer too; look at the allocations of the
+// profile, and measure CPU by docs/bench.
+func BenchmarkExchange(b *testing.B) {
+	c := newCountry(b, func(o *Options) { o.AnswerPolicy, o.Observers = AnswersOff, nil })
+	c.far.does(func(conn net.Conn, _ farRequest) {
+		c.far.mu.Lock()
+		c.far.got = nil
+		c.far.mu.Unlock()
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n<ok/>")
+	})
+	w := c.call()
+	request := []byte(post(good(b)))
+	b.ReportAllocs()
+	for b.Loop() {
+		w.Write(request)
+		resp, err := http.ReadResponse(w.r, nil)
+		if err != nil || resp.StatusCode != 200 {
+			b.Fatal(err)
+		}
+		io.Copy(io.Discard, bufio.NewReader(resp.Body))
+	}
+}
