@@ -1,6 +1,8 @@
 package routing
 
 import (
+	"slices"
+
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/internal/etablissements"
 	"github.com/piano-roc/rpn/internal/roc"
@@ -90,6 +92,10 @@ func (r Route) NewDomain() bool {
 // for the log and the operator: a Route can exist beside a quarantined address.
 func (r Route) SetAside() []*roc.Refusal { return r.setAside }
 
+// maxAddresses bounds how many addresses of one service a Route holds: each
+// takes its share of the time of the exchange, should they all be down.
+const maxAddresses = 8
+
 // Choose says where a message of an establishment goes. amc is the AMC of the
 // key in the register, nil when it is not there; entry is what the annuaire
 // answered for the key.
@@ -97,8 +103,12 @@ func (r Route) SetAside() []*roc.Refusal { return r.setAside }
 // The refusals, in the order of the checks: Suspended and OutsideCircle (the
 // states, then the version of the establishment), Quarantined (an AMC that is
 // not in the register), AnnuaireRefused (an answer about another AMC),
-// ServiceNotOffered, and AnnuaireRefused or Quarantined when no address passes
+// ServiceNotOffered (by the annuaire, or by the AMC's versions in the
+// register), and AnnuaireRefused or Quarantined when no address passes
 // the guard.
+//
+// Several addresses that pass keep the annuaire's order, each once; the sender
+// goes to the next one only while nothing was sent.
 func Choose(es *etablissements.Etablissement, amc *etablissements.AMC, key roc.Key, entry annuaire.Entry, p Policy) (Route, error) {
 	if err := sound(es, amc, key); err != nil {
 		return Route{}, err
@@ -106,7 +116,7 @@ func Choose(es *etablissements.Etablissement, amc *etablissements.AMC, key roc.K
 	if err := reachable(es, amc, key, p); err != nil {
 		return Route{}, err
 	}
-	offered, err := offers(key, entry)
+	offered, err := offers(amc, key, entry)
 	if err != nil {
 		return Route{}, err
 	}
@@ -127,18 +137,17 @@ func sound(es *etablissements.Etablissement, amc *etablissements.AMC, key roc.Ke
 	return nil
 }
 
-// reachable applies the table of profile section 6: the state of the
-// establishment against the state of the AMC.
+// Reaches reports whether the states of an establishment and of an AMC of the
+// register let the one send that service to the other, whatever the annuaire
+// says: the table of profile section 6 alone.
+func Reaches(es *etablissements.Etablissement, amc *etablissements.AMC, service roc.Service) bool {
+	return open(es, amc, roc.Key{AMC: amc.Numeros[0], Service: service}) == nil
+}
+
+// reachable applies the table of profile section 6, then what the register says
+// of versions, and the policy on who is not in it.
 func reachable(es *etablissements.Etablissement, amc *etablissements.AMC, key roc.Key, p Policy) error {
-	if !es.Active() {
-		return roc.Refuse(roc.Suspended, "establishment %s is in state %s", es.Structure, es.Etat).
-			Saying("L'établissement est à l'état « %s ».", es.Etat)
-	}
-	if amc != nil && amc.Etat == etablissements.AMCSuspendu {
-		return outside("AMC %s is suspended", key.AMC).
-			Saying("L'organisme %s est suspendu du cercle de confiance.", key.AMC)
-	}
-	if err := within(es, amc, key); err != nil {
+	if err := open(es, amc, key); err != nil {
 		return err
 	}
 	if !es.Speaks(key.Version) {
@@ -150,6 +159,20 @@ func reachable(es *etablissements.Etablissement, amc *etablissements.AMC, key ro
 			Saying("L'organisme %s est à l'annuaire mais n'est pas encore inscrit au RPN ROC.", key.AMC)
 	}
 	return nil
+}
+
+// open applies the table of profile section 6: the state of the establishment
+// against the state of the AMC.
+func open(es *etablissements.Etablissement, amc *etablissements.AMC, key roc.Key) error {
+	if !es.Active() {
+		return roc.Refuse(roc.Suspended, "establishment %s is in state %s", es.Structure, es.Etat).
+			Saying("L'établissement est à l'état « %s ».", es.Etat)
+	}
+	if amc != nil && amc.Etat == etablissements.AMCSuspendu {
+		return outside("AMC %s is suspended", key.AMC).
+			Saying("L'organisme %s est suspendu du cercle de confiance.", key.AMC)
+	}
+	return within(es, amc, key)
 }
 
 // within says what each state of an establishment opens.
@@ -195,13 +218,17 @@ func outside(format string, args ...any) *roc.Refusal {
 }
 
 // offers returns the addresses of the service in the version of the key.
-func offers(key roc.Key, entry annuaire.Entry) ([]annuaire.Adresse, error) {
+func offers(amc *etablissements.AMC, key roc.Key, entry annuaire.Entry) ([]annuaire.Adresse, error) {
 	if entry.AMC != key.AMC {
 		return nil, roc.Refuse(roc.AnnuaireRefused, "the annuaire answered about another AMC than %s", key.AMC)
 	}
 	if !entry.ROC {
 		return nil, roc.Refuse(roc.ServiceNotOffered, "AMC %s takes no part in ROC", key.AMC).
 			Saying("L'organisme %s ne participe pas à ROC.", key.AMC)
+	}
+	if amc != nil && !amc.Speaks(key.Version) {
+		return nil, roc.Refuse(roc.ServiceNotOffered, "AMC %s does not speak %s by the register", key.AMC, key.Version).
+			Saying("L'organisme %s n'est pas ouvert à ROC %s.", key.AMC, key.Version)
 	}
 	var offered []annuaire.Adresse
 	other := roc.NoVersion
@@ -224,8 +251,8 @@ func offers(key roc.Key, entry annuaire.Entry) ([]annuaire.Adresse, error) {
 	return nil, r.Saying("L'organisme %s n'offre pas le service %s.", key.AMC, key.Service)
 }
 
-// guardAll keeps the addresses that pass the guard, in order. When none does,
-// the refusal is that of the first.
+// guardAll keeps the addresses that pass the guard, in order, each once. When
+// none does, the refusal is that of the first.
 func guardAll(amc *etablissements.AMC, key roc.Key, offered []annuaire.Adresse, p Policy) (Route, error) {
 	r := Route{newAMC: amc == nil}
 	if amc != nil {
@@ -237,7 +264,9 @@ func guardAll(amc *etablissements.AMC, key roc.Key, offered []annuaire.Adresse, 
 			r.setAside = append(r.setAside, err)
 			continue
 		}
-		r.urls = append(r.urls, a)
+		if !slices.ContainsFunc(r.urls, func(b address) bool { return a.url == b.url }) && len(r.urls) < maxAddresses {
+			r.urls = append(r.urls, a)
+		}
 	}
 	if len(r.urls) == 0 {
 		return Route{}, r.setAside[0]

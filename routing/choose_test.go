@@ -27,10 +27,11 @@ type situation struct {
 	version roc.Version
 	offered string // "both", "V1", "V2", "none", "not-roc"
 	newAMC  routing.Stance
+	amcOnly roc.Version // the one version the AMC speaks by the register; NoVersion: both
 }
 
 func (s situation) String() string {
-	return fmt.Sprint([]any{s.es, s.amc, s.miroir, s.speaks, s.service, s.version, s.offered, s.newAMC})
+	return fmt.Sprint([]any{s.es, s.amc, s.miroir, s.speaks, s.service, s.version, s.offered, s.newAMC, s.amcOnly})
 }
 
 func (s situation) choose() (routing.Route, error) {
@@ -38,6 +39,9 @@ func (s situation) choose() (routing.Route, error) {
 	var amc *etablissements.AMC
 	if s.amc != "" {
 		amc = &etablissements.AMC{Nom: "Mutuelle fictive", Numeros: []roc.NumeroAMC{numero, autre}, Etat: s.amc, Domaines: []etablissements.DNSName{"amc.example"}}
+		if s.amcOnly != roc.NoVersion {
+			amc.Versions = []roc.Version{s.amcOnly}
+		}
 	}
 	key := roc.Key{AMC: numero, Domaine: roc.HOSP, Service: s.service, Version: s.version}
 	return routing.Choose(es, amc, key, entry(s.offered), routing.Policy{NewAMC: s.newAMC})
@@ -86,6 +90,9 @@ var rules = []struct {
 	{"policy: an AMC not in the register is quarantined", func(s situation) bool { return s.amc == "" && s.newAMC == routing.Quarantine }, roc.Quarantined},
 
 	{"annuaire: the AMC takes no part in ROC", func(s situation) bool { return s.offered == "not-roc" }, roc.ServiceNotOffered},
+	{"register: the AMC does not speak that version, whatever the annuaire offers", func(s situation) bool {
+		return s.amc != "" && s.amcOnly != roc.NoVersion && s.amcOnly != s.version
+	}, roc.ServiceNotOffered},
 	{"annuaire: no address of the service at all", func(s situation) bool { return s.offered == "none" }, roc.ServiceNotOffered},
 	{"annuaire: an address in the other version only", func(s situation) bool { return s.offered != "both" && s.offered != s.version.String() }, roc.ServiceNotOffered},
 
@@ -110,7 +117,9 @@ func situations(each func(situation)) {
 						for _, version := range []roc.Version{roc.V1, roc.V2} {
 							for _, offered := range []string{"both", "V1", "V2", "none", "not-roc"} {
 								for _, p := range []routing.Stance{routing.Quarantine, routing.Accept} {
-									each(situation{es, amc, miroir, speaks, service, version, offered, p})
+									for _, only := range []roc.Version{roc.NoVersion, roc.V1, roc.V2} {
+										each(situation{es, amc, miroir, speaks, service, version, offered, p, only})
+									}
 								}
 							}
 						}
@@ -290,6 +299,62 @@ func TestNewDomains(t *testing.T) {
 			t.Errorf("%s: the policy on new AMCs must not open a known one: %v", c.name, err)
 		}
 	}
+}
+
+// Several addresses, one line per rule: the order in which they are tried (by
+// host), or the refusal.
+func TestTheOrderOfSeveralAddresses(t *testing.T) {
+	t.Parallel()
+	known := []etablissements.DNSName{"amc.example"}
+	many := make([]string, 20)
+	for i := range many {
+		many[i] = fmt.Sprintf("https://h%d.amc.example/", i)
+	}
+	for _, c := range []struct {
+		rule    string
+		policy  routing.Policy
+		urls    []string
+		want    string
+		aside   int
+		refused roc.Reason
+	}{
+		{"the annuaire's order is kept", routing.Policy{}, []string{"https://b.amc.example/", "https://a.amc.example/"}, "https://b.amc.example/ https://a.amc.example/", 0, ""},
+		{"the same address once, however written", routing.Policy{}, []string{"https://a.amc.example/", "https://A.amc.example", "HTTPS://a.amc.example/"}, "https://a.amc.example/", 0, ""},
+		{"two paths of a host are two addresses", routing.Policy{}, []string{"https://a.amc.example/1", "https://a.amc.example/2"}, "https://a.amc.example/1 https://a.amc.example/2", 0, ""},
+		{"one that is quarantined is passed over, not tried last", routing.Policy{}, []string{"https://new.example/", "https://a.amc.example/"}, "https://a.amc.example/", 1, ""},
+		{"a new one accepted by policy keeps its rank", routing.Policy{NewDomain: routing.Accept}, []string{"https://new.example/", "https://a.amc.example/"}, "https://new.example/ https://a.amc.example/", 0, ""},
+		{"one that can never be used is passed over under every policy", routing.Policy{NewDomain: routing.Accept}, []string{"https://127.0.0.1/", "https://a.amc.example/"}, "https://a.amc.example/", 1, ""},
+		{"eight at most", routing.Policy{}, many, strings.Join(many[:8], " "), 0, ""},
+		{"none passes: the refusal of the first", routing.Policy{}, []string{"https://new.example/", "http://a.amc.example/"}, "", 0, roc.Quarantined},
+		{"none passes: the refusal of the first, the other way", routing.Policy{}, []string{"http://a.amc.example/", "https://new.example/"}, "", 0, roc.AnnuaireRefused},
+	} {
+		route, err := to(c.policy, known, c.urls...)
+		if c.refused != "" {
+			if !roc.IsRefused(err, c.refused) {
+				t.Errorf("%s: %v", c.rule, err)
+			}
+			continue
+		}
+		got := strings.Join(append([]string{route.URL()}, route.Alternatives()...), " ")
+		if err != nil || got != c.want || len(route.SetAside()) != c.aside {
+			t.Errorf("%s: %q, %d set aside, %v", c.rule, got, len(route.SetAside()), err)
+		}
+	}
+}
+
+// Reaches is the part of Choose that the states decide, and no other.
+func TestReachesIsWhatTheStatesLetThrough(t *testing.T) {
+	t.Parallel()
+	situations(func(s situation) {
+		if s.amc == "" || s.speaks != nil || s.offered != "both" || s.amcOnly != roc.NoVersion {
+			return
+		}
+		es := &etablissements.Etablissement{Etat: s.es, Miroir: s.miroir}
+		amc := &etablissements.AMC{Numeros: []roc.NumeroAMC{numero, autre}, Etat: s.amc}
+		if _, err := s.choose(); routing.Reaches(es, amc, s.service) != (err == nil) {
+			t.Errorf("%s: Reaches is not what Choose says (%v)", s, err)
+		}
+	})
 }
 
 func TestSeveralAddresses(t *testing.T) {
