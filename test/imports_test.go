@@ -50,6 +50,11 @@ var doors = map[string][]string{
 	"github.com/prometheus/client_golang": {"indicators", "internal/app"},
 	"go.yaml.in/yaml/v4":                  {"internal/strict"},
 	"github.com/redis/go-redis/v9":        {"internal/replay"},
+	"github.com/caddyserver/certmagic":    {"tlsconf"},
+	"github.com/mholt/acmez":              {"tlsconf"},
+	"go.uber.org/zap":                     {"tlsconf"}, // certmagic's log, given to ours
+	"golang.org/x/crypto":                 {"tlsconf"},
+	"software.sslmate.com/src/go-pkcs12":  {"tlsconf"},
 	"golang.org/x/time":                   {"internal/ratelimit"},
 	"golang.org/x/sync":                   {"annuaire", "tlsconf"},
 	"golang.org/x/sys":                    {"cmd/rpn", "internal/app", "proxy"},

@@ -104,15 +104,23 @@ func TestTheFourStoresSayAllThatIsWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := stores.AMCTLS.Trust()
+	before, signature := stores.AMCTLS.Trust(), stores.AMCSignature.Trust()
 	write(t, igc.StoreFile(dir, igc.AMCTLS), "?")
 	write(t, igc.StoreFile(dir, igc.AMCSignature), pemOf(newPKI(t).Roots(igc.AMCSignature)...))
 	changed, err := stores.Reload()
-	if !changed || err == nil || !strings.Contains(err.Error(), "trust.amc_tls") {
+	if changed || err == nil || !strings.Contains(err.Error(), "trust.amc_tls") {
 		t.Errorf("reload: %t, %v", changed, err)
 	}
-	if stores.AMCTLS.Trust() != before {
-		t.Error("a bad file replaced the store")
+	if stores.AMCTLS.Trust() != before || stores.AMCSignature.Trust() != signature {
+		t.Error("a bad file replaced a store, or a good one was read beside it: all or none")
+	}
+	write(t, igc.StoreFile(dir, igc.AMCTLS), pemOf(p.Roots(igc.AMCTLS)...))
+	change, err := stores.Prepare(false)
+	if err != nil || len(change.What) != 4 || stores.AMCSignature.Trust() != signature {
+		t.Fatalf("%q, %v, want two authorities that go, one that comes and one that goes, and nothing done yet", change.What, err)
+	}
+	if change.Commit(); stores.AMCSignature.Trust() == signature || stores.AMCTLS.Trust() == before {
+		t.Error("the change was not made")
 	}
 
 	bad := good

@@ -78,10 +78,18 @@ func (t *Trust) checkChain(presented []*x509.Certificate, as trade, at time.Time
 		return chainFailure(leaf, err, as, at)
 	}
 	var best window
+	var broken *Failure // a rule of the store
 	for _, chain := range chains {
-		if w, ok := windowOf(chain); ok && w.until.After(best.until) {
+		w, ok := windowOf(chain)
+		if f := t.rules.check(chain); f != nil && ok {
+			broken, ok = f, false
+		}
+		if ok && w.until.After(best.until) {
 			best = w
 		}
+	}
+	if best.until.IsZero() && broken != nil {
+		return broken
 	}
 	if best.until.IsZero() {
 		return &Failure{Reason: WeakKey, Detail: "a CA above the certificate has a key or a signature that is not accepted"}

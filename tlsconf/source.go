@@ -25,28 +25,42 @@ const (
 	ForSignature                // signs messages: digitalSignature or nonRepudiation
 )
 
-// SourceOptions are what a Source needs.
+// SourceOptions are what a Source needs: CertFile and KeyFile, or Files, or ACME.
 type SourceOptions struct {
 	Name     string // for errors: the configuration key, "listener.certificate"
 	CertFile string // PEM: the certificate, then its intermediates
 	KeyFile  string // PEM: its private key, not encrypted; may be the same file
-	Purpose  Purpose
-	Now      func() time.Time // nil: time.Now
+	// Files are more certificates for the same purpose, each with another kind
+	// of key (RSA, ECDSA): the peer gets the one it can check (see choose).
+	Files   []Files
+	ACME    *ACME // obtains the certificate instead; nil: from files
+	Purpose Purpose
+	// Production refuses a certificate whose issuer is named TEST (TestWord).
+	Production bool
+	Now        func() time.Time // nil: time.Now
 }
 
-// A Source is one of our own certificates, asked for at each handshake. Safe
-// for concurrent use.
+// A Source is one of our own identities, asked for at each handshake: a
+// certificate, or two side by side, RSA and ECDSA. Safe for concurrent use.
 type Source struct {
 	options SourceOptions
-	mu      sync.Mutex // one Reload at a time
-	current atomic.Pointer[tls.Certificate]
+	mu      sync.Mutex // one Reload or staple at a time
+	current atomic.Pointer[own]
 }
 
+// An own never changes once stored. The certificates are in the order of
+// preference: ECDSA first, it halves the cost of a handshake.
+type own struct{ all []*tls.Certificate }
+
 // OpenSource reads the certificate and its key. Its error is one sentence:
-// which file, what is wrong, what to do.
+// which file, what is wrong, what to do. With ACME and an empty storage there
+// is no certificate yet: Certificate returns nil until ACME.Start has got one.
 func OpenSource(o SourceOptions) (*Source, error) {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.CertFile != "" || o.KeyFile != "" {
+		o.Files = slices.Concat([]Files{{Certificate: o.CertFile, Key: o.KeyFile}}, o.Files)
 	}
 	s := &Source{options: o}
 	if _, err := s.Reload(); err != nil {
@@ -59,71 +73,115 @@ func OpenSource(o SourceOptions) (*Source, error) {
 // Leaf must be set.
 func FixedSource(c tls.Certificate) *Source {
 	s := &Source{}
-	s.current.Store(&c)
+	s.current.Store(&own{[]*tls.Certificate{&c}})
 	return s
 }
 
-// Certificate returns the current certificate, Leaf set; not to be changed.
-// The pointer changes only when the certificate does.
-func (s *Source) Certificate() *tls.Certificate { return s.current.Load() }
+// Certificate returns the preferred current certificate, Leaf set; not to be
+// changed. The pointer changes only when the certificate does. Nil when ACME
+// has not got one yet.
+func (s *Source) Certificate() *tls.Certificate {
+	if all := s.Certificates(); len(all) > 0 {
+		return all[0]
+	}
+	return nil
+}
 
-// Signer returns the private key of the current certificate.
+// Certificates returns every current certificate, the preferred one first.
+func (s *Source) Certificates() []*tls.Certificate {
+	if o := s.current.Load(); o != nil {
+		return o.all
+	}
+	return nil
+}
+
+// Signer returns the private key of the preferred current certificate.
 func (s *Source) Signer() crypto.Signer {
-	signer, _ := s.current.Load().PrivateKey.(crypto.Signer)
+	c := s.Certificate()
+	if c == nil {
+		return nil
+	}
+	signer, _ := c.PrivateKey.(crypto.Signer)
 	return signer
 }
 
 // Reload reads the files again, and reports whether the certificate changed.
 // On an error, a certificate that has ended included, the old one stays.
 func (s *Source) Reload() (changed bool, err error) {
-	if s.options.CertFile == "" && s.current.Load() != nil {
-		return false, nil // FixedSource
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	next, err := readPair(s.options)
+	c, err := s.Prepare(false)
 	if err != nil {
-		return false, fmt.Errorf("%s: %w", s.options.Name, err)
+		return false, err
 	}
-	if old := s.current.Load(); old != nil && slices.EqualFunc(old.Certificate, next.Certificate, slices.Equal) {
-		return false, nil
+	c.Commit()
+	return len(c.What) > 0, nil
+}
+
+// Prepare reads the files again, and returns the change that they bring
+// without making it. A set that is worse is an error: a key of another
+// certificate, one that has ended, or (unless force) one that lacks a name the
+// current one has.
+func (s *Source) Prepare(force bool) (Change, error) {
+	if s.fixed() {
+		return Change{}, nil
 	}
-	s.current.Store(next)
-	return true, nil
+	next, err := s.read()
+	if err != nil {
+		return Change{}, fmt.Errorf("%s: %w", s.options.Name, err)
+	}
+	old := s.Certificates()
+	if slices.EqualFunc(old, next, sameCertificate) {
+		return Change{}, nil
+	}
+	if lost := lostNames(old, next); len(lost) > 0 && s.options.Purpose == ForServer && !force {
+		return Change{}, fmt.Errorf("%s: the new certificate lacks the names %s that the present one has, and who connects by them would be refused: "+
+			"ask for a certificate with these names, or force the reload", s.options.Name, strings.Join(lost, ", "))
+	}
+	return Change{What: renewals(old, next), commit: func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.current.Store(&own{next})
+	}}, nil
+}
+
+func (s *Source) fixed() bool {
+	return len(s.options.Files) == 0 && s.options.ACME == nil && s.current.Load() != nil
+}
+
+func (s *Source) read() ([]*tls.Certificate, error) {
+	if s.options.ACME != nil {
+		return s.options.ACME.certificates(s.options)
+	}
+	return readOwn(s.options)
 }
 
 // GetCertificate is for tls.Config.
-func (s *Source) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return s.Certificate(), nil
+func (s *Source) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if c := choose(s.Certificates(), hello); c != nil {
+		return c, nil
+	}
+	return nil, errNoCertificateYet
 }
 
-// GetClientCertificate is for tls.Config. It presents the certificate whatever
+// GetClientCertificate is for tls.Config. It presents a certificate whatever
 // CAs the server names: those lists are often wrong, and a server that does
 // not want it says so better than one that got none.
-func (s *Source) GetClientCertificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-	return s.Certificate(), nil
+func (s *Source) GetClientCertificate(request *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	if c := chooseForServer(s.Certificates(), request); c != nil {
+		return c, nil
+	}
+	return nil, errNoCertificateYet
 }
 
-func readPair(o SourceOptions) (*tls.Certificate, error) {
-	if o.CertFile == "" || o.KeyFile == "" {
-		return nil, errors.New("a certificate file and a key file are both needed")
-	}
-	certs, _, err := readCertificates(o.CertFile)
+func readPair(f Files, o SourceOptions) (*tls.Certificate, error) {
+	certs, key, err := f.read()
 	if err != nil {
 		return nil, err
 	}
-	if len(certs) == 0 {
-		return nil, fmt.Errorf("%s: holds a private key and no certificate: are the two files swapped?", o.CertFile)
-	}
-	key, err := readKey(o.KeyFile)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkMatch(certs, key, o); err != nil {
+	if err := checkMatch(certs, key, f); err != nil {
 		return nil, err
 	}
 	if err := checkOwn(certs[0], o); err != nil {
-		return nil, fmt.Errorf("%s: %s: %w", o.CertFile, nameOf(certs[0].Subject), err)
+		return nil, fmt.Errorf("%s: %s: %w", f.name(), nameOf(certs[0].Subject), err)
 	}
 	pair := &tls.Certificate{PrivateKey: key, Leaf: certs[0]}
 	for _, c := range certs {
@@ -146,7 +204,7 @@ func readKey(file string) (crypto.Signer, error) {
 			continue
 		}
 		if block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "" {
-			return nil, fmt.Errorf("%s: the private key is encrypted: write it in clear, readable by the RPN's user only (openssl pkey -in %s -out clear.key)", file, file)
+			return nil, fmt.Errorf("%s: the private key is encrypted: write it in clear, readable by the RPN's user only (openssl pkey -in %s -out clear.key), or give a PKCS#12 and its passphrase file", file, file)
 		}
 		key, err := parseKey(block.Bytes)
 		if err != nil {
@@ -172,18 +230,18 @@ func parseKey(der []byte) (crypto.Signer, error) {
 	return nil, errors.New("not a private key")
 }
 
-func checkMatch(certs []*x509.Certificate, key crypto.Signer, o SourceOptions) error {
+func checkMatch(certs []*x509.Certificate, key crypto.Signer, f Files) error {
 	for i, c := range certs {
 		pub, ok := c.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
 		if !ok || !pub.Equal(key.Public()) {
 			continue
 		}
 		if i > 0 {
-			return fmt.Errorf("%s: the certificate of the key must come first, before its CAs: it is number %d", o.CertFile, i+1)
+			return fmt.Errorf("%s: the certificate of the key must come first, before its CAs: it is number %d", f.name(), i+1)
 		}
 		return nil
 	}
-	return fmt.Errorf("%s is not the private key of %s (%s): take the key that its request was made with", o.KeyFile, o.CertFile, nameOf(certs[0].Subject))
+	return fmt.Errorf("%s is not the private key of %s (%s): take the key that its request was made with", f.keyName(), f.name(), nameOf(certs[0].Subject))
 }
 
 func checkOwn(c *x509.Certificate, o SourceOptions) error {
@@ -196,6 +254,9 @@ func checkOwn(c *x509.Certificate, o SourceOptions) error {
 	}
 	if err := checkKey(c.PublicKey); err != nil {
 		return err
+	}
+	if word := TestWord(c.Issuer); word != "" && o.Production {
+		return fmt.Errorf("was issued by an authority that is not for production (%q in %s): take a production certificate, or set environment: test", word, nameOf(c.Issuer))
 	}
 	usage, name := x509.KeyUsageDigitalSignature, ""
 	var eku x509.ExtKeyUsage

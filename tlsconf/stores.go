@@ -29,12 +29,19 @@ type Trust struct {
 	// judge then asks for a chain to a root.
 	anchors     *x509.CertPool
 	fingerprint [sha256.Size]byte
+	rules       Rules
 	verdicts    verdicts
 }
 
 // NewTrust makes a Trust of these CAs, unchecked; OpenStore checks.
 func NewTrust(roots, intermediates []*x509.Certificate) *Trust {
+	return NewTrustWithRules(roots, intermediates, Rules{})
+}
+
+// NewTrustWithRules is NewTrust with what the certificates must keep to.
+func NewTrustWithRules(roots, intermediates []*x509.Certificate, rules Rules) *Trust {
 	t := &Trust{
+		rules: rules,
 		roots: roots, intermediates: intermediates,
 		rootPool: x509.NewCertPool(), intermediatePool: x509.NewCertPool(), anchors: x509.NewCertPool(),
 	}
@@ -72,6 +79,12 @@ type StoreOptions struct {
 	Name  string           // for errors: the configuration key, "trust.etablissements_tls"
 	Paths []string         // PEM or DER files, or folders of *.pem *.crt *.cer *.der; at least one
 	Now   func() time.Time // nil: time.Now
+
+	Rules       Rules
+	Environment Environment // what may be in it
+	// InUse is asked, at a reload that takes a CA away, why that may not be:
+	// somebody was accepted by old today and would not be by next. Nil: never.
+	InUse func(old, next *Trust) error
 }
 
 // A Store is a trust store kept in files. Safe for concurrent use.
@@ -108,20 +121,41 @@ func (s *Store) Trust() *Trust { return s.current.Load() }
 // Reload reads the files again, and reports whether the CAs changed. On an
 // error the store keeps what it had.
 func (s *Store) Reload() (changed bool, err error) {
-	if len(s.options.Paths) == 0 && s.Trust() != nil {
-		return false, nil // FixedStore
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	c, err := s.Prepare(false)
+	if err != nil {
+		return false, err
+	}
+	c.Commit()
+	return len(c.What) > 0, nil
+}
+
+// Prepare reads the files again, and returns the change that they bring
+// without making it. A set that is worse is an error; force lets go of a CA
+// that is still in use, and of nothing else.
+func (s *Store) Prepare(force bool) (Change, error) {
+	old := s.Trust()
+	if len(s.options.Paths) == 0 && old != nil {
+		return Change{}, nil // FixedStore
+	}
 	next, err := readTrust(s.options)
 	if err != nil {
-		return false, fmt.Errorf("trust store %s: %w", s.options.Name, err)
+		return Change{}, fmt.Errorf("trust store %s: %w", s.options.Name, err)
 	}
-	if old := s.current.Load(); old != nil && old.fingerprint == next.fingerprint {
-		return false, nil
+	commit := func() { s.current.Store(next) }
+	switch {
+	case old == nil:
+		return Change{What: differences(NewTrust(nil, nil), next), commit: commit}, nil
+	case old.fingerprint == next.fingerprint:
+		return Change{}, nil
 	}
-	s.current.Store(next)
-	return true, nil
+	if s.options.InUse != nil && !force && len(Lost(old, next)) > 0 {
+		if err := s.options.InUse(old, next); err != nil {
+			return Change{}, fmt.Errorf("trust store %s: %w", s.options.Name, err)
+		}
+	}
+	return Change{What: differences(old, next), commit: commit}, nil
 }
 
 func readTrust(o StoreOptions) (*Trust, error) {
@@ -157,10 +191,15 @@ func readTrust(o StoreOptions) (*Trust, error) {
 	if len(problems) == 0 {
 		problems = append(problems, checkSet(roots, intermediates, o.Now())...)
 	}
+	for _, c := range slices.Concat(roots, intermediates) {
+		if err := o.Environment.admits(c); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", nameOf(c.Subject), err))
+		}
+	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}
-	return NewTrust(roots, intermediates), nil
+	return NewTrustWithRules(roots, intermediates, o.Rules), nil
 }
 
 func storeFiles(path string) ([]string, error) {
@@ -342,41 +381,65 @@ type StorePaths struct {
 	EtablissementTLS, EtablissementSignature, AMCTLS, AMCSignature []string
 }
 
+// StoreNames are the names of the four stores in the configuration, in the
+// order of Stores.All.
+func StoreNames() []string {
+	return []string{"etablissements_tls", "etablissements_signature", "amc_tls", "amc_signature"}
+}
+
+// All returns the four stores, in the order of StoreNames.
+func (s *Stores) All() []*Store {
+	return []*Store{s.EtablissementTLS, s.EtablissementSignature, s.AMCTLS, s.AMCSignature}
+}
+
 // OpenStores reads the four stores, and says all that is wrong with them. The
 // names in its errors are the configuration keys under prefix.
 func OpenStores(prefix string, p StorePaths, now func() time.Time) (*Stores, error) {
-	var s Stores
+	return OpenStoresWith(prefix, p, func(_ string, o StoreOptions) StoreOptions {
+		o.Now = now
+		return o
+	})
+}
+
+// OpenStoresWith is OpenStores with more options for each store, by its name.
+func OpenStoresWith(prefix string, p StorePaths, more func(name string, o StoreOptions) StoreOptions) (*Stores, error) {
+	var opened [4]*Store
 	var problems []error
-	for _, one := range []struct {
-		store **Store
-		name  string
-		paths []string
-	}{
-		{&s.EtablissementTLS, "etablissements_tls", p.EtablissementTLS},
-		{&s.EtablissementSignature, "etablissements_signature", p.EtablissementSignature},
-		{&s.AMCTLS, "amc_tls", p.AMCTLS},
-		{&s.AMCSignature, "amc_signature", p.AMCSignature},
-	} {
-		store, err := OpenStore(StoreOptions{Name: prefix + one.name, Paths: one.paths, Now: now})
+	paths := [][]string{p.EtablissementTLS, p.EtablissementSignature, p.AMCTLS, p.AMCSignature}
+	for i, name := range StoreNames() {
+		store, err := OpenStore(more(name, StoreOptions{Name: prefix + name, Paths: paths[i]}))
 		if err != nil {
 			problems = append(problems, err)
 		}
-		*one.store = store
+		opened[i] = store
 	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}
-	return &s, nil
+	return &Stores{opened[0], opened[1], opened[2], opened[3]}, nil
 }
 
-// Reload reads the four stores again. Each one that cannot be read keeps what
-// it had; changed says whether any changed.
+// Reload reads the four stores again: all change, or none. changed says
+// whether any did.
 func (s *Stores) Reload() (changed bool, err error) {
-	var problems []error
-	for _, store := range []*Store{s.EtablissementTLS, s.EtablissementSignature, s.AMCTLS, s.AMCSignature} {
-		c, err := store.Reload()
-		changed = changed || c
-		problems = append(problems, err)
+	c, err := s.Prepare(false)
+	if err != nil {
+		return false, err
 	}
-	return changed, errors.Join(problems...)
+	c.Commit()
+	return len(c.What) > 0, nil
+}
+
+// Prepare is Store.Prepare for the four; an error of one is an error of all.
+func (s *Stores) Prepare(force bool) (Change, error) {
+	var changes []Change
+	var problems []error
+	for _, store := range s.All() {
+		c, err := store.Prepare(force)
+		changes, problems = append(changes, c), append(problems, err)
+	}
+	if err := errors.Join(problems...); err != nil {
+		return Change{}, err
+	}
+	return join(StoreNames(), changes), nil
 }
