@@ -34,6 +34,10 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 			$(GO) test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) ./$$(dirname $$f) || exit 1; \
 		done; done
 
+VECTORS ?= $(abspath ../shared/vectors)
+vectors: ## the public test files in VECTORS, each with its recorded verdict
+	$(GO) test -tags vectors -count 1 -run '^TestVectors$$' ./internal/xmlsig -vectors $(VECTORS)
+
 demo nation: ## the whole nation on this machine
 	$(GO) run ./cmd/rpn demo
 
