@@ -1,6 +1,8 @@
 package nation
 
 import (
+	"net/http"
+
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/internal/roc"
 )
@@ -37,6 +39,9 @@ type Insurer struct {
 	Absent bool   // the annuaire knows it, and nobody answers at its address
 	Domain string // the domain of the register; "": Host
 	URL    string // what the annuaire says; "": where it listens
+
+	TLS  []igc.Option                    // what is special about its server certificate
+	Wrap func(http.Handler) http.Handler // stands before its server, or in its place
 }
 
 // Establishments are the characters of the demonstration.

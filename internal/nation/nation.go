@@ -290,7 +290,9 @@ func (n *Nation) startInsurers() error {
 		}
 		dir := filepath.Join("amc", i.ID)
 		id := roc.StructureID("2" + string(i.Numero[1:]))
-		server, err := n.pair(dir, "serveur", func() igc.Pair { return n.PKI.Server(igc.AMCTLS, i.Host, igc.OU(id), igc.Org(i.Nom), igc.ECDSA()) })
+		server, err := n.pair(dir, "serveur", func() igc.Pair {
+			return n.PKI.Server(igc.AMCTLS, i.Host, slices.Concat([]igc.Option{igc.OU(id), igc.Org(i.Nom), igc.ECDSA()}, i.TLS)...)
+		})
 		if err != nil {
 			return err
 		}
@@ -305,7 +307,11 @@ func (n *Nation) startInsurers() error {
 			return err
 		}
 		n.insurers[i.ID] = m
-		if err := n.run(i.Nom, i.Host, "/roc", server, m); err != nil {
+		var h http.Handler = m
+		if i.Wrap != nil {
+			h = i.Wrap(h)
+		}
+		if err := n.run(i.Nom, i.Host, "/roc", server, h); err != nil {
 			return err
 		}
 	}
@@ -352,6 +358,10 @@ func (n *Nation) run(name, host, path string, p igc.Pair, h http.Handler) error 
 	n.places = append(n.places, Place{name, "https://" + host + ":" + port + path + "  (127.0.0.1:" + port + ")"})
 	return nil
 }
+
+// RunsAt says where an RPN that is not ours listens (Options.WithoutRPN), when
+// that is not where rpn.yaml has it: it was told to take a free port.
+func (n *Nation) RunsAt(listen, admin string) { n.listenAddr, n.adminAddr = listen, admin }
 
 // URL is where establishments send.
 func (n *Nation) URL() string {
