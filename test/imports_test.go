@@ -53,7 +53,7 @@ var doors = map[string][]string{
 	"github.com/caddyserver/certmagic":    {"tlsconf"},
 	"github.com/mholt/acmez":              {"tlsconf"},
 	"go.uber.org/zap":                     {"tlsconf"}, // certmagic's log, given to ours
-	"golang.org/x/crypto":                 {"tlsconf"},
+	"golang.org/x/crypto":                 {"tlsconf", "internal/igc"},
 	"software.sslmate.com/src/go-pkcs12":  {"tlsconf"},
 	"golang.org/x/time":                   {"internal/ratelimit"},
 	"golang.org/x/sync":                   {"annuaire", "tlsconf"},

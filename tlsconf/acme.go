@@ -43,7 +43,11 @@ type ACMEOptions struct {
 	// It is never the establishments' listener, which lets nobody in without a
 	// certificate. One of the two is required.
 	HTTP, TLSALPN string
-	Log           *slog.Logger // Required.
+	// RenewEvery is how often it looks whether a renewal is due: past two
+	// thirds of a certificate's life, or when the CA says so (RFC 9773).
+	// 0: 10 min.
+	RenewEvery time.Duration
+	Log        *slog.Logger // Required.
 }
 
 // An ACME obtains certificates and renews them. It is a Source's, by
@@ -117,8 +121,9 @@ func (a *ACME) newKind(name string, key certmagic.KeyType, host string, port int
 	log := zapTo(o.Log)
 	// The cache asks for the configuration of a certificate it must renew.
 	k.cache = certmagic.NewCache(certmagic.CacheOptions{
-		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return k.config, nil },
-		Logger:           log,
+		GetConfigForCert:   func(certmagic.Certificate) (*certmagic.Config, error) { return k.config, nil },
+		RenewCheckInterval: o.RenewEvery,
+		Logger:             log,
 	})
 	k.config = certmagic.New(k.cache, certmagic.Config{
 		Storage:   &certmagic.FileStorage{Path: filepath.Join(o.Storage, name)},
@@ -209,8 +214,8 @@ func (a *ACME) certificates(o SourceOptions) ([]*tls.Certificate, error) {
 	for _, k := range a.kinds {
 		for _, name := range a.options.Names {
 			c, ok := k.latest(name)
-			if !ok {
-				continue
+			if !ok || o.Now().After(c.Leaf.NotAfter) {
+				continue // an ended one, after a long stop, is renewed by Start
 			}
 			if err := checkOwn(c.Leaf, o); err != nil {
 				return nil, fmt.Errorf("acme: %s (%s): %w", name, k.name, err)

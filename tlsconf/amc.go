@@ -15,6 +15,7 @@ import (
 type ClientOptions struct {
 	Certificate *Source          // ours, AUTH_CLI
 	Servers     *Store           // to whom we connect: the AMC TLS store
+	Revocation  *Revocation      // nil: nobody is revoked
 	Now         func() time.Time // nil: time.Now
 	Sessions    int              // remembered sessions; 0: 256, enough for the country's AMC
 }
@@ -24,6 +25,7 @@ type ClientOptions struct {
 // concurrent use.
 type Client struct {
 	options ClientOptions
+	live    live
 
 	mu         sync.Mutex // one new generation at a time
 	generation atomic.Pointer[clientGeneration]
@@ -70,15 +72,44 @@ func (c *Client) Config(serverName string) *tls.Config {
 // In TLS 1.3 a server that refuses our certificate says so after the
 // handshake, at the first read: give that error to Explain.
 func (c *Client) Handshake(ctx context.Context, conn net.Conn, serverName string) (*tls.Conn, error) {
-	t := tls.Client(conn, c.Config(serverName))
-	if err := t.HandshakeContext(ctx); err != nil {
-		conn.Close()
+	begun := c.epoch()
+	w := &watched{Conn: conn, live: &c.live}
+	t := tls.Client(w, c.Config(serverName))
+	err := t.HandshakeContext(ctx)
+	if err == nil {
+		err = c.admit(w, t, serverName, begun)
+	}
+	if err != nil {
+		w.Close()
 		f := c.explain(err, serverName)
 		f.Peer = conn.RemoteAddr().String()
 		return nil, f
 	}
 	return t, nil
 }
+
+func (c *Client) epoch() epoch {
+	return epoch{c.options.Servers.Trust(), c.options.Revocation.Generation()}
+}
+
+// admit takes in a connection, as Server.admit.
+func (c *Client) admit(w *watched, t *tls.Conn, serverName string, begun epoch) error {
+	presented := t.ConnectionState().PeerCertificates
+	m := &member{raw: w.Conn, presented: presented, judge: func() error { return c.judge(presented, serverName) }}
+	w.member.Store(m)
+	c.live.enter(m)
+	if c.epoch() == begun {
+		return nil
+	}
+	return m.judge()
+}
+
+// Sweep judges every open connection again, as Server.Sweep, and closes those
+// whose server would be refused: idle ones and those in use.
+func (c *Client) Sweep() []Cut { return c.live.sweep(nil) }
+
+// Open is the number of open connections.
+func (c *Client) Open() int { return c.live.count() }
 
 func (c *Client) explain(err error, serverName string) *Failure {
 	var refused *tls.CertificateVerificationError
@@ -98,7 +129,7 @@ func (c *Client) explain(err error, serverName string) *Failure {
 // judge says whether the server that presented these certificates is
 // accepted, on new and resumed sessions alike. It fails closed.
 func (c *Client) judge(presented []*x509.Certificate, serverName string) error {
-	if err := c.options.Servers.Trust().judge(presented, asServer, c.options.Now()); err != nil {
+	if err := c.options.Servers.Trust().judge(presented, asServer, c.options.Revocation, c.options.Now()); err != nil {
 		return err
 	}
 	if err := presented[0].VerifyHostname(serverName); err != nil {

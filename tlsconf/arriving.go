@@ -17,6 +17,8 @@ type arriving struct {
 	place    *list.Element // in the lobby, guarded by its mu
 	pushed   atomic.Bool   // another took its place
 
+	member atomic.Pointer[member] // once the handshake ended well
+
 	// hello and turn belong to the handshake's goroutine; once it is over they
 	// do not change, and Read and Write may look from any goroutine.
 	hello offered
@@ -40,6 +42,12 @@ func (a *arriving) said(h *tls.ClientHelloInfo) error {
 func (a *arriving) pushOut() {
 	a.pushed.Store(true)
 	a.Conn.Close()
+}
+
+// Close takes it out of the open connections.
+func (a *arriving) Close() error {
+	a.listener.options.Server.live.leave(a.member.Load())
+	return a.Conn.Close()
 }
 
 // yield gives the turn back. The costly part of a handshake, our signature,

@@ -1,7 +1,7 @@
 package tlsconf
 
 import (
-	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -26,6 +26,8 @@ var suites = []uint16{
 type ServerOptions struct {
 	Certificate *Source          // ours
 	Clients     *Store           // who may connect: the establishment TLS store
+	Revocation  *Revocation      // nil: nobody is revoked
+	Tickets     *TicketSecret    // shared by instances; nil: sessions are resumed by this process only
 	Now         func() time.Time // nil: time.Now
 }
 
@@ -34,7 +36,10 @@ type ServerOptions struct {
 type Server struct {
 	certificate *Source
 	clients     *Store
+	revocation  *Revocation
+	tickets     *TicketSecret
 	now         func() time.Time
+	live        live
 
 	mu         sync.Mutex // one new generation at a time
 	generation atomic.Pointer[serverGeneration]
@@ -44,15 +49,11 @@ type Server struct {
 // Trust: a session of an older Trust cannot be resumed in it.
 type serverGeneration struct {
 	trust  *Trust
+	secret *[sha256.Size]byte // the keys were made from it; nil: at random
 	made   time.Time
 	keys   [][32]byte // the first one seals, all of them open
 	config *tls.Config
 }
-
-// ticketKeyLife is how long a ticket key seals; it opens for twice that.
-// crypto/tls rotates its own keys, but only those of the outer configuration,
-// which know nothing of generations.
-const ticketKeyLife = 12 * time.Hour
 
 // NewServer checks its options and returns the Server.
 func NewServer(o ServerOptions) (*Server, error) {
@@ -62,7 +63,7 @@ func NewServer(o ServerOptions) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Server{certificate: o.Certificate, clients: o.Clients, now: o.Now}, nil
+	return &Server{certificate: o.Certificate, clients: o.Clients, revocation: o.Revocation, tickets: o.Tickets, now: o.Now}, nil
 }
 
 // Config returns the configuration for a server that does its own handshakes
@@ -96,8 +97,40 @@ func (s *Server) verify(cs tls.ConnectionState) error {
 }
 
 func (s *Server) judge(presented []*x509.Certificate) error {
-	return s.clients.Trust().judge(presented, asClient, s.now())
+	return s.clients.Trust().judge(presented, asClient, s.revocation, s.now())
 }
+
+// An epoch changes when somebody who was let in might no longer be.
+type epoch struct {
+	trust      *Trust
+	revocation uint64
+}
+
+func (s *Server) epoch() epoch { return epoch{s.clients.Trust(), s.revocation.Generation()} }
+
+// admit takes in a connection whose handshake was begun at that epoch. What
+// changed since then may have swept before the connection was there to see.
+func (s *Server) admit(m *member, begun epoch) error {
+	s.live.enter(m)
+	if s.epoch() == begun {
+		return nil
+	}
+	if err := m.judge(); err != nil {
+		s.live.leave(m)
+		return err
+	}
+	return nil
+}
+
+// Sweep judges every open connection again, as a new handshake would be, and
+// closes those that would be refused: revoked, denied, expired, of a CA that
+// was removed. also is asked about the others; it may be nil, and what it
+// returns closes the connection as struck-off. Call it when the trust store or
+// the revocation data change, and now and then for the clock.
+func (s *Server) Sweep(also func(leaf *x509.Certificate) error) []Cut { return s.live.sweep(also) }
+
+// Open is the number of open connections.
+func (s *Server) Open() int { return s.live.count() }
 
 // current returns the generation of the current Trust.
 func (s *Server) current() *serverGeneration {
@@ -110,26 +143,32 @@ func (s *Server) current() *serverGeneration {
 	if s.fresh(old) {
 		return old
 	}
-	g := &serverGeneration{trust: s.clients.Trust(), made: s.now()}
-	g.keys = ticketKeys(old, g)
+	g := &serverGeneration{trust: s.clients.Trust(), secret: s.secret(), made: s.now()}
 	g.config = s.base(g.trust.anchors)
-	g.config.SetSessionTicketKeys(g.keys)
+	var err error
+	if g.keys, err = ticketKeys(g.secret, old, g); err != nil {
+		g.config.SessionTicketsDisabled = true // full handshakes only
+	} else {
+		g.config.SetSessionTicketKeys(g.keys)
+	}
 	s.generation.Store(g)
 	return g
 }
 
 func (s *Server) fresh(g *serverGeneration) bool {
-	return g != nil && g.trust == s.clients.Trust() && s.now().Sub(g.made) < ticketKeyLife
+	if g == nil || g.trust != s.clients.Trust() || g.secret != s.secret() {
+		return false
+	}
+	at := s.now()
+	if g.secret != nil {
+		return ticketTurn(at) == ticketTurn(g.made)
+	}
+	return at.Sub(g.made) < ticketKeyLife
 }
 
-// ticketKeys returns the keys of the next generation: a new one, and the last
-// one when only time has passed. Instances that share sessions would derive
-// theirs here, from a shared secret and the Trust's Fingerprint.
-func ticketKeys(old, next *serverGeneration) [][32]byte {
-	keys := make([][32]byte, 1, 2)
-	rand.Read(keys[0][:]) // never fails
-	if old != nil && old.trust == next.trust {
-		keys = append(keys, old.keys[0])
+func (s *Server) secret() *[sha256.Size]byte {
+	if s.tickets == nil {
+		return nil
 	}
-	return keys
+	return s.tickets.current.Load()
 }

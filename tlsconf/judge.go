@@ -28,7 +28,7 @@ var (
 //
 // It is the whole rule; crypto/tls's own check before it only gives the peer
 // the right alert. On a resumed session it is the only check of the moment.
-func (t *Trust) judge(presented []*x509.Certificate, as trade, at time.Time) error {
+func (t *Trust) judge(presented []*x509.Certificate, as trade, revocation *Revocation, at time.Time) error {
 	if len(presented) == 0 {
 		return &Failure{Reason: NoCertificate, Detail: "no certificate was presented"}
 	}
@@ -43,7 +43,8 @@ func (t *Trust) judge(presented []*x509.Certificate, as trade, at time.Time) err
 	if err := checkKey(leaf.PublicKey); err != nil {
 		return refuse(WeakKey, "the certificate %v", err)
 	}
-	if f := t.checkChain(presented, as, at); f != nil {
+	chains, f := t.checkChain(presented, as, revocation, at)
+	if f != nil {
 		return f.presented(leaf)
 	}
 	// x509 takes a certificate without the extension as made for anything; the
@@ -57,16 +58,44 @@ func (t *Trust) judge(presented []*x509.Certificate, as trade, at time.Time) err
 	if (as.needsKU || leaf.KeyUsage != 0) && leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
 		return refuse(WrongUsage, "the certificate's key usage lacks digitalSignature")
 	}
+	if f := notRevoked(chains, revocation, at); f != nil {
+		return f.presented(leaf)
+	}
 	return nil
+}
+
+// notRevoked asks for one chain of which nothing is revoked: a CA that is
+// signed by two others outlives the revocation of one of its certificates.
+func notRevoked(chains []vetted, revocation *Revocation, at time.Time) *Failure {
+	if revocation == nil {
+		return nil
+	}
+	var first *Failure
+	for _, chain := range chains {
+		if !chain.holds(at) {
+			continue
+		}
+		f := revocation.check(chain.links, at)
+		if f == nil {
+			return nil
+		}
+		if first == nil {
+			first = f
+		}
+	}
+	if first == nil { // checkChain saw to it; fail closed all the same
+		return &Failure{Reason: RevocationUnknown, Detail: "no chain of the certificate is valid now"}
+	}
+	return first
 }
 
 // checkChain asks for a chain to a root of the store, every certificate of
 // which is valid at that time, made for that trade and holds an accepted key.
-func (t *Trust) checkChain(presented []*x509.Certificate, as trade, at time.Time) *Failure {
+func (t *Trust) checkChain(presented []*x509.Certificate, as trade, revocation *Revocation, at time.Time) ([]vetted, *Failure) {
 	leaf := presented[0]
 	key := verdictKey{sha256.Sum256(leaf.Raw), as.eku}
-	if t.verdicts.holds(key, at) {
-		return nil
+	if known := t.verdicts.holds(key, at); known != nil {
+		return known, nil
 	}
 	chains, err := leaf.Verify(x509.VerifyOptions{
 		Roots:         t.rootPool,
@@ -75,27 +104,34 @@ func (t *Trust) checkChain(presented []*x509.Certificate, as trade, at time.Time
 		KeyUsages:     []x509.ExtKeyUsage{as.eku},
 	})
 	if err != nil {
-		return chainFailure(leaf, err, as, at)
+		return nil, chainFailure(leaf, err, as, at)
 	}
-	var best window
+	var best verdict
 	var broken *Failure // a rule of the store
 	for _, chain := range chains {
 		w, ok := windowOf(chain)
 		if f := t.rules.check(chain); f != nil && ok {
 			broken, ok = f, false
 		}
-		if ok && w.until.After(best.until) {
-			best = w
+		if !ok {
+			continue
+		}
+		best.chains = append(best.chains, vetted{w, linksOf(chain)})
+		if w.until.After(best.until) {
+			best.window = w
 		}
 	}
 	if best.until.IsZero() && broken != nil {
-		return broken
+		return nil, broken
 	}
 	if best.until.IsZero() {
-		return &Failure{Reason: WeakKey, Detail: "a CA above the certificate has a key or a signature that is not accepted"}
+		return nil, &Failure{Reason: WeakKey, Detail: "a CA above the certificate has a key or a signature that is not accepted"}
+	}
+	for _, chain := range best.chains {
+		revocation.see(chain.links)
 	}
 	t.verdicts.remember(key, best)
-	return nil
+	return best.chains, nil
 }
 
 // with returns the store's intermediates and those the peer presented.
@@ -142,6 +178,8 @@ func wrongTrade(as trade) string {
 // A window is when a whole chain is valid.
 type window struct{ from, until time.Time }
 
+func (w window) holds(at time.Time) bool { return !at.Before(w.from) && !at.After(w.until) }
+
 // windowOf returns when the chain is valid, and false when one of its CAs is
 // too weak.
 func windowOf(chain []*x509.Certificate) (window, bool) {
@@ -166,7 +204,19 @@ func windowOf(chain []*x509.Certificate) (window, bool) {
 // Trust. What may change meanwhile (the clock, a revocation) is not remembered.
 type verdicts struct {
 	mu   sync.RWMutex
-	good map[verdictKey]window
+	good map[verdictKey]verdict
+}
+
+// A verdict is the chains of a leaf, and when the best of them is valid.
+type verdict struct {
+	window
+	chains []vetted // all that were accepted
+}
+
+// A vetted chain was accepted, for as long as its window.
+type vetted struct {
+	window
+	links []link
 }
 
 type verdictKey struct {
@@ -178,18 +228,22 @@ type verdictKey struct {
 // past it the memory starts again.
 const maxVerdicts = 8192
 
-func (v *verdicts) holds(key verdictKey, at time.Time) bool {
+// holds returns the chains remembered of a leaf, nil when none is valid then.
+func (v *verdicts) holds(key verdictKey, at time.Time) []vetted {
 	v.mu.RLock()
 	w, ok := v.good[key]
 	v.mu.RUnlock()
-	return ok && !at.Before(w.from) && !at.After(w.until)
+	if !ok || !w.holds(at) {
+		return nil
+	}
+	return w.chains
 }
 
-func (v *verdicts) remember(key verdictKey, w window) {
+func (v *verdicts) remember(key verdictKey, w verdict) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.good == nil || len(v.good) >= maxVerdicts {
-		v.good = map[verdictKey]window{}
+		v.good = map[verdictKey]verdict{}
 	}
 	v.good[key] = w
 }

@@ -60,11 +60,21 @@ type Listener struct {
 // A Conn is a TLS connection whose peer was accepted.
 type Conn struct {
 	*tls.Conn
-	leaf *x509.Certificate
+	leaf   *x509.Certificate
+	member *member
 }
 
 // Leaf returns the peer's certificate. It costs nothing: ask at each exchange.
 func (c *Conn) Leaf() *x509.Certificate { return c.leaf }
+
+// Refused says why a sweep closed the connection, or nil: a request that was
+// read before may still be in hand, and must go no further.
+func (c *Conn) Refused() error {
+	if f := c.member.refused.Load(); f != nil {
+		return f
+	}
+	return nil
+}
 
 // Handshake does nothing: it is over. (fasthttp calls it.)
 func (c *Conn) Handshake() error { return nil }
@@ -225,6 +235,7 @@ func (l *Listener) handshake(ctx context.Context, a *arriving) (*Conn, error) {
 	defer a.yield()
 	ctx, cancel := context.WithTimeout(ctx, l.options.Deadline)
 	defer cancel()
+	begun := l.options.Server.epoch()
 	t := tls.Server(a, l.config)
 	if err := t.HandshakeContext(ctx); err != nil {
 		return nil, err
@@ -233,10 +244,15 @@ func (l *Listener) handshake(ctx context.Context, a *arriving) (*Conn, error) {
 	if len(state.PeerCertificates) == 0 { // verify saw to it; fail closed all the same
 		return nil, &Failure{Reason: NoCertificate, Detail: "no certificate was presented"}
 	}
+	m := &member{raw: a.Conn, presented: state.PeerCertificates, judge: func() error { return l.options.Server.judge(state.PeerCertificates) }}
+	a.member.Store(m)
+	if err := l.options.Server.admit(m, begun); err != nil {
+		return nil, err
+	}
 	if l.options.OnHandshake != nil {
 		l.options.OnHandshake(tls.VersionName(state.Version), state.DidResume)
 	}
-	return &Conn{Conn: t, leaf: state.PeerCertificates[0]}, nil
+	return &Conn{Conn: t, leaf: state.PeerCertificates[0], member: m}, nil
 }
 
 // failure tells why a handshake failed.

@@ -15,26 +15,31 @@ type Reason string
 
 // The reasons, for both directions.
 const (
-	NoCertificate Reason = "no-certificate"  // the client sent none
-	Expired       Reason = "expired"         // the certificate, or a CA above it, has ended
-	NotYetValid   Reason = "not-yet-valid"   // it has not started: a clock may be wrong
-	UnknownCA     Reason = "unknown-ca"      // no chain to the trust store of this side
-	WrongUsage    Reason = "wrong-usage"     // key usage or extended key usage of another trade
-	WeakKey       Reason = "weak-key"        // key or signature algorithm not accepted: RSA < 2048, SHA-1
-	BadName       Reason = "bad-name"        // the server's certificate is for another name
-	Protocol      Reason = "protocol"        // not TLS, a version below 1.2, no common ALPN, a broken message
-	NoCommonSuite Reason = "no-common-suite" // no cipher suite or group in common
-	PeerRefused   Reason = "peer-refused"    // the peer sent an alert: it does not accept us
-	TimedOut      Reason = "timeout"         // the handshake did not end within its deadline
-	Closed        Reason = "closed"          // the peer went away
-	Crowded       Reason = "crowded"         // too many handshakes under way
-	Other         Reason = "other"
+	NoCertificate Reason = "no-certificate" // the client sent none
+	Expired       Reason = "expired"        // the certificate, or a CA above it, has ended
+	NotYetValid   Reason = "not-yet-valid"  // it has not started: a clock may be wrong
+	UnknownCA     Reason = "unknown-ca"     // no chain to the trust store of this side
+	WrongUsage    Reason = "wrong-usage"    // key usage or extended key usage of another trade
+	WeakKey       Reason = "weak-key"       // key or signature algorithm not accepted: RSA < 2048, SHA-1
+	Revoked       Reason = "revoked"        // by its CA: a revocation list, or OCSP
+	Denied        Reason = "denied"         // on the emergency deny list
+	// RevocationUnknown: no revocation list serves, and the policy says closed.
+	RevocationUnknown Reason = "revocation-unknown"
+	StruckOff         Reason = "struck-off"      // no longer in the register: closes connections only
+	BadName           Reason = "bad-name"        // the server's certificate is for another name
+	Protocol          Reason = "protocol"        // not TLS, a version below 1.2, no common ALPN, a broken message
+	NoCommonSuite     Reason = "no-common-suite" // no cipher suite or group in common
+	PeerRefused       Reason = "peer-refused"    // the peer sent an alert: it does not accept us
+	TimedOut          Reason = "timeout"         // the handshake did not end within its deadline
+	Closed            Reason = "closed"          // the peer went away
+	Crowded           Reason = "crowded"         // too many handshakes under way
+	Other             Reason = "other"
 )
 
 // Reasons lists every reason.
 func Reasons() []Reason {
 	return []Reason{
-		NoCertificate, Expired, NotYetValid, UnknownCA, WrongUsage, WeakKey, BadName,
+		NoCertificate, Expired, NotYetValid, UnknownCA, WrongUsage, WeakKey, Revoked, Denied, RevocationUnknown, StruckOff, BadName,
 		Protocol, NoCommonSuite, PeerRefused, TimedOut, Closed, Crowded, Other,
 	}
 }

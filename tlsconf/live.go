@@ -1,0 +1,125 @@
+package tlsconf
+
+import (
+	"crypto/x509"
+	"net"
+	"sync"
+	"sync/atomic"
+)
+
+// live is the open connections of one side, to be judged again when what let
+// them in has changed.
+type live struct {
+	mu      sync.Mutex // guards members
+	members map[*member]bool
+}
+
+// A member is one open connection whose peer was accepted.
+type member struct {
+	raw       net.Conn // under TLS: closing it waits for nobody
+	presented []*x509.Certificate
+	judge     func() error // as a new handshake would be
+	refused   atomic.Pointer[Failure]
+}
+
+func (l *live) enter(m *member) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.members == nil {
+		l.members = map[*member]bool{}
+	}
+	l.members[m] = true
+}
+
+func (l *live) leave(m *member) {
+	if m == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.members, m)
+}
+
+func (l *live) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.members)
+}
+
+// cut ends the connection. What it has still to say is not sent: revoked means
+// out, in the middle of an answer too.
+func (m *member) cut(f *Failure) {
+	m.refused.CompareAndSwap(nil, f)
+	m.raw.Close()
+}
+
+// A Cut is the connections of one certificate that a sweep closed, and why.
+type Cut struct {
+	*Failure
+	Connections int
+}
+
+// sweep judges every connection again, and closes those that would no longer
+// be let in; also, which may be nil, is a further question about the leaf.
+func (l *live) sweep(also func(leaf *x509.Certificate) error) []Cut {
+	l.mu.Lock()
+	all := make([]*member, 0, len(l.members))
+	for m := range l.members {
+		all = append(all, m)
+	}
+	l.mu.Unlock()
+	// Connections of one certificate share the answer: parsed once for each
+	// connection, so told apart by their bytes.
+	verdicts := map[string]*Failure{}
+	var cuts []Cut
+	place := map[string]int{}
+	for _, m := range all {
+		leaf := m.presented[0]
+		key := string(leaf.Raw)
+		f, known := verdicts[key]
+		if !known {
+			f = m.verdict(also)
+			verdicts[key] = f
+		}
+		if f == nil {
+			continue
+		}
+		m.cut(f)
+		if i, ok := place[key]; ok {
+			cuts[i].Connections++
+			continue
+		}
+		place[key] = len(cuts)
+		cuts = append(cuts, Cut{f, 1})
+	}
+	return cuts
+}
+
+// verdict fails closed: an error that is no Failure refuses too.
+func (m *member) verdict(also func(leaf *x509.Certificate) error) *Failure {
+	err := m.judge()
+	if err == nil && also != nil {
+		if err = also(m.presented[0]); err != nil && asFailure(err) == nil {
+			err = (&Failure{Reason: StruckOff, Detail: safe(err.Error()), Err: err}).presented(m.presented[0])
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	if f := asFailure(err); f != nil {
+		return f
+	}
+	return (&Failure{Reason: Other, Detail: safe(err.Error()), Err: err}).presented(m.presented[0])
+}
+
+// A watched connection tells when it is closed. It sits below crypto/tls.
+type watched struct {
+	net.Conn
+	live   *live
+	member atomic.Pointer[member]
+}
+
+func (w *watched) Close() error {
+	w.live.leave(w.member.Load())
+	return w.Conn.Close()
+}
