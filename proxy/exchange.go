@@ -27,6 +27,8 @@ type exchange struct {
 
 	contentType string
 	body        roc.Content // once read: the one buffer, never copied
+	env         *soap.Envelope
+	observed    roc.Content // an answer to look at once it is written
 	entered     bool        // it holds one of the places
 	status      int         // of our fault; 0: 500
 }
@@ -86,7 +88,7 @@ func (x *exchange) read() (*soap.Envelope, error) {
 	if err != nil {
 		return nil, err
 	}
-	x.rec.MessageID = message.MessageID(env)
+	x.env, x.rec.MessageID = env, message.MessageID(env)
 	return env, nil
 }
 
@@ -269,22 +271,30 @@ func (x *exchange) outgoing(caller roc.StructureID, c *xmlsig.Checked) outgoing 
 	return m
 }
 
-// checkAnswer applies the AnswerPolicy. Only enforce refuses.
+// checkAnswer applies the AnswerPolicy. Only enforce refuses, and so only
+// enforce makes the caller wait: observe looks once the answer is written.
 func (x *exchange) checkAnswer(a farAnswer) error {
-	if x.proxy.o.AnswerPolicy == AnswersOff {
-		return nil
+	switch x.proxy.o.AnswerPolicy {
+	case AnswersObserve:
+		x.observed = a.body
+	case AnswersEnforce:
+		if r := x.lookAt(a.body); r != nil {
+			return roc.Refuse(roc.AMCBadAnswer, "the answer's signature: %w", r)
+		}
 	}
-	err := x.verifyAnswer(a.body)
+	return nil
+}
+
+// lookAt checks an answer and writes the outcome in the record.
+func (x *exchange) lookAt(answer roc.Content) *roc.Refusal {
+	err := x.verifyAnswer(answer)
 	if err == nil {
 		x.rec.AnswerCheck = "good"
 		return nil
 	}
 	r := roc.RefusalOf(err)
 	x.rec.AnswerCheck = string(r.Reason)
-	if x.proxy.o.AnswerPolicy != AnswersEnforce {
-		return nil
-	}
-	return roc.Refuse(roc.AMCBadAnswer, "the answer's signature: %w", r)
+	return r
 }
 
 func (x *exchange) verifyAnswer(body roc.Content) error {
@@ -294,6 +304,7 @@ func (x *exchange) verifyAnswer(body roc.Content) error {
 	if err != nil {
 		return err
 	}
+	defer env.Release()
 	_, err = x.proxy.o.AnswerSignatures.Check(env, xmlsig.Policy{}, xmlsig.Expect{}, x.proxy.o.Now())
 	return err
 }

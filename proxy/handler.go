@@ -141,6 +141,9 @@ func (p *Proxy) exchange(q *request) (answer, func(error)) {
 	x := &exchange{proxy: p, q: q, rec: rec, ctx: ctx, contentType: q.header("Content-Type")}
 	a := p.answer(x)
 	cancel()
+	if x.env != nil { // the answer and the record hold nothing of it
+		x.env.Release()
+	}
 	a.exchange, a.origin = rec.ID, rec.Origin
 	a.timing = timingOf(rec, p.o.Now().Sub(rec.RequestIn))
 	rec.AnswerBytes, rec.AnswerSHA256 = a.body.Len(), sha256.Sum256(a.body.Bytes())
@@ -204,7 +207,11 @@ func (x *exchange) refuse(r *roc.Refusal) answer {
 	if r.Cause != nil {
 		x.rec.Cause = r.Cause.Error()
 	}
-	a := faultOf(soap.VersionFor(x.contentType, x.body.Bytes()), x.rec.ID, r)
+	version := soap.VersionFor(x.contentType, x.body.Bytes())
+	if x.env != nil {
+		version = x.env.Version()
+	}
+	a := faultOf(version, x.rec.ID, r)
 	if x.status != 0 {
 		a.status = x.status
 	}
@@ -248,6 +255,9 @@ func harmless(v any) string {
 // close ends the exchange: the record is complete, and each observer is told.
 func (p *Proxy) close(x *exchange) {
 	x.rec.AnswerOut = p.o.Now()
+	if x.observed.Len() > 0 {
+		p.tell(func(*roc.Record) { x.lookAt(x.observed) }, x.rec)
+	}
 	if x.entered {
 		<-p.places
 	}
