@@ -4,6 +4,8 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"fmt"
 	"net"
 	"sync"
@@ -88,6 +90,12 @@ type leaf struct {
 	sha1           bool
 	issuer         issuer
 	noChain        bool
+	intermediate   string // of the side's root; "": the side's own
+	depth          int    // of a long chain
+	constraint     string // of the CA above
+	points         []string
+	freshest       string
+	responder      string
 }
 
 type issuer int
@@ -209,7 +217,14 @@ func (p *PKI) key(l leaf) crypto.Signer {
 // issuerOf returns who signs the leaf (zero: itself) and what it presents
 // beside itself.
 func (p *PKI) issuerOf(side Side, l leaf, key crypto.Signer) ([]*x509.Certificate, authority) {
-	b := p.cas[side]
+	switch {
+	case l.depth > 0:
+		return p.longChain(side, l.depth)
+	case l.constraint != "":
+		by := p.newUnder(sideNames[side].org, "TEST AC FICTIVE LIMITEE", p.cas[side].root, l.constraint)
+		return []*x509.Certificate{by.cert}, by
+	}
+	b := p.branchOf(side, l.intermediate)
 	switch l.issuer {
 	case otherCA:
 		b = p.wrongBranch("AUTRE IGC FICTIVE", "TEST AC RACINE INCONNUE", "TEST AC INCONNUE")
@@ -237,6 +252,15 @@ func (l leaf) template() *x509.Certificate {
 		NotAfter:              l.until,
 		KeyUsage:              l.ku,
 		BasicConstraintsValid: true,
+		CRLDistributionPoints: l.points,
+	}
+	if l.responder != "" {
+		t.OCSPServer = []string{l.responder}
+	}
+	if l.freshest != "" {
+		// CRLDistributionPoints of one point: the same fields as in a list.
+		point := mustMarshal(asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: issuingPoint(l.freshest)})
+		t.ExtraExtensions = append(t.ExtraExtensions, pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 46}, Value: point})
 	}
 	policy, err := x509.OIDFromInts(oidPolicy)
 	if err != nil {
