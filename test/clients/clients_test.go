@@ -7,7 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/piano-roc/rpn/test/world"
 )
 
 // The clients: each is a program that takes the same flags, prints "answer
@@ -29,24 +32,30 @@ var stories = []struct {
 	flags []string
 	want  string
 }{
-	{"a good IDB is answered", []string{"--amc", bleue, "--expect", "00"}, "answer 00"},
-	{"a body altered after it was signed is refused", []string{"--amc", bleue, "--expect", "RPN212", "--alter"}, "fault RPN212"},
-	{"an AMC that the annuaire does not know is refused", []string{"--amc", unknown, "--expect", "RPN301"}, "fault RPN301"},
+	{"a good IDB is answered", []string{"--amc", world.Bleue, "--expect", "00"}, "answer 00"},
+	{"a body altered after it was signed is refused", []string{"--amc", world.Bleue, "--expect", "RPN212", "--alter"}, "fault RPN212"},
+	{"an AMC that the annuaire does not know is refused", []string{"--amc", world.Unknown, "--expect", "RPN301"}, "fault RPN301"},
 }
 
-// The nation of `rpn demo` (internal/nation/country.go).
-const (
-	chu     = "990000011"  // in the circle
-	bleue   = "0099000003" // an AMC of the circle, in V1 and V2
-	unknown = "0099000099"
-)
+var theWorld = sync.OnceValues(world.New)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if w, err := theWorld(); err == nil {
+		w.Close()
+	}
+	os.Exit(code)
+}
 
 func TestRealClientsAreAnsweredAndRefusedAsTheyShould(t *testing.T) {
 	w, err := theWorld()
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := w.flags(t)
+	files, err := w.Flags(w.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range theClients {
 		for _, mode := range c.modes {
 			for _, version := range []string{"11", "12"} {
@@ -66,32 +75,4 @@ func TestRealClientsAreAnsweredAndRefusedAsTheyShould(t *testing.T) {
 			}
 		}
 	}
-}
-
-// flags are what every client is told: where the RPN is, and the files of the
-// establishment.
-func (w *world) flags(t *testing.T) []string {
-	of := func(name string) string { return w.of("etablissements", "chu", name) }
-	return []string{
-		"--url", w.url, "--finess", chu, "--ca", w.of("confiance", "etablissements-tls.pem"),
-		"--cert", of("auth.pem"), "--key", of("auth.key"),
-		"--sign-cert", w.leaf(t, of("sign.pem")), "--sign-key", of("sign.key"),
-	}
-}
-
-// leaf is a copy of a certificate file without its intermediates: node-soap
-// would write the whole file into the token (docs/interop.md).
-func (w *world) leaf(t *testing.T, file string) string {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const end = "-----END CERTIFICATE-----\n"
-	first, _, _ := strings.Cut(string(text), end)
-	name := w.file("sign-leaf.pem")
-	if err := os.WriteFile(name, []byte(first+end), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return name
 }

@@ -1,0 +1,159 @@
+// Package world is a small nation around the real binary, for the tests that
+// play SOAP clients against it: `rpn demo --without-rpn` plays the annuaire and
+// the insurers, `rpn serve` is the RPN.
+package world
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// The nation of `rpn demo` (internal/nation/country.go).
+const (
+	CHU     = "990000011"  // in the circle
+	Bleue   = "0099000003" // an AMC of the circle, in V1 and V2
+	Unknown = "0099000099" // an AMC that the annuaire does not know
+)
+
+// A World runs until Close. URL is where the RPN listens.
+type World struct {
+	URL string
+
+	dir       string
+	processes []*exec.Cmd
+}
+
+// New builds rpn, and starts the nation and the RPN.
+func New() (*World, error) {
+	dir, err := os.MkdirTemp("", "rpn-clients-")
+	if err != nil {
+		return nil, err
+	}
+	w := &World{dir: dir}
+	if err := w.open(); err != nil {
+		w.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// Close ends the processes, the RPN first, and removes their files.
+func (w *World) Close() {
+	for i := len(w.processes) - 1; i >= 0; i-- {
+		w.processes[i].Process.Signal(syscall.SIGTERM)
+		w.processes[i].Wait()
+	}
+	os.RemoveAll(w.dir)
+}
+
+func (w *World) open() error {
+	rpn := w.file("rpn")
+	if out, err := exec.Command("go", "build", "-o", rpn, "github.com/piano-roc/rpn/cmd/rpn").CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	nation := w.file("nation")
+	if err := w.start(rpn, "demo", "--dir", nation, "--without-rpn"); err != nil {
+		return err
+	}
+	config := filepath.Join(nation, "rpn.yaml")
+	text, err := wait("rpn.yaml", func() ([]byte, error) { return os.ReadFile(config) })
+	if err != nil {
+		return err
+	}
+	if err := w.start(rpn, "serve", "--config", config); err != nil {
+		return err
+	}
+	admin := regexp.MustCompile(`(?m)^admin: (\S+)`).FindSubmatch(text)
+	listen := regexp.MustCompile(`(?m)^listen: \S+:(\d+)`).FindSubmatch(text)
+	if admin == nil || listen == nil {
+		return fmt.Errorf("%s names no admin or listen", config)
+	}
+	w.URL = fmt.Sprintf("https://localhost:%s/roc", listen[1])
+	_, err = wait("the RPN", func() ([]byte, error) { return ready(fmt.Sprintf("http://%s/readyz", admin[1])) })
+	if err != nil {
+		log, _ := os.ReadFile(w.file("serve.log"))
+		return fmt.Errorf("%w\n%s", err, log)
+	}
+	return nil
+}
+
+// Flags are what every client is told: where the RPN is, and the files of the
+// establishment. The file of the signer's certificate holds no intermediate:
+// node-soap would write the whole file into the token (docs/interop.md).
+func (w *World) Flags(url string) ([]string, error) {
+	of := func(name string) string { return w.Of("etablissements", "chu", name) }
+	text, err := os.ReadFile(of("sign.pem"))
+	if err != nil {
+		return nil, err
+	}
+	const end = "-----END CERTIFICATE-----\n"
+	first, _, _ := strings.Cut(string(text), end)
+	leaf := w.file("sign-leaf.pem")
+	if err := os.WriteFile(leaf, []byte(first+end), 0o644); err != nil {
+		return nil, err
+	}
+	return []string{
+		"--url", url, "--finess", CHU, "--ca", w.Of("confiance", "etablissements-tls.pem"),
+		"--cert", of("auth.pem"), "--key", of("auth.key"),
+		"--sign-cert", leaf, "--sign-key", of("sign.key"),
+	}, nil
+}
+
+// start runs a command of rpn in the background; it ends with the tests, even
+// when they are killed.
+func (w *World) start(rpn, verb string, args ...string) error {
+	log, err := os.Create(w.file(verb + ".log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(rpn, append([]string{verb}, args...)...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	w.processes = append(w.processes, cmd)
+	return nil
+}
+
+func (w *World) file(name string) string { return filepath.Join(w.dir, name) }
+
+// Of is a file of the nation.
+func (w *World) Of(path ...string) string {
+	return filepath.Join(append([]string{w.dir, "nation"}, path...)...)
+}
+
+// wait asks until there is an answer, for half a minute.
+func wait(what string, ask func() ([]byte, error)) ([]byte, error) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		b, err := ask()
+		if err == nil {
+			return b, nil
+		}
+		if time.Now().After(deadline) {
+			return nil, fmt.Errorf("%s is not there after 30 s: %w", what, err)
+		}
+	}
+}
+
+func ready(url string) ([]byte, error) {
+	resp, err := http.Get(url)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", resp.Status, body)
+	}
+	return body, err
+}
