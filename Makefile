@@ -3,7 +3,7 @@
 GO ?= go
 BIN := bin
 
-.PHONY: help build test lint scenario fuzz vectors demo nation bench bench-proxy deps clean
+.PHONY: help build test lint scenario fuzz vectors demo nation bench bench-proxy bench-check deps clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -47,6 +47,13 @@ bench: ## benchmarks of the packages
 bench-proxy: ## beside HAProxy and Caddy; writes docs/bench/proxy.md
 	./test/deps.sh bench
 	$(GO) run ./test/bench -write docs/bench/proxy.md
+
+bench-check: ## the signature check beside xmlsec1 and goxmldsig; writes docs/bench/check.md
+	./test/deps.sh bench
+	@mkdir -p $(BIN)
+	gcc -O2 -w -o $(BIN)/xmlsec_loop test/benchcheck/peer/xmlsec_loop.c $$(pkg-config --cflags --libs xmlsec1-openssl)
+	$(GO) build -o $(BIN)/benchcheck ./test/benchcheck
+	taskset -c 1 $(BIN)/benchcheck -xmlsec $(BIN)/xmlsec_loop -out docs/bench/check.md
 
 clean: ## remove what make built
 	rm -rf $(BIN) test/clients/node/node_modules

@@ -21,10 +21,13 @@ needs openssl openssl
 needs /usr/lib/python3/dist-packages/zeep python3-zeep
 needs /usr/lib/python3/dist-packages/xmlsec python3-xmlsec
 needs npm npm
+needs redis-server redis-server        # what instances share
 if [ "${1:-}" = bench ]; then
 	needs haproxy haproxy
 	needs caddy caddy
 	needs taskset util-linux
+	needs /usr/include/xmlsec1 libxmlsec1-dev # peer of the signature check
+	needs pkg-config pkg-config
 fi
 
 if [ -n "$missing" ]; then

@@ -1,7 +1,6 @@
 package xmlsig
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -25,7 +24,7 @@ func denseMessage(size int) string {
 }
 
 func BenchmarkCheck(b *testing.B) {
-	for _, size := range []int{5_000, 20_000, 200_000, 2_000_000} {
+	for _, size := range []int{5_000, 20_000, 200_000} {
 		m, err := Sign(roc.NewContent([]byte(denseMessage(size))), testKeys().rsaKey, SignOptions{At: testNow})
 		if err != nil {
 			b.Fatal(err)
@@ -69,5 +68,4 @@ func BenchmarkCheck(b *testing.B) {
 			}
 		})
 	}
-	_ = bytes.Equal
 }

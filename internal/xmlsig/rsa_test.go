@@ -1,0 +1,102 @@
+package xmlsig
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/x509"
+	"math/big"
+	"testing"
+)
+
+// agree compares our verdict on a signature with crypto/rsa's.
+func agree(t *testing.T, key *rsa.PublicKey, hash crypto.Hash, digest, value []byte) {
+	t.Helper()
+	kept, err := newRSAKey(&x509.Certificate{PublicKey: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var scratch rsaScratch
+	ours := kept.verify(&scratch, hash, digest, value) == nil
+	if theirs := rsa.VerifyPKCS1v15(key, hash, digest, value) == nil; ours != theirs {
+		t.Fatalf("we say %v, crypto/rsa says %v, for %v and a value of %d bytes", ours, theirs, hash, len(value))
+	}
+}
+
+func TestRSAVerdictIsThatOfCryptoRSA(t *testing.T) {
+	t.Parallel()
+	for _, bits := range []int{2048, 2056, 3072} {
+		key, err := rsa.GenerateKey(rand.Reader, bits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, hash := range []crypto.Hash{crypto.SHA256, crypto.SHA512} {
+			digest := sha256.Sum256([]byte("fictif"))
+			sum := digest[:]
+			if hash == crypto.SHA512 {
+				long := sha512.Sum512([]byte("fictif"))
+				sum = long[:]
+			}
+			value, err := key.Sign(rand.Reader, sum, hash)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plus := new(big.Int).Add(new(big.Int).SetBytes(value), key.N)
+			for _, v := range [][]byte{
+				value, nil, value[1:], append([]byte{0}, value...), append(bytes.Clone(value), 0),
+				make([]byte, len(value)), key.N.Bytes(), plus.Bytes(), bytes.Repeat([]byte{0xFF}, len(value)), {1},
+			} {
+				agree(t, &key.PublicKey, hash, sum, v)
+				agree(t, &key.PublicKey, hash, sum[1:], v)
+			}
+			for i := 0; i < len(value); i += 37 {
+				bad := bytes.Clone(value)
+				bad[i] ^= 1 << (i % 8)
+				agree(t, &key.PublicKey, hash, sum, bad)
+			}
+		}
+	}
+}
+
+func TestRSAKeyThatBigmodCannotTakeIsRefused(t *testing.T) {
+	t.Parallel()
+	n := new(big.Int).Lsh(big.NewInt(1), 2047)
+	for name, key := range map[string]*rsa.PublicKey{
+		"even modulus":  {N: new(big.Int).Add(n, big.NewInt(2)), E: 65537},
+		"zero modulus":  {N: new(big.Int), E: 65537},
+		"even exponent": {N: new(big.Int).Add(n, big.NewInt(1)), E: 4},
+		"exponent 1":    {N: new(big.Int).Add(n, big.NewInt(1)), E: 1},
+	} {
+		if _, err := newRSAKey(&x509.Certificate{PublicKey: key}); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// FuzzRSA holds our verdict to crypto/rsa's on any value, digest and low bits
+// of the modulus.
+func FuzzRSA(f *testing.F) {
+	key := testKeys().rsa
+	digest := sha256.Sum256(nil)
+	value, err := key.Sign(rand.Reader, digest[:], crypto.SHA256)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(value, digest[:], []byte{0})
+	f.Add(value, digest[1:], []byte{2})
+	f.Add([]byte{}, []byte{}, []byte{})
+	f.Fuzz(func(t *testing.T, value, digest, change []byte) {
+		n := new(big.Int).Set(key.N)
+		if len(change) <= 256 {
+			n.Xor(n, new(big.Int).SetBytes(change))
+		}
+		n.SetBit(n, 2047, 1).SetBit(n, 0, 1)
+		if n.BitLen() != 2048 {
+			return
+		}
+		agree(t, &rsa.PublicKey{N: n, E: 65537}, crypto.SHA256, digest, value)
+	})
+}
