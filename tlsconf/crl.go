@@ -347,7 +347,7 @@ func readEntryExtensions(entry cryptobyte.String) (reason byte, err error) {
 		var id asn1.ObjectIdentifier
 		var critical bool
 		if !list.ReadASN1(&one, cbasn1.SEQUENCE) || !one.ReadASN1ObjectIdentifier(&id) ||
-			!one.ReadOptionalASN1Boolean(&critical, cbasn1.BOOLEAN, false) || !one.ReadASN1(&value, cbasn1.OCTET_STRING) || !one.Empty() {
+			one.PeekASN1Tag(cbasn1.BOOLEAN) && !one.ReadASN1Boolean(&critical) || !one.ReadASN1(&value, cbasn1.OCTET_STRING) || !one.Empty() {
 			return 0, errBadCRL
 		}
 		var code int
