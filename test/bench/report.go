@@ -25,7 +25,7 @@ func report(w *world, results map[string][]result, o options) error {
 		return nil
 	}
 	return os.WriteFile(o.write, []byte(fmt.Sprintf(page, time.Now().Format(time.DateOnly), machine(), versions(),
-		w.message, w.answer, o.connections, o.rounds, o.duration, b.String())), 0o644)
+		w.message, w.answer, o.connections, o.rounds, o.duration, w.load, b.String())), 0o644)
 }
 
 const page = `# The RPN beside HAProxy and Caddy
@@ -39,7 +39,8 @@ checks the request (signature, certificates, rights, route) and the signature of
 %s.
 Signed IDB of %d bytes, answer of %d bytes, %d connections kept alive, TLS 1.3 and RSA-2048 certificates on
 both legs, the proxy on one core, load and insurer on another; %d interleaved rounds of %s. CPU time is utime + stime of
-the process, from /proc. Ratios are to be trusted, absolute figures are those of this machine on that day.
+the process, from /proc. Ratios are to be trusted, absolute figures are those of this machine on that day; its load
+average was %s when the bench started.
 
 %s
 The file is written by the command; it says what was measured, whatever that is.
@@ -70,6 +71,12 @@ func machine() string {
 		}
 	}
 	return "machine unknown"
+}
+
+func loadAverage() string {
+	b, _ := os.ReadFile("/proc/loadavg")
+	first, _, _ := strings.Cut(string(b), " ")
+	return first
 }
 
 func versions() string {

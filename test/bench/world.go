@@ -24,6 +24,7 @@ const (
 // them, and the message to carry.
 type world struct {
 	dir       string
+	load      string // of the machine, before the start
 	pki       *igc.PKI
 	es, sign  igc.Pair
 	insurer   net.Listener
@@ -35,7 +36,7 @@ type world struct {
 }
 
 func newWorld(dir string, o options) (*world, error) {
-	w := &world{dir: dir, pki: igc.New(igc.Options{})}
+	w := &world{dir: dir, load: loadAverage(), pki: igc.New(igc.Options{})}
 	w.es, w.sign = w.pki.Establishment(roc.StructureOf(finess), "CH DU BANC FICTIF")
 	if err := w.writeFiles(); err != nil {
 		return nil, err
