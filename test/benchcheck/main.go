@@ -99,21 +99,17 @@ func measureAll(w io.Writer, rounds int, slice time.Duration, loop string) bool 
 		s := newSubject(t.size, t.base64, sign, pki, filepath.Join(dir, strconv.Itoa(i)))
 		ours, xmlsec, tree, floor := s.measure(rounds, slice, loop)
 		allocs := s.allocations()
-		treeCell, treeRatio := "refused", "-"
-		if tree > 0 {
-			treeCell, treeRatio = fmt.Sprintf("%.0f", tree/1e3), fmt.Sprintf("%.1f", tree/ours)
-		}
-		fmt.Fprintf(w, "| %s | %.1f | %.0f | %s | %.1f | %.1f | %s | %.2f | %.0f | %.2f |\n", s.name, ours/1e3, xmlsec/1e3, treeCell, floor/1e3,
-			xmlsec/ours, treeRatio, ours/floor, allocs, ours/float64(s.message.Len()))
+		fmt.Fprintf(w, "| %s | %.1f | %.0f | %.0f | %.1f | %.1f | %.1f | %.2f | %.0f | %.2f |\n", s.name, ours/1e3, xmlsec/1e3, tree/1e3, floor/1e3,
+			xmlsec/ours, tree/ours, ours/floor, allocs, ours/float64(s.message.Len()))
 		held := allocs <= 3
 		held = held && (t.xmlsec == 0 || xmlsec/ours >= t.xmlsec)
-		held = held && (t.tree == 0 || tree == 0 || tree/ours >= t.tree)
+		held = held && (t.tree == 0 || tree/ours >= t.tree)
 		held = held && (t.floor == 0 || ours/floor <= t.floor)
 		verdict := "ok"
 		if !held {
 			verdict, ok = "MISSED", false
 		}
-		verdicts = append(verdicts, fmt.Sprintf("%s: xmlsec1 %.1fx, tree %sx, floor %.2fx, %.0f allocations: %s", s.name, xmlsec/ours, treeRatio, ours/floor, allocs, verdict))
+		verdicts = append(verdicts, fmt.Sprintf("%s: xmlsec1 %.1fx, tree %.1fx, floor %.2fx, %.0f allocations: %s", s.name, xmlsec/ours, tree/ours, ours/floor, allocs, verdict))
 	}
 	fmt.Fprintln(w, "\n"+strings.Join(verdicts, "; "))
 	return ok
@@ -158,21 +154,14 @@ func text(size int, base64 bool) []byte {
 	return b.Bytes()
 }
 
-// measure returns the median CPU nanoseconds per message of each, tree being 0
-// where goxmldsig refuses the message.
+// measure returns the median CPU nanoseconds per message of each.
 func (s *subject) measure(rounds int, slice time.Duration, loop string) (ours, xmlsec, tree, floor float64) {
 	var all [4][]float64
 	check, treeCheck, floorCheck := s.ours(), s.tree(), s.floor()
-	treeCheck2 := treeCheck
-	if !treeCheck() {
-		treeCheck2 = nil
-	}
 	for range rounds {
 		all[0] = append(all[0], perCall(check, slice))
 		all[1] = append(all[1], s.xmlsec(loop, slice))
-		if treeCheck2 != nil {
-			all[2] = append(all[2], perCall(treeCheck2, slice))
-		}
+		all[2] = append(all[2], perCall(treeCheck, slice))
 		all[3] = append(all[3], perCall(floorCheck, slice))
 	}
 	return median(all[0]), median(all[1]), median(all[2]), median(all[3])
@@ -222,24 +211,29 @@ func (s *subject) tree() func() bool {
 			if el == nil {
 				return false
 			}
-			b, err := canon.Canonicalize(inherit(el))
-			if err != nil {
-				return false
-			}
-			sum = sha256.Sum256(b)
+			h := sha256.New()
+			canonicalizeInto(h, canon, el)
+			h.Sum(sum[:0])
 		}
 		return rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], value) == nil
 	}
 }
 
-// inherit detaches an element with the declarations in scope, which goxmldsig
-// asks of its caller.
-func inherit(el *etree.Element) *etree.Element {
-	ctx, err := dsigContext(el)
-	if err != nil {
-		return el.Copy()
+// canonicalizeInto hashes the canonical form of an element. goxmldsig refuses
+// more than 1 000 elements at once: of such a one it is given the children one
+// by one, which is the same work.
+func canonicalizeInto(w io.Writer, canon dsig.Canonicalizer, el *etree.Element) {
+	detached, err := dsigContext(el)
+	if err == nil {
+		b, err := canon.Canonicalize(detached)
+		if err == nil {
+			w.Write(b)
+			return
+		}
 	}
-	return ctx
+	for _, child := range el.ChildElements() {
+		canonicalizeInto(w, canon, child)
+	}
 }
 
 func (s *subject) floor() func() bool {
