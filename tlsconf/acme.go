@@ -55,8 +55,23 @@ type ACMEOptions struct {
 type ACME struct {
 	options ACMEOptions
 	kinds   []acmeKind
+	// one lets one certificate be asked for at a time: certmagic remembers the
+	// challenge of a name by the name alone, and two kinds of key share it.
+	one     sync.Mutex
 	cancel  context.CancelFunc
 	running sync.WaitGroup
+}
+
+// A taker is an ACMEIssuer that waits for its turn.
+type taker struct {
+	*certmagic.ACMEIssuer
+	one *sync.Mutex
+}
+
+func (t taker) Issue(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
+	t.one.Lock()
+	defer t.one.Unlock()
+	return t.ACMEIssuer.Issue(ctx, csr)
 }
 
 // An acmeKind is one kind of key: certmagic keeps one certificate a name in
@@ -147,6 +162,9 @@ func (a *ACME) newKind(name string, key certmagic.KeyType, host string, port int
 		issuer.ExternalAccount = &acme.EAB{KeyID: o.EABKeyID, MACKey: o.EABKey}
 	}
 	k.config.Issuers = []certmagic.Issuer{certmagic.NewACMEIssuer(k.config, issuer)}
+	if o.RSA {
+		k.config.Issuers = []certmagic.Issuer{taker{certmagic.NewACMEIssuer(k.config, issuer), &a.one}}
+	}
 	return k
 }
 

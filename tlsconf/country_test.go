@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,7 +25,16 @@ import (
 // keys is shared by the tests: RSA keys are slow to make.
 var keys = igc.NewKeys()
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// certmagic lets these two end by themselves, or with the process.
+		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"),
+		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"),
+		goleak.Cleanup(func(code int) {
+			os.RemoveAll(pebbleDir)
+			os.Exit(code)
+		}))
+}
 
 const (
 	chu   = "1010000008" // fictitious structure ids
