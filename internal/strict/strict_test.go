@@ -322,7 +322,7 @@ func TestOneOrTheOtherAndShortForms(t *testing.T) {
 		"states: ['']":                     "f:1:10: states[0]: the text is empty; write a value",
 		"{}":                               "f:1:1: the field state is missing; add a line `state: ...`",
 		"states: []":                       "f:1:9: states: the list is empty; give at least one item",
-		"statees: [a]":                      "f:1:1: statees: unknown field (did you mean \"states\"?); the fields here are state or states",
+		"statees: [a]":                     "f:1:1: statees: unknown field (did you mean \"states\"?); the fields here are state or states",
 		"states: [[a]]":                    "f:1:10: states[0]: a list stands where a mapping is expected; write its fields: name or since",
 	} {
 		var f file
