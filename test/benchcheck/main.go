@@ -42,7 +42,6 @@ type subject struct {
 	name    string
 	message roc.Content
 	sign    igc.Pair
-	ca      *x509.Certificate
 	dir     string
 }
 
