@@ -136,6 +136,8 @@ func (s *scanner) declare(e *element, at, off, n, from, to int, odd bool) *roc.R
 		return s.fail(badNamespace, at)
 	case len(uri) > 0 && d.known == 0 && !hasScheme(uri):
 		return s.fail(relativeURI, at)
+	case d.known == 0 && !isURI(uri):
+		return s.fail(badURI, at)
 	}
 	d.prefix = prefixNone
 	if n > 0 {
@@ -172,6 +174,17 @@ func hasScheme(uri []byte) bool {
 		}
 	}
 	return false
+}
+
+// isURI says whether only characters of URIs stand in it (RFC 3986, 2): other
+// readers refuse to canonicalize under another name.
+func isURI(uri []byte) bool {
+	for _, c := range uri {
+		if c <= ' ' || c >= 0x7F || bytes.IndexByte([]byte("\"<>\\^`{|}"), c) >= 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // resolveAttributes finds the namespaces of the attributes of e, refuses two

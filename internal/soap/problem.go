@@ -14,7 +14,6 @@ type problem struct {
 }
 
 var (
-	tooLarge        = problem{roc.TooLarge, "message too large", "le message est trop grand"}
 	tooDeep         = problem{roc.TooLarge, "elements nested too deep", "trop d'éléments imbriqués"}
 	tooManyElements = problem{roc.TooLarge, "too many elements", "trop d'éléments"}
 	tooManyAttrs    = problem{roc.TooLarge, "too many attributes on one element", "trop d'attributs sur un élément"}
@@ -35,6 +34,7 @@ var (
 	twiceAttribute = problem{roc.ForbiddenXML, "attribute given twice", "un attribut donné deux fois"}
 	badNamespace   = problem{roc.ForbiddenXML, "forbidden namespace declaration", "une déclaration d'espace de noms interdite"}
 	relativeURI    = problem{roc.ForbiddenXML, "relative namespace URI", "un espace de noms dont l'URI est relative"}
+	badURI         = problem{roc.ForbiddenXML, "malformed namespace URI", "un espace de noms dont l'URI contient un caractère interdit"}
 	unboundPrefix  = problem{roc.ForbiddenXML, "undeclared prefix", "un préfixe non déclaré"}
 	badComment     = problem{roc.ForbiddenXML, "malformed comment", "un commentaire mal formé"}
 	badCDATA       = problem{roc.ForbiddenXML, "malformed CDATA section", "une section CDATA mal formée"}

@@ -884,6 +884,8 @@ func parserCases() []attackCase {
 		p("two-colons", "a name with two colons", put("<adressage>", "<adressage><soap:a:b/>")),
 		p("relative-namespace", "a relative namespace URI", put("<soap:Body ", `<soap:Body xmlns:a="a" `)),
 		p("relative-default-namespace", "a relative default namespace", put("<adressage>", `<adressage xmlns="../x">`)),
+		p("namespace-iri", "a namespace with a letter that no URI holds", put("<soap:Body ", "<soap:Body xmlns:a=\"urn:\u00E9\" ")),
+		p("namespace-space", "a namespace with a space, which the readers of URIs treat in several ways", put("<soap:Body ", `<soap:Body xmlns:a="urn:a b" `)),
 		p("nul", "a NUL in a value", put(amc, amc+"\x00")),
 		p("nul-after", "a NUL after the root: libxml2 stops reading there", trail("\x00<autre/>")),
 		p("nul-reference", "a character reference to NUL", put(amc, "&#0;"+amc)),
