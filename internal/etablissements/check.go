@@ -51,7 +51,7 @@ func checkEtablissements(l *List, doc *strict.Document, amcsKnown bool) {
 		}
 		checkEtats(l, doc, i, amcsKnown)
 		checkMandats(l, doc, i)
-		if !isDepartement(e.Departement) {
+		if !IsDepartement(e.Departement) {
 			doc.Refuse(doc.At("etablissements", i, "departement"), `write it like "01", "2A" or "971"`,
 				"%.20q is not the code of a département", e.Departement)
 		}
@@ -239,8 +239,9 @@ func refuseTwice[T any, K comparable](doc *strict.Document, items []T, name func
 
 func itself[T any](v T) T { return v }
 
-// isDepartement accepts two or three digits and capital letters, or nothing.
-func isDepartement(s string) bool {
+// IsDepartement reports whether a text may be the code of a département: two or
+// three digits and capital letters ("01", "2A", "971"), or nothing.
+func IsDepartement(s string) bool {
 	if s == "" {
 		return true
 	}

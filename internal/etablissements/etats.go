@@ -1,6 +1,8 @@
 package etablissements
 
 import (
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/piano-roc/rpn/internal/roc"
@@ -22,6 +24,17 @@ const (
 	// not there yet.
 	Attendu Etat = ""
 )
+
+// etats are the states that a file can hold.
+var etats = []Etat{Accrochage, Surveillance, Cercle, Suspendu, Clos}
+
+// ParseEtat reads a state of an establishment.
+func ParseEtat(s string) (Etat, error) {
+	if slices.Contains(etats, Etat(s)) {
+		return Etat(s), nil
+	}
+	return "", errors.New("a state is accrochage, surveillance, cercle, suspendu or clos")
+}
 
 // An EtatAMC is the state of an AMC.
 type EtatAMC string

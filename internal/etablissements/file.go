@@ -80,6 +80,24 @@ func Parse(esName string, es []byte, amcName string, amcs []byte, at time.Time) 
 	return l, nil
 }
 
+// LoadAMCs reads and checks the list of AMCs alone: a List without an
+// establishment.
+func LoadAMCs(path string, at time.Time) (*List, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("the list of AMCs: %w", err)
+	}
+	var af amcFile
+	doc := strict.Read(path, data, &af, textTypes()...)
+	l := &List{amcs: af.AMCs, digest: digest(nil, data)}
+	checkAMCs(l, doc)
+	if err := doc.Err(); err != nil {
+		return nil, err
+	}
+	l.settle(at)
+	return l, nil
+}
+
 // textTypes tells how the words of the register are written.
 func textTypes() []strict.Option {
 	return []strict.Option{
@@ -91,7 +109,7 @@ func textTypes() []strict.Option {
 		strict.Text(ParseMoment, "2026-11-01"),
 		strict.Short[Mandat]("structure"),
 		strict.Short[Domaine]("nom"),
-		strict.OneOf("a state", Accrochage, Surveillance, Cercle, Suspendu, Clos),
+		strict.OneOf("a state", etats...),
 		strict.OneOf("a state of an AMC", AMCValidation, AMCCercle, AMCSuspendu),
 	}
 }

@@ -41,6 +41,15 @@ func ParseMoment(s string) (Moment, error) {
 // AtMoment makes a Moment of an instant.
 func AtMoment(t time.Time) Moment { return Moment{Time: t} }
 
+// DayOf makes a Moment of the day, in France, that holds an instant.
+func DayOf(t time.Time) Moment {
+	y, m, d := t.In(paris()).Date()
+	return Moment{time.Date(y, m, d, 0, 0, 0, 0, paris()), true}
+}
+
+// InParis returns an instant in the zone of the register.
+func InParis(t time.Time) time.Time { return t.In(paris()) }
+
 // String writes the moment as it is written in a file: "" for the zero Moment.
 func (m Moment) String() string {
 	switch {
@@ -60,6 +69,14 @@ func (m Moment) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 func (m Moment) end() time.Time {
 	if m.day {
 		return m.AddDate(0, 0, 1)
+	}
+	return m.Time
+}
+
+// Last is the last instant of the moment: of the day, or the instant itself.
+func (m Moment) Last() time.Time {
+	if m.day {
+		return m.end().Add(-time.Nanosecond)
 	}
 	return m.Time
 }
