@@ -18,6 +18,9 @@ type ClientOptions struct {
 	Revocation  *Revocation      // nil: nobody is revoked
 	Now         func() time.Time // nil: time.Now
 	Sessions    int              // remembered sessions; 0: 256, enough for the country's AMC
+	// OnPeer is told what each accepted server presented, its own certificate
+	// first. It must not block, and may be nil.
+	OnPeer func(serverName string, presented []*x509.Certificate)
 }
 
 // A Client is the TLS of the side toward the annuaire and the AMC. The AMC TLS
@@ -84,6 +87,9 @@ func (c *Client) Handshake(ctx context.Context, conn net.Conn, serverName string
 		f := c.explain(err, serverName)
 		f.Peer = conn.RemoteAddr().String()
 		return nil, f
+	}
+	if c.options.OnPeer != nil {
+		c.options.OnPeer(serverName, t.ConnectionState().PeerCertificates)
 	}
 	return t, nil
 }

@@ -33,6 +33,9 @@ type ListenerOptions struct {
 	// Both are called from many goroutines, must not block, and may be nil.
 	OnHandshake func(version string, resumed bool)
 	OnFailure   func(*Failure)
+	// OnPeer is told what each accepted peer presented, its own certificate
+	// first. As above.
+	OnPeer func(presented []*x509.Certificate)
 }
 
 // A Listener makes the TLS handshakes of the connections it accepts, many at
@@ -251,6 +254,9 @@ func (l *Listener) handshake(ctx context.Context, a *arriving) (*Conn, error) {
 	}
 	if l.options.OnHandshake != nil {
 		l.options.OnHandshake(tls.VersionName(state.Version), state.DidResume)
+	}
+	if l.options.OnPeer != nil {
+		l.options.OnPeer(state.PeerCertificates)
 	}
 	return &Conn{Conn: t, leaf: state.PeerCertificates[0], member: m}, nil
 }

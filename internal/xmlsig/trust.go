@@ -19,7 +19,7 @@ import (
 type Trust struct {
 	roots, intermediates *x509.CertPool
 	empty                bool
-	revoked              func(chain []*x509.Certificate) error
+	admit, revoked       func(chain []*x509.Certificate) error
 
 	mu    sync.RWMutex // guards known
 	known map[[32]byte]*signer
@@ -34,7 +34,13 @@ func NewTrust(roots, intermediates []*x509.Certificate) *Trust {
 // NewTrustWithRevocation is NewTrust with a check of the whole chain, asked
 // once per certificate and generation: an error refuses the signer as revoked.
 func NewTrustWithRevocation(roots, intermediates []*x509.Certificate, revoked func(chain []*x509.Certificate) error) *Trust {
-	t := &Trust{roots: x509.NewCertPool(), intermediates: x509.NewCertPool(), empty: len(roots) == 0, revoked: revoked, known: map[[32]byte]*signer{}}
+	return NewTrustWithRules(roots, intermediates, nil, revoked)
+}
+
+// NewTrustWithRules is NewTrustWithRevocation with the rules of the store: an
+// error of admit refuses the signer as untrusted. Either may be nil.
+func NewTrustWithRules(roots, intermediates []*x509.Certificate, admit, revoked func(chain []*x509.Certificate) error) *Trust {
+	t := &Trust{roots: x509.NewCertPool(), intermediates: x509.NewCertPool(), empty: len(roots) == 0, admit: admit, revoked: revoked, known: map[[32]byte]*signer{}}
 	for _, c := range roots {
 		t.roots.AddCert(c)
 	}
@@ -142,6 +148,11 @@ func (t *Trust) accept(c *x509.Certificate, others []*x509.Certificate, at time.
 		return nil, untrusted("no chain to a CA of this side", "Le certificat de signature n'est pas émis par une autorité de signature admise ici.")
 	}
 	chain := chains[0]
+	if t.admit != nil {
+		if err := t.admit(chain); err != nil {
+			return nil, untrusted("signer certificate: "+err.Error(), "Le certificat de signature ne respecte pas les règles fixées pour cette autorité (clé, politique de certification ou profondeur de chaîne).")
+		}
+	}
 	if t.revoked != nil {
 		if err := t.revoked(chain); err != nil {
 			return nil, roc.Refuse(roc.Revoked, "signer certificate: %w", err).Saying("Le certificat de signature est révoqué.")
