@@ -129,9 +129,9 @@ func (r *Revocation) refresh(ctx context.Context) {
 	all.Wait()
 }
 
-// watchFiles looks at the files each second, whatever the URLs do.
+// watchFiles looks at the files each Poll, whatever the URLs do.
 func (r *Revocation) watchFiles(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(r.o.Poll)
 	defer tick.Stop()
 	for {
 		select {
@@ -154,7 +154,7 @@ func (r *Revocation) watchFiles(ctx context.Context) {
 }
 
 // readFile reads a file that changed since. One that is not a good list is
-// read again each second until it is, or until it is still: it may have been
+// looked at again until it is, or until it is still: it may have been
 // looked at while it was written.
 func (r *Revocation) readFile(s *source) {
 	now, err := fileStamp(s.location)

@@ -102,9 +102,9 @@ func newDenied(list *DenyList, signed []byte) *denied {
 	return n
 }
 
-// watch looks at the file each second until ctx ends, and tells of changes.
-func (d *deny) watch(ctx context.Context, changed func()) {
-	tick := time.NewTicker(time.Second)
+// watch looks at the file each period until ctx ends, and tells of changes.
+func (d *deny) watch(ctx context.Context, period time.Duration, changed func()) {
+	tick := time.NewTicker(period)
 	defer tick.Stop()
 	for {
 		select {

@@ -32,13 +32,16 @@ type RevocationOptions struct {
 
 	Log *slog.Logger
 
-	// Lists are files, looked at each second, and http URLs, fetched each
+	// Lists are files, looked at each Poll, and http URLs, fetched each
 	// Every.
 	Lists []string
 	// NoFollow leaves alone the distribution points that certificates name.
 	// By default each one over http, of a certificate whose chain is accepted,
 	// is fetched like those of Lists.
 	NoFollow bool
+	// Poll is how often files, the deny list among them, are looked at.
+	// Default: 1 s.
+	Poll time.Duration
 	// Every is how often a URL is asked, give or take a tenth. Default: 1 h.
 	Every time.Duration
 	// Timeout is how long one answer may take, whole. Default: 10 s.
@@ -101,7 +104,7 @@ func OpenRevocation(ctx context.Context, o RevocationOptions) (*Revocation, erro
 	if o.Folder == "" || o.Authorities == nil || o.Log == nil {
 		return nil, errors.New("tlsconf: a revocation needs its Folder, Authorities and Log")
 	}
-	o.Every, o.Timeout = or(o.Every, time.Hour), or(o.Timeout, 10*time.Second)
+	o.Every, o.Timeout, o.Poll = or(o.Every, time.Hour), or(o.Timeout, 10*time.Second), or(o.Poll, time.Second)
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = 64 << 20
 	}
@@ -177,7 +180,7 @@ func (r *Revocation) Run(ctx context.Context) {
 	var helpers sync.WaitGroup
 	defer helpers.Wait()
 	if r.deny != nil {
-		helpers.Go(func() { r.deny.watch(ctx, func() { r.generation.Add(1) }) })
+		helpers.Go(func() { r.deny.watch(ctx, r.o.Poll, func() { r.generation.Add(1) }) })
 	}
 	if r.ocsp != nil {
 		helpers.Go(func() { r.ocsp.run(ctx) })
@@ -188,7 +191,7 @@ func (r *Revocation) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-r.wake:
-		case <-time.After(jitter(time.Second)):
+		case <-time.After(jitter(r.o.Poll)):
 		}
 		r.watchAuthorities()
 		helpers.Go(func() { r.refresh(ctx) }) // one slow server must not hold up the others

@@ -78,6 +78,7 @@ func newWorld(t *testing.T, more func(*tlsconf.RevocationOptions)) *world {
 		Authorities: func() []*x509.Certificate { return append(w.pki.Roots(es), w.pki.Intermediates(es)...) },
 		Log:         slog.New(slog.NewJSONHandler(w.log, nil)),
 		Timeout:     time.Second,
+		Poll:        30 * time.Millisecond,
 		Now:         w.at.now,
 	}
 	if more != nil {

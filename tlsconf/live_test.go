@@ -1,0 +1,317 @@
+package tlsconf_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/igc"
+	"github.com/piano-roc/rpn/tlsconf"
+)
+
+// A frontier is a door, the revocation behind it, and the sweeps that follow
+// its changes, as the application runs them.
+type frontier struct {
+	*world
+	*door
+	server *tlsconf.Server
+	store  *tlsconf.Store
+	folder string // of the trust store
+	deny   func(sequence uint64, lines ...string)
+	crl    func(l igc.List)
+}
+
+func newFrontier(t *testing.T) *frontier {
+	t.Helper()
+	key := newEd25519(t)
+	file := filepath.Join(t.TempDir(), "deny")
+	list := filepath.Join(t.TempDir(), "liste.crl")
+	f := &frontier{folder: t.TempDir(), world: newWorld(t, func(o *tlsconf.RevocationOptions) {
+		o.Deny = &tlsconf.DenyOptions{File: file, Signers: []string{writePublic(t, key)}}
+		o.Lists = []string{list}
+	})}
+	f.crl = func(l igc.List) {
+		t.Helper()
+		if err := os.WriteFile(list, f.pki.CRL(es, l), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if f.Revocation != nil {
+			f.reload()
+		}
+	}
+	f.crl(igc.List{})
+	f.deny = func(sequence uint64, lines ...string) {
+		t.Helper()
+		if err := os.WriteFile(file, denyList(t, key, sequence, lines...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f.reload()
+	}
+	f.world.open()
+	f.store = openStore(t, f.pki, f.folder, es)
+	var err error
+	o := tlsconf.ServerOptions{
+		Certificate: tlsconf.FixedSource(f.pki.Server(es, "rpn.test").TLS()),
+		Clients:     f.store, Revocation: f.Revocation, Now: f.at.now,
+	}
+	if f.server, err = tlsconf.NewServer(o); err != nil {
+		t.Fatal(err)
+	}
+	f.door = openDoor(t, o, func(lo *tlsconf.ListenerOptions) { lo.Server = f.server })
+	f.door.stays.Store(true)
+	return f
+}
+
+// connect opens a connection that stays, and reads the greeting.
+func (f *frontier) connect(config *tls.Config) *tls.Conn {
+	f.t.Helper()
+	c, err := tls.Dial("tcp", f.Addr().String(), config)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() { c.Close() })
+	b := make([]byte, 8)
+	if _, err := io.ReadFull(c, b); err != nil || string(b) != "bonjour " {
+		f.t.Fatalf("%q, %v", b, err)
+	}
+	for b[0] != '\n' {
+		if _, err := io.ReadFull(c, b[:1]); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	return c
+}
+
+// wantClosed: the far end is gone.
+func wantClosed(t *testing.T, c *tls.Conn) {
+	t.Helper()
+	c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_, err := c.Read(make([]byte, 1))
+	var timeout net.Error
+	if err == nil || errors.As(err, &timeout) && timeout.Timeout() {
+		t.Errorf("the connection is still open: %v", err)
+	}
+}
+
+// wantOpen: nothing comes, and nothing ended it.
+func wantOpen(t *testing.T, c *tls.Conn) {
+	t.Helper()
+	c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	_, err := c.Read(make([]byte, 1))
+	var timeout net.Error
+	if !errors.As(err, &timeout) || !timeout.Timeout() {
+		t.Errorf("the connection is not open: %v", err)
+	}
+}
+
+// Revoked means out: connections that are open, sessions that could be
+// resumed, and new ones; of the one concerned, and of nobody else.
+func TestRevokedMeansOut(t *testing.T) {
+	t.Parallel()
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for name, revoke := range map[string]func(f *frontier, p igc.Pair) tlsconf.Reason{
+			"by the deny list": func(f *frontier, p igc.Pair) tlsconf.Reason {
+				f.deny(1, "structure "+chu)
+				return tlsconf.Denied
+			},
+			"by the list of its CA": func(f *frontier, p igc.Pair) tlsconf.Reason {
+				f.crl(igc.List{Number: 2, Entries: []x509.RevocationListEntry{{SerialNumber: p.Cert.SerialNumber, RevocationTime: time.Now()}}})
+				return tlsconf.Revoked
+			},
+			"by the clock": func(f *frontier, p igc.Pair) tlsconf.Reason {
+				f.at.forward(2 * time.Hour)
+				return tlsconf.Expired
+			},
+		} {
+			t.Run(tls.VersionName(version)+" "+name, func(t *testing.T) {
+				t.Parallel()
+				f := newFrontier(t)
+				bad := f.pki.Auth(chu, "CH", igc.Valid(time.Now().Add(-time.Hour), time.Now().Add(time.Hour)))
+				config, other := clientConfig(f.pki, bad), clientConfig(f.pki, f.pki.Auth(autre, "AUTRE"))
+				config.ClientSessionCache = tls.NewLRUClientSessionCache(8)
+				config.MinVersion, config.MaxVersion = version, version
+				first, second := f.connect(config), f.connect(config)
+				third := f.connect(other)
+				if !second.ConnectionState().DidResume {
+					t.Fatal("the second connection is not a resumed one")
+				}
+				for range 3 {
+					<-f.welcomes
+				}
+				if cuts := f.server.Sweep(nil); len(cuts) != 0 || f.server.Open() != 3 {
+					t.Errorf("nothing changed: %v, %d open", cuts, f.server.Open())
+				}
+				reason := revoke(f, bad)
+				cuts := f.server.Sweep(nil)
+				if len(cuts) != 1 || cuts[0].Reason != reason || cuts[0].Connections != 2 || cuts[0].Subject == "" {
+					t.Fatalf("%+v", cuts)
+				}
+				wantClosed(t, first)
+				wantClosed(t, second)
+				wantOpen(t, third)
+				becomes(t, "the closed ones are forgotten", func() bool { return f.server.Open() == 1 })
+
+				// The session it still has, then a new one.
+				for range 2 {
+					if line, err := f.knock(config); err == nil {
+						t.Errorf("it comes in again: %q", line)
+					}
+					if got := f.failure(t); got.Reason != reason {
+						t.Errorf("%v", got)
+					}
+					config.ClientSessionCache = nil
+				}
+			})
+		}
+	}
+}
+
+func TestARemovedCAAndTheRegisterCloseConnections(t *testing.T) {
+	t.Parallel()
+	f := newFrontier(t)
+	config := clientConfig(f.pki, f.pki.Auth(chu, "CH"))
+	c := f.connect(config)
+	cuts := f.server.Sweep(func(leaf *x509.Certificate) error { return errors.New("closed since this morning") })
+	if len(cuts) != 1 || cuts[0].Reason != tlsconf.StruckOff {
+		t.Errorf("%+v", cuts)
+	}
+	wantClosed(t, c)
+
+	c = f.connect(config)
+	other := newPKI(t)
+	writeStore(t, f.folder, es, other.Roots(es), other.Intermediates(es))
+	if changed, err := f.store.Reload(); !changed || err != nil {
+		t.Fatal(changed, err)
+	}
+	cuts = f.server.Sweep(nil)
+	if len(cuts) != 1 || cuts[0].Reason != tlsconf.UnknownCA {
+		t.Errorf("%+v", cuts)
+	}
+	wantClosed(t, c)
+}
+
+// A change that comes in the middle of a handshake is seen by it: either the
+// sweep finds the connection, or the handshake the change.
+func TestAChangeInTheMiddleOfHandshakes(t *testing.T) {
+	t.Parallel()
+	f := newFrontier(t)
+	config := clientConfig(f.pki, f.pki.Auth(chu, "CH"))
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	var mu sync.Mutex
+	var open []net.Conn
+	var visitors sync.WaitGroup
+	changed := make(chan struct{})
+	for range 16 {
+		visitors.Go(func() {
+			for range 40 {
+				c, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", f.Addr().String())
+				if err != nil {
+					select {
+					case <-changed:
+						return // refused, as it must
+					default:
+						t.Error(err)
+						return
+					}
+				}
+				mu.Lock()
+				open = append(open, c)
+				mu.Unlock()
+			}
+		})
+	}
+	time.Sleep(20 * time.Millisecond) // anywhere in the middle
+	close(changed)
+	f.deny(1, "structure "+chu)
+	f.server.Sweep(nil)
+	visitors.Wait()
+	// Without another sweep, nobody is left.
+	becomes(t, "nobody is left", func() bool { return f.server.Open() == 0 })
+	for _, c := range open {
+		wantClosed(t, c.(*tls.Conn))
+		c.Close()
+	}
+}
+
+// The other direction: a server of an AMC that is revoked loses the
+// connections we keep to it.
+func TestARevokedServerLosesOurConnections(t *testing.T) {
+	t.Parallel()
+	key := newEd25519(t)
+	p := newPKI(t)
+	amc := p.Server(igc.AMCTLS, "amc.test")
+	file := filepath.Join(t.TempDir(), "deny")
+	w := newWorld(t, func(o *tlsconf.RevocationOptions) {
+		o.Deny = &tlsconf.DenyOptions{File: file, Signers: []string{writePublic(t, key)}}
+	})
+	w.open()
+	own := p.Auth(igc.RPN, "RPN FICTIF").TLS()
+	client, err := tlsconf.NewClient(tlsconf.ClientOptions{
+		Certificate: tlsconf.FixedSource(own), Servers: tlsconf.FixedStore(trustOf(p, igc.AMCTLS)), Revocation: w.Revocation,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{amc.TLS()}, NextProtos: []string{"http/1.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inner.Close()
+	var served sync.WaitGroup
+	served.Go(func() {
+		for {
+			c, err := inner.Accept()
+			if err != nil {
+				return
+			}
+			served.Go(func() { io.Copy(io.Discard, c); c.Close() })
+		}
+	})
+	dial := func() (*tls.Conn, error) {
+		raw, err := net.Dial("tcp", inner.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return client.Handshake(t.Context(), raw, "amc.test")
+	}
+	first, err := dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second.Close(); client.Open() != 1 {
+		t.Errorf("%d open, want 1", client.Open())
+	}
+	if err := os.WriteFile(file, denyList(t, key, 1, tlsconf.DenyLine(amc.Cert)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.reload()
+	cuts := client.Sweep()
+	if len(cuts) != 1 || cuts[0].Reason != tlsconf.Denied || cuts[0].Connections != 1 {
+		t.Errorf("%+v", cuts)
+	}
+	if _, err := first.Write([]byte("x")); err == nil {
+		t.Error("the kept connection is still open")
+	}
+	if _, err := dial(); reasonOf(err) != tlsconf.Denied {
+		t.Errorf("a new one: %v", err)
+	}
+	first.Close()
+	if client.Open() != 0 {
+		t.Errorf("%d open, want 0", client.Open())
+	}
+	inner.Close()
+	served.Wait()
+}
