@@ -52,6 +52,7 @@ func (a *App) adminHandler() http.Handler {
 		writeJSON(w, http.StatusOK, map[string]any{"horloges": a.clocks.List()})
 	})
 	mux.HandleFunc("POST /-/reload", a.serveReload)
+	mux.HandleFunc("GET /-/explain", a.serveExplain)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Write([]byte("rpn " + a.opts.Version + "\n/metrics\n/livez\n/readyz\n/horloges\nPOST /-/reload\n"))
@@ -62,19 +63,35 @@ func (a *App) adminHandler() http.Handler {
 // serveReload reloads and says what failed. It answers this machine only: who
 // can reach an admin listener on a network may read, not act. A browser on
 // this machine that was led here by a page elsewhere says so in Origin or
-// Sec-Fetch-Site, and is refused.
+// Sec-Fetch-Site, and is refused. With ?force=register the register is taken
+// however many rows it drops.
 func (a *App) serveReload(w http.ResponseWriter, r *http.Request) {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	site := r.Header.Get("Sec-Fetch-Site")
-	if err != nil || !peer.Addr().Unmap().IsLoopback() || r.Header.Get("Origin") != "" || site != "" && site != "none" {
+	if !fromThisMachine(r) {
 		http.Error(w, "a reload is accepted from this machine only: send SIGHUP, or POST to the loopback address", http.StatusForbidden)
 		return
 	}
-	if err := a.Reload(); err != nil {
+	reload := a.Reload
+	switch force := r.URL.Query().Get("force"); force {
+	case "":
+	case "register":
+		reload = a.ForceReload
+	default:
+		http.Error(w, "only the register can be forced: force=register", http.StatusBadRequest)
+		return
+	}
+	if err := reload(); err != nil {
 		http.Error(w, "not reloaded; what was read before stays in use:\n"+err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.Write([]byte("reloaded\n"))
+}
+
+// fromThisMachine reports whether a request comes from this machine, and not by
+// way of a browser that a page elsewhere has led here.
+func fromThisMachine(r *http.Request) bool {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	site := r.Header.Get("Sec-Fetch-Site")
+	return err == nil && peer.Addr().Unmap().IsLoopback() && r.Header.Get("Origin") == "" && (site == "" || site == "none")
 }
 
 // serve runs a server until it ends; an end that nobody asked for stops the

@@ -17,6 +17,7 @@ import (
 
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/indicators"
+	"github.com/piano-roc/rpn/internal/accrochage"
 	"github.com/piano-roc/rpn/internal/etablissements"
 	"github.com/piano-roc/rpn/internal/ratelimit"
 	"github.com/piano-roc/rpn/internal/replay"
@@ -44,6 +45,9 @@ type Options struct {
 	// Observers are told of each exchange, after the log and the indicators.
 	Observers []func(*roc.Record)
 
+	// Asker takes the place of the annuaire. May be nil.
+	Asker annuaire.Asker
+
 	// ReloadEvery is how often the files are looked at. Default: 5 s.
 	ReloadEvery time.Duration
 }
@@ -64,6 +68,8 @@ type App struct {
 	// What lasts as long as the process.
 	directory *annuaire.Directory
 	asker     annuaire.Asker
+	hosts     *annuaire.Hosts   // that the annuaire has named
+	attempts  *accrochage.Store // nil: not kept
 	annuaire  contact
 	server    *tlsconf.Server
 	proxy     *proxy.Proxy
@@ -73,6 +79,7 @@ type App struct {
 
 	addr, adminAddr   net.Addr
 	serving, draining atomic.Bool
+	forced            atomic.Bool // the reload under way was forced
 	failed            chan error
 	running           sync.WaitGroup
 	stops             []namedStop
@@ -108,6 +115,7 @@ func New(o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, setup(err, "correct the file; `rpn check` shows every fault of it")
 	}
+	a.openState()
 
 	client, err := tlsconf.NewClient(tlsconf.ClientOptions{Certificate: a.own["client"], Servers: a.stores.AMCTLS, Now: a.now})
 	if err != nil {
@@ -128,7 +136,10 @@ func New(o Options) (_ *App, err error) {
 		return nil, setup(err, "correct annuaire.url in "+c.file)
 	}
 	a.onStop("connections to the annuaire", func(context.Context) error { asker.Close(); return nil })
-	a.asker = &watchedAsker{asker, &a.annuaire, a.now}
+	a.asker = &watchedAsker{asker, &a.annuaire, a.hosts, a.now}
+	if o.Asker != nil {
+		a.asker = o.Asker
+	}
 	a.directory = annuaire.New(annuaire.Options{
 		Asker: a.asker, TTL: c.Annuaire.TTL, NegativeTTL: c.Annuaire.NegativeTTL, AskTimeout: c.Annuaire.Timeout, Now: a.now,
 	})
@@ -145,7 +156,7 @@ func New(o Options) (_ *App, err error) {
 		Routing: c.routingPolicy(),
 		Log:     a.log, Limits: c.soapLimits(), Endpoint: c.Endpoint,
 		OnMalformed: a.live.Malformed,
-		Observers:   append([]func(*roc.Record){proxy.LogRecord(a.log), a.live.Observe, a.clocks.Observe}, o.Observers...),
+		Observers:   append([]func(*roc.Record){proxy.LogRecord(a.log), a.live.Observe, a.clocks.Observe, a.keepAttempt}, o.Observers...),
 		Deadline:    c.Timeouts.Exchange, Exchanges: c.Limits.Exchanges, Connections: c.Limits.Connections,
 		IdleTimeout: c.Timeouts.Idle, HeadTimeout: c.Timeouts.Head, BodyTimeout: c.Timeouts.Body, WriteTimeout: c.Timeouts.Write,
 		Now: a.now,
@@ -269,11 +280,15 @@ func (n *Network) dial(ctx context.Context, network, addr string) (net.Conn, err
 type watchedAsker struct {
 	annuaire.Asker
 	contact *contact
+	hosts   *annuaire.Hosts
 	now     func() time.Time
 }
 
 func (w *watchedAsker) Ask(ctx context.Context, key roc.Key) (annuaire.Entry, error) {
 	e, err := w.Asker.Ask(ctx, key)
+	if err == nil {
+		w.hosts.Note(e, w.now())
+	}
 	switch {
 	case err == nil, roc.IsRefused(err, roc.UnknownAMC):
 		w.contact.succeeded(w.now())
@@ -290,7 +305,7 @@ func (a *App) newReloader() *reloader {
 		return func() error { _, err := f(); return err }
 	}
 	r := &reloader{log: a.log, tell: a.live.Reloaded, parts: []part{
-		{"register", []string{c.Etablissements, c.AMC}, a.register.Reload},
+		{"register", []string{c.Etablissements, c.AMC}, a.reloadRegister},
 		{"server", []string{c.Server.Certificate, c.Server.Key}, changed(a.own["server"].Reload)},
 		{"client", []string{c.Client.Certificate, c.Client.Key}, changed(a.own["client"].Reload)},
 		{"trust", []string{c.Trust.EtablissementsTLS, c.Trust.EtablissementsSignature, c.Trust.AMCTLS, c.Trust.AMCSignature}, changed(a.stores.Reload)},
@@ -302,6 +317,20 @@ func (a *App) newReloader() *reloader {
 // Reload reads the lists, the certificates and the trust stores again. What
 // cannot be read stays as it was, and is named in the error.
 func (a *App) Reload() error { return a.reloader.reload("asked", a.now()) }
+
+// ForceReload is Reload, however many rows the register drops.
+func (a *App) ForceReload() error {
+	a.forced.Store(true)
+	defer a.forced.Store(false)
+	return a.Reload()
+}
+
+func (a *App) reloadRegister() error {
+	if a.forced.Load() {
+		return a.register.Force()
+	}
+	return a.register.Reload()
+}
 
 // startProxy opens the listener of the establishments.
 func (a *App) startProxy() error {
@@ -338,6 +367,7 @@ func (a *App) startProxy() error {
 func (a *App) startLoops() {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.running.Go(func() { a.reloader.watch(ctx, a.opts.ReloadEvery, a.now) })
+	a.running.Go(func() { a.saveState(ctx) })
 	if a.config.Annuaire.Probe > 0 {
 		a.running.Go(func() { a.probeAnnuaire(ctx) })
 	}

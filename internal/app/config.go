@@ -86,8 +86,19 @@ type Config struct {
 	//
 	// A reload that would drop a fifth of either list (and more than five
 	// rows) changes nothing: it is more likely a broken export than a
-	// decision. Restart the RPN to mean it.
+	// decision. To mean it:
+	//
+	//	curl -X POST 'http://127.0.0.1:9464/-/reload?force=register'
 	AMC string `yaml:"amc" strict:"required"`
+
+	// State is the folder of what must survive a restart, which the RPN alone
+	// writes: the attempts of establishments in accrochage, the hosts that the
+	// annuaire has named. It must be there:
+	//
+	//	install -d -m 0750 -o rpn -g rpn /var/lib/rpn
+	//
+	// Default: none, and nothing of this is kept.
+	State string `yaml:"state"`
 
 	// Limits bound what one establishment may send.
 	Limits Limits `yaml:"limits"`

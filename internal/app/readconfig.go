@@ -128,6 +128,7 @@ func (c *Config) checkFiles(doc *strict.Document) {
 		{[]any{"trust", "amc_signature"}, &c.Trust.AMCSignature, true},
 		{[]any{"etablissements"}, &c.Etablissements, false},
 		{[]any{"amc"}, &c.AMC, false},
+		{[]any{"state"}, &c.State, true},
 	} {
 		if *f.file == "" {
 			continue // said already: it is required
@@ -139,6 +140,8 @@ func (c *Config) checkFiles(doc *strict.Document) {
 		switch {
 		case err != nil:
 			doc.Refuse(doc.At(f.path...), "create it, or correct the name (it is relative to "+c.dir+")", "%s", missing(*f.file, err))
+		case f.file == &c.State && !info.IsDir():
+			doc.Refuse(doc.At(f.path...), "give a folder that the RPN may write in", "%s is a file", *f.file)
 		case f.folder:
 		case info.IsDir():
 			doc.Refuse(doc.At(f.path...), "give the file itself", "%s is a folder", *f.file)

@@ -2,6 +2,7 @@ package register
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -238,4 +239,46 @@ func (x *Explanation) String() string {
 	}
 	b.WriteString("not looked at: rate, signature and replay (they depend on the message), where the name leads (checked when connecting)\n")
 	return b.String()
+}
+
+// ParseQuestion reads a question from texts by name: structure (a structure id,
+// or a FINESS), eg, amc, convention, csr, domaine, service, version. The
+// optional ones are eg, convention and csr.
+func ParseQuestion(get func(name string) string) (q Question, err error) {
+	read := func(name string, parse func(s string) error) {
+		if e := parse(get(name)); e != nil && err == nil {
+			err = fmt.Errorf("%s %.40q: %w", name, get(name), e)
+		}
+	}
+	read("structure", func(s string) (err error) {
+		if f, e := roc.ParseFINESS(s); e == nil {
+			q.Structure = roc.StructureOf(f)
+			return nil
+		}
+		q.Structure, err = roc.ParseStructureID(s)
+		return err
+	})
+	read("eg", optional(&q.EG, roc.ParseFINESS))
+	read("amc", func(s string) (err error) { q.Key.AMC, err = roc.ParseNumeroAMC(s); return err })
+	read("convention", optional(&q.Key.Convention, roc.ParseConvention))
+	read("csr", optional(&q.Key.CSR, roc.ParseCSR))
+	read("domaine", func(s string) (err error) { q.Key.Domaine, err = roc.ParseDomaine(s); return err })
+	read("service", func(s string) (err error) {
+		q.Key.Service, err = roc.ParseService(s)
+		if err == nil && q.Key.Service == roc.Annuaire {
+			err = errors.New("a message goes to IDB, SIM, CLC or ANL")
+		}
+		return err
+	})
+	read("version", func(s string) (err error) { q.Key.Version, err = roc.ParseVersion(s); return err })
+	return q, err
+}
+
+func optional[T any](to *T, parse func(string) (T, error)) func(string) error {
+	return func(s string) (err error) {
+		if s != "" {
+			*to, err = parse(s)
+		}
+		return err
+	}
 }

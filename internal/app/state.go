@@ -1,0 +1,99 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/internal/accrochage"
+	"github.com/piano-roc/rpn/internal/etablissements"
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+// Files of the state folder (Config.State).
+const (
+	attemptsDir = "accrochages" // package accrochage
+	hostsFile   = "hotes.jsonl" // annuaire.Hosts
+	saveHosts   = time.Minute   // how often it is written
+)
+
+// AttemptsDir is where the attempts of establishments in accrochage are kept;
+// "" when the configuration names no state folder.
+func (c *Config) AttemptsDir() string { return c.inState(attemptsDir) }
+
+// HostsFile is where the hosts that the annuaire has named are kept; "" when
+// the configuration names no state folder.
+func (c *Config) HostsFile() string { return c.inState(hostsFile) }
+
+func (c *Config) inState(name string) string {
+	if c.State == "" {
+		return ""
+	}
+	return filepath.Join(c.State, name)
+}
+
+// openState opens what the state folder keeps. Nothing of it decides anything
+// about an exchange, so a file that cannot be read keeps nobody from starting:
+// it is left as it is, and said.
+func (a *App) openState() {
+	hosts, err := annuaire.OpenHosts(a.config.HostsFile())
+	if err != nil {
+		a.log.Error("the hosts that the annuaire has named cannot be read: they are not kept on disk", slog.String("error", err.Error()))
+		hosts, _ = annuaire.OpenHosts("")
+	}
+	a.hosts = hosts
+	if dir := a.config.AttemptsDir(); dir != "" {
+		a.attempts = accrochage.Open(accrochage.Options{Dir: dir, OnError: func(err error) {
+			a.log.Error("an attempt in accrochage is lost", slog.String("error", err.Error()))
+		}})
+		a.onStop("attempts in accrochage", func(context.Context) error { a.attempts.Close(); return nil })
+	}
+}
+
+// keepAttempt is an observer: it keeps the exchanges of establishments in
+// accrochage.
+func (a *App) keepAttempt(r *roc.Record) {
+	if a.attempts == nil {
+		return
+	}
+	if es, ok := a.register.Current().ByStructure(r.From); ok && es.Etat == etablissements.Accrochage {
+		a.attempts.Keep(accrochage.Of(es.Structure, r))
+	}
+}
+
+// saveState writes what the state folder keeps of the annuaire, each minute
+// and at the end.
+func (a *App) saveState(ctx context.Context) {
+	tick := time.NewTicker(saveHosts)
+	defer tick.Stop()
+	for {
+		var over bool
+		select {
+		case <-ctx.Done():
+			over = true
+		case <-tick.C:
+		}
+		if err := a.hosts.Save(); err != nil {
+			a.log.Error("the hosts that the annuaire has named cannot be kept", slog.String("error", err.Error()))
+		}
+		if over {
+			return
+		}
+	}
+}
+
+// checkAttempts says whether attempts in accrochage are being lost.
+func (a *App) checkAttempts(time.Time) Health {
+	h := Health{Name: "accrochages", OK: true, Detail: "no state folder: attempts in accrochage are not kept"}
+	if a.attempts != nil {
+		h.Detail = fmt.Sprintf("%d attempts kept since the start", a.attempts.Kept())
+		if n := a.attempts.Lost(); n > 0 {
+			h.Degraded = true
+			h.Detail += fmt.Sprintf(", %d lost: look at %s", n, a.config.AttemptsDir())
+		}
+	}
+	return h
+}
