@@ -3,6 +3,7 @@ package test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -116,5 +117,28 @@ func TestEveryKeyOfARecordHasItsLine(t *testing.T) {
 	}
 	if !slices.Equal(keys, lines) {
 		t.Errorf("docs/record.md lists\n%v\na record writes\n%v", lines, keys)
+	}
+}
+
+// A path of the tree that a page names in `code` is there; a file x.txt stands
+// for every file of its folder.
+func TestEveryPathThatAPageNamesIsThere(t *testing.T) {
+	t.Parallel()
+	pages, err := exec.Command("git", "-C", "..", "ls-files", "*.md").Output()
+	if err != nil {
+		t.Fatalf("git ls-files: %v", err)
+	}
+	top := regexp.MustCompile("`((?:annuaire|cmd|deploy|docs|indicators|internal|mutuelle|proxy|routing|test|tlsconf)/[\\w./-]*)`")
+	for name := range strings.FieldsSeq(string(pages)) {
+		text, err := os.ReadFile(filepath.Join("..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range top.FindAllStringSubmatch(string(text), -1) {
+			p := strings.TrimSuffix(strings.TrimSuffix(m[1], "..."), "x.txt")
+			if _, err := os.Stat(filepath.Join("..", p)); err != nil {
+				t.Errorf("%s names %s: %v", name, p, err)
+			}
+		}
 	}
 }
