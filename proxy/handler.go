@@ -207,15 +207,24 @@ func (x *exchange) refuse(r *roc.Refusal) answer {
 	if r.Cause != nil {
 		x.rec.Cause = r.Cause.Error()
 	}
-	version := soap.VersionFor(x.contentType, x.body.Bytes())
-	if x.env != nil {
-		version = x.env.Version()
-	}
-	a := faultOf(version, x.rec.ID, r)
+	a := faultOf(x.version(), x.rec.ID, r)
 	if x.status != 0 {
 		a.status = x.status
 	}
 	return a
+}
+
+// version is that of the request, as far as it is known. Of a message that was
+// not read for its Content-Type, SOAPAction tells: a header of SOAP 1.1 alone
+// (section 6.1.1).
+func (x *exchange) version() soap.Version {
+	switch {
+	case x.env != nil:
+		return x.env.Version()
+	case x.body.Len() == 0 && checkContentType(x.contentType) != nil && x.q.head.fields.count("SOAPAction") > 0:
+		return soap.SOAP11
+	}
+	return soap.VersionFor(x.contentType, x.body.Bytes())
 }
 
 func isRefusal(err error) bool {
