@@ -1,0 +1,169 @@
+package nation
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// A Text is what a process writes. Safe for concurrent use.
+type Text struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (x *Text) Write(p []byte) (int, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.b.Write(p)
+}
+
+// String is all that was written.
+func (x *Text) String() string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.b.String()
+}
+
+var (
+	built    = sync.OnceValues(build)
+	buildDir string
+)
+
+// build builds the real binary, once per test program. Under the race
+// detector the binary has it too: a race makes it exit with 66.
+func build() (string, error) {
+	dir, err := os.MkdirTemp("", "rpn-test-")
+	if err != nil {
+		return "", err
+	}
+	buildDir = dir
+	file := filepath.Join(dir, "rpn")
+	args := []string{"build", "-o", file}
+	if underRace {
+		args = append(args, "-race")
+	}
+	cmd := exec.Command("go", append(args, "github.com/piano-roc/rpn/cmd/rpn")...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%v: %w\n%s", cmd.Args, err, out)
+	}
+	return file, nil
+}
+
+// Main runs the tests of a package that uses a Nation, then removes the binary
+// and looks for goroutines that were left.
+func Main(m *testing.M) int {
+	code := m.Run()
+	if err := os.RemoveAll(buildDir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if code != 0 {
+		return code
+	}
+	if err := goleak.Find(
+		// fasthttp's own, one a process or a pool; they end by themselves.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*HostClient).connsCleaner"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+	); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// A Process is one run of the binary.
+type Process struct {
+	Output, Errors *Text
+
+	t      testing.TB
+	cmd    *exec.Cmd
+	done   chan struct{} // closed when it has ended
+	code   int
+	wanted int // exit code
+}
+
+// Run runs the binary with these arguments.
+func Run(t testing.TB, args ...string) *Process {
+	t.Helper()
+	p := run(t, &Text{}, args...)
+	t.Cleanup(p.kill)
+	return p
+}
+
+func run(t testing.TB, out *Text, args ...string) *Process {
+	t.Helper()
+	file, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Process{Output: out, Errors: &Text{}, t: t, cmd: exec.Command(file, args...), done: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = p.Output, p.Errors
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // should the tests be killed
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		err := p.cmd.Wait()
+		var exit *exec.ExitError
+		if p.code = p.cmd.ProcessState.ExitCode(); err != nil && !errors.As(err, &exit) {
+			fmt.Fprintln(p.Errors, err)
+		}
+		close(p.done)
+	}()
+	return p
+}
+
+// kill ends what is still running, for a test that gave up.
+func (p *Process) kill() {
+	p.cmd.Process.Kill()
+	<-p.done
+}
+
+// WantExit waits for the end of the process and checks its exit code.
+func (p *Process) WantExit(code int) {
+	p.t.Helper()
+	p.wanted = code
+	select {
+	case <-p.done:
+	case <-time.After(Patience):
+		p.t.Fatalf("%v has not ended", p.cmd.Args)
+	}
+	if p.code != code {
+		p.t.Errorf("%v: exit code %d, want %d\n%s", p.cmd.Args, p.code, code, p.Errors)
+	}
+}
+
+// Signal sends a signal to the process.
+func (p *Process) Signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// Stop stops the RPN as a service manager does, and checks that it ends as the
+// test wants, well unless it says otherwise, and has said nothing on its
+// standard error then.
+func (p *Process) Stop() {
+	p.t.Helper()
+	select {
+	case <-p.done:
+	default:
+		p.Signal(syscall.SIGTERM)
+	}
+	p.WantExit(p.wanted)
+	if p.wanted == 0 && p.Errors.String() != "" {
+		p.t.Errorf("on standard error:\n%s", p.Errors)
+	}
+}

@@ -1,0 +1,5 @@
+//go:build race
+
+package nation
+
+const underRace = true

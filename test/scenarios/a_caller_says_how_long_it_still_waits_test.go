@@ -1,0 +1,26 @@
+package scenarios
+
+import (
+	"testing"
+
+	inner "github.com/piano-roc/rpn/internal/nation"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/test/nation"
+)
+
+// RPN-Delai-Ms, profile section 8.
+func TestACallerSaysHowLongItStillWaits(t *testing.T) {
+	t.Parallel()
+	n := nation.New(t, nation.Binary) // 60 s of its own
+	chu, bleue := n.Etablissement(), n.AMC("bleue")
+	chu.Send(roc.IDB, "bleue").WantAnswer() // the connection is there
+	bleue.Hold()
+	chu.SendBoth(roc.IDB, "bleue", inner.WithHeader("RPN-Delai-Ms", "700")).WantRefused(roc.AMCSilent)
+	if got := bleue.Last().Header.Values("RPN-Delai-Ms"); len(got) > 0 {
+		t.Errorf("RPN-Delai-Ms was passed on: %q", got)
+	}
+	bleue.Release()
+	for _, nothing := range []string{"bientôt", "-5", "0", ""} {
+		chu.Send(roc.IDB, "bleue", inner.WithHeader("RPN-Delai-Ms", nothing)).WantAnswer()
+	}
+}

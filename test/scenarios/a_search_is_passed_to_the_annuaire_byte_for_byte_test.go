@@ -1,0 +1,40 @@
+package scenarios
+
+import (
+	"bytes"
+	"net/http"
+	"testing"
+
+	"github.com/piano-roc/rpn/annuaire/fictif"
+	"github.com/piano-roc/rpn/internal/message"
+	inner "github.com/piano-roc/rpn/internal/nation"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/test/nation"
+)
+
+// Profile section 5, mode transparent: the annuaire's signed answer as it came.
+func TestASearchIsPassedToTheAnnuaireByteForByte(t *testing.T) {
+	t.Parallel()
+	n := nation.New(t, nation.Binary)
+	chu := n.Etablissement()
+	search := func(d *inner.Draft) {
+		d.Body = func(d *inner.Draft) roc.Content {
+			return message.SearchRequest{Requete: d.Demande.Requete, Adressage: d.Demande.Adressage}.Envelope(d.SOAP)
+		}
+		d.ContentType, d.SOAPAction = d.SOAP.ContentType(), new(string)
+	}
+	for _, how := range [][]nation.Mutation{{search}, {search, inner.Unsigned}} {
+		r := chu.Send(roc.IDB, "bleue", how...)
+		if r.Status != http.StatusOK || r.Origin() != roc.FromAnnuaire {
+			t.Fatalf("got %s", r.Outcome)
+		}
+		if !bytes.Contains(r.Body.Bytes(), []byte("roc.mutuelle-bleue.example")) || !bytes.Contains(r.Body.Bytes(), []byte("SignatureValue")) {
+			t.Errorf("not the annuaire's signed answer:\n%s", r.Body.Bytes())
+		}
+	}
+	n.Annuaire.Break(fictif.Down)
+	if r := chu.Send(roc.IDB, "bleue", search); r.Status != http.StatusServiceUnavailable || r.Origin() != roc.FromAnnuaire {
+		t.Errorf("an error of the annuaire is carried as it came; got %s", r.Outcome)
+	}
+	n.AMC("bleue").WantReceived(0)
+}

@@ -1,0 +1,13 @@
+// Package scenarios tells what the RPN does, one file a behaviour: its name is
+// the sentence. Each plays the real binary, over real TLS, in a country of its
+// own (test/nation). `make scenario NAME=...` plays one, with its log.
+package scenarios
+
+import (
+	"os"
+	"testing"
+
+	"github.com/piano-roc/rpn/test/nation"
+)
+
+func TestMain(m *testing.M) { os.Exit(nation.Main(m)) }

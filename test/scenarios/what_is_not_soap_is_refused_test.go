@@ -1,0 +1,40 @@
+package scenarios
+
+import (
+	"testing"
+
+	inner "github.com/piano-roc/rpn/internal/nation"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/test/nation"
+)
+
+func TestWhatIsNotSOAPIsRefused(t *testing.T) {
+	t.Parallel()
+	n := nation.New(t, nation.Binary)
+	chu := n.Etablissement()
+	contentType := func(v string) nation.Mutation { return with(func(d *inner.Draft) { d.ContentType = v }) }
+	shape := func(inside string) nation.Mutation {
+		return with(func(d *inner.Draft) {
+			text := `<e:Envelope xmlns:e="` + d.SOAP.Namespace() + `">` + inside + `</e:Envelope>`
+			d.Alter = func([]byte) []byte { return []byte(text) }
+		})
+	}
+	for _, how := range []nation.Mutation{
+		contentType("application/json"),
+		contentType(`multipart/related; type="application/xop+xml"; boundary=b`),
+		contentType("text/xml; charset=iso-8859-1"),
+		inner.WithHeader("Content-Encoding", "gzip"),
+		shape(""),
+		shape("<e:Body/>"),
+		shape("<e:Body><a/><b/></e:Body>"),
+		shape("<e:Body><a/></e:Body><e:Body><a/></e:Body>"),
+		shape("<e:Header/><e:Header/><e:Body><a/></e:Body>"),
+		shape("<e:Body><a/></e:Body><!-- after -->"),
+		shape("<other/><e:Body><a/></e:Body>"),
+	} {
+		chu.SendBoth(roc.IDB, "bleue", how).WantRefused(roc.NotSOAP)
+	}
+	chu.Send(roc.IDB, "bleue", raw("<html/>")).WantRefused(roc.NotSOAP)
+	chu.Send(roc.IDB, "bleue", nation.SOAP11, raw("<html/>")).WantRefused(roc.NotSOAP)
+	n.AMC("bleue").WantReceived(0)
+}
