@@ -46,6 +46,28 @@ var catalogue = []Metric{
 		"TLS handshakes of establishments that succeeded, by TLS version and whether the session was resumed."},
 	{handshakeFailures, Counter, []string{"reason"},
 		"TLS handshakes of establishments that failed, by reason."},
+	{connectionsOpen, Gauge, []string{"side"},
+		"Connections open with an accepted peer, by side: etablissements or amc (the annuaire with them)."},
+	{connectionsCut, Counter, []string{"side", "reason"},
+		"Connections closed because their peer is no longer accepted, by side and reason (revoked, denied, expired, unknown-ca, struck-off...)."},
+	{listIssued, Gauge, []string{"ca"},
+		"When the revocation list in use of this CA was made (thisUpdate), in seconds since the epoch: its age is now minus this."},
+	{listEnds, Gauge, []string{"ca"},
+		"When the revocation list in use of this CA should have been replaced (nextUpdate), in seconds since the epoch."},
+	{listEntries, Gauge, []string{"ca"},
+		"Certificates that the revocation list in use of this CA revokes."},
+	{listServes, Gauge, []string{"ca"},
+		"Whether the revocation list of this CA still serves (1) or is past its grace (0): then the policy of that CA decides, closed or open."},
+	{listSources, Gauge, []string{"state"},
+		"Places that revocation lists come from, by the state of the last attempt: good, failing, or never (nothing was ever obtained there)."},
+	{listConfirmed, Gauge, nil,
+		"When the revocation list that was confirmed longest ago was last obtained or said not to have changed, in seconds since the epoch; absent while one never was."},
+	{denySequence, Gauge, nil,
+		"Sequence of the emergency deny list in force."},
+	{denyEntries, Gauge, nil,
+		"Entries of the emergency deny list in force."},
+	{denyGood, Gauge, nil,
+		"Whether the file of the emergency deny list is the list in force (1), or was refused (0)."},
 	{annuaireLookups, Counter, []string{"source"},
 		"Lookups in the annuaire's directory, by where the answer came from: memory, or the annuaire itself."},
 	{annuaireAsks, Counter, []string{"outcome"},
@@ -77,6 +99,17 @@ const (
 	malformed          = "rpn_malformed_requests_total"
 	handshakes         = "rpn_tls_handshakes_total"
 	handshakeFailures  = "rpn_tls_handshake_failures_total"
+	connectionsOpen    = "rpn_connections_open"
+	connectionsCut     = "rpn_connections_closed_total"
+	listIssued         = "rpn_revocation_list_issued_timestamp_seconds"
+	listEnds           = "rpn_revocation_list_ends_timestamp_seconds"
+	listEntries        = "rpn_revocation_list_entries"
+	listServes         = "rpn_revocation_list_serves"
+	listSources        = "rpn_revocation_sources"
+	listConfirmed      = "rpn_revocation_oldest_confirmation_timestamp_seconds"
+	denySequence       = "rpn_deny_list_sequence"
+	denyEntries        = "rpn_deny_list_entries"
+	denyGood           = "rpn_deny_list_good"
 	annuaireLookups    = "rpn_annuaire_lookups_total"
 	annuaireAsks       = "rpn_annuaire_asks_total"
 	annuaireKeys       = "rpn_annuaire_keys"

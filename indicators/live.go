@@ -34,8 +34,10 @@ type Options struct {
 	// have it. It is asked at each exchange and must be quick. Required.
 	AMC func(roc.NumeroAMC) (label string, ok bool)
 
-	InFlight func() int
-	Annuaire func() AnnuaireStats
+	InFlight   func() int
+	Annuaire   func() AnnuaireStats
+	Revocation func() RevocationStats
+	Open       func() (etablissements, amc int) // connections
 
 	Version, Revision, GoVersion string // of the build
 }
@@ -57,6 +59,7 @@ type Live struct {
 	malformed    *prometheus.CounterVec
 	handshakes   *prometheus.CounterVec
 	failures     *prometheus.CounterVec
+	cuts         *prometheus.CounterVec
 	reloads      *prometheus.CounterVec
 	reloadGood   *prometheus.GaugeVec
 	reloadTime   *prometheus.GaugeVec
@@ -110,6 +113,7 @@ func NewLive(o Options) *Live {
 	l.malformed = l.counter(malformed)
 	l.handshakes = l.counter(handshakes)
 	l.failures = l.counter(handshakeFailures)
+	l.cuts = l.counter(connectionsCut)
 	l.reloads = l.counter(reloads)
 	l.reloadGood = l.gauge(reloadSuccess)
 	l.reloadTime = l.gauge(reloadTime)
@@ -118,6 +122,12 @@ func NewLive(o Options) *Live {
 	if o.InFlight != nil {
 		l.registry.MustRegister(prometheus.NewGaugeFunc(
 			prometheus.GaugeOpts{Name: inFlight, Help: metric(inFlight).Help}, func() float64 { return float64(o.InFlight()) }))
+	}
+	if o.Revocation != nil {
+		l.registry.MustRegister(revocationCollector{o.Revocation})
+	}
+	if o.Open != nil {
+		l.registry.MustRegister(openCollector{o.Open})
 	}
 	if o.Annuaire != nil {
 		l.registry.MustRegister(newAnnuaireCollector(o.Annuaire))

@@ -36,6 +36,10 @@ func full(t testing.TB, amcs int) *Live {
 		Annuaire: func() AnnuaireStats {
 			return AnnuaireStats{Memory: 9, Asked: 1, Answered: 1, Keys: 1, LastAnswer: noon}
 		},
+		Revocation: func() RevocationStats {
+			return RevocationStats{Lists: []RevocationList{{CA: "AC", Issued: noon, Ends: noon, Entries: 3, Serves: true}}, Good: 1, OldestConfirmation: noon, Deny: true, DenySequence: 4, DenyEntries: 1}
+		},
+		Open:    func() (int, int) { return 2, 1 },
 		Version: "0.1.0", Revision: "abc", GoVersion: "go1.26",
 	})
 }
@@ -56,6 +60,7 @@ func everything(l *Live) {
 	l.Malformed("two-lengths")
 	l.Handshake("TLS 1.3", true)
 	l.HandshakeFailed("no-certificate")
+	l.Cut("etablissements", "revoked", 2)
 	l.Reloaded("etablissements", nil, noon)
 }
 

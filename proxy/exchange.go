@@ -43,6 +43,9 @@ func (x *exchange) identify(list *etablissements.List) (roc.StructureID, *etabli
 	if err == nil {
 		x.rec.From = caller
 	}
+	if err := x.q.gate.refused(); err != nil {
+		return "", nil, err
+	}
 	es, err := list.Caller(x.q.gate.leaf)
 	if err != nil {
 		return "", nil, err
@@ -195,6 +198,9 @@ func (x *exchange) find(key roc.Key) (annuaire.Entry, error) {
 func (x *exchange) send(route routing.Route, caller roc.StructureID, c *xmlsig.Checked) (farAnswer, error) {
 	x.rec.AMCName = route.AMCName()
 	x.sayNew(route)
+	if err := x.q.gate.refused(); err != nil {
+		return farAnswer{}, err
+	}
 	if x.q.gate.gone() {
 		return farAnswer{}, errAbandoned
 	}

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
 )
 
 // A gate is one connection of an establishment. It stands between the socket
@@ -214,6 +216,19 @@ func (g *gate) sayContinue() error {
 	if _, err := g.Conn.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n")); err != nil {
 		g.wrote = err
 		return errContinueGone
+	}
+	return nil
+}
+
+// refused says that the caller's certificate was revoked since its handshake.
+// The connection is being closed, but this request was already read.
+func (g *gate) refused() error {
+	c, ok := g.Conn.(interface{ Refused() error }) // tlsconf.Conn
+	if !ok {
+		return nil
+	}
+	if err := c.Refused(); err != nil {
+		return roc.Refuse(roc.Revoked, "the connection was closed since: %w", err).Saying("Le certificat de connexion n'est plus accepté.")
 	}
 	return nil
 }

@@ -222,6 +222,22 @@ func (r *Revocation) Reload(ctx context.Context) error {
 	return errors.Join(err, r.problems())
 }
 
+// Hurry has Run ask every URL again at once.
+func (r *Revocation) Hurry() {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	for _, s := range r.sources {
+		s.next = time.Time{}
+	}
+	r.mu.Unlock()
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
 // Generation changes when an answer of Check may have. Whoever remembers an
 // answer, or let somebody in on one, must ask again.
 func (r *Revocation) Generation() uint64 {

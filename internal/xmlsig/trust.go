@@ -32,7 +32,8 @@ func NewTrust(roots, intermediates []*x509.Certificate) *Trust {
 }
 
 // NewTrustWithRevocation is NewTrust with a check of the whole chain, asked
-// once per certificate and generation: an error refuses the signer as revoked.
+// once per certificate and generation: an error refuses the signer as revoked,
+// in its own words when it is a *roc.Refusal.
 func NewTrustWithRevocation(roots, intermediates []*x509.Certificate, revoked func(chain []*x509.Certificate) error) *Trust {
 	return NewTrustWithRules(roots, intermediates, nil, revoked)
 }
@@ -155,6 +156,10 @@ func (t *Trust) accept(c *x509.Certificate, others []*x509.Certificate, at time.
 	}
 	if t.revoked != nil {
 		if err := t.revoked(chain); err != nil {
+			var own *roc.Refusal
+			if errors.As(err, &own) {
+				return nil, own
+			}
 			return nil, roc.Refuse(roc.Revoked, "signer certificate: %w", err).Saying("Le certificat de signature est révoqué.")
 		}
 	}
