@@ -4,6 +4,8 @@
 package world
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net/http"
@@ -107,6 +109,33 @@ func (w *World) Flags(url string) ([]string, error) {
 	}, nil
 }
 
+// Client calls the RPN as the establishment, by its certificate.
+func (w *World) Client() (*http.Client, error) {
+	own, err := tls.LoadX509KeyPair(w.Of("etablissements", "chu", "auth.pem"), w.Of("etablissements", "chu", "auth.key"))
+	if err != nil {
+		return nil, err
+	}
+	ca, err := os.ReadFile(w.Of("confiance", "etablissements-tls.pem"))
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca)
+	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{own}, RootCAs: roots},
+	}}, nil
+}
+
+// WSDL is what the RPN serves.
+func (w *World) WSDL() ([]byte, error) {
+	c, err := w.Client()
+	if err != nil {
+		return nil, err
+	}
+	defer c.CloseIdleConnections()
+	return read(c, w.URL+"?wsdl")
+}
+
 // start runs a command of rpn in the background; it ends with the tests, even
 // when they are killed.
 func (w *World) start(rpn, verb string, args ...string) error {
@@ -145,8 +174,10 @@ func wait(what string, ask func() ([]byte, error)) ([]byte, error) {
 	}
 }
 
-func ready(url string) ([]byte, error) {
-	resp, err := http.Get(url)
+func ready(url string) ([]byte, error) { return read(http.DefaultClient, url) }
+
+func read(c *http.Client, url string) ([]byte, error) {
+	resp, err := c.Get(url)
 	if err != nil {
 		return nil, err
 	}

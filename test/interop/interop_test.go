@@ -1,0 +1,195 @@
+//go:build interop
+
+// Package interop plays the SOAP clients that need a JDK, Mono, PHP or a C++
+// compiler against the running RPN: make test-interop. What each puts in its
+// messages, and how to set it, is in docs/interop.md.
+package interop
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/piano-roc/rpn/test/world"
+)
+
+var record = flag.String("record", "", "folder where the message of each story is kept (internal/xmlsig/testdata/clients)")
+
+// A client is a program that takes the flags of world.Flags, prints "answer
+// CODE" or "fault CODE reason" and exits with 0 when CODE is the one expected.
+type client struct {
+	name string
+	// build makes the program in dir, once; it returns how to run it.
+	build func(dir string, w *world.World) (command []string, err error)
+	// accepted are the modes that the profile takes, in SOAP 1.1 and 1.2.
+	accepted []string
+	refused  []refusal
+}
+
+// A refusal is a habit that the profile does not take: the vendor is told
+// which code, and the words by which it is mended.
+type refusal struct{ mode, code, says string }
+
+var clients = []client{
+	{"wss4j", buildWSS4J, []string{"direct", "pkipath", "keyidentifier", "sha512"}, []refusal{
+		{"issuerserial", "RPN215", "Le certificat de signature n'est pas dans le message"},
+		{"ski", "RPN215", "Le certificat de signature n'est pas dans le message"},
+		{"thumbprint", "RPN215", "Le certificat de signature n'est pas dans le message"},
+		{"sha1", "RPN214", "« rsa-sha1 »"},
+		{"strtransform", "RPN214", "La canonicalisation doit être exc-c14n"},
+		{"body-only", "RPN213", "Le Timestamp n'est pas couvert"},
+	}},
+	{"php-soap", asItIs("php", "php/client.php"), []string{"default"}, []refusal{
+		{"inclusive", "RPN214", "La canonicalisation doit être exc-c14n"},
+		{"sha1", "RPN214", "« rsa-sha1 »"},
+		{"pretty", "RPN212", "la partie a été modifiée après la signature"},
+	}},
+	{"gsoap", buildGSOAP, []string{"default", "sha512"}, []refusal{
+		{"not-canonical", "RPN214", "exc-c14n"},
+		{"sha1", "RPN214", "« rsa-sha1 »"},
+		{"body-only", "RPN213", "Le Timestamp n'est pas couvert"},
+	}},
+	{"mono", buildMono, []string{"default"}, []refusal{
+		{"inclusive", "RPN214", "La canonicalisation doit être exc-c14n"},
+		{"sha1", "RPN214", "« rsa-sha1 »"},
+		{"key-value", "RPN215", "Le certificat de signature n'est pas dans le message"},
+		{"whole", "RPN212", "n'est pas de la forme #Id"},
+	}},
+}
+
+func TestHeavyClientsAreAnsweredAndRefusedAsTheyShould(t *testing.T) {
+	w, err := world.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Close)
+	url := w.URL
+	if *record != "" {
+		url = newRecorder(t, w, *record).url
+	}
+	for _, c := range clients {
+		command := sync.OnceValues(func() ([]string, error) { return c.build(t.TempDir(), w) })
+		for _, s := range c.stories() {
+			t.Run(strings.Join([]string{c.name, s.mode, "SOAP " + s.soap, s.name}, "/"), func(t *testing.T) {
+				t.Parallel()
+				program, err := command()
+				if err != nil {
+					t.Fatal(err)
+				}
+				flags, err := w.Flags(storyURL(url, c, s))
+				if err != nil {
+					t.Fatal(err)
+				}
+				play(t, append(append(program[:len(program):len(program)], flags...), s.flags()...), s)
+			})
+		}
+	}
+}
+
+// A story is one call of a client.
+type story struct {
+	name, mode, soap string
+	alter            bool
+	code, says       string
+}
+
+func (c client) stories() []story {
+	var all []story
+	for _, mode := range c.accepted {
+		for _, soap := range []string{"11", "12"} {
+			all = append(all, story{"a good IDB is answered", mode, soap, false, "00", "answer 00"})
+		}
+	}
+	all = append(all, story{"a body altered after it was signed is refused", c.accepted[0], "12", true, "RPN212", "la partie a été modifiée après la signature"})
+	for _, r := range c.refused {
+		all = append(all, story{"a habit of its own is refused", r.mode, "12", false, r.code, r.says})
+	}
+	return all
+}
+
+func (s story) flags() []string {
+	f := []string{"--amc", world.Bleue, "--mode", s.mode, "--soap", s.soap, "--expect", s.code}
+	if s.alter {
+		f = append(f, "--alter")
+	}
+	return f
+}
+
+// storyURL is where a story calls: the RPN, or the recorder, which keeps the
+// message under the story's name.
+func storyURL(url string, c client, s story) string {
+	if *record == "" || s.alter {
+		return url
+	}
+	return fmt.Sprintf("%s/%s-%s-soap%s", url, c.name, s.mode, s.soap)
+}
+
+func play(t *testing.T, command []string, s story) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), s.says) {
+		t.Fatalf("want %s and %q: %v\n%s", s.code, s.says, err, out)
+	}
+}
+
+func asItIs(command ...string) func(string, *world.World) ([]string, error) {
+	return func(string, *world.World) ([]string, error) { return command, nil }
+}
+
+func buildWSS4J(dir string, w *world.World) ([]string, error) {
+	var jars []string
+	for _, name := range []string{"wss4j", "xmlsec", "commons-logging", "slf4j-api", "slf4j-nop"} {
+		jars = append(jars, "/usr/share/java/"+name+".jar")
+	}
+	classes := strings.Join(jars, ":")
+	return []string{
+		"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", dir + ":" + classes, "Client",
+		"--sign-chain", w.Of("etablissements", "chu", "sign.pem"), "--answer-ca", w.Of("confiance", "amc-signature.pem"),
+	}, run("javac", "-d", dir, "-cp", classes, "wss4j/Client.java")
+}
+
+// buildGSOAP gives wsdl2h the WSDL that the RPN serves.
+func buildGSOAP(dir string, w *world.World) ([]string, error) {
+	wsdl := filepath.Join(dir, "rpn.wsdl")
+	text, err := w.WSDL()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(wsdl, text, 0o644); err != nil {
+		return nil, err
+	}
+	return []string{filepath.Join(dir, "client")}, run("sh", "gsoap/build.sh", wsdl, dir)
+}
+
+// buildMono also writes the keys as .NET Framework reads them, in PKCS#12 with
+// the old algorithms that Mono knows.
+func buildMono(dir string, w *world.World) ([]string, error) {
+	program := filepath.Join(dir, "Client.exe")
+	command := []string{"mono", program}
+	for flag, name := range map[string]string{"--pfx": "auth", "--sign-pfx": "sign"} {
+		pfx := filepath.Join(dir, name+".pfx")
+		err := run("openssl", "pkcs12", "-export", "-passout", "pass:", "-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES", "-macalg", "sha1",
+			"-inkey", w.Of("etablissements", "chu", name+".key"), "-in", w.Of("etablissements", "chu", name+".pem"), "-out", pfx)
+		if err != nil {
+			return nil, err
+		}
+		command = append(command, flag, pfx)
+	}
+	return command, run("mcs", "-out:"+program, "-r:System.Security.dll", "mono/Client.cs")
+}
+
+func run(name string, args ...string) error {
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", name, err, out)
+	}
+	return nil
+}

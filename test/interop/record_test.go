@@ -1,0 +1,81 @@
+//go:build interop
+
+package interop
+
+import (
+	"bytes"
+	"crypto/tls"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/piano-roc/rpn/test/world"
+)
+
+// A recorder stands between a client and the RPN, as an https server of its
+// name that asks for no certificate, and keeps what the client posts under
+// /NAME in NAME.xml.
+type recorder struct {
+	url    string
+	rpn    string
+	dir    string
+	client *http.Client
+}
+
+func newRecorder(t *testing.T, w *world.World, dir string) *recorder {
+	t.Helper()
+	own, err := tls.LoadX509KeyPair(w.Of("rpn", "serveur.pem"), w.Of("rpn", "serveur.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := w.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &recorder{rpn: w.URL, dir: dir, client: c}
+	s := httptest.NewUnstartedServer(r)
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{own}, NextProtos: []string{"http/1.1"}}
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	r.url = strings.Replace(s.URL, "127.0.0.1", "localhost", 1)
+	return r
+}
+
+func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	body, err := io.ReadAll(req.Body)
+	if err == nil && req.Method == http.MethodPost {
+		err = os.WriteFile(filepath.Join(r.dir, path.Base(req.URL.Path)+".xml"), body, 0o644)
+	}
+	if err == nil {
+		err = r.forward(w, req, body)
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+	}
+}
+
+func (r *recorder) forward(w http.ResponseWriter, req *http.Request, body []byte) error {
+	on, err := http.NewRequestWithContext(req.Context(), req.Method, r.rpn+"?"+req.URL.RawQuery, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"Content-Type", "SOAPAction"} {
+		if v := req.Header.Get(name); v != "" {
+			on.Header.Set(name, v)
+		}
+	}
+	resp, err := r.client.Do(on)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	w.Header().Set("Content-Type", resp.Header.Get("Content-Type"))
+	w.WriteHeader(resp.StatusCode)
+	_, err = io.Copy(w, resp.Body)
+	return err
+}
