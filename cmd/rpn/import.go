@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/piano-roc/rpn/internal/etablissements"
+	"github.com/piano-roc/rpn/internal/register"
+)
+
+// importFlags are the flags of `rpn register import`.
+type importFlags struct {
+	finess, states, base, amc, out string
+	force                          bool
+}
+
+func registerImportCommand() *cobra.Command {
+	var f importFlags
+	cmd := &cobra.Command{
+		Use:   "import --finess EXTRACT [--states TABLE] [--base REGISTER] --out FILE",
+		Short: "Make the list of establishments from the extract of FINESS",
+		Long: `Import takes which sites belong to which legal entity from the public extract of
+FINESS (etalab-cs1100502-stock, as it is published or with the names of its
+columns on the first line), and the state of each establishment from a table.
+
+The table of states is a CSV file whose first line names its columns: finess_ej
+and etat are needed; depuis, amc_miroir, motif, nom, gap, contrat, versions,
+par_seconde, rafale, mandats, contact_nom, contact_role, contact_courriel and
+contact_telephone are read when they are there. An establishment has one row for
+each of its dated states.
+
+With --base, the establishments of that list are kept with all that the table
+does not say, and only their sites are refreshed. With neither --base nor
+--states every legal entity of the extract enters, suspendu: an import alone
+opens nothing.
+
+Everything is checked before anything is written. A list that would drop more
+than a fifth of the rows of FILE is refused, unless forced. What changes is said
+as by rpn register diff.`,
+		Example: `  rpn register import --finess etalab-cs1100502-stock-20261101.csv --states states.csv --amc amc.yaml --out etablissements.yaml
+  rpn register import --finess extract.csv --base etablissements.yaml --out etablissements.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.OutOrStdout(), cmd.ErrOrStderr(), time.Now()) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.finess, "finess", "", "the extract of FINESS (required)")
+	flags.StringVar(&f.states, "states", "", "the table of states: CSV")
+	flags.StringVar(&f.base, "base", "", "a list of establishments to keep")
+	flags.StringVar(&f.amc, "amc", "", "the list of AMCs, for the AMCs miroirs (default: amc.yaml beside FILE)")
+	flags.StringVar(&f.out, "out", "", "the file to write; - for standard output (required)")
+	flags.BoolVar(&f.force, "force", false, "write it although it drops many rows of FILE")
+	cmd.MarkFlagRequired("finess")
+	cmd.MarkFlagRequired("out")
+	return cmd
+}
+
+func (f *importFlags) run(out, notes io.Writer, now time.Time) error {
+	if f.amc == "" {
+		f.amc = filepath.Join(filepath.Dir(f.out), register.AMCYAML)
+	}
+	sources, err := f.sources(now)
+	if err != nil {
+		return refused(err)
+	}
+	made, err := register.Import(sources)
+	if err != nil {
+		return refused(err)
+	}
+	for _, n := range made.Notes {
+		fmt.Fprintln(notes, n)
+	}
+	data := register.YAML(made.Rows, fmt.Sprintf("Made by rpn register import on %s from %s.", now.Format(time.DateOnly), filepath.Base(f.finess)))
+	amcs, err := os.ReadFile(f.amc)
+	if err != nil {
+		return refused(err)
+	}
+	after, err := etablissements.Parse(f.out, data, f.amc, amcs, now)
+	if err != nil {
+		return refused(fmt.Errorf("what the import made is not a register: %w", err))
+	}
+	if f.out == "-" {
+		_, err := out.Write(data)
+		return err
+	}
+	if err := f.compare(notes, after, now); err != nil {
+		return err
+	}
+	if err := replaceFile(f.out, data); err != nil {
+		return failed(err)
+	}
+	fmt.Fprintf(notes, "%s is written\n", f.out)
+	return nil
+}
+
+func (f *importFlags) sources(now time.Time) (s register.Sources, err error) {
+	if s.AMCs, err = etablissements.LoadAMCs(f.amc, now); err != nil {
+		return s, err
+	}
+	s.At = now
+	if s.FINESS.Data, err = os.ReadFile(f.finess); err != nil {
+		return s, err
+	}
+	s.FINESS.Name = f.finess
+	if f.states != "" {
+		data, err := os.ReadFile(f.states)
+		if err != nil {
+			return s, err
+		}
+		s.States = &register.File{Name: f.states, Data: data}
+	}
+	if f.base != "" {
+		s.Base, err = etablissements.Load(f.base, f.amc, now)
+	}
+	return s, err
+}
+
+// compare says what the new list changes to the file it replaces, and refuses
+// one that drops too much of it.
+func (f *importFlags) compare(notes io.Writer, after *etablissements.List, now time.Time) error {
+	if !exists(f.out) {
+		return nil
+	}
+	before, err := etablissements.Load(f.out, f.amc, now)
+	if err != nil {
+		if f.force {
+			return nil
+		}
+		return refused(fmt.Errorf("%s is there and is not a register: --force replaces it: %w", f.out, err))
+	}
+	fmt.Fprint(notes, register.Compare(before, after))
+	if f.force {
+		return nil
+	}
+	if err := etablissements.Plausible(before, after, etablissements.Options{Etablissements: f.out, AMC: f.amc}); err != nil {
+		return refused(fmt.Errorf("%w; --force writes it", err))
+	}
+	return nil
+}
+
+// replaceFile writes a file so that whoever reads it sees the old one or the
+// new one, whole. It keeps the rights of the old one.
+func replaceFile(path string, data []byte) error {
+	mode := os.FileMode(0o640)
+	if info, err := os.Stat(path); err == nil {
+		mode = info.Mode().Perm()
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	if _, err := io.Copy(tmp, bytes.NewReader(data)); err != nil {
+		tmp.Close()
+		return err
+	}
+	for _, step := range []func() error{func() error { return tmp.Chmod(mode) }, tmp.Sync, tmp.Close, func() error { return os.Rename(tmp.Name(), path) }} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
