@@ -46,7 +46,9 @@ as by rpn register diff.`,
 		Example: `  rpn register import --finess etalab-cs1100502-stock-20261101.csv --states states.csv --amc amc.yaml --out etablissements.yaml
   rpn register import --finess extract.csv --base etablissements.yaml --out etablissements.yaml`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.OutOrStdout(), cmd.ErrOrStderr(), time.Now()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return f.run(cmd.OutOrStdout(), cmd.ErrOrStderr(), time.Now())
+		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.finess, "finess", "", "the extract of FINESS (required)")
