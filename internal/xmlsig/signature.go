@@ -171,7 +171,8 @@ func (k *checking) c14n(n soap.Node) (soap.C14N, error) {
 	var form soap.C14N
 	alg, _ := n.AttrView("", "Algorithm")
 	if alg != algExcC14N && alg != algExcC14NComments {
-		return form, forbidden("canonicalization", "La canonicalisation doit être exc-c14n.")
+		name := alg[strings.LastIndexAny(alg, "#/")+1:]
+		return form, forbidden("canonicalization", "La canonicalisation doit être exc-c14n (reçu : « %s »).", quote(name))
 	}
 	list := n.First()
 	if !n.OnlyElements() {
