@@ -72,6 +72,15 @@ static std::string together(const std::string &key, const std::string &certifica
     return name;
 }
 
+// soapcpp2 wrote the table of SOAP 1.2; its first two lines decide the version.
+static const struct Namespace *table(const std::string &version) {
+    if (version == "11") {
+        namespaces[0].ns = "http://schemas.xmlsoap.org/soap/envelope/";
+        namespaces[1].ns = "http://schemas.xmlsoap.org/soap/encoding/";
+    }
+    return namespaces;
+}
+
 static void sign(struct soap *soap, Arguments &a, X509 *certificate, EVP_PKEY *key) {
     const std::string &mode = a["mode"];
     int algorithm = mode == "sha512" ? SOAP_SMD_SIGN_RSA_SHA512 : mode == "sha1" ? SOAP_SMD_SIGN_RSA_SHA1 : SOAP_SMD_SIGN_RSA_SHA256;
@@ -123,7 +132,7 @@ int main(int argc, char **argv) {
     EVP_PKEY *key = readPEM<EVP_PKEY>(a["sign-key"], PEM_read_PrivateKey);
     std::string identity = together(a["key"], a["cert"]);
     struct soap *soap = soap_new1(SOAP_C_UTFSTRING | (a["mode"] == "not-canonical" ? SOAP_XML_INDENT : SOAP_XML_CANONICAL));
-    soap_set_version(soap, a["soap"] == "11" ? 1 : 2);
+    soap_set_namespaces(soap, table(a["soap"]));
     soap->connect_timeout = soap->recv_timeout = soap->send_timeout = 20;
     must(soap_ssl_client_context(soap, SOAP_SSL_DEFAULT, identity.c_str(), NULL, a["ca"].c_str(), NULL, NULL) == SOAP_OK, "TLS context");
     remove(identity.c_str());
