@@ -116,7 +116,22 @@ func (c *Client) Ask(ctx context.Context, k roc.Key) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	return c.believe(raw, k, at)
+	return c.believe(raw, k, at, false)
+}
+
+// Believe reads an answer to k that was kept since at: on a disk, or by
+// another instance. Nothing of it is believed but what the annuaire signed: it
+// must be an answer about k's AMC, valid today, whose signature holds by the
+// trust store of now. Its age counts from the signed Timestamp, whatever at
+// says. The refusals are those of Ask.
+func (c *Client) Believe(raw roc.Content, k roc.Key, at time.Time) (Entry, error) {
+	if raw.Len() > c.o.MaxBytes {
+		return Entry{}, refused("the answer is larger than %d bytes", c.o.MaxBytes)
+	}
+	if at.After(c.o.Now()) {
+		at = c.o.Now()
+	}
+	return c.believe(raw, k, at, true)
 }
 
 // search writes the question. It is not signed, as the public one (profile
@@ -198,9 +213,9 @@ func (c *Client) readable(raw roc.Content) bool {
 	return true
 }
 
-// believe reads an answer about k: signed by whom it must, valid at that time,
-// and about the AMC that was asked.
-func (c *Client) believe(raw roc.Content, k roc.Key, at time.Time) (Entry, error) {
+// believe reads an answer about k that was given at that time: signed then by
+// whom it must, about the AMC that was asked, and valid now.
+func (c *Client) believe(raw roc.Content, k roc.Key, at time.Time, kept bool) (Entry, error) {
 	env, err := soap.Read(raw, c.limits)
 	if err != nil {
 		return Entry{}, refused("%w", err)
@@ -209,7 +224,7 @@ func (c *Client) believe(raw roc.Content, k roc.Key, at time.Time) (Entry, error
 	if op := env.Operation(); op.Local == "Fault" && op.Space == env.Version().Namespace() {
 		return Entry{}, refused("the answer is a SOAP fault")
 	}
-	checked, err := c.o.Verifier.Check(env, xmlsig.Policy{}, xmlsig.Expect{Structure: c.o.Signer}, c.o.Now())
+	checked, err := c.o.Verifier.Check(env, xmlsig.Policy{}, xmlsig.Expect{Structure: c.o.Signer}, at)
 	if err != nil {
 		return Entry{}, refused("%w", err)
 	}
@@ -224,12 +239,15 @@ func (c *Client) believe(raw roc.Content, k roc.Key, at time.Time) (Entry, error
 	default:
 		return Entry{}, refused("the annuaire did not accept the search")
 	}
+	if created := checked.Created(); kept && created.Before(at) {
+		at = created
+	}
 	e := entryOf(a, k.Service, at)
 	e.Raw = raw
 	switch {
 	case e.AMC != k.AMC:
 		return Entry{}, refused("the answer is about another AMC than the one asked")
-	case !e.validAt(at):
+	case !e.validAt(c.o.Now()):
 		return Entry{}, refused("the answer's validity does not cover today")
 	}
 	return e, nil

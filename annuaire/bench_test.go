@@ -19,7 +19,15 @@ import (
 // heap a key takes:
 //
 //	go test -run '^$' -bench Find -cpu 1,2 ./annuaire
+//
+// insurers: the keys are of 500 insurers, and differ by their CSR, as in the
+// country. strangers: every key has an answer like no other.
 func BenchmarkFind(b *testing.B) {
+	b.Run("insurers", func(b *testing.B) { benchFind(b, insurers) })
+	b.Run("strangers", func(b *testing.B) { benchFind(b, strangers) })
+}
+
+func benchFind(b *testing.B, million func() (*Directory, float64)) {
 	d, perKey := million()
 	b.ReportAllocs()
 	cpu := cpuTime()
@@ -41,21 +49,28 @@ func BenchmarkFind(b *testing.B) {
 
 const benchKeys = 1_000_000
 
-// million returns a directory that remembers a million keys, and how many
-// bytes of heap each one takes.
-var million = sync.OnceValues(func() (*Directory, float64) {
+var (
+	insurers  = sync.OnceValues(func() (*Directory, float64) { return million(len(benchAMC)) })
+	strangers = sync.OnceValues(func() (*Directory, float64) { return million(benchKeys) })
+)
+
+// million returns a directory that remembers a million keys with that many
+// different answers, and how many bytes of heap each key takes.
+func million(answers int) (*Directory, float64) {
 	before := heap()
 	d := New(Options{Asker: &oracle{answer: always}, Keys: 2 * benchKeys, TTL: 24 * time.Hour, Now: newClock().now})
 	for i := range benchKeys {
-		e, _ := always(context.Background(), benchKey(i))
-		e.Nom, e.Adresses = fmt.Sprintf("Mutuelle fictive %07d", i), []Adresse{
-			{roc.IDB, roc.V1, fmt.Sprintf("https://services.mutuelle-%07d.example/roc/v1/idb", i)},
-			{roc.IDB, roc.V2, fmt.Sprintf("https://services.mutuelle-%07d.example/roc/v2/idb", i)},
+		k := benchKey(i)
+		e, _ := always(context.Background(), k)
+		n := i % answers
+		e.Nom, e.Adresses = fmt.Sprintf("Mutuelle fictive %07d", n), []Adresse{
+			{roc.IDB, roc.V1, fmt.Sprintf("https://services.mutuelle-%07d.example/roc/v1/idb", n)},
+			{roc.IDB, roc.V2, fmt.Sprintf("https://services.mutuelle-%07d.example/roc/v2/idb", n)},
 		}
-		d.known.put(benchKey(i), d.memorize(e, d.o.Now()))
+		d.remember(k, d.same.intern(d.factsToKeep(&e)), &e, d.o.Now())
 	}
 	return d, float64(heap()-before) / benchKeys
-})
+}
 
 // cpuTime is what the process has used: other load on the machine does not
 // count, the garbage collector does.

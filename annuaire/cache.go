@@ -1,6 +1,7 @@
 package annuaire
 
 import (
+	"fmt"
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
@@ -21,8 +22,8 @@ import (
 //
 // A hit takes one shared lock of one shard and writes nothing but a counter.
 // With a million keys its cost is that of fetching memory, so it fetches
-// little: an index of eight bytes a key, then the slot, which holds the key,
-// packed, beside its value.
+// little: one line of the index, eight bytes a key, then one slot, which holds
+// the key, packed, beside its value. A slot of a Directory is one cache line.
 type cache[V any] struct {
 	seed   maphash.Seed
 	shards []shard[V] // a power of two
@@ -30,7 +31,7 @@ type cache[V any] struct {
 
 type shard[V any] struct {
 	mu        sync.RWMutex      // guards all below but found
-	index     map[uint32]uint32 // from half the hash of a key to its slot
+	index     index             // from half the hash of a key to its slot
 	slab      []*[chunk]slot[V] // the slots, by number
 	free      queue             // slots that hold nothing
 	probation queue
@@ -44,13 +45,12 @@ type shard[V any] struct {
 // chunk is how many slots are allocated at once.
 const chunk = 128
 
-// A slot's first fields are what a hit reads, together.
+// A slot of a Directory has 64 bytes: TestASlotIsOneCacheLine.
 type slot[V any] struct {
 	key   packed
-	asked atomic.Bool // since it entered its queue
-	hash  uint32      // under which the index holds it
-	next  uint32      // in its queue
 	value V
+	next  uint32      // in its queue
+	asked atomic.Bool // since it entered its queue
 }
 
 // newCache makes a cache of at most keys values, rounded up to a multiple of
@@ -62,7 +62,6 @@ func newCache[V any](keys int) *cache[V] {
 	}
 	c := &cache[V]{seed: maphash.MakeSeed(), shards: make([]shard[V], n)}
 	for i := range c.shards {
-		c.shards[i].index = make(map[uint32]uint32)
 		c.shards[i].room = max(1, (keys+n-1)/n)
 	}
 	return c
@@ -76,29 +75,31 @@ func (c *cache[V]) shardOf(k *packed) (*shard[V], uint32) {
 }
 
 // get returns the value of the key, and false when there is none.
-func (c *cache[V]) get(k roc.Key) (v V, ok bool) {
-	p, ok := pack(&k)
-	if !ok {
+func (c *cache[V]) get(k *roc.Key) (v V, ok bool) {
+	var p packed
+	if !p.pack(k) {
 		return v, false
 	}
 	s, h := c.shardOf(&p)
 	s.mu.RLock()
-	defer s.mu.RUnlock()
 	e := s.lookup(&p, h)
 	if e == nil {
+		s.mu.RUnlock()
 		return v, false
 	}
-	s.found.Add(1)
+	v = e.value
 	if !e.asked.Load() {
 		e.asked.Store(true)
 	}
-	return e.value, true
+	s.mu.RUnlock()
+	s.found.Add(1)
+	return v, true
 }
 
 // put stores the value of the key, in the place of its former one.
-func (c *cache[V]) put(k roc.Key, v V) {
-	p, ok := pack(&k)
-	if !ok {
+func (c *cache[V]) put(k *roc.Key, v V) {
+	var p packed
+	if !p.pack(k) {
 		return
 	}
 	s, h := c.shardOf(&p)
@@ -106,45 +107,61 @@ func (c *cache[V]) put(k roc.Key, v V) {
 	defer s.mu.Unlock()
 	e := s.lookup(&p, h)
 	if e == nil {
-		e = s.enter(h)
+		n := s.vacant(c)
+		s.index.add(h, n)
+		s.push(&s.probation, n)
+		e = s.at(n)
+		e.key = p
 	}
-	e.key, e.value = p, v
+	e.value = v
 }
 
-// tries is how many hashes in a row a key may stand under: two keys in a
-// million share one, and the second takes the next.
-const tries = 2
+// change calls f on the value of the key, when there is one. It counts as no
+// use of the key.
+func (c *cache[V]) change(k *roc.Key, f func(*V)) {
+	var p packed
+	if !p.pack(k) {
+		return
+	}
+	s, h := c.shardOf(&p)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.lookup(&p, h); e != nil {
+		f(&e.value)
+	}
+}
+
+// each calls f on every value, shard by shard.
+func (c *cache[V]) each(f func(*V)) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		for _, entry := range s.index.table {
+			if entry != 0 {
+				f(&s.at(uint32(entry) - 1).value)
+			}
+		}
+		s.mu.Unlock()
+	}
+}
 
 // lookup returns the slot of the key, or nil.
 func (s *shard[V]) lookup(p *packed, h uint32) *slot[V] {
-	for i := range uint32(tries) {
-		if n, ok := s.index[h+i]; ok {
-			if e := s.at(n); e.key == *p {
+	t := s.index.table
+	if len(t) == 0 {
+		return nil
+	}
+	mask := uint32(len(t) - 1)
+	for i := h & mask; ; i = (i + 1) & mask {
+		switch entry := t[i]; {
+		case entry == 0:
+			return nil
+		case uint32(entry>>32) == h:
+			if e := s.at(uint32(entry) - 1); e.key == *p {
 				return e
 			}
 		}
 	}
-	return nil
-}
-
-// enter returns a slot for a new key of that hash: under the first free hash,
-// or in the place of the last one tried.
-func (s *shard[V]) enter(h uint32) *slot[V] {
-	for range tries - 1 {
-		if _, taken := s.index[h]; !taken {
-			break
-		}
-		h++
-	}
-	if n, taken := s.index[h]; taken {
-		return s.at(n)
-	}
-	n := s.vacant()
-	s.index[h] = n
-	s.push(&s.probation, n)
-	e := s.at(n)
-	e.hash = h
-	return e
 }
 
 // size returns how many keys are remembered, and how many were pushed out.
@@ -152,7 +169,7 @@ func (c *cache[V]) size() (keys int, evicted uint64) {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.RLock()
-		keys += len(s.index)
+		keys += s.index.n
 		evicted += s.evicted
 		s.mu.RUnlock()
 	}
@@ -171,9 +188,9 @@ func (c *cache[V]) found() uint64 {
 func (s *shard[V]) at(n uint32) *slot[V] { return &s.slab[n/chunk][n%chunk] }
 
 // vacant returns a slot that holds nothing and is in no queue.
-func (s *shard[V]) vacant() uint32 {
-	for len(s.index) >= s.room {
-		s.evict()
+func (s *shard[V]) vacant(c *cache[V]) uint32 {
+	for s.index.n >= s.room {
+		s.evict(c)
 	}
 	if s.free.n == 0 {
 		s.slab = append(s.slab, new([chunk]slot[V]))
@@ -186,7 +203,7 @@ func (s *shard[V]) vacant() uint32 {
 
 // evict makes one step toward room for one more: it drops a key or moves one
 // between queues. Each move clears asked, so it ends.
-func (s *shard[V]) evict() {
+func (s *shard[V]) evict(c *cache[V]) {
 	from := &s.kept
 	if s.probation.n > s.room/10 {
 		from = &s.probation
@@ -197,11 +214,62 @@ func (s *shard[V]) evict() {
 		s.push(&s.kept, n)
 		return
 	}
+	_, h := c.shardOf(&e.key)
+	s.index.remove(h, n)
 	var none V
 	e.value = none
-	delete(s.index, e.hash)
 	s.push(&s.free, n)
 	s.evicted++
+}
+
+// An index finds a slot by a hash: open addressing, linear probing, so that
+// what is looked at lies together. A place holds the hash, then the slot's
+// number plus one; 0 is an empty place.
+type index struct {
+	table []uint64 // a power of two, never full
+	n     int
+}
+
+func (x *index) add(h, slot uint32) {
+	if 4*(x.n+1) > 3*len(x.table) {
+		old := x.table
+		x.table = make([]uint64, max(16, 2*len(old)))
+		for _, entry := range old {
+			if entry != 0 {
+				x.place(entry)
+			}
+		}
+	}
+	x.place(uint64(h)<<32 | uint64(slot+1))
+	x.n++
+}
+
+func (x *index) place(entry uint64) {
+	mask := uint32(len(x.table) - 1)
+	i := uint32(entry>>32) & mask
+	for x.table[i] != 0 {
+		i = (i + 1) & mask
+	}
+	x.table[i] = entry
+}
+
+// remove takes an entry out, and moves back those that stood after it because
+// its place was taken.
+func (x *index) remove(h, slot uint32) {
+	mask := uint32(len(x.table) - 1)
+	i := h & mask
+	for x.table[i] != uint64(h)<<32|uint64(slot+1) {
+		i = (i + 1) & mask
+	}
+	for j := (i + 1) & mask; x.table[j] != 0; j = (j + 1) & mask {
+		home := uint32(x.table[j]>>32) & mask
+		if (j-home)&mask >= (j-i)&mask { // its home is not after i: it may stand there
+			x.table[i] = x.table[j]
+			i = j
+		}
+	}
+	x.table[i] = 0
+	x.n--
 }
 
 // A queue of slots, first in first out.
@@ -227,21 +295,47 @@ func (s *shard[V]) pop(q *queue) uint32 {
 	return n
 }
 
-// packed is a roc.Key without pointers: each text behind its length, then the
-// service and the version. Two keys never pack alike.
-type packed [40]byte
+// packed is a roc.Key without pointers, in 32 bytes: the AMC as a number (5),
+// the convention (2), the lengths of CSR and convention (1), the CSR (15), the
+// domaine behind its length (7), the service and the version. Two keys never
+// pack alike.
+type packed [32]byte
 
-// pack returns the key packed, and false when a field of it is longer than the
-// profile allows: such a key is never remembered.
-func pack(k *roc.Key) (p packed, ok bool) {
-	n := 0
-	for _, s := range [...]string{string(k.AMC), string(k.Convention), string(k.CSR), string(k.Domaine)} {
-		if n+1+len(s) > len(p)-2 {
-			return p, false
-		}
-		p[n] = byte(len(s))
-		n += 1 + copy(p[n+1:], s)
+// pack packs the key, and returns false when it is not one of profile section
+// 4: such a key is never remembered.
+func (p *packed) pack(k *roc.Key) bool {
+	if len(k.AMC) != 10 || len(k.Convention) > 2 || len(k.CSR) > 15 || len(k.Domaine) > 6 {
+		return false
 	}
-	p[len(p)-2], p[len(p)-1] = byte(k.Service), byte(k.Version)
-	return p, true
+	var n uint64
+	for i := range 10 {
+		d := k.AMC[i] - '0'
+		if d > 9 {
+			return false
+		}
+		n = 10*n + uint64(d)
+	}
+	p[0], p[1], p[2], p[3], p[4] = byte(n>>32), byte(n>>24), byte(n>>16), byte(n>>8), byte(n)
+	copy(p[5:7], k.Convention)
+	p[7] = byte(len(k.CSR)) | byte(len(k.Convention))<<4
+	copy(p[8:23], k.CSR)
+	p[23] = byte(len(k.Domaine))
+	copy(p[24:30], k.Domaine)
+	p[30], p[31] = byte(k.Service), byte(k.Version)
+	return true
+}
+
+// unpack is the key that p packs.
+func (p *packed) unpack() (roc.Key, bool) {
+	n := uint64(p[0])<<32 | uint64(p[1])<<24 | uint64(p[2])<<16 | uint64(p[3])<<8 | uint64(p[4])
+	convention, csr, domaine := int(p[7]>>4), int(p[7]&15), int(p[23])
+	if convention > 2 || domaine > 6 {
+		return roc.Key{}, false
+	}
+	k := roc.Key{
+		AMC: roc.NumeroAMC(fmt.Sprintf("%010d", n)), Convention: roc.Convention(p[5 : 5+convention]), CSR: roc.CSR(p[8 : 8+csr]),
+		Domaine: roc.Domaine(p[24 : 24+domaine]), Service: roc.Service(p[30]), Version: roc.Version(p[31]),
+	}
+	var again packed
+	return k, again.pack(&k) && again == *p
 }

@@ -9,6 +9,7 @@ import (
 // Stats are the figures of a Directory since it was made, for the metrics.
 type Stats struct {
 	Hits        uint64 // lookups answered by a remembered answer
+	Stale       uint64 // of which: no longer fresh, while it was asked again
 	UnknownHits uint64 // lookups answered by a remembered "unknown AMC"
 	Misses      uint64 // lookups that waited for a question, own or shared
 
@@ -18,6 +19,12 @@ type Stats struct {
 	Crowded uint64 // questions that found no turn in time
 	Refused uint64 // answered by what cannot be believed
 	Failed  uint64 // failed for another reason: a defect of ours
+
+	Renewals    uint64 // questions that nobody waited for
+	FromDisk    uint64 // answers taken from the disk
+	FromShared  uint64 // answers taken from another instance
+	Disbelieved uint64 // what the disk or another instance held and was not believed
+	Held        int    // keys whose new answer is held back by the guard
 
 	Keys        int    // answers remembered, fresh or not
 	UnknownKeys int    // "unknown AMC" remembered, fresh or not
@@ -42,6 +49,12 @@ func (d *Directory) Stats() Stats {
 		Crowded:     d.crowded.Load(),
 		Refused:     d.refused.Load(),
 		Failed:      d.failed.Load(),
+		Stale:       d.stale.Load(),
+		Renewals:    d.renewed.Load(),
+		FromDisk:    d.fromDisk.Load(),
+		FromShared:  d.fromShared.Load(),
+		Disbelieved: d.disbelieved.Load(),
+		Held:        d.guard.size(),
 		LastAnswer:  d.Health().LastAnswer,
 	}
 	s.Keys, s.Evicted = d.known.size()
@@ -80,15 +93,23 @@ func (d *Directory) Health() Health {
 }
 
 type health struct {
-	mu  sync.Mutex // guards now
-	now Health
+	mu   sync.Mutex // guards all below
+	now  Health
+	rest time.Time // the annuaire is not asked for nobody before
 }
 
-func (h *health) note(at time.Time, err error) {
+// patience is how many failures in a row make the directory rest.
+const patience = 3
+
+// note keeps the outcome of a question. From the third failure in a row on,
+// the annuaire gets a rest: a second, then twice as long each time, up to half
+// a minute, each by chance half less or half more, so that instances do not
+// come back together.
+func (h *health) note(at time.Time, err error, chance float64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err == nil {
-		h.now = Health{LastAnswer: at}
+		h.now, h.rest = Health{LastAnswer: at}, time.Time{}
 		return
 	}
 	if h.now.Failures == 0 {
@@ -96,4 +117,19 @@ func (h *health) note(at time.Time, err error) {
 	}
 	h.now.Failures++
 	h.now.Last = err
+	if n := h.now.Failures - patience; n >= 0 {
+		h.rest = at.Add(jittered(min(30*time.Second, time.Second<<min(n, 5)), chance))
+	}
+}
+
+// resting reports whether the annuaire is given a rest.
+func (h *health) resting(now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return now.Before(h.rest)
+}
+
+// jittered is d, half less to half more.
+func jittered(d time.Duration, chance float64) time.Duration {
+	return d/2 + time.Duration(float64(d)*chance)
 }
