@@ -269,6 +269,9 @@ func (r *Revocation) accept(s *source, body []byte, etag, modified string) error
 		return err
 	}
 	r.confirm(s, etag, modified)
+	if r.o.Folder == "" {
+		return nil
+	}
 	if err := keep(r.o.Folder, kept{Location: s.location, Fetched: r.o.Now(), ETag: etag, LastModified: modified, body: body}); err != nil {
 		r.o.Log.Error("a revocation list cannot be kept on disk: a restart will have to obtain it again", "from", s.location, "error", err.Error())
 	}

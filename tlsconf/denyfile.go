@@ -69,7 +69,7 @@ func openDeny(o DenyOptions, folder string, log *slog.Logger) (*deny, error) {
 		return nil, fmt.Errorf("the signers of the deny list: %w", err)
 	}
 	d.current.Store(newDenied(&DenyList{}, nil))
-	if signed, err := os.ReadFile(d.lastGood()); err == nil {
+	if signed, err := os.ReadFile(d.lastGood()); err == nil && folder != "" {
 		if list, err := ReadDenyList(signed, d.signers); err == nil {
 			d.current.Store(newDenied(list, signed))
 		} else {
@@ -179,6 +179,9 @@ func (d *deny) take(signed []byte) (changed bool, err error) {
 	d.current.Store(newDenied(list, signed))
 	d.accepted.Add(1)
 	d.log.Warn("deny list in force", "sequence", list.Sequence, "date", day(list.Date), "entries", list.Entries())
+	if d.folder == "" {
+		return true, nil
+	}
 	if err := writeAtomic(d.lastGood(), signed); err != nil {
 		d.log.Error("the deny list cannot be kept on disk: a restart will depend on its file alone", "error", err.Error())
 	}

@@ -18,12 +18,13 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
-// RevocationOptions are what a Revocation needs; only Folder, Authorities and
-// Log are required.
+// RevocationOptions are what a Revocation needs; only Authorities and Log are
+// required.
 type RevocationOptions struct {
 	// Folder is where the last good data is kept. It is made when it is not
 	// there. What is in it needs no protection but against deletion: lists are
-	// checked again when they are read.
+	// checked again when they are read. "": nothing is kept, and a restart knows
+	// only what it can obtain.
 	Folder string
 
 	// Authorities returns the CAs of every trust store. A list counts for the
@@ -101,8 +102,8 @@ const maxFollowed = 256
 // read is logged and waited for; a folder that cannot be used, or a deny list
 // that was never valid, is an error.
 func OpenRevocation(ctx context.Context, o RevocationOptions) (*Revocation, error) {
-	if o.Folder == "" || o.Authorities == nil || o.Log == nil {
-		return nil, errors.New("tlsconf: a revocation needs its Folder, Authorities and Log")
+	if o.Authorities == nil || o.Log == nil {
+		return nil, errors.New("tlsconf: a revocation needs its Authorities and Log")
 	}
 	o.Every, o.Timeout, o.Poll = or(o.Every, time.Hour), or(o.Timeout, 10*time.Second), or(o.Poll, time.Second)
 	if o.MaxBytes <= 0 {
@@ -118,8 +119,10 @@ func OpenRevocation(ctx context.Context, o RevocationOptions) (*Revocation, erro
 	if o.Client == nil {
 		o.Client = listClient()
 	}
-	if err := os.MkdirAll(o.Folder, 0o750); err != nil {
-		return nil, fmt.Errorf("the folder of revocation data: %w", err)
+	if o.Folder != "" {
+		if err := os.MkdirAll(o.Folder, 0o750); err != nil {
+			return nil, fmt.Errorf("the folder of revocation data: %w", err)
+		}
 	}
 	r := &Revocation{o: o, sources: map[string]*source{}, wake: make(chan struct{}, 1), places: make(chan struct{}, fetchers)}
 	r.lists.Store(&lists{of: map[issuerKey]*issuerLists{}})
@@ -147,6 +150,9 @@ func OpenRevocation(ctx context.Context, o RevocationOptions) (*Revocation, erro
 
 // restore takes up what an earlier run kept.
 func (r *Revocation) restore() error {
+	if r.o.Folder == "" {
+		return nil
+	}
 	all, err := readKept(r.o.Folder)
 	if len(all) == 0 && err != nil {
 		var path *os.PathError
