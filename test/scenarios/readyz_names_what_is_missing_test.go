@@ -1,0 +1,32 @@
+package scenarios
+
+import (
+	"net/http"
+	"slices"
+	"testing"
+
+	"github.com/piano-roc/rpn/annuaire/fictif"
+	"github.com/piano-roc/rpn/test/nation"
+)
+
+func TestReadyzNamesWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	n := nation.New(t, nation.NotStarted, nation.Annuaire("probe: 100ms\nttl: 300ms\ntimeout: 2s"))
+	n.Annuaire.Break(fictif.Down)
+	n.Launch()
+	n.Eventually("the annuaire is missing", func() bool {
+		r := n.Ready()
+		return r.Status == http.StatusServiceUnavailable && slices.Equal(r.Missing, []string{"annuaire"})
+	})
+	if status, _, err := n.Admin("/livez"); err != nil || status != http.StatusOK {
+		t.Errorf("/livez: %d %v", status, err)
+	}
+	n.Annuaire.Break(fictif.None)
+	n.Eventually("it is ready", func() bool { return n.Ready().Ready })
+	for _, f := range []fictif.Fault{fictif.Down, fictif.BadSignature} {
+		n.Annuaire.Break(f)
+		n.Eventually("what it remembers is too old", func() bool { return slices.Contains(n.Ready().Missing, "annuaire") })
+		n.Annuaire.Break(fictif.None)
+		n.Eventually("it is ready again", func() bool { return n.Ready().Ready })
+	}
+}
