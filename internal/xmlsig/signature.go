@@ -40,13 +40,15 @@ func (k *checking) signature(s *signature, n, token soap.Node) error {
 	if !s.signedInfo.Is(soap.NSDS, "SignedInfo") || !value.Is(soap.NSDS, "SignatureValue") {
 		return bad("Signature is not SignedInfo, SignatureValue, KeyInfo", "ds:Signature doit contenir SignedInfo, SignatureValue puis KeyInfo.")
 	}
-	if keyInfo.IsZero() {
-		return untrusted("no KeyInfo", "La signature n'a pas de KeyInfo : joignez le certificat de signature au message (BinarySecurityToken).")
-	}
-	if !keyInfo.Is(soap.NSDS, "KeyInfo") || !keyInfo.Next().IsZero() || !n.OnlyElements() {
-		return bad("something else in Signature", "ds:Signature contient autre chose que SignedInfo, SignatureValue et KeyInfo (ds:Object n'est pas admis).")
-	}
 	if err := k.signedInfo(s); err != nil {
+		return err
+	}
+	if err := onlyKeyInfo(n, keyInfo); err != nil {
+		// node-soap's WSSecurityCertWithToken leaves out KeyInfo, and the Ids of
+		// what it signs: of the two its user needs to be told the second.
+		if missing := k.missingTarget(s); missing != nil {
+			return missing
+		}
 		return err
 	}
 	raw, ok := base64Text(value)
@@ -61,6 +63,17 @@ func (k *checking) signature(s *signature, n, token soap.Node) error {
 	k.buf, s.value = decoded, decoded
 	s.signer, err = k.keyInfo(keyInfo, token)
 	return err
+}
+
+// onlyKeyInfo wants KeyInfo, and nothing after it.
+func onlyKeyInfo(signature, keyInfo soap.Node) error {
+	if keyInfo.IsZero() {
+		return untrusted("no KeyInfo", "La signature n'a pas de KeyInfo : joignez le certificat de signature au message (BinarySecurityToken).")
+	}
+	if !keyInfo.Is(soap.NSDS, "KeyInfo") || !keyInfo.Next().IsZero() || !signature.OnlyElements() {
+		return bad("something else in Signature", "ds:Signature contient autre chose que SignedInfo, SignatureValue et KeyInfo (ds:Object n'est pas admis).")
+	}
+	return nil
 }
 
 // signedInfo reads CanonicalizationMethod, SignatureMethod and the references.
@@ -218,7 +231,7 @@ func (k *checking) resolve(s *signature, p parts) error {
 		}
 		switch {
 		case r.target.IsZero():
-			return bad("reference target not found", "La référence #%s n'existe pas dans le message.", quote(r.id))
+			return notFound(r)
 		case loose:
 			return bad("Id of a signed part repeated", "La valeur « %s » d'un Id signé figure aussi dans un autre attribut id du message.", quote(r.id))
 		case !p.mayBeSigned(s.node, r.target, k.env), r.target.Contains(s.node) && !r.enveloped:
@@ -232,6 +245,25 @@ func (k *checking) resolve(s *signature, p parts) error {
 		}
 	}
 	return nil
+}
+
+// missingTarget is the refusal of the first reference to an Id that nothing
+// bears, or nil.
+func (k *checking) missingTarget(s *signature) error {
+	for i := range s.refs {
+		found := false
+		for id := range k.env.IDs {
+			found = found || id.Value == s.refs[i].id && !id.Loose
+		}
+		if !found {
+			return notFound(&s.refs[i])
+		}
+	}
+	return nil
+}
+
+func notFound(r *reference) error {
+	return bad("reference target not found", "La référence #%s n'existe pas dans le message.", quote(r.id))
 }
 
 // verify computes each digest, then the signature over SignedInfo.
