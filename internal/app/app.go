@@ -48,7 +48,7 @@ type Options struct {
 	// Asker takes the place of the annuaire. May be nil.
 	Asker annuaire.Asker
 
-	// ReloadEvery is how often the files are looked at. Default: 5 s.
+	// ReloadEvery is how often the files are looked at. Default: 1 s.
 	ReloadEvery time.Duration
 }
 
@@ -66,16 +66,19 @@ type App struct {
 	reloader *reloader
 
 	// What lasts as long as the process.
-	directory *annuaire.Directory
-	asker     annuaire.Asker
-	hosts     *annuaire.Hosts   // that the annuaire has named
-	attempts  *accrochage.Store // nil: not kept
-	annuaire  contact
-	server    *tlsconf.Server
-	proxy     *proxy.Proxy
-	live      *indicators.Live
-	clocks    *indicators.Clocks
-	checks    []func(time.Time) Health
+	directory  *annuaire.Directory
+	asker      annuaire.Asker
+	hosts      *annuaire.Hosts   // that the annuaire has named
+	attempts   *accrochage.Store // nil: not kept
+	annuaire   contact
+	server     *tlsconf.Server
+	client     *tlsconf.Client
+	tickets    *tlsconf.TicketSecret // nil: none
+	revocation *tlsconf.Revocation
+	proxy      *proxy.Proxy
+	live       *indicators.Live
+	clocks     *indicators.Clocks
+	checks     []func(time.Time) Health
 
 	addr, adminAddr   net.Addr
 	serving, draining atomic.Bool
@@ -98,7 +101,7 @@ func New(o Options) (_ *App, err error) {
 		o.Now = time.Now
 	}
 	if o.ReloadEvery <= 0 {
-		o.ReloadEvery = 5 * time.Second
+		o.ReloadEvery = time.Second
 	}
 	c := o.Config
 	a := &App{opts: o, config: c, log: o.Log, now: o.Now, failed: make(chan error, 1)}
@@ -111,18 +114,22 @@ func New(o Options) (_ *App, err error) {
 	if err := a.openTrust(); err != nil {
 		return nil, err
 	}
+	if err := a.openRevocation(); err != nil {
+		return nil, err
+	}
 	a.register, err = etablissements.Open(etablissements.Options{Etablissements: c.Etablissements, AMC: c.AMC, Now: a.now})
 	if err != nil {
 		return nil, setup(err, "correct the file; `rpn check` shows every fault of it")
 	}
 	a.openState()
 
-	client, err := tlsconf.NewClient(tlsconf.ClientOptions{Certificate: a.own["client"], Servers: a.stores.AMCTLS, Now: a.now})
+	client, err := tlsconf.NewClient(tlsconf.ClientOptions{Certificate: a.own["client"], Servers: a.stores.AMCTLS, Revocation: a.revocation, Now: a.now})
 	if err != nil {
 		return nil, err
 	}
-	signatures := xmlsig.NewVerifier(xmlsig.Options{Trust: signatureTrust(a.stores.EtablissementSignature), AllowSHA1: c.Policies.AllowSHA1})
-	answers := xmlsig.NewVerifier(xmlsig.Options{Trust: signatureTrust(a.stores.AMCSignature), AllowSHA1: c.Policies.AllowSHA1})
+	a.client = client
+	signatures := xmlsig.NewVerifier(xmlsig.Options{Trust: a.signatureTrust(a.stores.EtablissementSignature), AllowSHA1: c.Policies.AllowSHA1})
+	answers := xmlsig.NewVerifier(xmlsig.Options{Trust: a.signatureTrust(a.stores.AMCSignature), AllowSHA1: c.Policies.AllowSHA1})
 
 	a.live, a.clocks = indicators.NewLive(a.indicatorOptions()), indicators.NewClocks()
 
@@ -164,7 +171,7 @@ func New(o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.server, err = tlsconf.NewServer(tlsconf.ServerOptions{Certificate: a.own["server"], Clients: a.stores.EtablissementTLS, Now: a.now})
+	a.server, err = tlsconf.NewServer(tlsconf.ServerOptions{Certificate: a.own["server"], Clients: a.stores.EtablissementTLS, Revocation: a.revocation, Tickets: a.tickets, Now: a.now})
 	if err != nil {
 		return nil, err
 	}
@@ -251,7 +258,9 @@ func (a *App) indicatorOptions() indicators.Options {
 			}
 			return "", false
 		},
-		InFlight: func() int { return a.proxy.InFlight() },
+		InFlight:   func() int { return a.proxy.InFlight() },
+		Revocation: a.revocationStats,
+		Open:       func() (int, int) { return a.server.Open(), a.client.Open() },
 		Annuaire: func() indicators.AnnuaireStats {
 			s := a.directory.Stats()
 			return indicators.AnnuaireStats{
@@ -310,13 +319,19 @@ func (a *App) newReloader() *reloader {
 		{"client", []string{c.Client.Certificate, c.Client.Key}, changed(a.own["client"].Reload)},
 		{"trust", []string{c.Trust.EtablissementsTLS, c.Trust.EtablissementsSignature, c.Trust.AMCTLS, c.Trust.AMCSignature}, changed(a.stores.Reload)},
 	}}
+	if a.tickets != nil {
+		r.parts = append(r.parts, part{name: "tickets", files: []string{c.Tickets}, reload: func() error { _, err := a.tickets.Reload(); return err }})
+	}
 	r.seen = r.fingerprint()
 	return r
 }
 
 // Reload reads the lists, the certificates and the trust stores again. What
 // cannot be read stays as it was, and is named in the error.
-func (a *App) Reload() error { return a.reloader.reload("asked", a.now()) }
+func (a *App) Reload() error {
+	a.revocation.Hurry()
+	return a.reloader.reload("asked", a.now())
+}
 
 // ForceReload is Reload, however many rows the register drops.
 func (a *App) ForceReload() error {
@@ -367,6 +382,9 @@ func (a *App) startProxy() error {
 func (a *App) startLoops() {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.running.Go(func() { a.reloader.watch(ctx, a.opts.ReloadEvery, a.now) })
+	began := a.ground()
+	a.running.Go(func() { a.revocation.Run(ctx) })
+	a.running.Go(func() { a.watchConnections(ctx, began) })
 	a.running.Go(func() { a.saveState(ctx) })
 	if a.config.Annuaire.Probe > 0 {
 		a.running.Go(func() { a.probeAnnuaire(ctx) })

@@ -109,6 +109,19 @@ type Config struct {
 	// Policies settle what may be answered in more than one way.
 	Policies Policies `yaml:"policies"`
 
+	// Revocation says how it is known who is revoked, and what happens then.
+	// Default: the lists that certificates name are followed, and the default
+	// of each field.
+	Revocation Revocation `yaml:"revocation"`
+
+	// Tickets is the file of a secret that the instances behind one address
+	// share, so that a TLS session begun with one is resumed with another: a
+	// handshake costs a dozen exchanges. Keep it as a private key. Default:
+	// none, each instance resumes its own.
+	//
+	//	openssl rand -out tickets.secret 48 && chmod 0400 tickets.secret
+	Tickets string `yaml:"tickets"`
+
 	// Network says which addresses the RPN may connect to.
 	Network Network `yaml:"network"`
 

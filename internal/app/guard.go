@@ -78,16 +78,18 @@ func storesOf(c *Config, s *tlsconf.Stores) []namedStore {
 
 // signatureTrust gives a signature store in the form that xmlsig takes: the
 // same generation as long as the store's is the same.
-func signatureTrust(s *tlsconf.Store) func() *xmlsig.Trust {
+func (a *App) signatureTrust(s *tlsconf.Store) func() *xmlsig.Trust {
 	var mu sync.Mutex
 	var from *tlsconf.Trust
 	var made *xmlsig.Trust
+	var generation uint64 // of the revocation data: no verdict outlives what it rested on
 	return func() *xmlsig.Trust {
-		t := s.Trust()
+		t, now := s.Trust(), a.revocation.Generation()
 		mu.Lock()
 		defer mu.Unlock()
-		if t != from {
-			from, made = t, xmlsig.NewTrust(t.Roots(), t.Intermediates())
+		if t != from || now != generation {
+			generation = now
+			from, made = t, xmlsig.NewTrustWithRules(t.Roots(), t.Intermediates(), t.Admit, a.revoked)
 		}
 		return made
 	}

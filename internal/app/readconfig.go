@@ -38,8 +38,9 @@ func defaultConfig() Config {
 			Handshake: 10 * time.Second, Head: 10 * time.Second, Body: 30 * time.Second, Write: 30 * time.Second,
 			Idle: 3 * time.Minute, Connect: 5 * time.Second, Exchange: time.Minute, Stop: 65 * time.Second,
 		},
-		Policies: Policies{AnswerSignatures: AnswersObserve, Replay: replay.Observe, NewDomain: Quarantine, UnknownAMC: Quarantine},
-		Log:      Log{Level: LogInfo},
+		Policies:   Policies{AnswerSignatures: AnswersObserve, Replay: replay.Observe, NewDomain: Quarantine, UnknownAMC: Quarantine},
+		Revocation: defaultRevocation(),
+		Log:        Log{Level: LogInfo},
 	}
 }
 
@@ -63,6 +64,7 @@ func parseConfig(file string, data []byte) (*Config, error) {
 		strict.OneOf("a policy", AnswersOff, AnswersObserve, AnswersEnforce),
 		strict.OneOf("a policy", Quarantine, Accept),
 		strict.OneOf("a policy", replay.Off, replay.Observe, replay.Enforce),
+		strict.OneOf("a posture", FailClosed, FailOpen),
 		strict.OneOf("a level", LogDebug, LogInfo, LogWarn, LogError),
 		strict.Text(roc.ParseStructureID, `"300000000000018"`),
 		strict.Text(parsePrefix, "10.20.0.0/16"),
@@ -81,6 +83,7 @@ func parseConfig(file string, data []byte) (*Config, error) {
 func (c *Config) check(doc *strict.Document) {
 	c.checkAddresses(doc)
 	c.checkFiles(doc)
+	c.checkRevocation(doc)
 	c.checkAnnuaire(doc)
 	if c.Environment == Production && c.Policies.AllowSHA1 {
 		doc.Refuse(doc.At("policies", "allow_sha1"), "remove the line: SHA-1 can be accepted in a test environment only", "SHA-1 is never accepted in production")
