@@ -2,7 +2,8 @@
 
 zeep signs (BinarySignature or Signature, SHA-256), and checks the signature
 of the answer with the certificate inside it. Prints "answer CODE" or
-"fault RPNnnn"; exits 0 when that is what --expect says.
+"fault RPNnnn"; exits 0 when that is what --expect says. The modes "sha1" and
+"no-timestamp" leave one of the library's defaults as it is.
 """
 import argparse
 import base64
@@ -26,7 +27,7 @@ def arguments():
     p = argparse.ArgumentParser()
     for name in ("url", "cert", "key", "ca", "sign-cert", "sign-key", "amc", "finess", "expect"):
         p.add_argument("--" + name, required=True)
-    p.add_argument("--mode", choices=["binary", "plain"], default="binary")
+    p.add_argument("--mode", choices=["binary", "plain", "sha1", "no-timestamp"], default="binary")
     p.add_argument("--soap", choices=["11", "12"], default="12")
     p.add_argument("--alter", action="store_true", help="change the body after it was signed")
     return p.parse_args()
@@ -44,16 +45,20 @@ class Wire(Transport):
         return super().post(address, message, headers)
 
 
-def signing(kind):
-    class WithTimestamp(kind):
+def signing(mode):
+    class Signing(signature.Signature if mode == "plain" else signature.BinarySignature):
         def apply(self, envelope, headers):
+            if mode != "no-timestamp":
+                self.stamp(envelope)
+            return super().apply(envelope, headers)
+
+        def stamp(self, envelope):
             now = datetime.datetime.now(datetime.timezone.utc)
             stamp = utils.WSU.Timestamp(
                 utils.WSU.Created(now.isoformat()),
                 utils.WSU.Expires((now + datetime.timedelta(minutes=5)).isoformat()),
             )
             utils.get_security_header(envelope).append(stamp)
-            return super().apply(envelope, headers)
 
         def verify(self, envelope):
             # zeep would check with our own certificate: take the answer's.
@@ -65,7 +70,7 @@ def signing(kind):
             signature._verify_envelope_with_key(envelope, key)
             return envelope
 
-    return WithTimestamp
+    return Signing
 
 
 def main():
@@ -74,8 +79,8 @@ def main():
     session.trust_env = False  # else REQUESTS_CA_BUNDLE wins over verify
     session.cert, session.verify = (a.cert, a.key), a.ca
     wire = Wire(session=session)
-    kind = {"binary": signature.BinarySignature, "plain": signature.Signature}[a.mode]
-    client = zeep.Client(a.url + "?wsdl", transport=wire, wsse=signing(kind)(a.sign_key, a.sign_cert, **SHA256))
+    algorithms = {} if a.mode == "sha1" else SHA256
+    client = zeep.Client(a.url + "?wsdl", transport=wire, wsse=signing(a.mode)(a.sign_key, a.sign_cert, **algorithms))
     port = client.wsdl.services["RocIdbV1"].ports["RocIdbV1Soap" + a.soap]
     service = client.create_service(port.binding.name, a.url)
     wire.alter = a.alter
