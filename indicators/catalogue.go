@@ -82,6 +82,12 @@ var catalogue = []Metric{
 		"Whether the last attempt to load it succeeded (1) or the last good one is still in use (0)."},
 	{reloadTime, Gauge, []string{"what"},
 		"When it was last loaded with success, in seconds since the epoch."},
+	{certificates, Gauge, []string{"kind", "level"},
+		"Certificates and CRLs known, by kind and by how near their end is: termine, 1j, 7j, 14j, 30j, 60j (days left at most) or ok. Those whose owner has been seen with a renewed one are left out."},
+	{certificateCalls, Gauge, []string{"kind", "level"},
+		"Exchanges of the last 24 hours that used the certificates of rpn_certificates: what is at stake."},
+	{certificateEnd, Gauge, []string{"kind"},
+		"When the first of the certificates of a kind ends, in seconds since the epoch; those that ended and the renewed ones are left out."},
 	{buildInfo, Gauge, []string{"version", "revision", "goversion"},
 		"Always 1; the labels say what runs."},
 }
@@ -117,6 +123,9 @@ const (
 	reloads            = "rpn_reloads_total"
 	reloadSuccess      = "rpn_reload_last_successful"
 	reloadTime         = "rpn_reload_last_success_timestamp_seconds"
+	certificates       = "rpn_certificates"
+	certificateCalls   = "rpn_certificate_calls"
+	certificateEnd     = "rpn_certificate_first_end_timestamp_seconds"
 	buildInfo          = "rpn_build_info"
 )
 

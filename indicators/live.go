@@ -36,6 +36,10 @@ type Options struct {
 
 	InFlight   func() int
 	Annuaire   func() AnnuaireStats
+
+	// Certificates is the expiry horizon, one line for each kind and level. It
+	// is asked at each scrape.
+	Certificates func() []CertificateCount
 	Revocation func() RevocationStats
 	Open       func() (etablissements, amc int) // connections
 
@@ -128,6 +132,9 @@ func NewLive(o Options) *Live {
 	}
 	if o.Open != nil {
 		l.registry.MustRegister(openCollector{o.Open})
+	}
+	if o.Certificates != nil {
+		l.registry.MustRegister(&certificateCollector{o.Certificates, desc(certificates), desc(certificateCalls), desc(certificateEnd)})
 	}
 	if o.Annuaire != nil {
 		l.registry.MustRegister(newAnnuaireCollector(o.Annuaire))

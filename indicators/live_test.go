@@ -33,6 +33,9 @@ func full(t testing.TB, amcs int) *Live {
 	return NewLive(Options{
 		AMC:      register(amcs),
 		InFlight: func() int { return 3 },
+		Certificates: func() []CertificateCount {
+			return []CertificateCount{{Kind: "rpn-serveur", Level: "30j", Count: 1, Calls: 12, FirstEnd: noon}}
+		},
 		Annuaire: func() AnnuaireStats {
 			return AnnuaireStats{Memory: 9, Asked: 1, Answered: 1, Keys: 1, LastAnswer: noon}
 		},

@@ -3,6 +3,7 @@ package tlsconf
 import (
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,6 +29,10 @@ func TestWord(n pkix.Name) string {
 // tests have "IGC-SANTE TEST" (domain 4.1).
 const productionOU = "IGC-SANTE"
 
+// ErrEnvironment is the error of a store that holds an authority of another
+// environment. One is told, not each.
+var ErrEnvironment = errors.New("is an authority of another environment")
+
 // An Environment says what a store may hold. Test and production never mix:
 // anybody can obtain a certificate of a test authority, and a test environment
 // must not take a real establishment at its word.
@@ -46,13 +51,13 @@ func (e Environment) admits(ca *x509.Certificate) error {
 	case Production:
 		for _, n := range []pkix.Name{ca.Subject, ca.Issuer} {
 			if word := TestWord(n); word != "" {
-				return fmt.Errorf("is an authority that is not for production (%q in %s): take the production authorities, or set environment: test", word, nameOf(n))
+				return fmt.Errorf("%w: it is not for production, its name says %q: take the production authorities, or set environment: test", ErrEnvironment, word)
 			}
 		}
 	case Testing:
 		if slices.Contains(ca.Subject.OrganizationalUnit, productionOU) {
-			return fmt.Errorf("is a production authority of IGC-Sante in a test environment, where a real establishment must not be taken at its word: " +
-				"take the authorities named TEST, or set environment: production")
+			return fmt.Errorf("%w: it is a production authority of IGC-Sante in a test environment, where a real establishment must not be taken at its word: "+
+				"take the authorities named TEST, or set environment: production", ErrEnvironment)
 		}
 	}
 	return nil

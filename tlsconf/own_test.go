@@ -237,7 +237,7 @@ func TestStoresAndCertificatesOfAnotherEnvironmentAreRefused(t *testing.T) {
 	}
 	// The names of the real root, under a key of ours (domain 4.1).
 	real := rootNamed(t, "/C=FR/O=ASIP-SANTE/OU=0002 187512751/OU=IGC-SANTE/CN=AC RACINE IGC-SANTE ELEMENTAIRE", dir)
-	if err := open(real, tlsconf.Testing); err == nil || !strings.Contains(err.Error(), "production authority") {
+	if err := open(real, tlsconf.Testing); err == nil || !strings.Contains(err.Error(), "is a production authority") {
 		t.Errorf("a production authority in a test environment: %v", err)
 	}
 	if err := open(real, tlsconf.Production); err != nil {

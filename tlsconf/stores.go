@@ -193,7 +193,7 @@ func readTrust(o StoreOptions) (*Trust, error) {
 	}
 	for _, c := range slices.Concat(roots, intermediates) {
 		if err := o.Environment.admits(c); err != nil {
-			problems = append(problems, fmt.Errorf("%s: %w", nameOf(c.Subject), err))
+			return nil, fmt.Errorf("%s: %w", nameOf(c.Subject), err)
 		}
 	}
 	if len(problems) > 0 {
@@ -408,6 +408,9 @@ func OpenStoresWith(prefix string, p StorePaths, more func(name string, o StoreO
 	paths := [][]string{p.EtablissementTLS, p.EtablissementSignature, p.AMCTLS, p.AMCSignature}
 	for i, name := range StoreNames() {
 		store, err := OpenStore(more(name, StoreOptions{Name: prefix + name, Paths: paths[i]}))
+		if errors.Is(err, ErrEnvironment) {
+			return nil, err // the others are likely to be of that environment too
+		}
 		if err != nil {
 			problems = append(problems, err)
 		}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -51,11 +52,12 @@ func (a *App) adminHandler() http.Handler {
 	mux.HandleFunc("GET /horloges", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]any{"horloges": a.clocks.List()})
 	})
+	mux.HandleFunc("GET /certificats", a.serveCertificates)
 	mux.HandleFunc("POST /-/reload", a.serveReload)
 	mux.HandleFunc("GET /-/explain", a.serveExplain)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		w.Write([]byte("rpn " + a.opts.Version + "\n/metrics\n/livez\n/readyz\n/horloges\nPOST /-/reload\n"))
+		w.Write([]byte("rpn " + a.opts.Version + "\n/metrics\n/livez\n/readyz\n/horloges\n/certificats\nPOST /-/reload\n"))
 	})
 	return mux
 }
@@ -64,26 +66,39 @@ func (a *App) adminHandler() http.Handler {
 // can reach an admin listener on a network may read, not act. A browser on
 // this machine that was led here by a page elsewhere says so in Origin or
 // Sec-Fetch-Site, and is refused. With ?force=register the register is taken
-// however many rows it drops.
+// however many rows it drops, and with ?force=certificates a CA goes although
+// it has clients.
 func (a *App) serveReload(w http.ResponseWriter, r *http.Request) {
 	if !fromThisMachine(r) {
 		http.Error(w, "a reload is accepted from this machine only: send SIGHUP, or POST to the loopback address", http.StatusForbidden)
 		return
 	}
-	reload := a.Reload
+	var what []string
+	var err error
 	switch force := r.URL.Query().Get("force"); force {
 	case "":
+		what, err = a.reloader.reload("asked", a.now(), false)
 	case "register":
-		reload = a.ForceReload
+		err = a.ForceReload()
+	case "certificates":
+		what, err = a.reloader.reload("forced", a.now(), true)
 	default:
-		http.Error(w, "only the register can be forced: force=register", http.StatusBadRequest)
+		http.Error(w, "the register or the certificates can be forced: force=register, force=certificates", http.StatusBadRequest)
 		return
 	}
-	if err := reload(); err != nil {
-		http.Error(w, "not reloaded; what was read before stays in use:\n"+err.Error(), http.StatusInternalServerError)
-		return
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if err != nil {
+		w.WriteHeader(http.StatusInternalServerError)
+		fmt.Fprintf(w, "not reloaded; what was read before stays in use:\n%v\n", err)
+	} else {
+		fmt.Fprintln(w, "reloaded")
 	}
-	w.Write([]byte("reloaded\n"))
+	for _, line := range what {
+		fmt.Fprintln(w, "  "+line)
+	}
+	if len(what) == 0 && err == nil {
+		fmt.Fprintln(w, "  certificates and trust stores: the same as before")
+	}
 }
 
 // fromThisMachine reports whether a request comes from this machine, and not by

@@ -61,6 +61,7 @@ type App struct {
 
 	// What a reload replaces, each in its own place.
 	own      map[string]*tlsconf.Source // "server", "client"
+	acme     map[string]*tlsconf.ACME   // those of own that have one
 	stores   *tlsconf.Stores
 	register *etablissements.Source
 	reloader *reloader
@@ -77,8 +78,11 @@ type App struct {
 	revocation *tlsconf.Revocation
 	proxy      *proxy.Proxy
 	live       *indicators.Live
-	clocks     *indicators.Clocks
-	checks     []func(time.Time) Health
+	horizon    *tlsconf.Horizon
+	// otherExpiries adds to the horizon what other parts know (CRLs); may be nil.
+	otherExpiries func() []tlsconf.Expiry
+	clocks        *indicators.Clocks
+	checks        []func(time.Time) Health
 
 	addr, adminAddr   net.Addr
 	serving, draining atomic.Bool
@@ -111,6 +115,7 @@ func New(o Options) (_ *App, err error) {
 		}
 	}()
 
+	a.horizon = tlsconf.NewHorizon(a.now)
 	if err := a.openTrust(); err != nil {
 		return nil, err
 	}
@@ -123,13 +128,13 @@ func New(o Options) (_ *App, err error) {
 	}
 	a.openState()
 
-	client, err := tlsconf.NewClient(tlsconf.ClientOptions{Certificate: a.own["client"], Servers: a.stores.AMCTLS, Revocation: a.revocation, Now: a.now})
+	client, err := tlsconf.NewClient(tlsconf.ClientOptions{Certificate: a.own["client"], Servers: a.stores.AMCTLS, Revocation: a.revocation, OnPeer: a.sawServer, Now: a.now})
 	if err != nil {
 		return nil, err
 	}
 	a.client = client
-	signatures := xmlsig.NewVerifier(xmlsig.Options{Trust: a.signatureTrust(a.stores.EtablissementSignature), AllowSHA1: c.Policies.AllowSHA1})
-	answers := xmlsig.NewVerifier(xmlsig.Options{Trust: a.signatureTrust(a.stores.AMCSignature), AllowSHA1: c.Policies.AllowSHA1})
+	signatures := xmlsig.NewVerifier(xmlsig.Options{Trust: a.signatureTrust(a.stores.EtablissementSignature, tlsconf.CallerSignature), AllowSHA1: c.Policies.AllowSHA1})
+	answers := xmlsig.NewVerifier(xmlsig.Options{Trust: a.signatureTrust(a.stores.AMCSignature, tlsconf.PeerSignature), AllowSHA1: c.Policies.AllowSHA1})
 
 	a.live, a.clocks = indicators.NewLive(a.indicatorOptions()), indicators.NewClocks()
 
@@ -163,7 +168,7 @@ func New(o Options) (_ *App, err error) {
 		Routing: c.routingPolicy(),
 		Log:     a.log, Limits: c.soapLimits(), Endpoint: c.Endpoint,
 		OnMalformed: a.live.Malformed,
-		Observers:   append([]func(*roc.Record){proxy.LogRecord(a.log), a.live.Observe, a.clocks.Observe, a.keepAttempt}, o.Observers...),
+		Observers:   append([]func(*roc.Record){proxy.LogRecord(a.log), a.live.Observe, a.clocks.Observe, a.keepAttempt, a.countCertificates}, o.Observers...),
 		Deadline:    c.Timeouts.Exchange, Exchanges: c.Limits.Exchanges, Connections: c.Limits.Connections,
 		IdleTimeout: c.Timeouts.Idle, HeadTimeout: c.Timeouts.Head, BodyTimeout: c.Timeouts.Body, WriteTimeout: c.Timeouts.Write,
 		Now: a.now,
@@ -189,34 +194,31 @@ func (a *App) openTrust() error {
 	c := a.config
 	var problems []error
 	a.own = map[string]*tlsconf.Source{}
-	for _, own := range []struct {
-		name    string
-		files   KeyPair
-		purpose tlsconf.Purpose
-	}{{"server", c.Server, tlsconf.ForServer}, {"client", c.Client, tlsconf.ForClient}} {
-		s, err := tlsconf.OpenSource(tlsconf.SourceOptions{Name: c.file + ": " + own.name, CertFile: own.files.Certificate, KeyFile: own.files.Key, Purpose: own.purpose, Now: a.now})
+	stores, err := tlsconf.OpenStoresWith(c.file+": trust.", tlsconf.StorePaths{
+		EtablissementTLS:       []string{c.Trust.EtablissementsTLS},
+		EtablissementSignature: []string{c.Trust.EtablissementsSignature},
+		AMCTLS:                 []string{c.Trust.AMCTLS},
+		AMCSignature:           []string{c.Trust.AMCSignature},
+	}, a.storeOptions)
+	if errors.Is(err, tlsconf.ErrEnvironment) {
+		return setup(err, "then `rpn check` again")
+	}
+	if err != nil {
+		problems = append(problems, setup(err, "then `rpn check` again"))
+	}
+	a.acme = map[string]*tlsconf.ACME{}
+	for _, own := range c.identities() {
+		s, err := a.openOwn(own.name, own.pair, own.purpose)
 		if err != nil {
 			problems = append(problems, setup(err, "then `rpn check` again"))
 		}
 		a.own[own.name] = s
 	}
-	stores, err := tlsconf.OpenStores(c.file+": trust.", tlsconf.StorePaths{
-		EtablissementTLS:       []string{c.Trust.EtablissementsTLS},
-		EtablissementSignature: []string{c.Trust.EtablissementsSignature},
-		AMCTLS:                 []string{c.Trust.AMCTLS},
-		AMCSignature:           []string{c.Trust.AMCSignature},
-	}, a.now)
-	if err != nil {
-		problems = append(problems, setup(err, "then `rpn check` again"))
-	}
 	if len(problems) > 0 {
 		return errors.Join(problems...)
 	}
 	a.stores = stores
-	if err := forbidTestAuthorities(c, storesOf(c, stores)...); err != nil {
-		return err
-	}
-	return forbidTestCertificates(c, a.own["server"].Certificate().Leaf, a.own["client"].Certificate().Leaf)
+	return nil
 }
 
 // replayWindow is the memory of signatures that came; nil when the policy does
@@ -258,9 +260,10 @@ func (a *App) indicatorOptions() indicators.Options {
 			}
 			return "", false
 		},
-		InFlight:   func() int { return a.proxy.InFlight() },
-		Revocation: a.revocationStats,
-		Open:       func() (int, int) { return a.server.Open(), a.client.Open() },
+		InFlight:     func() int { return a.proxy.InFlight() },
+		Revocation:   a.revocationStats,
+		Open:         func() (int, int) { return a.server.Open(), a.client.Open() },
+		Certificates: a.certificateCounts,
 		Annuaire: func() indicators.AnnuaireStats {
 			s := a.directory.Stats()
 			return indicators.AnnuaireStats{
@@ -310,14 +313,11 @@ func (w *watchedAsker) Ask(ctx context.Context, key roc.Key) (annuaire.Entry, er
 // newReloader lists what a reload replaces.
 func (a *App) newReloader() *reloader {
 	c := a.config
-	changed := func(f func() (bool, error)) func() error {
-		return func() error { _, err := f(); return err }
-	}
 	r := &reloader{log: a.log, tell: a.live.Reloaded, parts: []part{
-		{"register", []string{c.Etablissements, c.AMC}, a.reloadRegister},
-		{"server", []string{c.Server.Certificate, c.Server.Key}, changed(a.own["server"].Reload)},
-		{"client", []string{c.Client.Certificate, c.Client.Key}, changed(a.own["client"].Reload)},
-		{"trust", []string{c.Trust.EtablissementsTLS, c.Trust.EtablissementsSignature, c.Trust.AMCTLS, c.Trust.AMCSignature}, changed(a.stores.Reload)},
+		{name: "register", files: []string{c.Etablissements, c.AMC}, reload: a.reloadRegister},
+		{name: "server", files: c.Server.paths(), prepare: a.own["server"].Prepare},
+		{name: "client", files: c.Client.paths(), prepare: a.own["client"].Prepare},
+		{name: "trust", files: []string{c.Trust.EtablissementsTLS, c.Trust.EtablissementsSignature, c.Trust.AMCTLS, c.Trust.AMCSignature}, prepare: a.stores.Prepare},
 	}}
 	if a.tickets != nil {
 		r.parts = append(r.parts, part{name: "tickets", files: []string{c.Tickets}, reload: func() error { _, err := a.tickets.Reload(); return err }})
@@ -330,7 +330,8 @@ func (a *App) newReloader() *reloader {
 // cannot be read stays as it was, and is named in the error.
 func (a *App) Reload() error {
 	a.revocation.Hurry()
-	return a.reloader.reload("asked", a.now())
+	_, err := a.reloader.reload("asked", a.now(), false)
+	return err
 }
 
 // ForceReload is Reload, however many rows the register drops.
@@ -360,6 +361,7 @@ func (a *App) startProxy() error {
 	secure, err := tlsconf.NewListener(ln, tlsconf.ListenerOptions{
 		Server: a.server, Log: a.log, Deadline: a.config.Timeouts.Handshake,
 		OnHandshake: a.live.Handshake,
+		OnPeer:      a.sawCaller,
 		OnFailure:   func(f *tlsconf.Failure) { a.live.HandshakeFailed(string(f.Reason)) },
 	})
 	if err != nil {
@@ -381,6 +383,7 @@ func (a *App) startProxy() error {
 // and asking the annuaire.
 func (a *App) startLoops() {
 	ctx, cancel := context.WithCancel(context.Background())
+	a.running.Go(func() { a.watchHorizon(ctx) })
 	a.running.Go(func() { a.reloader.watch(ctx, a.opts.ReloadEvery, a.now) })
 	began := a.ground()
 	a.running.Go(func() { a.revocation.Run(ctx) })

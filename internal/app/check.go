@@ -48,8 +48,13 @@ func (a *App) summary(now time.Time) string {
 	line("establishments", "%d (%s), %d sites", es, strings.Join(parts, ", "), sites)
 	line("AMCs", "%d, %d numbers", amcs, numbers)
 	for _, name := range []string{"server", "client"} {
-		c := a.own[name].Certificate().Leaf
-		line(name+" certificate", "%s, until %s (%d days)", c.Subject, day(c.NotAfter), int(c.NotAfter.Sub(now).Hours()/24))
+		for _, own := range a.own[name].Certificates() {
+			c := own.Leaf
+			line(name+" certificate", "%s, %s, until %s (%d days)", c.Subject, c.PublicKeyAlgorithm, day(c.NotAfter), int(c.NotAfter.Sub(now).Hours()/24))
+		}
+		if a.own[name].Certificate() == nil {
+			line(name+" certificate", "none yet: ACME obtains it at start")
+		}
 	}
 	for _, s := range storesOf(a.config, a.stores) {
 		t := s.store.Trust()

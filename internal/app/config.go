@@ -42,7 +42,9 @@ type Config struct {
 	// Environment is "production" or "test". Required.
 	//
 	// In production a trust store or a certificate whose names say TEST or
-	// DEMO is refused at start, and no signature with SHA-1 is accepted.
+	// DEMO is refused at start and at each reload, and no signature with SHA-1
+	// is accepted. In a test environment the production authorities of
+	// IGC-Santé are refused.
 	// Never point a test environment at production authorities: who holds a
 	// test certificate could then speak for a real establishment.
 	Environment Environment `yaml:"environment" strict:"required"`
@@ -100,6 +102,26 @@ type Config struct {
 	// Default: none, and nothing of this is kept.
 	State string `yaml:"state"`
 
+	// Redis is where the instances of one RPN share what the annuaire
+	// answered. Default: none; an instance alone needs none.
+	Redis Redis `yaml:"redis"`
+
+	// Secrets is a file of keys that every instance of this RPN has and nobody
+	// else: one a line, 64 hexadecimal digits, the one in use first. They
+	// protect what is left in Redis and on disk, and the addresses of the
+	// façade. Required with redis and with facade.
+	//
+	//	openssl rand -hex 32 > secrets.txt && chmod 0400 secrets.txt
+	//
+	// To change the key: add the new one as a second line on every instance
+	// and restart them; then move it to the top; and after facade.life remove
+	// the old one.
+	Secrets string `yaml:"secrets"`
+
+	// Facade is how the RPN answers the search of an establishment whose line
+	// of the register says facade: reecriture. Default: no such answer.
+	Facade Facade `yaml:"facade"`
+
 	// Limits bound what one establishment may send.
 	Limits Limits `yaml:"limits"`
 
@@ -141,20 +163,109 @@ const (
 	Test       Environment = "test"
 )
 
-// A KeyPair is a certificate and its private key, each in a PEM file.
+// A KeyPair is a certificate and its private key: two PEM files, or one
+// PKCS#12 file, or what an ACME authority gives. One of the three, and with
+// files a second pair beside it.
+//
+// The files are read again when they change, on SIGHUP and by `rpn reload`;
+// docs/operating/certificates.md says how to renew one.
 type KeyPair struct {
+	// Files is the certificate and its key in files. Default: none, which acme
+	// allows.
+	Files `yaml:",inline"`
+
+	// Second is another certificate of the same purpose whose key is of the
+	// other kind: RSA beside ECDSA. Each peer gets the one it can check, ECDSA
+	// first, which halves the cost of a handshake. Default: none.
+	Second *Files `yaml:"second"`
+
+	// ACME obtains and renews the certificate in place of files: for a public
+	// name, or from a private authority that speaks ACME. Default: none.
+	ACME *ACME `yaml:"acme"`
+}
+
+// Files is where a certificate and its key are.
+type Files struct {
 	// Certificate is the PEM file of the certificate, followed by its
 	// intermediates and without the root:
 	//
 	//	cat mine.pem intermediate.pem > server.pem
-	Certificate string `yaml:"certificate" strict:"required"`
+	//
+	// Default: none, which pkcs12 or acme allows.
+	Certificate string `yaml:"certificate"`
 
 	// Key is the PEM file of its private key (PKCS#8, PKCS#1 or SEC 1), not
 	// encrypted, that only the RPN's user may read:
 	//
 	//	openssl rsa -in from-the-authority.key -out server.key
 	//	chmod 0400 server.key
-	Key string `yaml:"key" strict:"required"`
+	//
+	// Default: none, as certificate.
+	Key string `yaml:"key"`
+
+	// PKCS12 is a .p12 or .pfx file that holds the certificate, its
+	// intermediates and its key, in place of certificate and key. The old
+	// encryptions (RC2, 3DES) are read too. Default: none.
+	PKCS12 string `yaml:"pkcs12"`
+
+	// PassphraseFile is a file whose only line is the passphrase of pkcs12,
+	// that only the RPN's user may read. A passphrase is never written in
+	// this file, and never an argument. Default: no passphrase.
+	PassphraseFile string `yaml:"passphrase_file"`
+
+	// PassphraseCredential is, in place of passphrase_file, the name of a
+	// credential that systemd hands over: LoadCredential=NAME:FILE or
+	// LoadCredentialEncrypted=. Default: none.
+	PassphraseCredential string `yaml:"passphrase_credential"`
+}
+
+// ACME is how a certificate is obtained from an authority (RFC 8555).
+type ACME struct {
+	// Directory is the URL of the authority's directory, https:
+	// "https://acme-v02.api.letsencrypt.org/directory". Required.
+	Directory string `yaml:"directory" strict:"required"`
+
+	// Names are the DNS names, one certificate each. Required.
+	Names []string `yaml:"names" strict:"required"`
+
+	// AgreeTerms says that the authority's terms were read and are agreed to.
+	// Default: false, which is refused.
+	AgreeTerms bool `yaml:"agree_terms"`
+
+	// Email is where the authority writes when something is wrong. Default:
+	// none.
+	Email string `yaml:"email"`
+
+	// Roots is the file or folder of the authorities that the authority's own
+	// web server is believed by, for a private one. Default: those of the
+	// operating system, which are used for nothing else.
+	Roots string `yaml:"roots"`
+
+	// Storage is the folder where accounts, keys and certificates are kept.
+	// Instances that share it share the certificates. Required.
+	Storage string `yaml:"storage" strict:"required"`
+
+	// RSA obtains an RSA certificate too, beside the ECDSA one, for clients
+	// that know nothing else. Default: false.
+	RSA bool `yaml:"rsa"`
+
+	// HTTP is the address and port where challenges are answered, open during
+	// a challenge only; the authority must reach it as port 80 of each name:
+	// "0.0.0.0:80". Default: none, and then tls_alpn is required.
+	HTTP string `yaml:"http"`
+
+	// TLSALPN is the same by TLS, reached as port 443: "0.0.0.0:443". It
+	// cannot be the port of listen, where nobody comes in without a
+	// certificate. Default: none.
+	TLSALPN string `yaml:"tls_alpn"`
+
+	// AccountKeyID binds the account to one that the authority knows, where it
+	// asks for it (external account binding). Default: none.
+	AccountKeyID string `yaml:"account_key_id"`
+
+	// AccountKeyFile is the file of that account's key, base64url. Default:
+	// none.
+	AccountKeyFile string `yaml:"account_key_file"`
 }
 
 // Trust is the four trust stores. They are never mixed: an authority that may
@@ -184,7 +295,47 @@ type Trust struct {
 	// answers in the annuaire's place decides where messages go, within the
 	// known domains of each AMC.
 	AMCSignature string `yaml:"amc_signature" strict:"required"`
+
+	// Rules are what each store asks of a certificate beside a chain to one of
+	// its roots. Default: nothing more than the floor that none can lower (RSA
+	// of 2048 bits, P-256, SHA-256, the usages of the key), and four
+	// authorities at most above a certificate.
+	Rules TrustRules `yaml:"rules"`
 }
+
+// TrustRules are the rules of the four stores, by the name of the store.
+type TrustRules struct {
+	// EtablissementsTLS are the rules of etablissements_tls. Default: none.
+	EtablissementsTLS StoreRules `yaml:"etablissements_tls"`
+
+	// EtablissementsSignature are those of etablissements_signature. Default:
+	// none.
+	EtablissementsSignature StoreRules `yaml:"etablissements_signature"`
+
+	// AMCTLS are those of amc_tls. Default: none.
+	AMCTLS StoreRules `yaml:"amc_tls"`
+
+	// AMCSignature are those of amc_signature. Default: none.
+	AMCSignature StoreRules `yaml:"amc_signature"`
+}
+
+// StoreRules are the rules of one store.
+type StoreRules struct {
+	// Policies are certificate policies, one of which the certificate must
+	// carry: ["1.2.250.1.213.1.7.2.1.1.1.1"]. Default: not looked at.
+	Policies []PolicyOID `yaml:"policies"`
+
+	// RSABits is the smallest RSA key accepted, of the certificate and of its
+	// authorities. Default: 2048, and never less.
+	RSABits int `yaml:"rsa_bits"`
+
+	// Depth is how many authorities may stand above a certificate, its root
+	// included. Default: 4.
+	Depth int `yaml:"depth"`
+}
+
+// A PolicyOID names a certificate policy, in dots.
+type PolicyOID string
 
 // Annuaire is the directory of the AMCs.
 type Annuaire struct {
@@ -204,6 +355,30 @@ type Annuaire struct {
 	// the end of its own validity may come sooner. Default: 1h.
 	TTL time.Duration `yaml:"ttl" strict:"positive"`
 
+	// MaxAge is the age up to which an answer still serves when the annuaire
+	// cannot be asked again: in memory, and on disk after a restart. The end of
+	// its own validity may come sooner. Default: 72h, a week-end and a day.
+	MaxAge time.Duration `yaml:"max_age" strict:"positive"`
+
+	// Memory is the file where the signed answers are kept, so that a restart
+	// while the annuaire is down starts with the last good ones. It is the
+	// file of one process; its folder is made when it is not there. It is not
+	// trusted: an answer read from it is checked like one that just came.
+	// Default: none, and after a restart every answer is asked again.
+	//
+	//	memory: /var/lib/rpn/annuaire.log
+	Memory string `yaml:"memory"`
+
+	// HeldShare is the part of the known routes that the annuaire may remove
+	// or move in an hour. When it moves more, the previous answers go on
+	// serving until an operator has looked: `rpn annuaire held`, `rpn annuaire
+	// approve`. 0: nothing is held. Default: 0.2.
+	HeldShare float64 `yaml:"held_share"`
+
+	// HeldLeast is how many routes it may move in an hour, however few are
+	// known. Default: 10.
+	HeldLeast int `yaml:"held_least" strict:"positive"`
+
 	// NegativeTTL is how long "this AMC is unknown" is remembered. Default:
 	// 60s.
 	NegativeTTL time.Duration `yaml:"negative_ttl" strict:"positive"`
@@ -213,6 +388,56 @@ type Annuaire struct {
 	// before the first message needs it. "Unknown" is an answer too. 0s: it
 	// is not asked, and /readyz tells what real exchanges met. Default: 30s.
 	Probe time.Duration `yaml:"probe"`
+}
+
+// Redis is where the instances of one RPN share the annuaire's answers and,
+// where policies.replay is enforce, the signatures that came. It is neither
+// trusted nor needed: an answer read from it is checked like one that just
+// came, and while Redis is lost each instance goes on alone. It is on no
+// message's way while what the message needs is remembered, except that
+// policies.replay: enforce asks it about each message (100 ms at most); with
+// observe each instance counts what it sees itself.
+type Redis struct {
+	// URLs say where it is: one URL for a single Redis; the Sentinels with
+	// sentinel_master; some of the nodes with cluster. "rediss://" is TLS,
+	// "redis://" is not; a path gives the number of the database:
+	// ["rediss://redis.example:6379/0"]. All of one scheme. Required with any
+	// other field of this section.
+	URLs []string `yaml:"urls"`
+
+	// SentinelMaster is the name that the Sentinels give the master. Default:
+	// the URLs are no Sentinels.
+	SentinelMaster string `yaml:"sentinel_master"`
+
+	// Cluster says that the URLs are nodes of a Redis Cluster. Default: false.
+	Cluster bool `yaml:"cluster"`
+
+	// User is the ACL user. Default: Redis's own default user.
+	User string `yaml:"user"`
+
+	// PasswordFile is a file that holds the password on its only line. A
+	// password stands in no URL and not here. Default: none.
+	PasswordFile string `yaml:"password_file"`
+
+	// CA is the PEM file of the authorities that Redis's certificate is of,
+	// with rediss. Default: those of the system.
+	CA string `yaml:"ca"`
+
+	password string
+}
+
+// Facade is the address book that establishments ask (profile section 5).
+// Without this section, and for every establishment whose line says nothing,
+// the annuaire's signed answer is handed on byte for byte.
+type Facade struct {
+	// Signature is the certificate that the RPN signs rewritten answers with,
+	// and its key. Required for facade: reecriture, together with endpoint
+	// and secrets.
+	Signature *KeyPair `yaml:"signature"`
+
+	// Life is how long an address of the façade can be used; an establishment
+	// asks again before. Default: 720h, thirty days.
+	Life time.Duration `yaml:"life" strict:"positive"`
 }
 
 // Limits bound what one establishment may send. A message that is beyond one
@@ -343,6 +568,10 @@ type Network struct {
 	// The name is still the one that the certificate must carry, and the
 	// address must still be allowed. Default: none.
 	Hosts map[string]netip.Addr `yaml:"hosts"`
+
+	// Resolver is the DNS server that is asked for the names of the annuaire
+	// and of the AMCs: "10.20.0.53:53". Default: the system's.
+	Resolver netip.AddrPort `yaml:"resolver"`
 }
 
 // Log says what is written on standard output: one JSON object a line; the

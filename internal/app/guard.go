@@ -2,64 +2,11 @@ package app
 
 import (
 	"crypto/x509"
-	"fmt"
-	"slices"
-	"strings"
 	"sync"
-	"unicode"
 
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/tlsconf"
 )
-
-// forbidTestAuthorities refuses, in production, a trust store that holds an
-// authority whose name says that it is for tests: anybody can obtain
-// certificates from those.
-func forbidTestAuthorities(c *Config, stores ...namedStore) error {
-	if c.Environment != Production {
-		return nil
-	}
-	for _, s := range stores {
-		t := s.store.Trust()
-		for _, ca := range slices.Concat(t.Roots(), t.Intermediates()) {
-			if word := testWord(ca.Subject.String()); word != "" {
-				return &SetupError{
-					What:   fmt.Sprintf("%s: trust.%s: %s holds an authority that is not for production (%q in %s)", c.file, s.name, s.path, word, ca.Subject),
-					Remedy: "take the production authorities, or set environment: test",
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// forbidTestCertificates refuses, in production, a certificate of ours that
-// such an authority issued.
-func forbidTestCertificates(c *Config, own ...*x509.Certificate) error {
-	if c.Environment != Production {
-		return nil
-	}
-	for _, leaf := range own {
-		if word := testWord(leaf.Issuer.String()); word != "" {
-			return &SetupError{
-				What:   fmt.Sprintf("%s: the certificate %s was issued by an authority that is not for production (%q in %s)", c.file, leaf.Subject, word, leaf.Issuer),
-				Remedy: "take a production certificate, or set environment: test",
-			}
-		}
-	}
-	return nil
-}
-
-// testWord returns the word of a name that says TEST or DEMO, or "".
-func testWord(name string) string {
-	words := strings.FieldsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) })
-	for _, w := range words {
-		if slices.Contains([]string{"TEST", "TESTS", "DEMO", "FICTIF", "FICTIVE"}, strings.ToUpper(w)) {
-			return w
-		}
-	}
-	return ""
-}
 
 // A namedStore is a trust store, its key in the configuration and its file.
 type namedStore struct {
@@ -76,9 +23,37 @@ func storesOf(c *Config, s *tlsconf.Stores) []namedStore {
 	}
 }
 
+// storeOptions are what the configuration says of a trust store. The
+// environment is part of it: a store of the other one is refused, at start and
+// at each reload.
+func (a *App) storeOptions(name string, o tlsconf.StoreOptions) tlsconf.StoreOptions {
+	o.Now = a.now
+	o.Environment = tlsconf.Testing
+	if a.config.Environment == Production {
+		o.Environment = tlsconf.Production
+	}
+	for i, n := range tlsconf.StoreNames() {
+		if n == name {
+			o.Rules = a.config.Trust.rules()[i].tls()
+		}
+	}
+	switch name {
+	case "etablissements_tls":
+		o.InUse = a.horizon.InUse(tlsconf.CallerTLS, x509.ExtKeyUsageClientAuth)
+	case "etablissements_signature":
+		o.InUse = a.horizon.InUse(tlsconf.CallerSignature)
+	case "amc_tls":
+		o.InUse = a.horizon.InUse(tlsconf.PeerTLS, x509.ExtKeyUsageServerAuth)
+	case "amc_signature":
+		o.InUse = a.horizon.InUse(tlsconf.PeerSignature)
+	}
+	return o
+}
+
 // signatureTrust gives a signature store in the form that xmlsig takes: the
-// same generation as long as the store's is the same.
-func (a *App) signatureTrust(s *tlsconf.Store) func() *xmlsig.Trust {
+// same generation as long as the store's is the same. Who signs under it is
+// seen by the horizon.
+func (a *App) signatureTrust(s *tlsconf.Store, kind tlsconf.Kind) func() *xmlsig.Trust {
 	var mu sync.Mutex
 	var from *tlsconf.Trust
 	var made *xmlsig.Trust
@@ -89,7 +64,8 @@ func (a *App) signatureTrust(s *tlsconf.Store) func() *xmlsig.Trust {
 		defer mu.Unlock()
 		if t != from || now != generation {
 			generation = now
-			from, made = t, xmlsig.NewTrustWithRules(t.Roots(), t.Intermediates(), t.Admit, a.revoked)
+			admit := func(chain []*x509.Certificate) error { return a.admitSigner(t, kind, chain) }
+			from, made = t, xmlsig.NewTrustWithRules(t.Roots(), t.Intermediates(), admit, a.revoked)
 		}
 		return made
 	}

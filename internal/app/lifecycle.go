@@ -34,6 +34,9 @@ func (a *App) Start() (err error) {
 	if err := a.startAdmin(); err != nil {
 		return err
 	}
+	if err := a.startOwn(); err != nil {
+		return err
+	}
 	a.startLoops()
 	return a.startProxy()
 }

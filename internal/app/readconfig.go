@@ -26,9 +26,13 @@ func defaultConfig() Config {
 		Annuaire: Annuaire{
 			Timeout:     5 * time.Second,
 			TTL:         time.Hour,
+			MaxAge:      72 * time.Hour,
+			HeldShare:   0.2,
+			HeldLeast:   10,
 			NegativeTTL: time.Minute,
 			Probe:       30 * time.Second,
 		},
+		Facade: Facade{Life: 30 * 24 * time.Hour},
 		Limits: Limits{
 			PerSecond: 20, Burst: 40, Exchanges: 1024, Connections: 16 << 10,
 			Bytes: 2 << 20, AnswerBytes: 8 << 20,
@@ -67,8 +71,10 @@ func parseConfig(file string, data []byte) (*Config, error) {
 		strict.OneOf("a posture", FailClosed, FailOpen),
 		strict.OneOf("a level", LogDebug, LogInfo, LogWarn, LogError),
 		strict.Text(roc.ParseStructureID, `"300000000000018"`),
+		strict.Text(parsePolicy, "1.2.250.1.213.1.7.2.1.1.1.1"),
 		strict.Text(parsePrefix, "10.20.0.0/16"),
 		strict.Text(parseAddr, "10.20.0.7"),
+		strict.Text(parseAddrPort, `"10.20.0.53:53"`),
 	)
 	if doc.Readable() {
 		c.check(doc)
@@ -82,9 +88,13 @@ func parseConfig(file string, data []byte) (*Config, error) {
 // check applies the rules that are about the meaning of values.
 func (c *Config) check(doc *strict.Document) {
 	c.checkAddresses(doc)
+	c.checkOwn(doc)
 	c.checkFiles(doc)
 	c.checkRevocation(doc)
+	c.checkRules(doc)
 	c.checkAnnuaire(doc)
+	c.checkRedis(doc)
+	c.checkFacade(doc)
 	if c.Environment == Production && c.Policies.AllowSHA1 {
 		doc.Refuse(doc.At("policies", "allow_sha1"), "remove the line: SHA-1 can be accepted in a test environment only", "SHA-1 is never accepted in production")
 	}
@@ -115,16 +125,15 @@ func (c *Config) checkAddresses(doc *strict.Document) {
 	}
 }
 
+// A namedFile is a file that the configuration names, and where.
+type namedFile struct {
+	path   []any
+	file   *string
+	folder bool
+}
+
 func (c *Config) checkFiles(doc *strict.Document) {
-	for _, f := range []struct {
-		path   []any
-		file   *string
-		folder bool
-	}{
-		{[]any{"server", "certificate"}, &c.Server.Certificate, false},
-		{[]any{"server", "key"}, &c.Server.Key, false},
-		{[]any{"client", "certificate"}, &c.Client.Certificate, false},
-		{[]any{"client", "key"}, &c.Client.Key, false},
+	for _, f := range append(c.ownFiles(), []namedFile{
 		{[]any{"trust", "etablissements_tls"}, &c.Trust.EtablissementsTLS, true},
 		{[]any{"trust", "etablissements_signature"}, &c.Trust.EtablissementsSignature, true},
 		{[]any{"trust", "amc_tls"}, &c.Trust.AMCTLS, true},
@@ -132,13 +141,11 @@ func (c *Config) checkFiles(doc *strict.Document) {
 		{[]any{"etablissements"}, &c.Etablissements, false},
 		{[]any{"amc"}, &c.AMC, false},
 		{[]any{"state"}, &c.State, true},
-	} {
+	}...) {
 		if *f.file == "" {
 			continue // said already: it is required
 		}
-		if !filepath.IsAbs(*f.file) {
-			*f.file = filepath.Join(c.dir, *f.file)
-		}
+		*f.file = c.path(*f.file)
 		info, err := os.Stat(*f.file)
 		switch {
 		case err != nil:
@@ -156,6 +163,13 @@ func (c *Config) checkAnnuaire(doc *strict.Document) {
 	if c.Environment == Production && c.Annuaire.Signer == "" {
 		doc.Refuse(doc.At("annuaire", "signer"), "add signer: the structure id (OU) of the annuaire's signature certificate", "in production the annuaire's signer must be named")
 	}
+	c.Annuaire.Memory = c.path(c.Annuaire.Memory)
+	if s := c.Annuaire.HeldShare; s < 0 || s > 1 {
+		doc.Refuse(doc.At("annuaire", "held_share"), "write a share from 0 (nothing is held) to 1: 0.2", "%g is not a share", s)
+	}
+	if c.Annuaire.MaxAge < c.Annuaire.TTL {
+		doc.Refuse(doc.At("annuaire", "max_age"), "make it at least as long as annuaire.ttl", "an answer would be too old (%v) before it is asked again (%v)", c.Annuaire.MaxAge, c.Annuaire.TTL)
+	}
 	if c.Annuaire.URL == "" {
 		return // said already: it is required
 	}
@@ -170,6 +184,23 @@ func (c *Config) checkAnnuaire(doc *strict.Document) {
 	case !isHostName(u.Hostname()):
 		doc.Refuse(at, "write a DNS name, which its certificate must carry; network.hosts can give its address", "%q is not a DNS name", u.Hostname())
 	}
+}
+
+// facadeSignature is where the names of the façade's files are; a place of no
+// use when there are none.
+func (c *Config) facadeSignature() *KeyPair {
+	if c.Facade.Signature == nil {
+		return &KeyPair{}
+	}
+	return c.Facade.Signature
+}
+
+// path is a file name of the configuration, made absolute.
+func (c *Config) path(name string) string {
+	if name == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(c.dir, name)
 }
 
 func isHTTPS(s string) bool {
@@ -218,6 +249,14 @@ func parsePrefix(s string) (netip.Prefix, error) {
 		return p, fmt.Errorf("the network is %s", p.Masked())
 	}
 	return p, nil
+}
+
+func parseAddrPort(s string) (netip.AddrPort, error) {
+	a, err := netip.ParseAddrPort(s)
+	if err != nil {
+		return a, errors.New("not an IP address and a port")
+	}
+	return a, nil
 }
 
 func parseAddr(s string) (netip.Addr, error) {

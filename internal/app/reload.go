@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/piano-roc/rpn/tlsconf"
 )
 
 // A reloader reads again what a reload replaces: the lists, the certificates
@@ -26,34 +28,63 @@ type reloader struct {
 	stale map[string]error
 }
 
-// A part is what one reload function replaces.
+// A part is what one reload function replaces: by itself (reload), or together
+// with the other parts that have prepare, all or none. Our certificates and
+// the trust stores are such: half of a change of authority locks peers out.
 type part struct {
-	name   string
-	files  []string // files, or folders, that it is read from
-	reload func() error
+	name    string
+	files   []string // files, or folders, that it is read from
+	reload  func() error
+	prepare func(force bool) (tlsconf.Change, error)
 }
 
-// reload reads every part again, and names those that failed.
-func (r *reloader) reload(why string, at time.Time) error {
+// reload reads every part again, says what changed, a line each, and names the
+// parts that failed. force takes what is worse but valid: a CA less that still
+// has clients, a name less.
+func (r *reloader) reload(why string, at time.Time, force bool) (what []string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stale = map[string]error{}
+	errs := make([]error, len(r.parts))
+	changes := make([]tlsconf.Change, len(r.parts))
+	together := true
+	for i, p := range r.parts {
+		if p.prepare == nil {
+			errs[i] = p.reload()
+		} else if changes[i], errs[i] = p.prepare(force); errs[i] != nil {
+			together = false
+		}
+	}
 	var failed []error
-	for _, p := range r.parts {
-		err := p.reload()
-		r.tell(p.name, err, at)
-		if err != nil {
+	for i, p := range r.parts {
+		switch {
+		case errs[i] != nil || len(changes[i].What) == 0:
+		case together:
+			changes[i].Commit()
+			for _, line := range changes[i].What {
+				what = append(what, p.name+": "+line)
+			}
+		default:
+			errs[i] = errNotAlone
+		}
+		r.tell(p.name, errs[i], at)
+		if err := errs[i]; err != nil {
 			r.stale[p.name] = err
 			failed = append(failed, fmt.Errorf("%s: %w", p.name, err))
 			r.log.Error("reload failed: what was read before stays in use", slog.String("part", p.name), slog.String("error", oneLine(err)))
 		}
 	}
-	err := errors.Join(failed...)
-	if err == nil {
-		r.log.Info("reloaded", slog.String("why", why))
+	for _, line := range what {
+		r.log.Warn("changed by a reload", slog.String("what", line), slog.Bool("forced", force))
 	}
-	return err
+	if err = errors.Join(failed...); err == nil {
+		r.log.Info("reloaded", slog.String("why", why), slog.Int("changes", len(what)))
+	}
+	return what, err
 }
+
+// errNotAlone is why a part that could be read did not change.
+var errNotAlone = errors.New("it is good and was not taken, because another part is not: certificates and trust stores change together or not at all")
 
 // failure returns why the last reload of a part failed, or nil.
 func (r *reloader) failure(name string) error {
@@ -79,7 +110,7 @@ func (r *reloader) watch(ctx context.Context, period time.Duration, now func() t
 		after := r.fingerprint()
 		if after == before && after != r.seen {
 			r.seen = after
-			r.reload("a file changed", now())
+			r.reload("a file changed", now(), false)
 		}
 		before = after
 	}

@@ -1,0 +1,155 @@
+package app
+
+import (
+	"embed"
+	"encoding/csv"
+	"html/template"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/piano-roc/rpn/tlsconf"
+)
+
+// Certificates is the answer of /certificats: what ends, the nearest end
+// first, and how far the certificates are deployed.
+type Certificates struct {
+	At           time.Time        `json:"a"`
+	Territories  []Territory      `json:"territoires"`
+	Certificates []tlsconf.Expiry `json:"certificats"`
+}
+
+// A certificateFilter is what the query of /certificats keeps: ?region=,
+// ?departement=, ?nature=, ?jours= (those that end within so many days and were
+// not renewed).
+type certificateFilter struct {
+	region, departement, kind string
+	days                      int // negative: all
+}
+
+func filterOf(r *http.Request) (f certificateFilter, ok bool) {
+	q := r.URL.Query()
+	f = certificateFilter{region: q.Get("region"), departement: q.Get("departement"), kind: q.Get("nature"), days: -1}
+	if text := q.Get("jours"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return f, false
+		}
+		f.days = n
+	}
+	return f, true
+}
+
+func (f certificateFilter) keeps(e tlsconf.Expiry) bool {
+	return (f.region == "" || e.Region == f.region) && (f.departement == "" || e.Departement == f.departement) &&
+		(f.kind == "" || string(e.Kind) == f.kind) && (f.days < 0 || e.Days < f.days && !e.Renewed)
+}
+
+// certificates is the horizon that a filter keeps.
+func (a *App) certificates(f certificateFilter) Certificates {
+	all := a.expiries()
+	c := Certificates{At: a.now().UTC(), Territories: []Territory{}, Certificates: []tlsconf.Expiry{}}
+	for _, t := range a.territories(all) {
+		if (f.region == "" || t.Region == f.region) && (f.departement == "" || t.Departement == f.departement) {
+			c.Territories = append(c.Territories, t)
+		}
+	}
+	for _, e := range all {
+		if f.keeps(e) {
+			c.Certificates = append(c.Certificates, e)
+		}
+	}
+	return c
+}
+
+// serveCertificates answers a French page, JSON (Accept: application/json or
+// ?format=json) or CSV (?format=csv).
+func (a *App) serveCertificates(w http.ResponseWriter, r *http.Request) {
+	f, ok := filterOf(r)
+	if !ok {
+		http.Error(w, "jours : un nombre de jours est attendu", http.StatusBadRequest)
+		return
+	}
+	c := a.certificates(f)
+	w.Header().Set("Cache-Control", "no-store")
+	switch format := r.URL.Query().Get("format"); {
+	case format == "csv":
+		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+		w.Header().Set("Content-Disposition", `attachment; filename="certificats.csv"`)
+		WriteCertificatesCSV(w, c.Certificates)
+	case format == "json" || strings.Contains(r.Header.Get("Accept"), "application/json"):
+		writeJSON(w, http.StatusOK, c)
+	default:
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'")
+		if err := certificatesPage.Execute(w, c); err != nil {
+			a.log.Debug("the page of certificates was cut short", "error", err.Error())
+		}
+	}
+}
+
+// CertificateColumns are the columns of the CSV.
+var CertificateColumns = []string{"fin", "jours_restants", "niveau", "renouvele", "nature", "proprietaire", "nom", "departement", "region", "appels_24h", "vu", "debut", "sujet", "emetteur", "numero"}
+
+// WriteCertificatesCSV writes one line a certificate, RFC 4180. A value that a
+// spreadsheet would take for a formula gets a quote in front: a subject is
+// written by others.
+func WriteCertificatesCSV(w interface{ Write([]byte) (int, error) }, all []tlsconf.Expiry) error {
+	out := csv.NewWriter(w)
+	if err := out.Write(CertificateColumns); err != nil {
+		return err
+	}
+	instant := func(t time.Time) string {
+		if t.IsZero() {
+			return ""
+		}
+		return t.UTC().Format(time.RFC3339)
+	}
+	for _, e := range all {
+		row := []string{instant(e.End), strconv.Itoa(e.Days), string(e.Level), strconv.FormatBool(e.Renewed), string(e.Kind), e.Owner, e.Nom, e.Departement, e.Region,
+			strconv.Itoa(e.Calls), instant(e.Seen), instant(e.From), e.Subject, e.Issuer, e.Serial}
+		for _, i := range []int{5, 6, 7, 8, 12, 13} {
+			if row[i] != "" && strings.ContainsRune("=+-@\t\r", rune(row[i][0])) {
+				row[i] = "'" + row[i]
+			}
+		}
+		if err := out.Write(row); err != nil {
+			return err
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+//go:embed certificats.html
+var pages embed.FS
+
+var certificatesPage = template.Must(template.New("certificats.html").Funcs(template.FuncMap{
+	"jour":   func(t time.Time) string { return t.Format("02/01/2006") },
+	"nature": func(k tlsconf.Kind) string { return natures[k] },
+	"reste": func(e tlsconf.Expiry) string {
+		switch {
+		case e.Days < 0:
+			return "terminé"
+		case e.Days == 0:
+			return "moins d'un jour"
+		case e.Days == 1:
+			return "1 jour"
+		}
+		return strconv.Itoa(e.Days) + " jours"
+	},
+	"ou": func(s, otherwise string) string {
+		if s == "" {
+			return otherwise
+		}
+		return s
+	},
+}).ParseFS(pages, "certificats.html"))
+
+var natures = map[tlsconf.Kind]string{
+	tlsconf.OwnServer: "RPN, serveur", tlsconf.OwnClient: "RPN, client",
+	tlsconf.CallerTLS: "Établissement, connexion", tlsconf.CallerSignature: "Établissement, signature",
+	tlsconf.PeerTLS: "AMC ou annuaire, serveur", tlsconf.PeerSignature: "AMC ou annuaire, signature",
+	tlsconf.Authority: "Autorité", tlsconf.RevocationList: "Liste de révocation",
+}
