@@ -228,8 +228,14 @@ func (c *comparison) amcs() {
 		}
 		switch {
 		case reached[n] && !reaches[n]:
+			if ch.Before == ch.After {
+				ch.After += ", and nobody in a state to reach it"
+			}
 			c.Unreachable = append(c.Unreachable, ch)
 		case !reached[n] && reaches[n]:
+			if ch.Before == ch.After {
+				ch.Before += ", and nobody in a state to reach it"
+			}
 			c.Reachable = append(c.Reachable, ch)
 		case ch.Before != ch.After:
 			c.Other = append(c.Other, Change{"AMC " + string(n) + " " + ch.Nom, "state", ch.Before, ch.After})

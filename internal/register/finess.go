@@ -106,7 +106,7 @@ func (x *extract) add(ej, eg roc.FINESS, t *table) {
 		if e.nom == "" {
 			t.refuse("rs", "give the name of the site", "the name is missing")
 		}
-		if !etablissements.IsDepartement(e.departement) {
+		if e.departement == "" || !etablissements.IsDepartement(e.departement) {
 			t.refuse("departement", `write it like 01, 2A or 971`, "%.20q is not the code of a département", e.departement)
 			e.departement = ""
 		}

@@ -2,6 +2,7 @@ package register
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -52,19 +53,18 @@ func Import(s Sources) (*Imported, error) {
 	if s.States != nil {
 		order, states, unread, errStates = readStates(*s.States, s.AMCs)
 	}
-	if all := append(list(errFINESS), list(errStates)...); len(all) > 0 {
-		return nil, all
-	}
 	i := &importer{Sources: s, extract: x, rows: map[roc.FINESS]*etablissements.Etablissement{}}
 	i.keepBase()
-	i.addStates(order, states)
+	if errFINESS == nil {
+		i.addStates(order, states)
+	}
+	if all := slices.Concat(list(errFINESS), sorted(append(list(errStates), i.errs...))); len(all) > 0 {
+		return nil, all
+	}
 	if s.Base == nil && s.States == nil {
 		i.addAll()
 	}
 	i.refresh()
-	if len(i.errs) > 0 {
-		return nil, i.errs
-	}
 	if len(unread) > 0 {
 		i.note("%s: columns that are not read: %s", s.States.Name, strings.Join(unread, ", "))
 	}
@@ -73,6 +73,14 @@ func Import(s Sources) (*Imported, error) {
 
 func list(err error) strict.Errors {
 	l, _ := err.(strict.Errors)
+	return l
+}
+
+// sorted puts the errors of one file in the order of the file.
+func sorted(l strict.Errors) strict.Errors {
+	slices.SortStableFunc(l, func(a, b strict.Error) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
 	return l
 }
 
@@ -117,7 +125,7 @@ func (i *importer) addStates(order []roc.FINESS, states map[roc.FINESS]*stated) 
 		i.lay(s, row)
 	}
 	if i.Base != nil && added > 0 {
-		i.note("%d establishments are new", added)
+		i.note("%s", agree(added, "establishment", "is new", "are new"))
 	}
 }
 
@@ -166,7 +174,7 @@ func merge(known, more []etablissements.Changement, now time.Time) ([]etablissem
 		if len(known) == 1 && known[0].Depuis.IsZero() {
 			return more, nil // one simple state for another
 		}
-		return nil, fmt.Errorf("it already has dated states, and this one has no date")
+		return nil, errors.New("it already has dated states, and this one has no date")
 	}
 	out := slices.Clone(known)
 	if out[0].Depuis.IsZero() {
@@ -192,7 +200,7 @@ func (i *importer) addAll() {
 	for _, e := range i.extract.entities {
 		i.rows[e.ej] = &etablissements.Etablissement{EJ: e.ej, Etats: []etablissements.Changement{{Etat: etablissements.Suspendu}}}
 	}
-	i.note("no states were given: all %d establishments are suspendu, which reaches nobody", len(i.rows))
+	i.note("no states were given: %s in state suspendu, which reaches nobody", agree(len(i.rows), "establishment", "is", "are"))
 }
 
 // refresh gives each row the sites of the extract, and what it lacks of the
@@ -216,10 +224,10 @@ func (i *importer) refresh() {
 	}
 	if len(unknown) > 0 {
 		slices.Sort(unknown)
-		i.note("%d establishments of the base are not in the extract; their sites are kept as they were: %s", len(unknown), some(unknown))
+		i.note("%s in the base and not in the extract; the sites are kept as they were: %s", agree(len(unknown), "establishment", "is", "are"), some(unknown))
 	}
 	if named > 0 {
-		i.note("%d establishments have the name of their first site, for want of a better one: give `nom` in the states", named)
+		i.note("%s named after the first of the sites, for want of a better name: give `nom` in the states", agree(named, "establishment", "is", "are"))
 	}
 }
 
@@ -232,9 +240,9 @@ func (i *importer) result() *Imported {
 	}
 	slices.SortFunc(r.Rows, func(a, b etablissements.Etablissement) int { return cmp.Compare(a.EJ, b.EJ) })
 	left := len(i.extract.entities) - len(r.Rows)
-	first := fmt.Sprintf("%d establishments, %d sites", len(r.Rows), sites)
+	first := plural(len(r.Rows), "establishment") + ", " + plural(sites, "site")
 	if left > 0 {
-		first += fmt.Sprintf("; %d other legal entities of the extract are left out", left)
+		first += fmt.Sprintf("; left out of the extract: %d more with no state given", left)
 	}
 	r.Notes = append([]string{first}, r.Notes...)
 	return r
