@@ -319,7 +319,7 @@ func writeAttempts(w io.Writer, list []accrochage.Attempt) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%d attempts, %d successes\n", len(list), good)
+	_, err := fmt.Fprintf(w, "attempts: %d, of which answered by the validation platform: %d\n", len(list), good)
 	return err
 }
 
