@@ -4,10 +4,14 @@
 package scenarios
 
 import (
+	"flag"
 	"os"
 	"testing"
 
 	"github.com/piano-roc/rpn/test/nation"
 )
 
-func TestMain(m *testing.M) { os.Exit(nation.Main(m)) }
+func TestMain(m *testing.M) {
+	flag.Set("test.parallel", "6") // a scenario mostly waits; -parallel says otherwise
+	os.Exit(nation.Main(m))
+}
