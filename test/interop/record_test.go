@@ -5,6 +5,7 @@ package interop
 import (
 	"bytes"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/piano-roc/rpn/test/world"
 )
@@ -78,4 +80,36 @@ func (r *recorder) forward(w http.ResponseWriter, req *http.Request, body []byte
 	w.WriteHeader(resp.StatusCode)
 	_, err = io.Copy(w, resp.Body)
 	return err
+}
+
+// recordVerdicts keeps, beside the messages, what must come of each, when, and
+// the CAs of their signers. What a former recording left is removed first.
+func recordVerdicts(t *testing.T, w *world.World, dir string, clients []client) {
+	t.Helper()
+	old, err := filepath.Glob(filepath.Join(dir, "*.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range old {
+		os.Remove(file)
+	}
+	ca, err := os.ReadFile(w.Of("confiance", "etablissements-signature.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table strings.Builder
+	table.WriteString("file\tat\tcode\tsays\n")
+	at := time.Now().UTC().Format(time.RFC3339)
+	for _, c := range clients {
+		for _, s := range c.stories() {
+			if !s.alter {
+				fmt.Fprintf(&table, "%s.xml\t%s\t%s\t%s\n", s.file(c.name), at, s.code, s.says)
+			}
+		}
+	}
+	for name, text := range map[string][]byte{"ca.pem": ca, "verdicts.tsv": []byte(table.String())} {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -70,6 +70,9 @@ func (w *World) open() error {
 	if err != nil {
 		return err
 	}
+	if err := w.leaf(); err != nil {
+		return err
+	}
 	if err := w.start(rpn, "serve", "--config", config); err != nil {
 		return err
 	}
@@ -87,26 +90,27 @@ func (w *World) open() error {
 	return nil
 }
 
-// Flags are what every client is told: where the RPN is, and the files of the
-// establishment. The file of the signer's certificate holds no intermediate:
-// node-soap would write the whole file into the token (docs/interop.md).
-func (w *World) Flags(url string) ([]string, error) {
+// Flags are what every client is told: where to call, and the files of the
+// establishment.
+func (w *World) Flags(url string) []string {
 	of := func(name string) string { return w.Of("etablissements", "chu", name) }
-	text, err := os.ReadFile(of("sign.pem"))
-	if err != nil {
-		return nil, err
-	}
-	const end = "-----END CERTIFICATE-----\n"
-	first, _, _ := strings.Cut(string(text), end)
-	leaf := w.file("sign-leaf.pem")
-	if err := os.WriteFile(leaf, []byte(first+end), 0o644); err != nil {
-		return nil, err
-	}
 	return []string{
 		"--url", url, "--finess", CHU, "--ca", w.Of("confiance", "etablissements-tls.pem"),
 		"--cert", of("auth.pem"), "--key", of("auth.key"),
-		"--sign-cert", leaf, "--sign-key", of("sign.key"),
-	}, nil
+		"--sign-cert", w.file("sign-leaf.pem"), "--sign-key", of("sign.key"),
+	}
+}
+
+// leaf writes the signer's certificate without its intermediates: node-soap
+// would write the whole file into the token (docs/interop.md).
+func (w *World) leaf() error {
+	text, err := os.ReadFile(w.Of("etablissements", "chu", "sign.pem"))
+	if err != nil {
+		return err
+	}
+	const end = "-----END CERTIFICATE-----\n"
+	first, _, _ := strings.Cut(string(text), end)
+	return os.WriteFile(w.file("sign-leaf.pem"), []byte(first+end), 0o644)
 }
 
 // Client calls the RPN as the establishment, by its certificate.
