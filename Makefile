@@ -3,10 +3,10 @@
 GO ?= go
 BIN := bin
 
-.PHONY: help build test lint scenario fuzz vectors demo nation bench bench-proxy bench-check deps clean
+.PHONY: help build test test-interop record-clients lint scenario fuzz vectors demo nation bench bench-proxy bench-check deps clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 build: ## rpn, mutuelle and annuaire in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/...
@@ -14,6 +14,16 @@ build: ## rpn, mutuelle and annuaire in bin/
 test: deps lint ## everything that must pass before a commit
 	$(GO) test -race -timeout 12m ./...
 	$(GO) run ./cmd/rpn demo --once
+
+test-interop: ## the SOAP clients that need a JDK, Mono, PHP or C++, against the running RPN
+	./test/deps.sh interop
+	$(GO) vet -tags interop ./test/interop
+	$(GO) test -tags interop -count 1 -timeout 5m ./test/interop
+
+record-clients: ## keep anew what every SOAP client sends, for internal/xmlsig
+	./test/deps.sh interop
+	$(GO) test -tags interop -count 1 -timeout 5m ./test/interop -record $(CURDIR)/internal/xmlsig/testdata/clients
+	$(GO) test -count 1 -run '^TestMessagesOfRealClients$$' ./internal/xmlsig
 
 deps: ## install what the tests run beside Go: needs root or sudo, Debian
 	./test/deps.sh

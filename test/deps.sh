@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what the tests run beside Go, and only what is missing: Debian
 # packages (root or sudo), and node-soap in test/clients/node. "deps.sh bench"
-# adds the proxies that the bench compares with.
+# adds the proxies that the bench compares with, "deps.sh interop" the SOAP
+# clients that are too heavy for every run (make test-interop).
 set -eu
 cd "$(dirname "$0")"
 
@@ -10,6 +11,9 @@ needs() {
 	if command -v "$1" >/dev/null 2>&1 || [ -e "$1" ]; then return; fi
 	missing="${missing:-} $2"
 }
+
+# An extension that PHP has loaded.
+has_php() { php -m 2>/dev/null | grep -qix "$1"; }
 
 missing=
 needs gcc gcc                          # go test -race
