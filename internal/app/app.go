@@ -79,8 +79,6 @@ type App struct {
 	proxy      *proxy.Proxy
 	live       *indicators.Live
 	horizon    *tlsconf.Horizon
-	// otherExpiries adds to the horizon what other parts know (CRLs); may be nil.
-	otherExpiries func() []tlsconf.Expiry
 	clocks        *indicators.Clocks
 	checks        []func(time.Time) Health
 

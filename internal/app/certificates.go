@@ -76,8 +76,10 @@ func (a *App) expiries() []tlsconf.Expiry {
 			given = append(given, tlsconf.ExpiryOf(tlsconf.Authority, "trust."+s.name, c))
 		}
 	}
-	if a.otherExpiries != nil {
-		given = append(given, a.otherExpiries()...)
+	for _, l := range a.revocation.Status() {
+		given = append(given, tlsconf.Expiry{
+			Kind: tlsconf.RevocationList, Owner: l.CommonName, Subject: "CRL", Issuer: l.CA, Serial: l.Number, From: l.From, End: l.To,
+		})
 	}
 	all := a.horizon.Expiries(given...)
 	calls := map[tlsconf.Kind]int{}

@@ -4,6 +4,7 @@ import (
 	"embed"
 	"encoding/csv"
 	"html/template"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -95,7 +96,7 @@ var CertificateColumns = []string{"fin", "jours_restants", "niveau", "renouvele"
 // WriteCertificatesCSV writes one line a certificate, RFC 4180. A value that a
 // spreadsheet would take for a formula gets a quote in front: a subject is
 // written by others.
-func WriteCertificatesCSV(w interface{ Write([]byte) (int, error) }, all []tlsconf.Expiry) error {
+func WriteCertificatesCSV(w io.Writer, all []tlsconf.Expiry) error {
 	out := csv.NewWriter(w)
 	if err := out.Write(CertificateColumns); err != nil {
 		return err

@@ -93,8 +93,6 @@ func (c *Config) check(doc *strict.Document) {
 	c.checkRevocation(doc)
 	c.checkRules(doc)
 	c.checkAnnuaire(doc)
-	c.checkRedis(doc)
-	c.checkFacade(doc)
 	if c.Environment == Production && c.Policies.AllowSHA1 {
 		doc.Refuse(doc.At("policies", "allow_sha1"), "remove the line: SHA-1 can be accepted in a test environment only", "SHA-1 is never accepted in production")
 	}
