@@ -22,6 +22,7 @@ import (
 //	rpn/ annuaire/ amc/ID/                     certificates and keys: serveur, client, signature
 //	etablissements/ID/                         auth, sign
 //	messages/                                  messages to send, unsigned
+//	rpn/state/                                 what the RPN keeps
 
 // PairFiles are the files of an establishment.
 type PairFiles struct{ Cert, Key, SignCert, SignKey string }
@@ -187,9 +188,15 @@ func list[T any](items []T) string {
 	return strings.Join(words, ", ")
 }
 
+// StateDir is where the RPN keeps what must survive a restart.
+func (n *Nation) StateDir() string { return filepath.Join(n.Dir, "rpn", "state") }
+
 // writeConfig writes rpn.yaml: the smallest one that works, the names of the
 // nation's servers, and the sections that the options add.
 func (n *Nation) writeConfig() error {
+	if err := os.MkdirAll(n.StateDir(), 0o755); err != nil {
+		return err
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `# The RPN of this nation: rpn serve --config %s
 environment: test
@@ -204,6 +211,7 @@ trust:
   amc_signature: confiance/amc-signature.pem
 etablissements: etablissements.yaml
 amc: amc.yaml
+state: rpn/state
 `, n.ConfigFile(), n.listenAddr, n.adminAddr)
 	section := func(name, text string) {
 		if own, ok := n.opts.Sections[name]; ok {
