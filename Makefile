@@ -3,7 +3,7 @@
 GO ?= go
 BIN := bin
 
-.PHONY: help build test test-interop record-clients lint scenario fuzz vectors demo nation bench bench-proxy bench-check deps clean
+.PHONY: help build test test-interop record-clients lint scenario fuzz vectors demo nation bench bench-proxy bench-check deps clean drill-revocation
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -64,6 +64,9 @@ bench-check: ## the signature check beside xmlsec1 and goxmldsig; writes docs/be
 	gcc -O2 -w -o $(BIN)/xmlsec_loop test/benchcheck/peer/xmlsec_loop.c $$(pkg-config --cflags --libs xmlsec1-openssl)
 	$(GO) build -o $(BIN)/benchcheck ./test/benchcheck
 	taskset -c 1 $(BIN)/benchcheck -xmlsec $(BIN)/xmlsec_loop -out docs/bench/check.md
+
+drill-revocation: ## who is put out is out: delays over 2 000 open connections
+	$(GO) run ./test/drill
 
 clean: ## remove what make built
 	rm -rf $(BIN) test/clients/node/node_modules
