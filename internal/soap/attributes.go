@@ -79,6 +79,9 @@ func (s *scanner) attribute(e *element, i int) (int, *roc.Refusal) {
 			return i, s.fail(tooManyAttrs, i)
 		}
 		e.nattr++
+		if len(s.attrs) == cap(s.attrs) {
+			s.attrs = room(s.index, s.attrs, uint32(i), attributeAt)
+		}
 		s.attrs = append(s.attrs, attribute{
 			name: uint32(i), value: uint32(from), end: uint32(from + k),
 			bind: none, plen: uint8(plen), nlen: uint16(nlen), odd: odd,
@@ -117,6 +120,9 @@ func (s *scanner) declare(e *element, at, off, n, from, to int, odd bool) *roc.R
 	if int(e.ndecl) >= s.lim.Declarations {
 		return s.fail(tooManyDecls, at)
 	}
+	if to-from > s.lim.NameBytes { // it is half of an expanded name
+		return s.fail(longName, at)
+	}
 	d := declaration{uri: uint32(from), end: uint32(to)}
 	uri := s.raw[from:to]
 	if odd {
@@ -149,7 +155,7 @@ func (s *scanner) declare(e *element, at, off, n, from, to int, odd bool) *roc.R
 		}
 	}
 	e.ndecl++
-	s.decls = append(s.decls, d)
+	s.decls = append(room(s.index, s.decls, uint32(at), declarationAt), d)
 	bound := int32(len(s.decls) - 1)
 	switch {
 	case len(uri) == 0:
@@ -194,13 +200,16 @@ func (s *scanner) resolveAttributes(e *element, self int32) *roc.Refusal {
 	for k := range list {
 		a := &list[k]
 		if a.plen > 0 {
-			a.prefix = s.prefixOf(a.name, uint32(a.plen), false)
-			if a.prefix == prefixNone || s.prefixes[a.prefix].cur == none {
+			p := s.prefixOf(a.name, uint32(a.plen), false)
+			if p == prefixNone || s.prefixes[p].cur == none {
 				return s.fail(unboundPrefix, int(a.name))
 			}
-			a.bind = s.prefixes[a.prefix].cur
+			a.bind = s.prefixes[p].cur
 		}
 		if is, loose := s.isID(e, a); is || loose {
+			if len(s.ids) == cap(s.ids) {
+				s.ids = room(s.index, s.ids, a.name, func(i *ident) uint32 { return s.attrs[i.attr].name })
+			}
 			s.ids = append(s.ids, ident{self, e.attr + uint32(k), loose})
 		}
 	}
@@ -221,8 +230,8 @@ func (s *scanner) resolveAttributes(e *element, self int32) *roc.Refusal {
 func (s *scanner) distinct(list []attribute) *roc.Refusal {
 	var table [512]uint8 // twice as many slots as attributes, at least
 	for k := range list {
-		local := s.local(&list[k])
-		slot := maphash.String(seed, local) & 511
+		a := &list[k]
+		slot := (maphash.String(seed, s.local(a)) ^ maphash.String(seed, s.uri(a.bind))) & 511
 		for ; table[slot] != 0; slot = (slot + 1) & 511 {
 			if s.sameName(&list[k], &list[table[slot]-1]) {
 				return s.fail(twiceAttribute, int(list[k].name))
@@ -260,7 +269,7 @@ func (s *scanner) isID(e *element, a *attribute) (is, loose bool) {
 	}
 	switch {
 	case local == "Id" && (a.plen == 0 || s.uri(a.bind) == NSWSU),
-		local == "id" && a.prefix == prefixXML,
+		local == "id" && a.bind == declXML,
 		local == "ID" && a.plen == 0 && e.bind >= 0 && s.uri(e.bind) == NSSAML:
 		return true, false
 	}

@@ -5,6 +5,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/piano-roc/rpn/internal/roc"
 )
 
 // C14N says which exclusive canonical form is wanted
@@ -86,10 +88,28 @@ func (c *canon) finish() error {
 }
 
 func (c *canon) flush() {
-	if len(c.buf) > 0 && c.err == nil {
-		_, c.err = c.w.Write(c.buf)
-	}
+	c.write(c.buf)
 	c.buf = c.buf[:0]
+}
+
+// canonFactor and canonLeast bound the canonical bytes written of one message:
+// a namespace declared once is written anew on each sibling that uses it, so
+// the form of a small message may be huge.
+const (
+	canonFactor = 4
+	canonLeast  = 1 << 20
+)
+
+func (c *canon) write(b []byte) {
+	if len(b) == 0 || c.err != nil {
+		return
+	}
+	if c.ix.canon -= len(b); c.ix.canon < 0 {
+		c.err = roc.Refuse(roc.TooLarge, "canonical form too large").
+			Saying("La forme canonique du message est trop grande : les mêmes espaces de noms y sont répétés sur trop d'éléments.")
+		return
+	}
+	_, c.err = c.w.Write(b)
 }
 
 func (c *canon) raw(from, to uint32) {
@@ -104,8 +124,8 @@ func (c *canon) raw(from, to uint32) {
 	c.flush()
 	if len(b) < flushAt/4 {
 		c.buf = append(c.buf, b...)
-	} else if c.err == nil {
-		_, c.err = c.w.Write(b)
+	} else {
+		c.write(b)
 	}
 }
 
@@ -120,7 +140,7 @@ func (c *canon) text(s string) {
 // stand there. It returns the first fix that it did not reach.
 func (c *canon) run(pos, end uint32, k int) int {
 	fixes := c.ix.fixes
-	for ; k < len(fixes) && fixes[k].off < end; k++ {
+	for ; k < len(fixes) && fixes[k].off < end && c.err == nil; k++ {
 		f := &fixes[k]
 		c.raw(pos, f.off)
 		pos = f.end
@@ -158,8 +178,8 @@ func (c *canon) tag(i int32, apex bool) {
 	c.use(el, el.prefix, el.bind)
 	attrs := ix.attrs[el.attr : el.attr+uint32(el.nattr)]
 	for k := range attrs {
-		if attrs[k].plen > 0 && attrs[k].prefix != prefixXML {
-			c.use(el, attrs[k].prefix, attrs[k].bind)
+		if b := attrs[k].bind; b > declXML {
+			c.use(el, ix.decls[b].prefix, b)
 		}
 	}
 	if len(c.form.Prefixes) > 0 {

@@ -21,6 +21,9 @@ type index struct {
 	undo     []rebinding
 	odd      []string // decoded namespace URIs of the declarations that hold references
 	comments bool     // a comment stands somewhere inside the root
+	id       []byte   // an Id decoded for the caller of IDs
+	most     int      // elements that the limits allow
+	canon    int      // canonical bytes that may still be written of this message
 
 	scratch canon // of Canonical
 }
@@ -45,8 +48,7 @@ type element struct {
 type attribute struct {
 	name       uint32 // offset of the qualified name
 	value, end uint32
-	prefix     uint32
-	bind       int32 // none when -1
+	bind       int32 // none when -1, and so without a prefix
 	plen       uint8
 	odd        bool // the value holds references or white space to normalize
 	nlen       uint16
@@ -112,6 +114,7 @@ func (ix *index) reset(raw []byte) {
 	ix.raw = raw
 	ix.elems, ix.attrs, ix.fixes, ix.ids = ix.elems[:0], ix.attrs[:0], ix.fixes[:0], ix.ids[:0]
 	ix.undo, ix.odd, ix.comments = ix.undo[:0], ix.odd[:0], false
+	ix.canon = canonFactor*len(raw) + canonLeast
 	ix.decls = append(ix.decls[:0], declaration{prefix: prefixXML, known: uint8(len(known) - 1)})
 	ix.prefixes = append(ix.prefixes[:0], prefix{cur: none}, prefix{cur: declXML})
 	if len(ix.table) == 0 {
@@ -120,6 +123,39 @@ func (ix *index) reset(raw []byte) {
 		clear(ix.table)
 	}
 }
+
+// room makes place in a full list. It foresees the length that the list will
+// have when the rest of the message is as dense as what was read between the
+// middle of the list and at, so that a dense message does not pay for each
+// doubling. where says where in the message an entry stands.
+func room[T any](ix *index, list []T, at uint32, where func(*T) uint32) []T {
+	n := len(list)
+	if n < cap(list) {
+		return list
+	}
+	const few = 512 // tell little
+	if n < few {
+		return larger(list, max(64, n))
+	}
+	half := uint64(n - n/2)
+	more := half * uint64(len(ix.raw)-int(at)) / uint64(max(at-where(&list[n/2]), 1))
+	if e := uint64(len(ix.elems)); e > 0 { // as many for each element still allowed
+		more = min(more, (uint64(ix.most)*uint64(n)/e-uint64(n))*9/8)
+	}
+	return larger(list, int(more)+max(n/16, 64))
+}
+
+func larger[T any](list []T, by int) []T {
+	l := make([]T, len(list), len(list)+by)
+	copy(l, list)
+	return l
+}
+
+func elementAt(e *element) uint32         { return e.start }
+func attributeAt(a *attribute) uint32     { return a.name }
+func declarationAt(d *declaration) uint32 { return d.uri }
+func fixAt(f *fix) uint32                 { return f.off }
+func prefixAt(p *prefix) uint32           { return p.off }
 
 // keepBytes bounds what an index may keep between two messages, so that one
 // hostile message does not hold memory for ever.
@@ -179,7 +215,7 @@ func (ix *index) prefixOf(off, n uint32, mayMake bool) uint32 {
 			if !mayMake {
 				return prefixNone
 			}
-			ix.prefixes = append(ix.prefixes, prefix{off: off, n: n, cur: none})
+			ix.prefixes = append(room(ix, ix.prefixes, off, prefixAt), prefix{off: off, n: n, cur: none})
 			ix.table[slot] = int32(len(ix.prefixes))
 			made := uint32(len(ix.prefixes) - 1)
 			if len(ix.prefixes)*2 > len(ix.table) {

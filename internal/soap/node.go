@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"unsafe"
 )
 
 // A Node is an element of an envelope. The zero Node is no element; every
@@ -126,7 +128,7 @@ func (n Node) AppendText(dst []byte) ([]byte, bool) {
 			if f.kind == fixComment {
 				return dst, false
 			}
-			return appendText(dst, raw), true
+			return appendText(slices.Grow(dst, len(raw)), raw), true
 		}
 	}
 	return append(dst, raw...), true
@@ -198,7 +200,8 @@ func (ix *index) valueOf(a *attribute) string {
 	if !a.odd {
 		return ix.text(a.value, a.end)
 	}
-	return string(appendValue(nil, ix.raw[a.value:a.end]))
+	b := appendValue(make([]byte, 0, a.end-a.value), ix.raw[a.value:a.end])
+	return unsafe.String(unsafe.SliceData(b), len(b))
 }
 
 // Span returns where the element stands in the message: from its '<' to the
@@ -268,7 +271,7 @@ func (n Node) MarshalText() ([]byte, error) { return []byte("[element]"), nil }
 
 // An ID is the name of an element for references.
 type ID struct {
-	Value string // a view of the message, valid until it is released
+	Value string // valid until the next one; when Plain, until the message is released
 	Node  Node
 	Plain bool // the value stands in the message as it is, without references
 	Loose bool // not one of the forms of profile section 3: it names nothing here
@@ -278,7 +281,12 @@ type ID struct {
 func (e *Envelope) IDs(yield func(ID) bool) {
 	for _, id := range e.ix.ids {
 		a := &e.ix.attrs[id.attr]
-		if !yield(ID{e.ix.valueOf(a), Node{e, id.elem}, !a.odd, id.loose}) {
+		value := e.ix.text(a.value, a.end)
+		if a.odd {
+			e.ix.id = appendValue(e.ix.id[:0], e.ix.raw[a.value:a.end])
+			value = unsafe.String(unsafe.SliceData(e.ix.id), len(e.ix.id))
+		}
+		if !yield(ID{value, Node{e, id.elem}, !a.odd, id.loose}) {
 			return
 		}
 	}

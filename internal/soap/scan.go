@@ -2,7 +2,6 @@ package soap
 
 import (
 	"bytes"
-	"slices"
 	"unicode/utf8"
 
 	"github.com/piano-roc/rpn/internal/roc"
@@ -26,6 +25,7 @@ func (ix *index) scan(raw []byte, lim Limits) *roc.Refusal {
 	// The index holds lengths in small fields.
 	lim.NameBytes, lim.Attributes = min(lim.NameBytes, 256), min(lim.Attributes, 255)
 	lim.Declarations, lim.Depth = min(lim.Declarations, 255), min(lim.Depth, 255)
+	ix.most = lim.Elements
 	s := scanner{index: ix, lim: lim, cur: none}
 	i, err := s.prolog()
 	if err != nil {
@@ -172,7 +172,7 @@ func (s *scanner) content(i int) (int, *roc.Refusal) {
 		case '<':
 			if i+1 >= len(raw) || raw[i+1] != '!' {
 				if i > first {
-					s.fixes = append(s.fixes, fix{uint32(first), uint32(i), s.cur, kind})
+					s.fix(fix{uint32(first), uint32(i), s.cur, kind})
 				}
 				return i, nil
 			}
@@ -249,6 +249,13 @@ func badControl(b []byte) int {
 	return -1
 }
 
+func (s *scanner) fix(f fix) {
+	if len(s.fixes) == cap(s.fixes) {
+		s.fixes = room(s.index, s.fixes, f.off, fixAt)
+	}
+	s.fixes = append(s.fixes, f)
+}
+
 func (s *scanner) endTag(i int) (int, *roc.Refusal) {
 	raw, e := s.raw, &s.elems[s.cur]
 	name, n := int(e.start)+1, int(e.nlen)
@@ -263,7 +270,7 @@ func (s *scanner) endTag(i int) (int, *roc.Refusal) {
 		if j >= len(raw) || raw[j] != '>' {
 			return i, s.fail(badNesting, i)
 		}
-		s.fixes = append(s.fixes, fix{uint32(i), uint32(j + 1), s.cur, fixEnd})
+		s.fix(fix{uint32(i), uint32(j + 1), s.cur, fixEnd})
 	}
 	e.shut, e.end = uint32(i), uint32(j+1)
 	s.close(e)
@@ -293,7 +300,7 @@ func (s *scanner) plainTag(i int) int {
 		return 0
 	}
 	if n == cap(s.elems) {
-		s.elems = slices.Grow(s.elems, 1)
+		s.elems = room(s.index, s.elems, uint32(i), elementAt)
 	}
 	s.elems = s.elems[:n+1]
 	s.depth++
@@ -343,9 +350,12 @@ func (s *scanner) startTag(i int) (int, *roc.Refusal) {
 	}
 	e.open = uint32(j)
 	if !plain || s.cur == none || e.prefix != s.elems[s.cur].prefix {
-		s.fixes = append(s.fixes, fix{uint32(i), uint32(j), self, fixTag})
+		s.fix(fix{uint32(i), uint32(j), self, fixTag})
 	}
 	e.fix = uint32(len(s.fixes))
+	if len(s.elems) == cap(s.elems) {
+		s.elems = room(s.index, s.elems, uint32(i), elementAt)
+	}
 	s.elems = append(s.elems, e)
 	if empty {
 		last := &s.elems[self]

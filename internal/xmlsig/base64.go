@@ -57,8 +57,11 @@ func appendBase64(dst, b []byte) ([]byte, error) {
 
 // base64Text returns the text of an element that holds base64. Lines may end
 // in a carriage return, as bytes or as the "&#13;" that the JDK's XMLDSig
-// writes; CDATA is refused.
-func base64Text(n soap.Node) ([]byte, bool) {
+// writes; CDATA is refused, and more than most bytes.
+func base64Text(n soap.Node, most int) ([]byte, bool) {
+	if from, to := n.Inner(); to-from > most {
+		return nil, false
+	}
 	if b, ok := n.RawText(); ok {
 		return b, true
 	}

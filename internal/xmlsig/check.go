@@ -19,6 +19,8 @@ const (
 	defaultLife      = 5 * time.Minute // when Expires is absent
 	maxReferences    = 16
 	maxPrefixes      = 64
+	maxValue         = 4 << 10  // bytes of text of a SignatureValue or DigestValue: 1 368 are needed
+	maxToken         = 64 << 10 // of a certificate or PKIPath
 )
 
 // Options are what a Verifier needs.

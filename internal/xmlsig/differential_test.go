@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -189,8 +188,6 @@ func (d *difference) check(m []byte) (*Checked, error) {
 	}
 	return d.v.Check(env, Policy{}, Expect{Structure: testStructure}, testNow)
 }
-
-var bodyTag = regexp.MustCompile(`<((?:[^\s<>/:"'=]+:)?)Body[\s>/]`)
 
 // byOracle assembles a signature without our canonical form: every digest, and
 // what is signed, comes from libxml2.

@@ -112,7 +112,7 @@ func (k *checking) uniqueIDs() error {
 	var seen [few]string
 	var many map[string]struct{}
 	if k.env.IDCount() > few {
-		many = make(map[string]struct{}, k.env.IDCount())
+		many = make(map[string]struct{})
 	}
 	n := 0
 	var last soap.Node

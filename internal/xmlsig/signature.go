@@ -23,6 +23,7 @@ type signature struct {
 type reference struct {
 	id        string // a view of the message
 	target    soap.Node
+	loose     bool // its value stands in another attribute called id too
 	form      soap.C14N
 	enveloped bool
 	hash      crypto.Hash
@@ -51,7 +52,7 @@ func (k *checking) signature(s *signature, n, token soap.Node) error {
 		}
 		return err
 	}
-	raw, ok := base64Text(value)
+	raw, ok := base64Text(value, maxValue)
 	if !ok {
 		return bad("SignatureValue is not text", "SignatureValue doit être un texte base64.")
 	}
@@ -140,7 +141,7 @@ func (k *checking) reference(n soap.Node, r *reference) error {
 	if r.hash = digestOf(alg, k.v.allowSHA1); r.hash == 0 || !method.First().IsZero() || !method.OnlyElements() {
 		return forbidden("DigestMethod", "L'algorithme de condensat de la référence #%s n'est pas admis (« %s »).", quote(r.id), quote(alg[strings.LastIndexByte(alg, '#')+1:]))
 	}
-	raw, ok := base64Text(value)
+	raw, ok := base64Text(value, maxValue)
 	if !ok {
 		return bad("DigestValue is not text", "DigestValue doit être un texte base64.")
 	}
@@ -200,13 +201,13 @@ func (k *checking) c14n(n soap.Node) (soap.C14N, error) {
 	}
 	from := len(k.forms)
 	for p := range strings.FieldsSeq(prefixes) {
+		if len(k.forms)-from == maxPrefixes {
+			return form, bad("PrefixList too long", "Une PrefixList a plus de %d préfixes.", maxPrefixes)
+		}
 		if p == "#default" {
 			p = ""
 		}
 		k.forms = append(k.forms, p)
-	}
-	if len(k.forms)-from > maxPrefixes {
-		return form, bad("PrefixList too long", "Une PrefixList a plus de %d préfixes.", maxPrefixes)
 	}
 	form.Prefixes = k.forms[from:len(k.forms):len(k.forms)]
 	return form, nil
@@ -216,23 +217,24 @@ func (k *checking) c14n(n soap.Node) (soap.C14N, error) {
 // that are not where a signed part may stand: wrapping moves the signed part
 // elsewhere and puts another in its place.
 func (k *checking) resolve(s *signature, p parts) error {
-	for i := range s.refs {
-		r := &s.refs[i]
-		loose := false
-		for id := range k.env.IDs {
-			if id.Value != r.id {
-				continue
-			}
-			if id.Loose {
-				loose = true
-			} else {
+	for id := range k.env.IDs {
+		for i := range s.refs {
+			r := &s.refs[i]
+			switch {
+			case id.Value != r.id:
+			case id.Loose:
+				r.loose = true
+			default:
 				r.target = id.Node
 			}
 		}
+	}
+	for i := range s.refs {
+		r := &s.refs[i]
 		switch {
 		case r.target.IsZero():
 			return notFound(r)
-		case loose:
+		case r.loose:
 			return bad("Id of a signed part repeated", "La valeur « %s » d'un Id signé figure aussi dans un autre attribut id du message.", quote(r.id))
 		case !p.mayBeSigned(s.node, r.target, k.env), r.target.Contains(s.node) && !r.enveloped:
 			return bad("reference to a part out of place", "La référence #%s désigne un élément qui ne peut pas être signé ici (Body, Timestamp, jeton ou enfant direct de Header).", quote(r.id))

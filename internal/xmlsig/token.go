@@ -153,9 +153,9 @@ func isEmpty(n soap.Node) bool {
 }
 
 func (k *checking) certificate(form TokenForm, n soap.Node) (*signer, error) {
-	text, ok := base64Text(n)
+	text, ok := base64Text(n, maxToken)
 	if !ok {
-		return nil, untrusted("token is not text", "Le certificat joint doit être un texte base64.")
+		return nil, untrusted("token is not text, or too long", "Le certificat joint doit être un texte base64 de %d octets au plus.", maxToken)
 	}
 	k.presented(form, text)
 	return k.trust.signerOf(form, text, k.at)

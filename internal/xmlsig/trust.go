@@ -1,6 +1,7 @@
 package xmlsig
 
 import (
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
@@ -97,19 +98,31 @@ func (t *Trust) signerOf(form TokenForm, text []byte, at time.Time) (*signer, er
 	return s, nil
 }
 
+// maxPath bounds the certificates of a PKIPath.
+const maxPath = 8
+
+var errPKIPath = errors.New("not a PKIPath")
+
 func parseToken(form TokenForm, der []byte) (cert *x509.Certificate, others []*x509.Certificate, err error) {
 	if form != PKIPath {
 		cert, err = x509.ParseCertificate(der)
 		return cert, nil, err
 	}
-	var path []asn1.RawValue
-	if rest, err := asn1.Unmarshal(der, &path); err != nil || len(rest) > 0 || len(path) == 0 || len(path) > 8 {
-		return nil, nil, errors.New("not a PKIPath")
+	var path, raw asn1.RawValue
+	if rest, err := asn1.Unmarshal(der, &path); err != nil || len(rest) > 0 || path.Tag != asn1.TagSequence || len(path.Bytes) == 0 {
+		return nil, nil, errPKIPath
 	}
-	for _, raw := range path {
+	for rest := path.Bytes; len(rest) > 0; {
+		if rest, err = asn1.Unmarshal(rest, &raw); err != nil || len(others) == maxPath {
+			return nil, nil, errPKIPath
+		}
 		c, err := x509.ParseCertificate(raw.FullBytes)
 		if err != nil {
 			return nil, nil, err
+		}
+		// Whoever writes a path would else choose how long we verify under it.
+		if key, ok := c.PublicKey.(*rsa.PublicKey); ok && len(rest) > 0 && key.N.BitLen() > 4096 {
+			return nil, nil, errKeySize
 		}
 		others = append(others, c)
 	}
@@ -130,9 +143,10 @@ func (t *Trust) accept(c *x509.Certificate, others []*x509.Certificate, at time.
 	if err := checkUsage(c); err != nil {
 		return nil, err
 	}
-	kept, err := newRSAKey(c)
+	err := checkKey(c) // first: keeping a modulus costs more the longer it is
+	var kept *rsaKey
 	if err == nil {
-		err = checkKey(c)
+		kept, err = newRSAKey(c)
 	}
 	if err != nil {
 		return nil, roc.Refuse(roc.ForbiddenAlgorithm, "%w", err).Saying("La clé du certificat de signature n'est pas admise (RSA de 2048 à 8192 bits, ou ECDSA P-256).")
