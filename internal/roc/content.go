@@ -10,19 +10,28 @@ import (
 // cannot be printed: every way of formatting, logging or encoding it gives its
 // size only. Bytes is the one door, and its callers are few: the scanner, the
 // signature check and the two network legs.
-type Content struct{ b []byte }
+//
+// The bytes are behind a func because fmt cannot call the methods of a field
+// that is not exported, nor does after a verb that does not fit: it then prints
+// what is in the value. Of a func that is an address.
+type Content struct{ get func() []byte }
 
 // NewContent wraps the bytes of a message. It keeps b; the caller must not
 // change it afterwards.
-func NewContent(b []byte) Content { return Content{b} }
+func NewContent(b []byte) Content { return Content{func() []byte { return b }} }
 
 // Bytes returns the message itself. Never format or log it.
-func (c Content) Bytes() []byte { return c.b }
+func (c Content) Bytes() []byte {
+	if c.get == nil {
+		return nil
+	}
+	return c.get()
+}
 
 // Len returns the size of the message, in bytes.
-func (c Content) Len() int { return len(c.b) }
+func (c Content) Len() int { return len(c.Bytes()) }
 
-func (c Content) mask() string { return fmt.Sprintf("[message of %d bytes]", len(c.b)) }
+func (c Content) mask() string { return fmt.Sprintf("[message of %d bytes]", c.Len()) }
 
 // String gives the size, never the message.
 func (c Content) String() string { return c.mask() }
