@@ -22,7 +22,7 @@ import (
 //
 // A hit takes one shared lock of one shard and writes nothing but a counter.
 // With a million keys its cost is that of fetching memory, so it fetches
-// little: one line of the index, eight bytes a key, then one slot, which holds
+// little: one line of the index, four bytes a place, then one slot, which holds
 // the key, packed, beside its value. A slot of a Directory is one cache line.
 type cache[V any] struct {
 	seed   maphash.Seed
@@ -43,7 +43,7 @@ type shard[V any] struct {
 }
 
 // chunk is how many slots are allocated at once.
-const chunk = 128
+const chunk = 512
 
 // A slot of a Directory has 64 bytes: TestASlotIsOneCacheLine.
 type slot[V any] struct {
@@ -62,7 +62,7 @@ func newCache[V any](keys int) *cache[V] {
 	}
 	c := &cache[V]{seed: maphash.MakeSeed(), shards: make([]shard[V], n)}
 	for i := range c.shards {
-		c.shards[i].room = max(1, (keys+n-1)/n)
+		c.shards[i].room = min(max(1, (keys+n-1)/n), slotMask-1)
 	}
 	return c
 }
@@ -108,7 +108,8 @@ func (c *cache[V]) put(k *roc.Key, v V) {
 	e := s.lookup(&p, h)
 	if e == nil {
 		n := s.vacant(c)
-		s.index.add(h, n)
+		s.grow(c)
+		s.index.place(h, n)
 		s.push(&s.probation, n)
 		e = s.at(n)
 		e.key = p
@@ -138,7 +139,7 @@ func (c *cache[V]) each(f func(*V)) {
 		s.mu.Lock()
 		for _, entry := range s.index.table {
 			if entry != 0 {
-				f(&s.at(uint32(entry) - 1).value)
+				f(&s.at(entry&slotMask - 1).value)
 			}
 		}
 		s.mu.Unlock()
@@ -153,11 +154,12 @@ func (s *shard[V]) lookup(p *packed, h uint32) *slot[V] {
 	}
 	mask := uint32(len(t) - 1)
 	for i := h & mask; ; i = (i + 1) & mask {
-		switch entry := t[i]; {
-		case entry == 0:
+		entry := t[i]
+		if entry == 0 {
 			return nil
-		case uint32(entry>>32) == h:
-			if e := s.at(uint32(entry) - 1); e.key == *p {
+		}
+		if (entry^h)&^slotMask == 0 {
+			if e := s.at(entry&slotMask - 1); e.key == *p {
 				return e
 			}
 		}
@@ -214,8 +216,7 @@ func (s *shard[V]) evict(c *cache[V]) {
 		s.push(&s.kept, n)
 		return
 	}
-	_, h := c.shardOf(&e.key)
-	s.index.remove(h, n)
+	s.remove(c, n)
 	var none V
 	e.value = none
 	s.push(&s.free, n)
@@ -223,53 +224,66 @@ func (s *shard[V]) evict(c *cache[V]) {
 }
 
 // An index finds a slot by a hash: open addressing, linear probing, so that
-// what is looked at lies together. A place holds the hash, then the slot's
-// number plus one; 0 is an empty place.
+// what is looked at lies together. A place holds the first eight bits of the
+// hash and the slot's number plus one; 0 is an empty place.
 type index struct {
-	table []uint64 // a power of two, never full
+	table []uint32 // a power of two, never full
 	n     int
 }
 
-func (x *index) add(h, slot uint32) {
-	if 4*(x.n+1) > 3*len(x.table) {
-		old := x.table
-		x.table = make([]uint64, max(16, 2*len(old)))
-		for _, entry := range old {
-			if entry != 0 {
-				x.place(entry)
-			}
-		}
-	}
-	x.place(uint64(h)<<32 | uint64(slot+1))
-	x.n++
-}
+const slotMask = 1<<24 - 1
 
-func (x *index) place(entry uint64) {
+// place puts a slot at the first empty place from its home on.
+func (x *index) place(h, slot uint32) {
 	mask := uint32(len(x.table) - 1)
-	i := uint32(entry>>32) & mask
+	i := h & mask
 	for x.table[i] != 0 {
 		i = (i + 1) & mask
 	}
-	x.table[i] = entry
+	x.table[i] = h&^slotMask | (slot + 1)
+	x.n++
 }
 
-// remove takes an entry out, and moves back those that stood after it because
-// its place was taken.
-func (x *index) remove(h, slot uint32) {
-	mask := uint32(len(x.table) - 1)
+// grow makes room in the index for one more.
+func (s *shard[V]) grow(c *cache[V]) {
+	x := &s.index
+	if 4*(x.n+1) <= 3*len(x.table) {
+		return
+	}
+	old := x.table
+	x.table, x.n = make([]uint32, max(16, 2*len(old))), 0
+	for _, entry := range old {
+		if entry != 0 {
+			x.place(s.hashAt(c, entry), entry&slotMask-1)
+		}
+	}
+}
+
+// hashAt is the hash of the key of an entry of the index.
+func (s *shard[V]) hashAt(c *cache[V], entry uint32) uint32 {
+	_, h := c.shardOf(&s.at(entry&slotMask - 1).key)
+	return h
+}
+
+// remove takes a slot out of the index, and moves back the entries that stood
+// after it because its place was taken.
+func (s *shard[V]) remove(c *cache[V], slot uint32) {
+	t := s.index.table
+	mask := uint32(len(t) - 1)
+	_, h := c.shardOf(&s.at(slot).key)
 	i := h & mask
-	for x.table[i] != uint64(h)<<32|uint64(slot+1) {
+	for t[i]&slotMask != slot+1 {
 		i = (i + 1) & mask
 	}
-	for j := (i + 1) & mask; x.table[j] != 0; j = (j + 1) & mask {
-		home := uint32(x.table[j]>>32) & mask
+	for j := (i + 1) & mask; t[j] != 0; j = (j + 1) & mask {
+		home := s.hashAt(c, t[j]) & mask
 		if (j-home)&mask >= (j-i)&mask { // its home is not after i: it may stand there
-			x.table[i] = x.table[j]
+			t[i] = t[j]
 			i = j
 		}
 	}
-	x.table[i] = 0
-	x.n--
+	t[i] = 0
+	s.index.n--
 }
 
 // A queue of slots, first in first out.

@@ -7,10 +7,13 @@ import "github.com/prometheus/client_golang/prometheus"
 type annuaireCollector struct {
 	stats                           func() AnnuaireStats
 	lookups, asks, keys, lastAnswer *prometheus.Desc
+
+	stale, renewals, kept, held, redis *prometheus.Desc
 }
 
 func newAnnuaireCollector(stats func() AnnuaireStats) *annuaireCollector {
-	return &annuaireCollector{stats, desc(annuaireLookups), desc(annuaireAsks), desc(annuaireKeys), desc(annuaireLastAnswer)}
+	return &annuaireCollector{stats, desc(annuaireLookups), desc(annuaireAsks), desc(annuaireKeys), desc(annuaireLastAnswer),
+		desc(annuaireStale), desc(annuaireRenewals), desc(annuaireKept), desc(annuaireHeld), desc(redisUp)}
 }
 
 func desc(name string) *prometheus.Desc {
@@ -20,7 +23,7 @@ func desc(name string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (c *annuaireCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.lookups, c.asks, c.keys, c.lastAnswer} {
+	for _, d := range []*prometheus.Desc{c.lookups, c.asks, c.keys, c.lastAnswer, c.stale, c.renewals, c.kept, c.held, c.redis} {
 		ch <- d
 	}
 }
@@ -28,8 +31,20 @@ func (c *annuaireCollector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *annuaireCollector) Collect(ch chan<- prometheus.Metric) {
 	s := c.stats()
-	count := func(d *prometheus.Desc, v uint64, label string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), label)
+	count := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge := func(d *prometheus.Desc, v float64) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v)
+	}
+	count(c.stale, s.Stale)
+	count(c.renewals, s.Renewals)
+	count(c.kept, s.FromDisk, "disk", "used")
+	count(c.kept, s.FromShared, "redis", "used")
+	count(c.kept, s.Disbelieved, "any", "disbelieved")
+	gauge(c.held, float64(s.Held))
+	if s.Redis != NoRedis {
+		gauge(c.redis, float64(s.Redis-RedisLost))
 	}
 	count(c.lookups, s.Memory, "memory")
 	count(c.lookups, s.Asked, "annuaire")

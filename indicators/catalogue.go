@@ -72,6 +72,16 @@ var catalogue = []Metric{
 		"Lookups in the annuaire's directory, by where the answer came from: memory, or the annuaire itself."},
 	{annuaireAsks, Counter, []string{"outcome"},
 		"Questions put to the annuaire, by outcome: answered, unknown (no such insurer), silent, refused (an answer that cannot be believed) or failed."},
+	{annuaireStale, Counter, nil,
+		"Lookups answered from memory by an answer that was no longer fresh, while it was asked again."},
+	{annuaireRenewals, Counter, nil,
+		"Questions asked to keep an answer fresh, for which no exchange waited."},
+	{annuaireKept, Counter, []string{"from", "result"},
+		"Answers kept elsewhere that were read, from disk or redis, by result: used, or disbelieved (bad signature, other key; from is then any)."},
+	{annuaireHeld, Gauge, nil,
+		"Keys whose new answer is held back because the annuaire moved too many routes at once; above 0 an operator must look."},
+	{redisUp, Gauge, nil,
+		"Whether Redis is there (1) or this instance goes on alone (0); absent without Redis."},
 	{annuaireKeys, Gauge, nil,
 		"Answers of the annuaire that are remembered, fresh or not."},
 	{annuaireLastAnswer, Gauge, nil,
@@ -118,6 +128,11 @@ const (
 	denyGood           = "rpn_deny_list_good"
 	annuaireLookups    = "rpn_annuaire_lookups_total"
 	annuaireAsks       = "rpn_annuaire_asks_total"
+	annuaireStale      = "rpn_annuaire_stale_total"
+	annuaireRenewals   = "rpn_annuaire_renewals_total"
+	annuaireKept       = "rpn_annuaire_kept_total"
+	annuaireHeld       = "rpn_annuaire_held_keys"
+	redisUp            = "rpn_redis_up"
 	annuaireKeys       = "rpn_annuaire_keys"
 	annuaireLastAnswer = "rpn_annuaire_last_answer_timestamp_seconds"
 	reloads            = "rpn_reloads_total"

@@ -26,7 +26,23 @@ type AnnuaireStats struct {
 	Answered, Unknown, Silent, Refused, Failed uint64 // questions, by outcome
 	Keys                                       int
 	LastAnswer                                 time.Time // zero: never
+
+	Stale                             uint64 // of Memory: no longer fresh, while it was asked again
+	Renewals                          uint64 // questions that no exchange waited for
+	FromDisk, FromShared, Disbelieved uint64 // answers kept elsewhere that were used; that were not believed
+	Held                              int    // keys whose new answer is held back
+	Redis                             RedisState
 }
+
+// A RedisState is whether Redis is there.
+type RedisState uint8
+
+// The states; NoRedis leaves the metric out.
+const (
+	NoRedis RedisState = iota
+	RedisLost
+	RedisThere
+)
 
 // Options are what a Live needs. A func that is nil leaves its metrics out.
 type Options struct {
@@ -34,14 +50,14 @@ type Options struct {
 	// have it. It is asked at each exchange and must be quick. Required.
 	AMC func(roc.NumeroAMC) (label string, ok bool)
 
-	InFlight   func() int
-	Annuaire   func() AnnuaireStats
+	InFlight func() int
+	Annuaire func() AnnuaireStats
 
 	// Certificates is the expiry horizon, one line for each kind and level. It
 	// is asked at each scrape.
 	Certificates func() []CertificateCount
-	Revocation func() RevocationStats
-	Open       func() (etablissements, amc int) // connections
+	Revocation   func() RevocationStats
+	Open         func() (etablissements, amc int) // connections
 
 	Version, Revision, GoVersion string // of the build
 }

@@ -37,7 +37,7 @@ func full(t testing.TB, amcs int) *Live {
 			return []CertificateCount{{Kind: "rpn-serveur", Level: "30j", Count: 1, Calls: 12, FirstEnd: noon}}
 		},
 		Annuaire: func() AnnuaireStats {
-			return AnnuaireStats{Memory: 9, Asked: 1, Answered: 1, Keys: 1, LastAnswer: noon}
+			return AnnuaireStats{Memory: 9, Asked: 1, Answered: 1, Keys: 1, LastAnswer: noon, Redis: RedisThere}
 		},
 		Revocation: func() RevocationStats {
 			return RevocationStats{Lists: []RevocationList{{CA: "AC", Issued: noon, Ends: noon, Entries: 3, Serves: true}}, Good: 1, OldestConfirmation: noon, Deny: true, DenySequence: 4, DenyEntries: 1}

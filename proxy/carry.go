@@ -21,6 +21,9 @@ func (p *Proxy) carry(x *exchange) (farAnswer, error) {
 	if err := x.enter(); err != nil {
 		return farAnswer{}, err
 	}
+	if err := x.openClef(es); err != nil {
+		return farAnswer{}, err
+	}
 	env, err := x.read() // before this line, not a byte of the body was read
 	if err != nil {
 		return farAnswer{}, err
@@ -35,13 +38,16 @@ func (p *Proxy) carry(x *exchange) (farAnswer, error) {
 		return farAnswer{}, err
 	}
 	if op.Service == roc.Annuaire {
-		return x.search(caller, checked)
+		return x.search(es, caller, checked)
 	}
 	key, err := message.Key(checked)
 	if err != nil {
 		return farAnswer{}, err
 	}
 	x.rec.To = key
+	if err := x.agrees(key); err != nil {
+		return farAnswer{}, err
+	}
 	ej, eg, err := message.Sites(checked)
 	if err != nil {
 		return farAnswer{}, err

@@ -29,6 +29,7 @@ type exchange struct {
 	body        roc.Content // once read: the one buffer, never copied
 	env         *soap.Envelope
 	observed    roc.Content // an answer to look at once it is written
+	clef        *clef       // of the address, when it is one of the façade
 	entered     bool        // it holds one of the places
 	status      int         // of our fault; 0: 500
 }
@@ -99,7 +100,7 @@ func (x *exchange) read() (*soap.Envelope, error) {
 // (profile sections 2 and 8).
 func (x *exchange) acceptable() error {
 	h := &x.q.head
-	if p, _, _ := strings.Cut(h.target, "?"); p != Path {
+	if p, _, _ := strings.Cut(h.target, "?"); p != Path && x.clef == nil {
 		x.status = 404
 		return roc.Refuse(roc.UnknownOperation, "no such address under %s/", Path).
 			Saying("Cette adresse n'est connue d'aucun organisme ; l'adresse de tous les services est %s.", Path)
@@ -229,24 +230,6 @@ func (x *exchange) sayNew(route routing.Route) {
 	for _, r := range route.SetAside() {
 		log.Warn("an address of the annuaire was not used", "reason", string(r.Reason), "cause", r.Error())
 	}
-}
-
-// search passes an establishment's own question to the annuaire, and its
-// answer back, byte for byte (profile section 5, mode transparent). It is a
-// read: it may be asked again.
-func (x *exchange) search(caller roc.StructureID, c *xmlsig.Checked) (farAnswer, error) {
-	if x.proxy.o.AnnuaireURL == "" {
-		return farAnswer{}, roc.Refuse(roc.AnnuaireSilent, "no annuaire is configured")
-	}
-	m := x.outgoing(caller, c)
-	m.again = true
-	a, err := x.proxy.o.Annuaire.Send(x.ctx, x.rec, []string{x.proxy.o.AnnuaireURL}, m)
-	x.rec.Annuaire, x.rec.AMC = x.rec.AMC, 0
-	if err != nil {
-		return farAnswer{}, ofAnnuaire(err)
-	}
-	x.rec.Origin = roc.FromAnnuaire
-	return a, nil
 }
 
 // ofAnnuaire gives a refusal of the far leg its name when that is the annuaire.

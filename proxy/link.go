@@ -34,6 +34,11 @@ type SenderOptions struct {
 	// dial guard applies to it all the same. May be nil.
 	Addresses func(host string) (netip.Addr, bool)
 
+	// Resolver finds the addresses of the other names. The guard sees the very
+	// address that is dialed, whatever it answered before. Default: the
+	// system's.
+	Resolver *net.Resolver
+
 	MaxConns    int           // at once to one host. Default: 256
 	IdleTimeout time.Duration // of a kept connection. Default: 50 s
 	LifeTime    time.Duration // of a connection: certificates change. Default: 10 min
@@ -242,7 +247,7 @@ func (s *Sender) dial(addr, serverName string, timeout time.Duration) (net.Conn,
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	d := net.Dialer{Control: s.guard, KeepAlive: 30 * time.Second}
+	d := net.Dialer{Control: s.guard, KeepAlive: 30 * time.Second, Resolver: s.o.Resolver}
 	raw, err := d.DialContext(ctx, "tcp", s.known(addr))
 	if err != nil {
 		return nil, err

@@ -68,6 +68,10 @@ type Options struct {
 	AnnuaireURL string
 	Annuaire    *Sender // default: AMC
 
+	// Facade answers the searches of establishments. nil: they are passed on
+	// to the annuaire and its answers back, unseen.
+	Facade *Facade
+
 	Limits       soap.Limits    // of a request; zero: soap.DefaultLimits
 	Routing      routing.Policy // what to do with an address not seen before
 	AnswerPolicy AnswerPolicy   // "": observe

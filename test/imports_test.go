@@ -34,7 +34,8 @@ var mayImport = map[string][]string{
 	"indicators":                   {"internal/roc"},
 	"mutuelle":                     {"internal/roc", "internal/soap", "internal/xmlsig", "internal/message"},
 	"proxy":                        {"internal/roc", "internal/soap", "internal/xmlsig", "internal/message", "internal/etablissements", "internal/replay", "annuaire", "routing"},
-	"internal/app":                 {"internal/roc", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "internal/accrochage", "internal/etablissements", "internal/register", "internal/ratelimit", "internal/replay", "annuaire", "routing", "tlsconf", "indicators", "proxy"},
+	"internal/secret":              {},
+	"internal/app":                 {"internal/roc", "internal/secret", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "internal/accrochage", "internal/etablissements", "internal/register", "internal/ratelimit", "internal/replay", "annuaire", "routing", "tlsconf", "indicators", "proxy"},
 	"internal/nation":              {"internal/roc", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "internal/etablissements", "internal/igc", "internal/app", "annuaire", "annuaire/fictif", "routing", "tlsconf", "mutuelle"},
 	"cmd/rpn":                      {"internal/app", "internal/accrochage", "internal/etablissements", "internal/register", "annuaire", "internal/nation", "internal/roc", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "tlsconf"},
 	"cmd/mutuelle":                 {"mutuelle", "tlsconf", "internal/roc", "internal/xmlsig", "internal/strict"},
@@ -50,7 +51,7 @@ var doors = map[string][]string{
 	"filippo.io/bigmod":                   {"internal/xmlsig"},
 	"github.com/prometheus/client_golang": {"indicators", "internal/app"},
 	"go.yaml.in/yaml/v4":                  {"internal/strict"},
-	"github.com/redis/go-redis/v9":        {"internal/replay"},
+	"github.com/redis/go-redis/v9":        {"annuaire", "internal/app", "internal/replay"},
 	"github.com/caddyserver/certmagic":    {"tlsconf"},
 	"github.com/mholt/acmez":              {"tlsconf"},
 	"go.uber.org/zap":                     {"tlsconf"}, // certmagic's log, given to ours

@@ -41,7 +41,7 @@ func (a *App) startAdmin() error {
 }
 
 // adminHandler is what operators and their tools ask. Nothing here shows a
-// message, and only /-/reload changes anything.
+// message, and only what is under /-/ changes anything.
 func (a *App) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", a.live.Handler())
@@ -55,9 +55,12 @@ func (a *App) adminHandler() http.Handler {
 	mux.HandleFunc("GET /certificats", a.serveCertificates)
 	mux.HandleFunc("POST /-/reload", a.serveReload)
 	mux.HandleFunc("GET /-/explain", a.serveExplain)
+	mux.HandleFunc("GET /annuaire", a.serveHeld)
+	mux.HandleFunc("POST /-/annuaire/approve", a.serveApprove)
+	mux.HandleFunc("POST /-/annuaire/doubt", a.serveDoubt)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		w.Write([]byte("rpn " + a.opts.Version + "\n/metrics\n/livez\n/readyz\n/horloges\n/certificats\nPOST /-/reload\n"))
+		w.Write([]byte("rpn " + a.opts.Version + "\n/metrics\n/livez\n/readyz\n/horloges\n/certificats\n/annuaire\nPOST /-/reload\nPOST /-/annuaire/approve\nPOST /-/annuaire/doubt\n"))
 	})
 	return mux
 }

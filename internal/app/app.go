@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/indicators"
 	"github.com/piano-roc/rpn/internal/accrochage"
@@ -22,6 +24,7 @@ import (
 	"github.com/piano-roc/rpn/internal/ratelimit"
 	"github.com/piano-roc/rpn/internal/replay"
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/secret"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/strict"
 	"github.com/piano-roc/rpn/internal/xmlsig"
@@ -68,6 +71,10 @@ type App struct {
 
 	// What lasts as long as the process.
 	directory  *annuaire.Directory
+	shared     *annuaire.Shared      // nil: no Redis
+	disk       *annuaire.Disk        // nil: no state folder
+	redis      redis.UniversalClient // nil: none
+	secrets    *secret.Ring          // nil: none
 	asker      annuaire.Asker
 	hosts      *annuaire.Hosts   // that the annuaire has named
 	attempts   *accrochage.Store // nil: not kept
@@ -79,8 +86,8 @@ type App struct {
 	proxy      *proxy.Proxy
 	live       *indicators.Live
 	horizon    *tlsconf.Horizon
-	clocks        *indicators.Clocks
-	checks        []func(time.Time) Health
+	clocks     *indicators.Clocks
+	checks     []func(time.Time) Health
 
 	addr, adminAddr   net.Addr
 	serving, draining atomic.Bool
@@ -150,10 +157,13 @@ func New(o Options) (_ *App, err error) {
 	if o.Asker != nil {
 		a.asker = o.Asker
 	}
-	a.directory = annuaire.New(annuaire.Options{
-		Asker: a.asker, TTL: c.Annuaire.TTL, NegativeTTL: c.Annuaire.NegativeTTL, AskTimeout: c.Annuaire.Timeout, Now: a.now,
-	})
-	a.onStop("annuaire", func(context.Context) error { a.directory.Close(); return nil })
+	if err := a.openDirectory(asker); err != nil {
+		return nil, err
+	}
+	facade, err := a.facade(answers)
+	if err != nil {
+		return nil, err
+	}
 	a.onStop("connections to the AMCs", func(context.Context) error { toAMC.Close(); toAnnuaire.Close(); return nil })
 
 	a.proxy, err = proxy.New(proxy.Options{
@@ -161,7 +171,7 @@ func New(o Options) (_ *App, err error) {
 		Limiter: ratelimit.NewLocal(ratelimit.Options{Default: c.defaultLimit()}),
 
 		Signatures: signatures, AnswerSignatures: answers, AnswerPolicy: proxy.AnswerPolicy(c.Policies.AnswerSignatures),
-		Replay: replayWindow(c.Policies.Replay), ReplayPolicy: c.Policies.Replay,
+		Replay: a.replayWindow(c.Policies.Replay), ReplayPolicy: c.Policies.Replay, Facade: facade,
 		Directory: a.directory, AMC: toAMC, AnnuaireURL: c.Annuaire.URL, Annuaire: toAnnuaire,
 		Routing: c.routingPolicy(),
 		Log:     a.log, Limits: c.soapLimits(), Endpoint: c.Endpoint,
@@ -221,9 +231,15 @@ func (a *App) openTrust() error {
 
 // replayWindow is the memory of signatures that came; nil when the policy does
 // not look.
-func replayWindow(p replay.Policy) replay.Window {
-	if p == replay.Off {
+//
+// Redis is asked only where a replay is refused: to observe, what each
+// instance sees is enough, and no message waits for Redis.
+func (a *App) replayWindow(p replay.Policy) replay.Window {
+	switch {
+	case p == replay.Off:
 		return nil
+	case p == replay.Enforce && a.redis != nil:
+		return replay.NewShared(replay.NewLocal(0), a.redis, 0)
 	}
 	return replay.NewLocal(0)
 }
@@ -238,6 +254,7 @@ func (a *App) sender(client *tlsconf.Client, allowed []netip.Prefix) *proxy.Send
 		DialTimeout:     a.config.Timeouts.Connect,
 		AnswerBytes:     int(a.config.Limits.AnswerBytes),
 		Addresses:       a.config.Network.address,
+		Resolver:        a.config.Network.resolver(),
 		Now:             a.now,
 	})
 }
@@ -269,6 +286,8 @@ func (a *App) indicatorOptions() indicators.Options {
 				Answered: s.Asks - s.Unknown - s.Silent - s.Refused - s.Failed, Unknown: s.Unknown,
 				Silent: s.Silent, Refused: s.Refused, Failed: s.Failed,
 				Keys: s.Keys, LastAnswer: s.LastAnswer,
+				Stale: s.Stale, Renewals: s.Renewals, FromDisk: s.FromDisk, FromShared: s.FromShared, Disbelieved: s.Disbelieved, Held: s.Held,
+				Redis: a.redisState(),
 			}
 		},
 		Version: a.opts.Version, Revision: a.opts.Revision, GoVersion: runtime.Version(),
@@ -282,7 +301,8 @@ func (n *Network) dial(ctx context.Context, network, addr string) (net.Conn, err
 			addr = net.JoinHostPort(a.String(), port)
 		}
 	}
-	return new(net.Dialer).DialContext(ctx, network, addr)
+	d := net.Dialer{Resolver: n.resolver()}
+	return d.DialContext(ctx, network, addr)
 }
 
 // A watchedAsker remembers how the annuaire does, for /readyz. "Unknown" is an

@@ -95,7 +95,9 @@ type Config struct {
 
 	// State is the folder of what must survive a restart, which the RPN alone
 	// writes: the attempts of establishments in accrochage, the hosts that the
-	// annuaire has named. It must be there:
+	// annuaire has named, its last signed answers (annuaire.max_age). Those are
+	// not trusted: an answer read from disk is checked like one that just came.
+	// It must be there, and is the folder of one process:
 	//
 	//	install -d -m 0750 -o rpn -g rpn /var/lib/rpn
 	//
@@ -109,7 +111,7 @@ type Config struct {
 	// Secrets is a file of keys that every instance of this RPN has and nobody
 	// else: one a line, 64 hexadecimal digits, the one in use first. They
 	// protect what is left in Redis and on disk, and the addresses of the
-	// façade. Required with redis and with facade.
+	// façade. Default: none; required with redis and with facade.signature.
 	//
 	//	openssl rand -hex 32 > secrets.txt && chmod 0400 secrets.txt
 	//
@@ -356,18 +358,10 @@ type Annuaire struct {
 	TTL time.Duration `yaml:"ttl" strict:"positive"`
 
 	// MaxAge is the age up to which an answer still serves when the annuaire
-	// cannot be asked again: in memory, and on disk after a restart. The end of
-	// its own validity may come sooner. Default: 72h, a week-end and a day.
+	// cannot be asked again: in memory and, with a state folder, after a
+	// restart. The end of its own validity may come sooner. Default: 72h, a
+	// week-end and a day.
 	MaxAge time.Duration `yaml:"max_age" strict:"positive"`
-
-	// Memory is the file where the signed answers are kept, so that a restart
-	// while the annuaire is down starts with the last good ones. It is the
-	// file of one process; its folder is made when it is not there. It is not
-	// trusted: an answer read from it is checked like one that just came.
-	// Default: none, and after a restart every answer is asked again.
-	//
-	//	memory: /var/lib/rpn/annuaire.log
-	Memory string `yaml:"memory"`
 
 	// HeldShare is the part of the known routes that the annuaire may remove
 	// or move in an hour. When it moves more, the previous answers go on
@@ -401,8 +395,7 @@ type Redis struct {
 	// URLs say where it is: one URL for a single Redis; the Sentinels with
 	// sentinel_master; some of the nodes with cluster. "rediss://" is TLS,
 	// "redis://" is not; a path gives the number of the database:
-	// ["rediss://redis.example:6379/0"]. All of one scheme. Required with any
-	// other field of this section.
+	// ["rediss://redis.example:6379/0"]. All of one scheme. Default: no Redis.
 	URLs []string `yaml:"urls"`
 
 	// SentinelMaster is the name that the Sentinels give the master. Default:
@@ -431,9 +424,9 @@ type Redis struct {
 // the annuaire's signed answer is handed on byte for byte.
 type Facade struct {
 	// Signature is the certificate that the RPN signs rewritten answers with,
-	// and its key. Required for facade: reecriture, together with endpoint
+	// and its key. Default: none, and nothing is rewritten. It needs endpoint
 	// and secrets.
-	Signature *KeyPair `yaml:"signature"`
+	Signature *Files `yaml:"signature"`
 
 	// Life is how long an address of the façade can be used; an establishment
 	// asks again before. Default: 720h, thirty days.

@@ -93,6 +93,8 @@ func (c *Config) check(doc *strict.Document) {
 	c.checkRevocation(doc)
 	c.checkRules(doc)
 	c.checkAnnuaire(doc)
+	c.checkRedis(doc)
+	c.checkFacade(doc)
 	if c.Environment == Production && c.Policies.AllowSHA1 {
 		doc.Refuse(doc.At("policies", "allow_sha1"), "remove the line: SHA-1 can be accepted in a test environment only", "SHA-1 is never accepted in production")
 	}
@@ -139,6 +141,11 @@ func (c *Config) checkFiles(doc *strict.Document) {
 		{[]any{"etablissements"}, &c.Etablissements, false},
 		{[]any{"amc"}, &c.AMC, false},
 		{[]any{"state"}, &c.State, true},
+		{[]any{"secrets"}, &c.Secrets, false},
+		{[]any{"redis", "password_file"}, &c.Redis.PasswordFile, false},
+		{[]any{"redis", "ca"}, &c.Redis.CA, false},
+		{[]any{"facade", "signature", "certificate"}, &c.facadeSignature().Certificate, false},
+		{[]any{"facade", "signature", "key"}, &c.facadeSignature().Key, false},
 	}...) {
 		if *f.file == "" {
 			continue // said already: it is required
@@ -161,7 +168,6 @@ func (c *Config) checkAnnuaire(doc *strict.Document) {
 	if c.Environment == Production && c.Annuaire.Signer == "" {
 		doc.Refuse(doc.At("annuaire", "signer"), "add signer: the structure id (OU) of the annuaire's signature certificate", "in production the annuaire's signer must be named")
 	}
-	c.Annuaire.Memory = c.path(c.Annuaire.Memory)
 	if s := c.Annuaire.HeldShare; s < 0 || s > 1 {
 		doc.Refuse(doc.At("annuaire", "held_share"), "write a share from 0 (nothing is held) to 1: 0.2", "%g is not a share", s)
 	}
@@ -186,9 +192,9 @@ func (c *Config) checkAnnuaire(doc *strict.Document) {
 
 // facadeSignature is where the names of the façade's files are; a place of no
 // use when there are none.
-func (c *Config) facadeSignature() *KeyPair {
+func (c *Config) facadeSignature() *Files {
 	if c.Facade.Signature == nil {
-		return &KeyPair{}
+		return &Files{}
 	}
 	return c.Facade.Signature
 }

@@ -4,10 +4,13 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/piano-roc/rpn/internal/etablissements"
+	"github.com/piano-roc/rpn/internal/roc"
 )
 
 // nation makes the files of the whole country: 3 000 establishments, 60 000
@@ -74,6 +77,72 @@ func BenchmarkAMCAndSites(b *testing.B) {
 		}
 		if err := l.CheckSites(es, "1010001500", "010001500", "020030011"); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// The register is taken once per exchange, with a date to come in it: the
+// clock is looked at.
+func BenchmarkCurrent(b *testing.B) {
+	es, amcs := nation()
+	dir := b.TempDir()
+	o := etablissements.Options{Etablissements: filepath.Join(dir, "e.yaml"), AMC: filepath.Join(dir, "a.yaml")}
+	dated := strings.Replace(string(es), "    etat: cercle\n", "    etats:\n      - {depuis: 2020-01-01, etat: cercle}\n      - {depuis: 2999-01-01, etat: clos}\n", 1)
+	write(b, o.Etablissements, dated)
+	write(b, o.AMC, string(amcs))
+	s := open(b, o)
+	b.ReportAllocs()
+	for b.Loop() {
+		if s.Current().Until().IsZero() {
+			b.Fatal("no date is to come")
+		}
+	}
+}
+
+// All that the register adds to an exchange: the snapshot, who calls, the
+// sites, the AMC.
+func BenchmarkExchange(b *testing.B) {
+	es, amcs := nation()
+	dir := b.TempDir()
+	o := etablissements.Options{Etablissements: filepath.Join(dir, "e.yaml"), AMC: filepath.Join(dir, "a.yaml")}
+	write(b, o.Etablissements, strings.Replace(string(es), "    etat: cercle\n", "    etats:\n      - {depuis: 2020-01-01, etat: cercle}\n      - {depuis: 2999-01-01, etat: clos}\n", 1))
+	write(b, o.AMC, string(amcs))
+	s := open(b, o)
+	leaves := make([]*x509.Certificate, 3000)
+	for i := range leaves {
+		leaves[i] = &x509.Certificate{}
+		leaves[i].Subject.FillFromRDNSequence(&pkix.RDNSequence{
+			rdn(atv{Type: oidC, Value: "FR"}), rdn(atv{Type: oidO, Value: "CHU FICTIF"}), rdn(ou(fmt.Sprintf("101%07d", i))), rdn(cn("gap")),
+		})
+	}
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		i := (n * 1009) % 3000 // not in the order of memory
+		n++
+		l := s.Current()
+		e, err := l.Caller(leaves[i])
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := l.CheckSites(e, e.Structure, e.EJ, e.EGs[n%20]); err != nil {
+			b.Fatal(err)
+		}
+		if _, ok := l.AMC(roc.NumeroAMC("0075500" + string([]byte{'0' + byte(n/100%10), '0' + byte(n/10%10), '0' + byte(n%10)}))); !ok {
+			b.Fatal("no AMC")
+		}
+	}
+}
+
+// A date is reached: the whole register is settled anew.
+func BenchmarkAt(b *testing.B) {
+	l := whole(b)
+	at := today
+	b.ReportAllocs()
+	for b.Loop() {
+		at = at.Add(time.Hour)
+		if l.At(at) == l {
+			b.Fatal("the same list")
 		}
 	}
 }

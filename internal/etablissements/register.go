@@ -63,6 +63,10 @@ type Etablissement struct {
 	// (profile section 3): for a GAP that cannot make one yet.
 	SansTimestamp bool `yaml:"sans_timestamp"`
 
+	// Facade is how its own search of the annuaire is answered. Absent:
+	// transparent.
+	Facade Facade `yaml:"facade"`
+
 	// Delegations are the structures that may sign its messages in its place,
 	// each with its dates or without.
 	Delegations []Mandat `yaml:"mandats"`
@@ -70,6 +74,19 @@ type Etablissement struct {
 	// Mandats are those of Delegations that are in force. Derived.
 	Mandats []roc.StructureID
 }
+
+// A Facade is how the search of an establishment is answered (profile section
+// 5).
+type Facade string
+
+// The façades. Transparente hands on the annuaire's signed answer, byte for
+// byte. Reecriture puts addresses of the RPN in the place of the insurers', and
+// signs: a GAP that follows the annuaire then needs no other setting than the
+// annuaire's URL.
+const (
+	Transparente Facade = "transparente"
+	Reecriture   Facade = "reecriture"
+)
 
 // A Mandat lets a structure sign for an establishment: a vendor by its SIRET
 // (3...), another establishment (1...). In a file, the structure alone is a

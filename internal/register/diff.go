@@ -173,6 +173,7 @@ func (c *comparison) rest(was, is *etablissements.Etablissement) {
 		{"versions", fmt.Sprint(texts(was.Versions)), fmt.Sprint(texts(is.Versions))},
 		{"limit", limitWords(was.Limite), limitWords(is.Limite)},
 		{"timestamp required", fmt.Sprint(!was.SansTimestamp), fmt.Sprint(!is.SansTimestamp)},
+		{"façade", string(was.Facade), string(is.Facade)},
 		{"mandates", mandateWords(was.Delegations), mandateWords(is.Delegations)},
 		{"contacts", fmt.Sprint(was.Contacts), fmt.Sprint(is.Contacts)},
 	} {

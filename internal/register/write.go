@@ -50,6 +50,7 @@ func writeRow(b *bytes.Buffer, e *etablissements.Etablissement) {
 	if e.SansTimestamp {
 		field("sans_timestamp", "true")
 	}
+	field("facade", string(e.Facade))
 	if len(e.Delegations) > 0 {
 		b.WriteString("    mandats:\n")
 		for _, m := range e.Delegations {
