@@ -15,6 +15,11 @@ import (
 // Check does all that New does, opens no port, and returns what an operator
 // wants to read before a start: `rpn check`.
 func Check(o Options) (summary string, err error) {
+	o, done, err := onACopy(o)
+	if err != nil {
+		return "", err
+	}
+	defer done()
 	a, err := New(o)
 	if err != nil {
 		return "", err

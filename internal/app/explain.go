@@ -5,8 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire"
@@ -21,12 +25,56 @@ func Explain(ctx context.Context, o Options, q register.Question, at time.Time, 
 	if fromCache {
 		o.Asker = notAsked{}
 	}
+	o, done, err := onACopy(o)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	a, err := New(o)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, a.unwind(context.WithoutCancel(ctx))) }()
 	return a.explain(ctx, q, at), nil
+}
+
+// onACopy gives options whose state folder is a copy of what is remembered of
+// the annuaire: a command that only looks does not wait for the RPN that runs,
+// nor keeps it from its files, nor leaves there any of another user.
+func onACopy(o Options) (_ Options, done func(), err error) {
+	if o.Config.State == "" {
+		return o, func() {}, nil
+	}
+	dir, err := os.MkdirTemp("", "rpn-look-")
+	if err != nil {
+		return o, nil, err
+	}
+	done = func() { os.RemoveAll(dir) }
+	c := *o.Config
+	c.State = dir
+	if err := copyFile(o.Config.AnswersFile(), c.AnswersFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		done()
+		return o, nil, setup(fmt.Errorf("what is remembered of the annuaire: %w", err), "run this as the user of the RPN")
+	}
+	o.Config = &c
+	return o, done, nil
+}
+
+func copyFile(from, to string) error {
+	f, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		return err
+	}
+	t, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(t, f)
+	return errors.Join(err, t.Close())
 }
 
 // explain answers with the parts of the path of an exchange.
