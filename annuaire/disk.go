@@ -61,6 +61,8 @@ type Disk struct {
 	live  int64
 	index map[packed]extent
 	bad   error // the last write that failed
+
+	readOnly bool // another process writes
 }
 
 // An extent is where a record is, and of when.
@@ -85,7 +87,8 @@ const (
 )
 
 // OpenDisk opens the file, or makes it, and reads what it holds. The folder is
-// made too, for this user alone. Two processes cannot share a file.
+// made too, for this user alone. One process writes a file: while another does,
+// this one reads what is there and keeps nothing.
 func OpenDisk(o DiskOptions) (*Disk, error) {
 	if o.MaxAge <= 0 {
 		o.MaxAge = 72 * time.Hour
@@ -103,16 +106,28 @@ func OpenDisk(o DiskOptions) (*Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		lock.Close()
-		return nil, fmt.Errorf("%s is in use by another process", o.File)
-	}
 	d := &Disk{o: o, lock: lock, index: map[packed]extent{}}
-	if err := d.open(); err != nil {
+	open := d.open
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		d.bad = fmt.Errorf("%s is written by another process: this one only reads it", o.File)
+		open = d.openToRead
+	}
+	if err := open(); err != nil {
 		lock.Close()
 		return nil, err
 	}
 	return d, nil
+}
+
+// openToRead reads the file of another process as it is now.
+func (d *Disk) openToRead() error {
+	f, err := os.Open(d.o.File)
+	if err != nil {
+		return err
+	}
+	d.file, d.readOnly = f, true
+	d.size, _ = d.scan(f)
+	return nil
 }
 
 // open reads the file, and begins a new one when it is none of ours.
@@ -223,7 +238,7 @@ func (d *Disk) append(k roc.Key, at time.Time, raw []byte) {
 	record := d.record(&p, at, raw)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.file == nil {
+	if d.file == nil || d.readOnly {
 		return
 	}
 	if _, d.bad = d.file.WriteAt(record, d.size); d.bad != nil {
@@ -296,13 +311,14 @@ func (d *Disk) compactIfWorth() {
 	}
 	oldest := momentOf(d.o.Now().Add(-d.o.MaxAge))
 	if full { // keep the newer half
-		oldest = max(oldest, d.median())
+		oldest = max(oldest, d.average())
 	}
 	d.bad = d.compact(oldest)
 }
 
-// median is the age of the answer in the middle.
-func (d *Disk) median() moment {
+// average is the age of an answer, when what is kept takes more than half of the
+// room.
+func (d *Disk) average() moment {
 	if d.live < d.o.MaxBytes/2 {
 		return 0
 	}
@@ -370,7 +386,11 @@ func (d *Disk) Close() error {
 	if d.file == nil {
 		return nil
 	}
-	err := errors.Join(d.file.Sync(), d.file.Close(), d.lock.Close())
+	var err error
+	if !d.readOnly {
+		err = d.file.Sync()
+	}
+	err = errors.Join(err, d.file.Close(), d.lock.Close())
 	d.file = nil
 	return err
 }

@@ -191,6 +191,7 @@ func (x *exchange) find(key roc.Key) (annuaire.Entry, error) {
 	defer func() { x.rec.Annuaire = x.proxy.o.Now().Sub(start) }()
 	entry, err := x.proxy.o.Directory.Find(x.ctx, key)
 	x.rec.FromMemory = err == nil && entry.Remembered
+	x.rec.Stale = err == nil && entry.Stale
 	return entry, err
 }
 

@@ -92,6 +92,6 @@ Begin with: rpn demo`,
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.AddCommand(serveCommand(), checkCommand(), reloadCommand(), certificatesCommand(), demoCommand(), sendCommand(), verifyCommand(), denyCommand(), registerCommand(), explainCommand(), domainsCommand(), versionCommand(), manCommand())
+	root.AddCommand(serveCommand(), checkCommand(), reloadCommand(), certificatesCommand(), demoCommand(), sendCommand(), verifyCommand(), denyCommand(), registerCommand(), explainCommand(), domainsCommand(), annuaireCommand(), versionCommand(), manCommand())
 	return root
 }

@@ -93,6 +93,7 @@ type Record struct {
 	Cause      string // of a refusal: English, no message content
 	FarStatus  int    // HTTP status of the far end; 0: none
 	FromMemory bool   // the annuaire's answer was remembered
+	Stale      bool   // and no longer fresh: it was asked again beside
 
 	// AnswerCheck is what the check of the AMC's signature found: "good", a
 	// Reason, or "" when it was not looked at.
@@ -192,6 +193,9 @@ func (r *Record) LogValue() slog.Value {
 	str("message_id", r.MessageID)
 	if r.ClockOffset != nil {
 		a = append(a, slog.Int64("clock_offset_ms", r.ClockOffset.Milliseconds()))
+	}
+	if r.Stale {
+		a = append(a, slog.Bool("annuaire_stale", true))
 	}
 	if r.Replayed {
 		a = append(a, slog.Bool("replayed", true))
