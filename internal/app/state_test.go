@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -218,5 +219,47 @@ func TestAStateFolderThatIsNoneIsAnError(t *testing.T) {
 		if _, err := app.ReadConfig(file); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", state, err)
 		}
+	}
+}
+
+// Beside the RPN that runs, and without asking the annuaire: what is kept on
+// disk is read, from a copy, and nothing is left behind.
+func TestAMessageIsExplainedFromWhatIsOnDisk(t *testing.T) {
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	n, _ := start(t, nation.Options{Dir: t.TempDir()})
+	c, err := app.ReadConfig(n.ConfigFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := app.Options{Config: c, Log: slog.New(slog.DiscardHandler)}
+	q := register.Question{Structure: "1990000011", Key: roc.Key{AMC: "0099000003", Convention: "RO", Domaine: roc.HOSP, Service: roc.IDB, Version: roc.V2}}
+	x, err := app.Explain(t.Context(), o, q, time.Time{}, true)
+	if err != nil || x.Reason != roc.AnnuaireSilent {
+		t.Fatalf("nothing is remembered yet: %v, %v", x, err)
+	}
+	if x, err := app.Explain(t.Context(), o, q, time.Time{}, false); err != nil || !x.Pass || strings.Contains(x.String(), "remembered") {
+		t.Fatalf("the annuaire is asked: %v, %v", x, err)
+	}
+	if x, err := app.Explain(t.Context(), o, q, time.Time{}, true); err != nil || x.Pass {
+		t.Fatalf("an explanation must leave nothing in the state folder: %v, %v", x, err)
+	}
+	if _, err := app.ExplainRunning(t.Context(), c, q, time.Time{}); err != nil { // the RPN learns it
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		x, err = app.Explain(t.Context(), o, q, time.Time{}, true)
+		if err != nil || x.Pass || time.Now().After(end) {
+			break
+		}
+	}
+	if err != nil || !x.Pass || !strings.Contains(x.String(), "remembered") {
+		t.Errorf("what the RPN has on disk: %v, %v", x, err)
+	}
+	if _, err := app.Check(o); err != nil {
+		t.Error(err)
+	}
+	if rest, _ := filepath.Glob(filepath.Join(tmp, "rpn-look-*")); len(rest) > 0 {
+		t.Errorf("left behind: %v", rest)
 	}
 }
