@@ -23,7 +23,7 @@ type attack struct {
 	message []byte
 }
 
-func readAttack(t *testing.T, file string) attack {
+func readAttack(t testing.TB, file string) attack {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	if err != nil {

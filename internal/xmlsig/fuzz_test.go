@@ -1,0 +1,150 @@
+package xmlsig
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/base64"
+	"math/big"
+	mathrand "math/rand/v2"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/soap"
+)
+
+// FuzzCheck: nobody holds the signer's key here, so whatever is accepted holds
+// the Body of one of the seeds, and its Timestamp.
+func FuzzCheck(f *testing.F) {
+	v := forgeVerifier()
+	check := func(t testing.TB, m []byte) (body [32]byte, err error) {
+		env, err := soap.Read(roc.NewContent(m), soap.DefaultLimits)
+		if err != nil {
+			return body, err
+		}
+		defer env.Release()
+		c, err := v.Check(env, Policy{}, Expect{Structure: testStructure}, testNow)
+		if err != nil {
+			return body, err
+		}
+		if c.Created().Sub(testNow).Abs() > time.Minute || c.SignerStructure() != testStructure {
+			t.Error("accepted with another Timestamp or signer")
+		}
+		return sha256.Sum256(canonicalOf(env.Body(), soap.C14N{})), nil
+	}
+	files, err := filepath.Glob(filepath.Join("testdata", "attacks", "*.txt"))
+	if err != nil || len(files) == 0 {
+		f.Fatalf("the attack files are not there: %v", err)
+	}
+	known := map[[32]byte]bool{}
+	for i, file := range files {
+		m := readAttack(f, file).message
+		if body, err := check(f, m); err == nil {
+			known[body] = true
+		}
+		f.Add(m, uint64(0))
+		f.Add(m, uint64(i+1))
+	}
+	f.Fuzz(func(t *testing.T, m []byte, seed uint64) {
+		// The fuzzer changes bytes; the seed changes elements, Ids, algorithms.
+		m = bytes.Clone(m)
+		if len(m) > 0 && seed > 0 {
+			r := mathrand.New(mathrand.NewPCG(seed, 0))
+			for range 1 + r.IntN(3) {
+				if len(m) > 0 {
+					m = mutate(m, r)
+				}
+			}
+		}
+		body, err := check(t, m)
+		if err == nil && !known[body] {
+			t.Errorf("accepted with a Body that nobody signed: %q", m)
+		}
+		if err != nil && roc.RefusalOf(err).Reason == roc.Internal {
+			t.Errorf("an error that is no refusal: %v", err)
+		}
+	})
+}
+
+// FuzzDateTime: what is read as a date is that date to the time package.
+func FuzzDateTime(f *testing.F) {
+	for _, s := range []string{"2026-11-21T09:30:00Z", "2026-11-21T09:30:00.123456789012+01:00", "2026-02-29T00:00:00Z", "0001-01-01T00:00:00-14:00", "9999-12-31T23:59:59.9Z", "2026-11-21T24:00:00Z", "2026-11-21T09:30:60Z"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got, err := parseDateTime([]byte(s))
+		want, werr := time.Parse(time.RFC3339Nano, s)
+		if err == nil && (werr != nil || !got.Equal(want)) {
+			t.Errorf("%q is %v, to the time package %v %v", s, got, want, werr)
+		}
+		// The other way: what time reads and we do not is what the profile or
+		// XML Schema refuses.
+		if _, offset := want.Zone(); err != nil && werr == nil && want.Year() > 1 && !strings.Contains(s, ",") && offset >= -14*3600 && offset <= 14*3600 && len(s) >= 20 && s[13] == ':' {
+			t.Errorf("%q is %v to the time package, here %v", s, want, err)
+		}
+	})
+}
+
+// FuzzBase64: strict base64, white space apart, as encoding/base64 reads it.
+func FuzzBase64(f *testing.F) {
+	for _, s := range []string{"", "YQ==", "YWI=", "YWJj", " Y Q\n=\t=\r", "YQ", "YR==", "YQ==YQ==", "YW-_", "====", "=", "YWJj="} {
+		f.Add(s)
+	}
+	white := strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "")
+	f.Fuzz(func(t *testing.T, s string) {
+		got, err := appendBase64(nil, []byte(s))
+		want, werr := base64.StdEncoding.Strict().DecodeString(white.Replace(s))
+		if (err != nil) != (werr != nil) || err == nil && !bytes.Equal(got, want) {
+			t.Errorf("%q: %x %v, to encoding/base64 %x %v", s, got, err, want, werr)
+		}
+	})
+}
+
+// FuzzCertificateSubject: whatever the subject, the structure found is the
+// whole value of an OU of it, and the only one of that form.
+func FuzzCertificateSubject(f *testing.F) {
+	for _, n := range []pkix.Name{
+		{OrganizationalUnit: []string{"1010003812"}},
+		{OrganizationalUnit: []string{"318751275100020", "1010003812"}},
+		{CommonName: "x;OU=1010003812,OU=1010003812/OU=1010003812"},
+		{OrganizationalUnit: []string{"DSI", "1010003812"}, Organization: []string{"1010003820"}},
+		{OrganizationalUnit: []string{" 1010003812"}}, {OrganizationalUnit: []string{"1010003812\x00"}},
+	} {
+		der, err := asn1.Marshal(n.ToRDNSequence())
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(der)
+	}
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	f.Fuzz(func(t *testing.T, subject []byte) {
+		tpl := &x509.Certificate{SerialNumber: big.NewInt(1), RawSubject: subject, NotBefore: testNow, NotAfter: testNow.AddDate(1, 0, 0)}
+		der, err := x509.CreateCertificate(rand.Reader, tpl, tpl, key.Public(), key)
+		if err != nil {
+			return
+		}
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return
+		}
+		got, err := roc.StructureOfCertificate(c)
+		found := map[string]bool{}
+		for _, a := range c.Subject.Names {
+			if s, ok := a.Value.(string); ok && a.Type.String() == "2.5.4.11" {
+				if _, err := roc.ParseStructureID(s); err == nil {
+					found[s] = true
+				}
+			}
+		}
+		if err == nil && (len(found) != 1 || !found[string(got)]) || err != nil && len(found) == 1 {
+			t.Errorf("structure %q %v of the OUs %v", got, err, found)
+		}
+	})
+}
