@@ -11,8 +11,10 @@ help: ## this list
 build: ## rpn, mutuelle and annuaire in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/...
 
+CASES ?= 10000
 test: deps lint ## everything that must pass before a commit
 	$(GO) test -race -timeout 12m ./...
+	$(GO) test -count 1 ./test/properties -rapid.checks $(CASES)
 	$(GO) run ./cmd/rpn demo --once
 
 test-interop: ## the SOAP clients that need a JDK, Mono, PHP or C++, against the running RPN
