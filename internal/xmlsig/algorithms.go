@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"math/big"
@@ -112,4 +113,19 @@ func (m method) verify(s *signer, scratch *rsaScratch, digest, value []byte) err
 		return errKeyKind
 	}
 	return s.rsa.verify(scratch, m.hash, digest, value)
+}
+
+// hash is the SHA-256 of the value; see Checked.SignatureHash.
+func (s *signature) hash() [32]byte {
+	if !s.method.ecdsa {
+		return sha256.Sum256(s.value)
+	}
+	var low [64]byte
+	copy(low[:], s.value)
+	n := elliptic.P256().Params().N
+	t := new(big.Int).SetBytes(low[32:])
+	if other := new(big.Int).Sub(n, t); other.Cmp(t) < 0 {
+		other.FillBytes(low[32:])
+	}
+	return sha256.Sum256(low[:])
 }

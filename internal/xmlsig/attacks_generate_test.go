@@ -818,6 +818,9 @@ func algorithmCases() []attackCase {
 		by("two-prefixlists", "forbidden-algorithm", "two InclusiveNamespaces", swap(prefixList("a"), "</ds:Transform>", `<ec:InclusiveNamespaces xmlns:ec="`+soap.NSEC+`" PrefixList="b"/></ds:Transform>`)),
 		by("no-prefixlist", "forbidden-algorithm", "InclusiveNamespaces without PrefixList", one(algExcC14N, `<ec:InclusiveNamespaces xmlns:ec="`+soap.NSEC+`"/>`)),
 		by("long-prefixlist", "bad-signature", "a PrefixList of 71 prefixes", prefixList(many)),
+		{name: "alg-prefixlist-nbsp", expect: "bad-signature", family: "parser differential in a list", about: "a PrefixList whose prefixes are parted by a no-break space is one prefix, not two", before: func(d *draft) {
+			d.refs[1] = refWith("#corps-CANARI", prefixList("soap\u00a0wsse"), algSHA256, "@digest sha256 corps-CANARI prefixes=soap,wsse@")
+		}},
 		by("text-in-transforms", "bad-signature", "text in Transforms", excOnce+"x"),
 		by("unknown-transform", "forbidden-algorithm", "an algorithm nobody knows", one("urn:fictif", "")),
 		by("prefix-of-known", "forbidden-algorithm", "an algorithm that starts like exc-c14n", one(algExcC14N+"x", "")),

@@ -2,14 +2,16 @@ package xmlsig
 
 import (
 	"bytes"
+	"crypto/elliptic"
+	"crypto/x509"
+	"encoding/base64"
 	"errors"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"crypto/x509"
 
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
@@ -128,5 +130,31 @@ func wantRefusal(t *testing.T, err error, want roc.Reason, says string) {
 		if strings.Contains(err.Error(), secret) {
 			t.Errorf("the cause, which is logged, quotes the message: %v", err)
 		}
+	}
+}
+
+// Whoever holds an ECDSA signature (r, s) can write (r, n-s), which verifies
+// too: a replay must be told by both being one.
+func TestTheOtherECDSAValueIsTheSameSignature(t *testing.T) {
+	t.Parallel()
+	d := newDraft()
+	ecdsaDraft(d)
+	m := d.seal(d.String())
+	value := part(m, "<ds:SignatureValue>", "</ds:SignatureValue>")
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimSuffix(strings.TrimPrefix(value, "<ds:SignatureValue>"), "</ds:SignatureValue>"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := new(big.Int).SetBytes(raw[32:])
+	s.Sub(elliptic.P256().Params().N, s).FillBytes(raw[32:])
+	other := swap(m, value, "<ds:SignatureValue>"+base64.StdEncoding.EncodeToString(raw)+"</ds:SignatureValue>")
+	var hashes [2][32]byte
+	for i, m := range []string{m, other} {
+		c, err := checkAttack(forgeVerifier(), attack{message: []byte(m)}, testNow)
+		wantAccepted(t, c, err)
+		hashes[i] = c.SignatureHash()
+	}
+	if hashes[0] != hashes[1] {
+		t.Error("the two values of one ECDSA signature have two hashes: a replay would pass")
 	}
 }

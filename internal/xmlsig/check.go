@@ -161,7 +161,7 @@ func (k *checking) run(p Policy, e Expect) (*Checked, error) {
 	if err := k.verify(&sig); err != nil {
 		return nil, err
 	}
-	c := &Checked{env: k.env, signer: sig.signer, body: k.env.Body(), signatureHash: sha256.Sum256(sig.value)}
+	c := &Checked{env: k.env, signer: sig.signer, body: k.env.Body(), signatureHash: sig.hash()}
 	if timed {
 		ts, err := readTimestamp(parts.timestamp)
 		if err != nil {

@@ -312,3 +312,16 @@ func TestStrictBase64(t *testing.T) {
 		}
 	}
 }
+
+// A prefix of ours must not take the place of one the message uses.
+func TestSigningRebindsNoPrefix(t *testing.T) {
+	t.Parallel()
+	m := `<s:Envelope xmlns:s="` + soap.NS12 + `" xmlns:rpnu="urn:x:y"><s:Body><rpnu:a/></s:Body></s:Envelope>`
+	c, err := check(t, signed(t, m, testKeys().ecKey, SignOptions{}), Policy{}, Expect{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Operation(); got != (soap.Name{Space: "urn:x:y", Local: "a"}) {
+		t.Errorf("once signed, the operation is %v", got)
+	}
+}

@@ -76,7 +76,9 @@ func (c *Checked) SignerSerial() string {
 	return c.signer.serial
 }
 
-// SignatureHash returns the SHA-256 of the decoded SignatureValue; zero when
+// SignatureHash returns the SHA-256 of the decoded SignatureValue (of an ECDSA
+// one, with the smaller of s and n-s: both verify, and anybody who holds the
+// one can write the other, so they are one signature to a replay); zero when
 // the message is unsigned.
 func (c *Checked) SignatureHash() [32]byte { return c.signatureHash }
 

@@ -153,7 +153,11 @@ func (s *signing) draft(m roc.Content) ([]byte, error) {
 	if !hasID {
 		name := env.Body().Prefix()
 		upTo(bodyStart + 1 + len(name) + len(colonIf(name)) + len("Body"))
-		fmt.Fprintf(&out, ` xmlns:rpnu="%s" rpnu:Id="%s"`, soap.NSWSU, s.bodyID)
+		mine := "rpnu"
+		for bytes.Contains(raw, []byte(mine)) { // it must not take the place of theirs
+			mine += "x"
+		}
+		fmt.Fprintf(&out, ` xmlns:%s="%s" %s:Id="%s"`, mine, soap.NSWSU, mine, s.bodyID)
 	}
 	upTo(len(raw))
 	return out.Bytes(), nil

@@ -200,7 +200,7 @@ func (k *checking) c14n(n soap.Node) (soap.C14N, error) {
 		return form, forbidden("parameters of exc-c14n", "exc-c14n n'admet que InclusiveNamespaces avec PrefixList.")
 	}
 	from := len(k.forms)
-	for p := range strings.FieldsSeq(prefixes) {
+	for p := range strings.FieldsFuncSeq(prefixes, isXMLSpace) {
 		if len(k.forms)-from == maxPrefixes {
 			return form, bad("PrefixList too long", "Une PrefixList a plus de %d préfixes.", maxPrefixes)
 		}
@@ -212,6 +212,9 @@ func (k *checking) c14n(n soap.Node) (soap.C14N, error) {
 	form.Prefixes = k.forms[from:len(k.forms):len(k.forms)]
 	return form, nil
 }
+
+// isXMLSpace: a list of XML is split at these and at no other blank.
+func isXMLSpace(r rune) bool { return r == ' ' || r == '\t' || r == '\n' || r == '\r' }
 
 // resolve finds the target of each reference, by its Id, and refuses targets
 // that are not where a signed part may stand: wrapping moves the signed part
