@@ -83,7 +83,6 @@ func (o Options) withDefaults() Options {
 		}
 	}
 	orDuration(&o.TTL, time.Hour)
-	orDuration(&o.MaxAge, o.TTL)
 	orDuration(&o.NegativeTTL, time.Minute)
 	orDuration(&o.AskTimeout, 3*time.Second)
 	if o.Keys <= 0 {
@@ -231,11 +230,16 @@ func (d *Directory) question(k roc.Key) (*question, error) {
 	if d.closed {
 		return nil, silent("the directory is closed")
 	}
-	return d.openLocked(k, d.settle), nil
+	return d.openLocked(k, d.settle, func(e Entry) {
+		if e.Stale { // from the disk: the question that answered stood in the way
+			d.recall(&k)
+		}
+	}), nil
 }
 
-// openLocked opens a question about the key, which answer answers.
-func (d *Directory) openLocked(k roc.Key, answer func(roc.Key) (Entry, error)) *question {
+// openLocked opens a question about the key, which answer answers; then comes
+// once it is over.
+func (d *Directory) openLocked(k roc.Key, answer func(roc.Key) (Entry, error), then func(Entry)) *question {
 	q := &question{done: make(chan struct{})}
 	d.asking[k] = q
 	d.asks.Go(func() {
@@ -244,6 +248,9 @@ func (d *Directory) openLocked(k roc.Key, answer func(roc.Key) (Entry, error)) *
 			delete(d.asking, k)
 			d.mu.Unlock()
 			close(q.done)
+			if q.err == nil {
+				then(q.entry)
+			}
 		}()
 		q.entry, q.err = answer(k)
 	})
@@ -314,6 +321,9 @@ func (d *Directory) accept(k roc.Key, e Entry, err error, asked bool) (Entry, er
 		return Entry{}, err
 	}
 	var next *facts
+	if err == nil && e.At.IsZero() {
+		e.At = now
+	}
 	if err == nil {
 		next = d.same.intern(d.factsToKeep(&e))
 	}

@@ -14,6 +14,9 @@ func (d *Directory) mayServe(k *roc.Key, m *memory, now time.Time) bool {
 	return m.mayComeBack(now) && (now.Sub(m.at.time()) < d.o.MaxAge || d.guard.holds(*k))
 }
 
+// oldest is the age from which an answer that was kept elsewhere is of no use.
+func (d *Directory) oldest() time.Duration { return max(d.o.TTL, d.o.MaxAge) }
+
 // peek returns what is remembered of a key, good or not.
 func (d *Directory) peek(k *roc.Key) (previous memory, had bool) {
 	d.known.change(k, func(m *memory) { previous, had = *m, true })
@@ -51,7 +54,7 @@ func (d *Directory) renew(k roc.Key) bool {
 			d.postpone(&k, d.o.Now())
 		}
 		return e, err
-	})
+	}, func(Entry) {})
 	return true
 }
 
@@ -85,7 +88,7 @@ func (d *Directory) load(k roc.Key) bool {
 		e, err = d.o.Believe(raw, k, at)
 	}
 	now := d.o.Now()
-	if err != nil || now.Sub(e.At) >= d.o.MaxAge {
+	if err != nil || now.Sub(e.At) >= d.oldest() {
 		if err != nil {
 			d.disbelieved.Add(1)
 			d.o.Log.Warn("an answer of the annuaire kept on disk is not believed: the annuaire is asked", "amc", string(k.AMC), "error", err)
@@ -125,7 +128,7 @@ func (d *Directory) borrow(k roc.Key) (Entry, bool) {
 		return Entry{}, false
 	}
 	previous, had := d.peek(&k)
-	if d.o.Now().Sub(e.At) >= d.o.MaxAge || had && momentOf(e.At) < previous.at {
+	if d.o.Now().Sub(e.At) >= d.oldest() || had && momentOf(e.At) < previous.at {
 		return Entry{}, false
 	}
 	d.fromShared.Add(1)
