@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"errors"
 	"math/big"
 	"strings"
@@ -323,5 +324,21 @@ func TestSigningRebindsNoPrefix(t *testing.T) {
 	}
 	if got := c.Operation(); got != (soap.Name{Space: "urn:x:y", Local: "a"}) {
 		t.Errorf("once signed, the operation is %v", got)
+	}
+}
+
+// Whoever breaks the lines of one certificate in ever new ways fills no cache.
+func TestACertificateIsKeptOnce(t *testing.T) {
+	t.Parallel()
+	k := testKeys().ecKey
+	trust := NewTrust([]*x509.Certificate{testKeys().ca.cert}, nil)
+	text := base64.StdEncoding.EncodeToString(k.Certificate.Raw)
+	for i := range 200 {
+		if _, err := trust.signerOf(X509Data, []byte(text[:i]+"\n"+text[i:]), testNow); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(trust.known) != 1 || len(trust.texts) != 1 {
+		t.Errorf("one certificate takes %d and %d places", len(trust.known), len(trust.texts))
 	}
 }

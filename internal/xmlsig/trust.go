@@ -22,8 +22,9 @@ type Trust struct {
 	empty                bool
 	admit, revoked       func(chain []*x509.Certificate) error
 
-	mu    sync.RWMutex // guards known
-	known map[[32]byte]*signer
+	mu    sync.RWMutex         // guards both
+	known map[[32]byte]*signer // by the SHA-256 of the certificate
+	texts map[[32]byte]*signer // by that of a token's text: the first seen of each certificate
 }
 
 // NewTrust makes a generation from the roots and intermediates of one side.
@@ -42,7 +43,7 @@ func NewTrustWithRevocation(roots, intermediates []*x509.Certificate, revoked fu
 // NewTrustWithRules is NewTrustWithRevocation with the rules of the store: an
 // error of admit refuses the signer as untrusted. Either may be nil.
 func NewTrustWithRules(roots, intermediates []*x509.Certificate, admit, revoked func(chain []*x509.Certificate) error) *Trust {
-	t := &Trust{roots: x509.NewCertPool(), intermediates: x509.NewCertPool(), empty: len(roots) == 0, admit: admit, revoked: revoked, known: map[[32]byte]*signer{}}
+	t := &Trust{roots: x509.NewCertPool(), intermediates: x509.NewCertPool(), empty: len(roots) == 0, admit: admit, revoked: revoked, known: map[[32]byte]*signer{}, texts: map[[32]byte]*signer{}}
 	for _, c := range roots {
 		t.roots.AddCert(c)
 	}
@@ -52,8 +53,9 @@ func NewTrustWithRules(roots, intermediates []*x509.Certificate, admit, revoked 
 	return t
 }
 
-// maxKnown bounds the cache. Only certificates under our CAs enter it, so it
-// is reached by no stranger; when it is full it is emptied.
+// maxKnown bounds the cache. Only certificates under our CAs enter it, each
+// once however its text is broken into lines, so it is reached by no stranger;
+// when it is full it is emptied.
 const maxKnown = 16_384
 
 // A signer is a certificate whose chain was accepted, with all that a check
@@ -73,9 +75,9 @@ func (t *Trust) signerOf(form TokenForm, text []byte, at time.Time) (*signer, er
 	key := sha256.Sum256(text)
 	key[0] ^= byte(form) // one text, read as two forms, is two tokens
 	t.mu.RLock()
-	s := t.known[key]
+	s := t.texts[key]
 	t.mu.RUnlock()
-	if s != nil && !at.Before(s.from) && !at.After(s.to) {
+	if s.validAt(at) {
 		return s, nil
 	}
 	der, err := appendBase64(nil, text)
@@ -86,16 +88,29 @@ func (t *Trust) signerOf(form TokenForm, text []byte, at time.Time) (*signer, er
 	if err != nil {
 		return nil, untrusted("token is not a certificate", "Le certificat joint n'est pas lisible (X.509 DER).")
 	}
+	byCert := sha256.Sum256(cert.Raw)
+	byCert[0] ^= byte(form)
+	t.mu.RLock()
+	s = t.known[byCert]
+	t.mu.RUnlock()
+	if s.validAt(at) {
+		return s, nil
+	}
 	if s, err = t.accept(cert, others, at); err != nil {
 		return nil, err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.known) >= maxKnown {
+	if len(t.known) >= maxKnown || len(t.texts) >= 2*maxKnown {
 		clear(t.known)
+		clear(t.texts)
 	}
-	t.known[key] = s
+	t.known[byCert], t.texts[key] = s, s
 	return s, nil
+}
+
+func (s *signer) validAt(at time.Time) bool {
+	return s != nil && !at.Before(s.from) && !at.After(s.to)
 }
 
 // maxPath bounds the certificates of a PKIPath.
