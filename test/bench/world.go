@@ -109,13 +109,17 @@ func (w *world) startInsurer(answer []byte) error {
 
 // dial opens the establishment's connections to a proxy.
 func (w *world) dial(address string, n int) (*load, error) {
-	return newLoad(address, w.request, &tls.Config{
+	return newLoad(address, w.request, w.clientTLS(), n)
+}
+
+func (w *world) clientTLS() *tls.Config {
+	return &tls.Config{
 		Certificates: []tls.Certificate{w.es.TLS()},
 		RootCAs:      w.pki.Pool(igc.EtablissementTLS),
 		ServerName:   rpnName,
 		MinVersion:   tls.VersionTLS13,
 		NextProtos:   []string{"http/1.1"},
-	}, n)
+	}
 }
 
 func httpMessage(first, contentType string, body []byte) []byte {

@@ -1,0 +1,66 @@
+package tlsconf_test
+
+import (
+	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+	"net"
+	"testing"
+
+	"github.com/piano-roc/rpn/internal/igc"
+	"github.com/piano-roc/rpn/tlsconf"
+)
+
+// Both sides count here; -cpuprofile tells them apart. test/bench -tls measures
+// the server alone, beside HAProxy.
+func BenchmarkHandshake(b *testing.B) {
+	p := igc.New(igc.Options{Keys: keys})
+	for _, c := range []struct {
+		name string
+		key  igc.Option
+	}{{"rsa", igc.RSA(2048)}, {"ecdsa", igc.ECDSA()}} {
+		b.Run(c.name, func(b *testing.B) {
+			h := tlsconf.NewHorizon(nil)
+			server, err := tlsconf.NewServer(tlsconf.ServerOptions{
+				Certificate: tlsconf.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test", c.key).TLS()),
+				Clients:     tlsconf.FixedStore(trustOf(p, igc.EtablissementTLS)),
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			inner, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				b.Fatal(err)
+			}
+			l, err := tlsconf.NewListener(inner, tlsconf.ListenerOptions{Server: server, Log: slog.New(slog.DiscardHandler),
+				OnPeer: func(presented []*x509.Certificate) { h.Saw(tlsconf.CallerTLS, chu, presented) }})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer l.Close()
+			go func() {
+				for {
+					conn, err := l.Accept()
+					if err != nil {
+						return
+					}
+					conn.Write([]byte("x\n"))
+					conn.Close()
+				}
+			}()
+			config := clientConfig(p, p.Auth(chu, "CH", igc.RSA(2048)))
+			config.CurvePreferences = []tls.CurveID{tls.X25519}
+			for b.Loop() {
+				conn, err := tls.Dial("tcp", l.Addr().String(), config)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := bufio.NewReader(conn).ReadString('\n'); err != nil {
+					b.Fatal(err)
+				}
+				conn.Close()
+			}
+		})
+	}
+}
