@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -156,5 +157,24 @@ func TestTheOtherECDSAValueIsTheSameSignature(t *testing.T) {
 	}
 	if hashes[0] != hashes[1] {
 		t.Error("the two values of one ECDSA signature have two hashes: a replay would pass")
+	}
+}
+
+// The auditor's page proves its sentences by the files here: each name in it
+// is one of them, or how several begin.
+func TestTheAuditorsPageNamesFilesThatExist(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "security", "signature.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile("`((?:ok|xsw|id|ref|value|key|si|alg|xml|sec|ts|vihf)-[a-z0-9-]+)`").FindAllStringSubmatch(string(page), -1)
+	if len(names) < 10 {
+		t.Errorf("the page names %d cases", len(names))
+	}
+	for _, n := range names {
+		if files, _ := filepath.Glob(filepath.Join("testdata", "attacks", n[1]+"*.txt")); len(files) == 0 {
+			t.Errorf("docs/security/signature.md names %s, which is no attack file", n[1])
+		}
 	}
 }

@@ -200,10 +200,11 @@ func denialCases() []denialCase {
 				decls += fmt.Sprintf(` xmlns:p%d="u:%s"`, i, strings.Repeat("x", 200)+fmt.Sprint(i))
 				uses += fmt.Sprintf(` p%d:a=""`, i)
 			}
-			d.content = `<o` + decls + `>` + strings.Repeat("<a"+uses+"/>", size/len(uses)) + "</o>"
+			d.content = `<o` + decls + `>` + strings.Repeat("<a"+uses+"/>", size/(len(uses)+4)) + "</o>"
 		})},
 		{"signed: elements of 64 attributes", signedThen(func(d *draft, size int) {
-			d.content = "<o>" + strings.Repeat("<a"+attrs(64, ` a%d=""`)+"/>", size/400) + "</o>"
+			e := "<a" + attrs(64, ` a%d=""`) + "/>"
+			d.content = "<o>" + strings.Repeat(e, size/len(e)) + "</o>"
 		})},
 		{"signed: 1 MiB of '>'", signedThen(func(d *draft, size int) { d.content = "<o>" + strings.Repeat(">", size) + "</o>" })},
 		{"signed: 1 MiB of '\\r'", signedThen(func(d *draft, size int) { d.content = "<o>" + strings.Repeat("\r", size) + "</o>" })},
