@@ -167,6 +167,9 @@ func (x *Explanation) annuaire(p Parts, e annuaire.Entry, key roc.Key) {
 	if at := p.List.Moment(); at.Before(e.Debut) || !e.Fin.IsZero() && !at.Before(e.Fin.AddDate(0, 0, 1)) {
 		s.detail("this answer does not cover %s: the annuaire would be asked again", instant(at))
 	}
+	if e.Stale {
+		s.detail("no longer fresh: it serves while the annuaire is asked again")
+	}
 	if !e.ROC {
 		s.detail("it takes no part in ROC")
 	}
