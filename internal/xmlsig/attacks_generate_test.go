@@ -39,7 +39,7 @@ func TestGenerate(t *testing.T) {
 			continue
 		}
 		if old, err := os.ReadFile(file); err != nil || !bytes.Equal(old, data) {
-			t.Errorf("%s is not what the generator makes (%v): run go test -run Generate -update ./internal/xmlsig", file, err)
+			t.Errorf("%s is not what the generator makes (%v): run go test ./internal/xmlsig -run Generate -update", file, err)
 		}
 	}
 	files, _ := filepath.Glob(filepath.Join(dir, "*.txt"))

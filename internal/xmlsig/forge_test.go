@@ -47,7 +47,7 @@ var forgeNames = []string{"ac", "autre-ac", "signataire", "signataire-ec", "autr
 func readKey(file string) Key {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		panic(fmt.Sprintf("%v: run go test -run Generate -update ./internal/xmlsig", err))
+		panic(fmt.Sprintf("%v: run go test ./internal/xmlsig -run Generate -update", err))
 	}
 	var k Key
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
