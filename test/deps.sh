@@ -22,6 +22,7 @@ needs xmlsec1 xmlsec1                  # oracle of signatures
 needs xmllint libxml2-utils            # oracle of schemas and canonical bytes
 needs curl curl
 needs openssl openssl
+needs gnutls-cli gnutls-bin
 needs /usr/lib/python3/dist-packages/zeep python3-zeep
 needs /usr/lib/python3/dist-packages/xmlsec python3-xmlsec
 needs npm npm

@@ -139,7 +139,7 @@ func TestWhatAPublisherDoes(t *testing.T) {
 			})
 		}, tlsconf.RevocationUnknown, "", tlsconf.Revoked, "EOF"},
 		{"an error page", func(_ *world, p *publisher, _ *big.Int) {
-			p.now(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "maintenance", 503) })
+			p.now(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "maintenance", http.StatusServiceUnavailable) })
 		}, tlsconf.RevocationUnknown, "", tlsconf.Revoked, "503"},
 		{"an error page that says 200", func(_ *world, p *publisher, _ *big.Int) {
 			p.publishes([]byte("<html>maintenance</html>"))
@@ -154,7 +154,7 @@ func TestWhatAPublisherDoes(t *testing.T) {
 			})
 		}, tlsconf.RevocationUnknown, "", tlsconf.Revoked, "deadline"},
 		{"redirected for ever", func(_ *world, p *publisher, _ *big.Int) {
-			p.now(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, 302) })
+			p.now(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) })
 		}, tlsconf.RevocationUnknown, "", tlsconf.Revoked, "redirected"},
 		{"expired", func(w *world, p *publisher, revoked *big.Int) {
 			p.publishes(w.pki.CRL(es, igc.List{Revoked: []*big.Int{revoked}, Number: 2, From: w.at.now().Add(-30 * time.Second), To: w.at.now().Add(-time.Second)}))

@@ -1,0 +1,249 @@
+// Package pki plays certificates by name against each listener and client, and
+// the peers that establishments really have.
+package pki
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/piano-roc/rpn/internal/igc"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/internal/xmlsig"
+	"github.com/piano-roc/rpn/tlsconf"
+)
+
+var keys = igc.NewKeys()
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	structure roc.StructureID = "1010000008" // fictitious
+	amcName   string          = "amc.test"
+)
+
+// A named certificate, and what each door says of it; "" accepts.
+var matrix = []struct {
+	name      string
+	options   []igc.Option
+	wrong     bool           // made by the authorities of another side
+	revoke    func(s *state) // what its CA publishes
+	listener  tlsconf.Reason // as a caller
+	client    tlsconf.Reason // as the server of an AMC
+	signature roc.Reason     // as the signer of a message
+}{
+	{name: "good"},
+	{name: "expired", options: opt(igc.Expired()), listener: tlsconf.Expired, client: tlsconf.Expired, signature: roc.UntrustedSigner},
+	{name: "not-yet", options: opt(igc.NotYet()), listener: tlsconf.NotYetValid, client: tlsconf.NotYetValid, signature: roc.UntrustedSigner},
+	{name: "revoked", revoke: (*state).leaf, listener: tlsconf.Revoked, client: tlsconf.Revoked, signature: roc.Revoked},
+	{name: "revoked-intermediate", options: opt(igc.Under("REVOQUEE")), revoke: (*state).intermediate, listener: tlsconf.Revoked, client: tlsconf.Revoked, signature: roc.Revoked},
+	{name: "no-list-yet", options: opt(igc.Points("http://127.0.0.1:9/absent.crl")), listener: tlsconf.RevocationUnknown, client: tlsconf.RevocationUnknown, signature: roc.Revoked},
+	{name: "wrong-eku", options: opt(igc.WrongEKU()), listener: tlsconf.WrongUsage, client: tlsconf.WrongUsage, signature: roc.UntrustedSigner},
+	{name: "wrong-ku", options: opt(igc.WrongKU()), listener: tlsconf.WrongUsage, client: tlsconf.WrongUsage, signature: roc.UntrustedSigner},
+	{name: "wrong-store", wrong: true, listener: tlsconf.UnknownCA, client: tlsconf.UnknownCA, signature: roc.UntrustedSigner},
+	{name: "other-root", options: opt(igc.OtherCA()), listener: tlsconf.UnknownCA, client: tlsconf.UnknownCA, signature: roc.UntrustedSigner},
+	{name: "impostor", options: opt(igc.Impostor()), listener: tlsconf.UnknownCA, client: tlsconf.UnknownCA, signature: roc.UntrustedSigner},
+	{name: "self-signed", options: opt(igc.SelfSigned()), listener: tlsconf.UnknownCA, client: tlsconf.UnknownCA, signature: roc.UntrustedSigner},
+	{name: "sha1", options: opt(igc.SHA1()), listener: tlsconf.WeakKey, client: tlsconf.WeakKey, signature: roc.UntrustedSigner},
+	{name: "rsa1024", options: opt(igc.WeakRSA()), listener: tlsconf.WeakKey, client: tlsconf.WeakKey, signature: notSigned},
+	{name: "long-chain", options: opt(igc.LongChain(6)), listener: tlsconf.UnknownCA, client: tlsconf.UnknownCA, signature: roc.UntrustedSigner},
+	{name: "semicolon-in-cn", options: opt(igc.CN("rpps.tra.henix;asipsante.fr"))},
+	{name: "name-constraint", options: opt(igc.Constrained("permis.test"), igc.Names("interdit.test")), listener: tlsconf.UnknownCA, client: tlsconf.UnknownCA, signature: roc.UntrustedSigner},
+	{name: "huge", options: opt(igc.Huge(800))},
+	{name: "no-chain", options: opt(igc.NoChain())},
+}
+
+// notSigned: our own signer refuses that key; internal/xmlsig has what the
+// check says of somebody else's.
+const notSigned roc.Reason = "not-signed-at-all"
+
+func opt(o ...igc.Option) []igc.Option { return o }
+
+// A state is the authorities of one side, and what they publish.
+type state struct {
+	t    *testing.T
+	pki  *igc.PKI
+	side igc.Side
+	pair igc.Pair
+	*tlsconf.Revocation
+}
+
+func (s *state) publish(l igc.List) string {
+	s.t.Helper()
+	file := filepath.Join(s.t.TempDir(), "liste.crl")
+	if err := os.WriteFile(file, s.pki.CRL(s.side, l), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	return file
+}
+
+func (s *state) leaf() { s.open(s.publish(igc.List{Revoked: []*big.Int{s.pair.Cert.SerialNumber}})) }
+
+func (s *state) intermediate() {
+	s.open(s.publish(igc.List{ByRoot: true, Revoked: []*big.Int{s.pki.Intermediate(s.side, "REVOQUEE").SerialNumber}}))
+}
+
+func (s *state) open(lists ...string) {
+	s.t.Helper()
+	var err error
+	s.Revocation, err = tlsconf.OpenRevocation(s.t.Context(), tlsconf.RevocationOptions{
+		Authorities: func() []*x509.Certificate { return append(s.pki.Roots(s.side), s.pki.Intermediates(s.side)...) },
+		Log:         quiet, Lists: lists,
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func newState(t *testing.T, pki *igc.PKI, side igc.Side, pair igc.Pair, revoke func(*state)) *state {
+	s := &state{t: t, pki: pki, side: side, pair: pair}
+	if revoke == nil {
+		s.open()
+	} else {
+		revoke(s)
+	}
+	return s
+}
+
+func TestEachCertificateAtEachDoor(t *testing.T) {
+	t.Parallel()
+	pki := igc.New(igc.Options{Keys: keys, ECDSA: true})
+	for _, c := range matrix {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			side, other := igc.EtablissementTLS, igc.EtablissementSignature
+			caller := pki.Auth(structure, "CH FICTIF", c.options...)
+			server := pki.Server(igc.AMCTLS, amcName, c.options...)
+			signer := pki.Sign(structure, "CH FICTIF", c.options...)
+			if c.wrong {
+				caller, server, signer = pki.Sign(structure, "CH FICTIF"), pki.Server(side, amcName), pki.AMCSigner(structure, "AMC FICTIVE")
+			}
+
+			s := newState(t, pki, side, caller, c.revoke)
+			if got := atTheListener(t, pki, s.Revocation, caller); got != c.listener {
+				t.Errorf("the listener: %q, want %q", got, c.listener)
+			}
+			s = newState(t, pki, igc.AMCTLS, server, c.revoke)
+			if got := atTheClient(t, pki, s.Revocation, server); got != c.client {
+				t.Errorf("the client: %q, want %q", got, c.client)
+			}
+			s = newState(t, pki, other, signer, c.revoke)
+			if got := atTheSignature(t, pki, s.Revocation, signer); got != c.signature {
+				t.Errorf("the signature: %q, want %q", got, c.signature)
+			}
+		})
+	}
+}
+
+// atTheListener says why the listener refuses the caller; "" when it does not.
+func atTheListener(t *testing.T, pki *igc.PKI, r *tlsconf.Revocation, p igc.Pair) tlsconf.Reason {
+	t.Helper()
+	d := openDoor(t, pki, r)
+	own := p.TLS()
+	c, err := tls.Dial("tcp", d.Addr().String(), &tls.Config{
+		RootCAs: pki.Pool(igc.EtablissementTLS), ServerName: "rpn.test",
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &own, nil },
+	})
+	if err == nil {
+		defer c.Close()
+		c.Read(make([]byte, 1)) // in TLS 1.3 the client learns it here
+	}
+	select {
+	case f := <-d.failures:
+		return f.Reason
+	case cn := <-d.welcomes:
+		if cn != p.Cert.Subject.CommonName {
+			t.Errorf("the listener read the name %q", cn)
+		}
+		return ""
+	case <-time.After(30 * time.Second):
+		t.Fatal("the listener said nothing")
+		return ""
+	}
+}
+
+// atTheClient says why our client refuses a server of that certificate.
+func atTheClient(t *testing.T, pki *igc.PKI, r *tlsconf.Revocation, p igc.Pair) tlsconf.Reason {
+	t.Helper()
+	client, err := tlsconf.NewClient(tlsconf.ClientOptions{
+		Certificate: tlsconf.FixedSource(pki.Auth(igc.RPN, "RPN FICTIF").TLS()),
+		Servers:     tlsconf.FixedStore(tlsconf.NewTrust(pki.Roots(igc.AMCTLS), pki.Intermediates(igc.AMCTLS))),
+		Revocation:  r,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, far := net.Pipe()
+	var server sync.WaitGroup
+	server.Go(func() {
+		tls.Server(far, &tls.Config{Certificates: []tls.Certificate{p.TLS()}, ClientAuth: tls.RequestClientCert, SessionTicketsDisabled: true}).Handshake()
+		far.Close()
+	})
+	defer server.Wait()
+	near.SetDeadline(time.Now().Add(30 * time.Second))
+	c, err := client.Handshake(t.Context(), near, amcName)
+	if err != nil {
+		return tlsconf.Explain(err).Reason
+	}
+	c.NetConn().Close()
+	return ""
+}
+
+const message = `<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Header/><s:Body><essai xmlns="urn:essai"/></s:Body></s:Envelope>`
+
+// atTheSignature says why a message that it signed is refused.
+func atTheSignature(t *testing.T, pki *igc.PKI, r *tlsconf.Revocation, p igc.Pair) roc.Reason {
+	t.Helper()
+	side := igc.EtablissementSignature
+	store := tlsconf.NewTrust(pki.Roots(side), pki.Intermediates(side))
+	trust := xmlsig.NewTrustWithRules(store.Roots(), store.Intermediates(), store.Admit, func(chain []*x509.Certificate) error { return r.Check(chain, time.Now()) })
+	signed, err := xmlsig.Sign(roc.NewContent([]byte(message)), xmlsig.Key{Certificate: p.Cert, Chain: p.Chain, Signer: p.Key}, xmlsig.SignOptions{At: time.Now(), Token: xmlsig.PKIPath})
+	if err != nil {
+		return notSigned
+	}
+	env, err := soap.Read(signed, soap.DefaultLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = xmlsig.NewVerifier(xmlsig.Options{Trust: func() *xmlsig.Trust { return trust }}).Check(env, xmlsig.Policy{}, xmlsig.Expect{Structure: structure}, time.Now())
+	var refusal *roc.Refusal
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &refusal):
+		return refusal.Reason
+	}
+	t.Fatal(err)
+	return ""
+}
+
+// test-root: the authorities for tests cannot be put in a production store,
+// whatever they signed.
+func TestTheRootForTestsIsNotForProduction(t *testing.T) {
+	t.Parallel()
+	pki, dir := igc.New(igc.Options{Keys: keys, ECDSA: true}), t.TempDir()
+	if err := pki.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, side := range []igc.Side{igc.EtablissementTLS, igc.EtablissementSignature, igc.AMCTLS, igc.AMCSignature} {
+		o := tlsconf.StoreOptions{Name: "trust." + side.String(), Paths: []string{igc.StoreFile(dir, side)}, Environment: tlsconf.Production}
+		if _, err := tlsconf.OpenStore(o); err == nil || !strings.Contains(err.Error(), "not for production") {
+			t.Errorf("%s: %v", side, err)
+		}
+		o.Environment = tlsconf.Testing
+		if _, err := tlsconf.OpenStore(o); err != nil {
+			t.Errorf("%s, in a test environment: %v", side, err)
+		}
+	}
+}
