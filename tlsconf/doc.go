@@ -2,10 +2,15 @@
 //
 // Four trust stores that never mix (Stores), our own certificates (Source),
 // the side that establishments reach (Server, Listener) and the side toward
-// the annuaire and the AMC (Client). System roots are never consulted.
+// the annuaire and the AMC (Client). System roots are never consulted, but to
+// reach a public ACME authority (ACME).
 //
 // Everything is asked again at each handshake and changes by Reload, which
 // keeps what it had when the new files are bad.
+//
+// What a reload would do is known before it is done (Change): several parts
+// change together or not at all, and a set that is worse is refused. A Horizon
+// remembers every certificate that was accepted, and when it ends.
 //
 // # Sessions and trust
 //
