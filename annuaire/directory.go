@@ -25,8 +25,8 @@ type Options struct {
 
 	// MaxAge is the age, since the annuaire was asked, up to which an answer
 	// still serves once it is no longer fresh: at once, while the annuaire is
-	// asked again beside. Its own validity may end sooner. Default: TTL, so
-	// none serves stale.
+	// asked again beside. Its own validity may end sooner. Default: none serves
+	// stale.
 	MaxAge time.Duration
 
 	// NegativeTTL is how long "unknown AMC" is remembered. Default: 60 s.
@@ -393,9 +393,9 @@ func (d *Directory) freshUntil(e *Entry, now time.Time) time.Time {
 
 // tally counts what happens, apart from what the caches count themselves.
 type tally struct {
-	expired, unknownExpired, misses, asked, crowded   atomic.Uint64
-	silent, refused, notKnown, failed                 atomic.Uint64
-	stale, fromDisk, fromShared, disbelieved, renewed atomic.Uint64
+	expired, unknownExpired, misses, asked, crowded              atomic.Uint64
+	silent, refused, notKnown, failed                            atomic.Uint64
+	stale, fromDisk, fromShared, disbelieved, renewed, published atomic.Uint64
 }
 
 // note counts the outcome of one question and keeps the health.

@@ -107,7 +107,7 @@ func (d *Directory) load(k roc.Key) bool {
 }
 
 // borrow returns what another instance left about a key, once it is believed,
-// and when it is not older than what is remembered.
+// and when it is newer than what is remembered.
 func (d *Directory) borrow(k roc.Key) (Entry, bool) {
 	if d.o.Shared == nil {
 		return Entry{}, false
@@ -128,7 +128,7 @@ func (d *Directory) borrow(k roc.Key) (Entry, bool) {
 		return Entry{}, false
 	}
 	previous, had := d.peek(&k)
-	if d.o.Now().Sub(e.At) >= d.oldest() || had && momentOf(e.At) < previous.at {
+	if d.o.Now().Sub(e.At) >= d.oldest() || had && momentOf(e.At) <= previous.at {
 		return Entry{}, false
 	}
 	d.fromShared.Add(1)
@@ -146,6 +146,7 @@ func (d *Directory) publish(k roc.Key, e Entry, unknown bool) {
 		} else if e.Raw.Len() > 0 {
 			d.o.Shared.put(d.ctx, k, &e)
 		}
+		d.published.Add(1)
 	})
 }
 
