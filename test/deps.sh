@@ -25,7 +25,6 @@ needs openssl openssl
 needs gnutls-cli gnutls-bin
 needs /usr/lib/python3/dist-packages/zeep python3-zeep
 needs /usr/lib/python3/dist-packages/xmlsec python3-xmlsec
-needs redis-server redis-server         # single, Sentinel, Cluster: annuaire and replay
 needs npm npm
 needs redis-server redis-server        # what instances share
 if [ "${1:-}" = bench ]; then
