@@ -78,7 +78,7 @@ var (
 )
 
 const (
-	diskMagic  = "RPN annuaire 1\n"
+	diskMagic  = "RPN annuaire 2\n"
 	diskHead   = 4 + sha256.Size // of a record: the length and the checksum of what follows
 	diskRecord = len(packed{}) + 8 + 2
 	maxRecord  = 4 << 20
@@ -216,12 +216,18 @@ func (d *Disk) enter(k packed, x extent, drop bool) {
 // put keeps an answer in the place of the former one.
 func (d *Disk) put(k roc.Key, at time.Time, raw roc.Content) { d.append(k, at, raw.Bytes()) }
 
+// hidden is the key as it is written down: a CSR is fifteen characters of the
+// establishment's choice, and where it wrote a patient's number there instead,
+// none stands in a file or in Redis.
+func (p *packed) hidden() packed { return sha256.Sum256(p[:]) }
+
 // drop forgets the answer to a key.
 func (d *Disk) drop(k roc.Key) {
 	var p packed
 	if !p.pack(&k) {
 		return
 	}
+	p = p.hidden()
 	d.mu.Lock()
 	_, there := d.index[p]
 	d.mu.Unlock()
@@ -235,6 +241,7 @@ func (d *Disk) append(k roc.Key, at time.Time, raw []byte) {
 	if !p.pack(&k) || len(raw) > maxRecord/2 {
 		return
 	}
+	p = p.hidden()
 	record := d.record(&p, at, raw)
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -276,6 +283,7 @@ func (d *Disk) get(k roc.Key) (roc.Content, time.Time, error) {
 	if !p.pack(&k) {
 		return roc.Content{}, time.Time{}, errNotThere
 	}
+	p = p.hidden()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	x, ok := d.index[p]

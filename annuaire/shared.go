@@ -82,7 +82,10 @@ const (
 	sharedChannel = "rpn:annuaire:1"
 )
 
-func sharedKey(p *packed) string { return sharedPrefix + hex.EncodeToString(p[:]) }
+func sharedKey(p *packed) string {
+	name := p.hidden()
+	return sharedPrefix + hex.EncodeToString(name[:])
+}
 
 // get returns what is left about a key: its tag holds, its signature is not
 // looked at. errNotReached: Redis is lost, now or since a while.
