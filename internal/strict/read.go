@@ -3,6 +3,7 @@ package strict
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -169,9 +170,20 @@ func (r *reader) field(st *structType, key *yaml.Node, mistaken []bool) (int, bo
 		}
 		r.down(key.Value)
 		r.report(key, "the fields here are "+enumerate(st.names), "unknown field%s", didYouMean(key.Value, st.names))
+		if namesSecret(key.Value) {
+			r.doc.errs[len(r.doc.errs)-1].Excerpt = ""
+		}
 		r.up()
 	}
 	return 0, false
+}
+
+// namesSecret reports whether a field that does not exist sounds as if its
+// value were a secret: somebody looked for the field that takes a file, and the
+// line must not reach a terminal or a log.
+func namesSecret(field string) bool {
+	field = strings.ToLower(field)
+	return slices.ContainsFunc([]string{"pass", "secret", "token", "mot_de", "mdp"}, func(s string) bool { return strings.Contains(field, s) })
 }
 
 func (r *reader) twice(key, first *yaml.Node) bool {

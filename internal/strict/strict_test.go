@@ -193,6 +193,16 @@ func TestASecretIsNotShown(t *testing.T) {
 	}
 }
 
+func TestAFieldThatSoundsLikeASecretIsNotShown(t *testing.T) {
+	t.Parallel()
+	for _, field := range []string{"password", "passphrase", "Mot_de_passe", "client_secret"} {
+		err := strict.Decode("a.yaml", []byte("name: x\nlisten: y\n"+field+": hunter2\n"), new(settings), options()...)
+		if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "a.yaml:3:1: "+field+": unknown field") {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
 func TestAnErrorOnOneLine(t *testing.T) {
 	t.Parallel()
 	var all strict.Errors
