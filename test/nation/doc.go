@@ -11,5 +11,5 @@
 //	n.AMC("bleue").WantReceived(0)
 //
 // The RPN is the real application in process, or the real binary (Binary). Its
-// log is printed when the test fails. Nothing is left behind.
+// log is printed when the test fails, or with -v. Nothing is left behind.
 package nation

@@ -137,7 +137,7 @@ func (n *Nation) close() {
 	if err := n.Nation.Close(); err != nil {
 		n.t.Error(err)
 	}
-	if n.t.Failed() {
+	if n.t.Failed() || testing.Verbose() {
 		n.t.Logf("the log of the RPN:\n%s", n.log)
 		if n.rpn != nil && n.rpn.Errors.String() != "" {
 			n.t.Logf("its standard error:\n%s", n.rpn.Errors)
