@@ -13,7 +13,6 @@ import (
 // withoutScenario are the reasons that no scenario can meet today, and why. A
 // reason leaves the list with the scenario that plays it.
 var withoutScenario = map[roc.Reason]string{
-	roc.Revoked:    "no configuration names a revocation list yet",
 	roc.AMCResting: "there is no circuit breaker yet",
 	roc.Internal:   "only a mistake of the program raises it: proxy/handler_test.go makes one",
 }
