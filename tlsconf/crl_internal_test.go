@@ -7,6 +7,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
+	"log/slog"
 	"math/big"
 	mathrand "math/rand/v2"
 	"runtime"
@@ -210,6 +211,43 @@ func BenchmarkReadAMillion(b *testing.B) {
 	for b.Loop() {
 		if _, err := readCRL(der, p.Intermediates(igc.EtablissementTLS)); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkCheckAChain is what revocation adds to a handshake, and to each
+// connection of a sweep: a chain of three under a list of a million, and a deny
+// list of a thousand.
+func BenchmarkCheckAChain(b *testing.B) {
+	p := igc.New(igc.Options{ECDSA: true})
+	side := igc.EtablissementTLS
+	r, err := OpenRevocation(b.Context(), RevocationOptions{
+		Authorities: func() []*x509.Certificate { return append(p.Roots(side), p.Intermediates(side)...) }, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := r.take(&source{location: "x"}, p.CRL(side, igc.List{})); err != nil {
+		b.Fatal(err)
+	}
+	for _, of := range r.lists.Load().of {
+		for _, l := range of.complete {
+			l.revoked = million()
+		}
+	}
+	denied := &DenyList{Date: time.Now()}
+	for i := range 1000 {
+		denied.Serials = append(denied.Serials, DeniedSerial{Serial: big.NewInt(int64(i + 1)).Text(16)})
+	}
+	r.deny = &deny{}
+	r.deny.current.Store(newDenied(denied, nil))
+	pair := p.Auth("1010000008", "CH FICTIF")
+	links := linksOf([]*x509.Certificate{pair.Cert, pair.Chain[0], p.Roots(side)[0]})
+	at := time.Now()
+	b.ReportAllocs()
+	for b.Loop() {
+		if f := r.check(links, at); f != nil {
+			b.Fatal(f)
 		}
 	}
 }

@@ -346,21 +346,21 @@ func (r *Revocation) sure(i int, l *link, of *issuerLists, at time.Time) *Failur
 	} else if p, ok := r.o.Ages[l.issuer.Subject.CommonName]; ok {
 		stance = p.complete(r.o.Age).Then
 	}
-	var why string
-	switch of.standing(l.cert, at) {
-	case current, late:
-		return nil
-	case stale:
-		why = "the revocation list of " + nameOf(l.issuer.Subject) + " ended too long ago"
-	case unheard:
-		why = "no revocation list of " + nameOf(l.issuer.Subject) + " was obtained yet"
-		if of == nil && !(l.announced && !r.o.NoFollow) && r.waiting.Load() == 0 {
-			stance = r.o.Unannounced
-			why = nameOf(l.issuer.Subject) + " publishes no revocation list"
-		}
+	is := of.standing(l.cert, at)
+	unannounced := is == unheard && of == nil && !(l.announced && !r.o.NoFollow) && r.waiting.Load() == 0
+	if unannounced {
+		stance = r.o.Unannounced
 	}
-	if stance == FailOpen {
+	if is == current || is == late || stance == FailOpen {
 		return nil
+	}
+	ca := nameOf(l.issuer.Subject)
+	why := "no revocation list of " + ca + " was obtained yet"
+	switch {
+	case is == stale:
+		why = "the revocation list of " + ca + " ended too long ago"
+	case unannounced:
+		why = ca + " publishes no revocation list"
 	}
 	return &Failure{Reason: RevocationUnknown, Detail: "whether " + whose(i, l) + " is revoked cannot be known: " + why}
 }

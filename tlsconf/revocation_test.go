@@ -139,7 +139,9 @@ func TestWhatAPublisherDoes(t *testing.T) {
 			})
 		}, tlsconf.RevocationUnknown, "", tlsconf.Revoked, "EOF"},
 		{"an error page", func(_ *world, p *publisher, _ *big.Int) {
-			p.now(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "maintenance", http.StatusServiceUnavailable) })
+			p.now(func(w http.ResponseWriter, _ *http.Request) {
+				http.Error(w, "maintenance", http.StatusServiceUnavailable)
+			})
 		}, tlsconf.RevocationUnknown, "", tlsconf.Revoked, "503"},
 		{"an error page that says 200", func(_ *world, p *publisher, _ *big.Int) {
 			p.publishes([]byte("<html>maintenance</html>"))
