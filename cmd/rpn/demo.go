@@ -32,7 +32,7 @@ func demoCommand() *cobra.Command {
 		Long: `Demo makes throw-away certificates, starts an annuaire, three insurers and the
 RPN on loopback ports, and plays a day in small: establishments in every state
 send signed messages, some of which must be refused. It prints what came of
-each, where everything listens, and three commands to copy; then it keeps light
+each, where everything listens, and four commands to copy; then it keeps light
 traffic going until Ctrl-C.
 
 Everything is fictitious. Nothing is left behind, unless --dir keeps it.`,
@@ -211,7 +211,7 @@ func (p *printer) around(n *nation.Nation) {
 		program(), quoted(filepath.Join(n.Dir, "rpn.yaml")))
 }
 
-// commands prints three commands to copy. They are those of a shell in the
+// commands prints four commands to copy. They are those of a shell in the
 // directory where the demo was started.
 func (p *printer) commands(n *nation.Nation) {
 	e := n.Files("chu")
@@ -227,12 +227,16 @@ func (p *printer) commands(n *nation.Nation) {
 %s
   tail -n 3 %s
 
+%s
+  %s certificates --admin %s --within 0
+
 Light traffic goes on; Ctrl-C ends the demo%s.
 `,
 		p.paint(bold, "Send one yourself"),
 		program(), n.URL(), quoted(n.AuthorityFile()), quoted(e.Cert), quoted(e.Key), quoted(e.SignCert), quoted(e.SignKey), quoted(n.MessageFile()),
 		p.paint(bold, "See the metrics"), n.AdminURL(),
 		p.paint(bold, "See the record of each exchange"), quoted(n.LogFile()),
+		p.paint(bold, "See which certificates end first, and what rests on them"), program(), strings.TrimPrefix(n.AdminURL(), "http://"),
 		map[bool]string{true: " and removes its files"}[n.Temporary()])
 }
 
