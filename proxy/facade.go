@@ -73,6 +73,7 @@ func (x *exchange) search(es *etablissements.Etablissement, caller roc.Structure
 	if err != nil || !rewrite || checked == nil {
 		return a, err
 	}
+	defer checked.Envelope().Release()
 	return x.rewrite(f, es, c.Envelope(), checked)
 }
 
@@ -104,10 +105,7 @@ func (x *exchange) searched(f *Facade, caller roc.StructureID, c *xmlsig.Checked
 		}
 	}
 	far, err := x.passOn(caller, c)
-	if err == nil && far.status != 200 {
-		return far, nil, nil
-	}
-	if err == nil {
+	if err == nil && far.status == 200 {
 		a := storedAnswer{far: far, at: now}
 		checked, bad := f.believe(q, a, x.proxy.o.Limits)
 		if bad == nil {
@@ -117,16 +115,16 @@ func (x *exchange) searched(f *Facade, caller roc.StructureID, c *xmlsig.Checked
 			}
 			return far, checked, nil
 		}
-		err = roc.Refuse(roc.AnnuaireRefused, "the annuaire's answer: %w", bad).After(retrySoon)
+		far, err = farAnswer{}, roc.Refuse(roc.AnnuaireRefused, "the annuaire's answer: %w", bad).After(retrySoon)
 	}
-	if r := roc.RefusalOf(err).Reason; mayRemember && (r == roc.AnnuaireSilent || r == roc.AnnuaireRefused) {
+	if mayRemember && (err == nil || roc.IsRefused(err, roc.AnnuaireSilent) || roc.IsRefused(err, roc.AnnuaireRefused)) {
 		if a, ok := f.memory.get(q, now, f.MaxAge); ok {
 			if checked, e := f.believe(q, a, x.proxy.o.Limits); e == nil {
 				return x.fromMemory(a), checked, nil
 			}
 		}
 	}
-	return farAnswer{}, nil, err
+	return far, nil, err // a fault of the annuaire, as it came, or our refusal
 }
 
 func (x *exchange) fromMemory(a storedAnswer) farAnswer {
@@ -247,6 +245,7 @@ func (x *exchange) openClef(es *etablissements.Etablissement) error {
 	}
 	k, err := readClef(x.proxy.o.Facade.Keys, text)
 	if err != nil {
+		x.status = 404
 		return roc.Refuse(roc.BadKey, "an address of the façade that was not given out: %w", err).
 			Saying("Cette adresse n'a pas été donnée par le RPN : interrogez de nouveau l'annuaire.")
 	}

@@ -22,6 +22,7 @@ type Character struct {
 	Burst         int               // with PerSecond
 	Mandataires   []roc.StructureID // who may sign for it
 	SansTimestamp bool              // exempted from the Timestamp
+	Facade        string            // "reecriture": the RPN answers its searches with addresses of its own
 	Unregistered  bool              // it has certificates, and is not in the register
 
 	TLS  []igc.Option // what is special about its TLS certificate

@@ -67,7 +67,7 @@ func (e *Etablissement) Send(ctx context.Context, s roc.Service, v roc.Version, 
 
 // Post sends these bytes as the draft says, and returns what came of it.
 func (e *Etablissement) Post(ctx context.Context, d *Draft, m roc.Content) Outcome {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.n.URL(), bytes.NewReader(m.Bytes()))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.n.URL()+d.Path, bytes.NewReader(m.Bytes()))
 	if err != nil {
 		return Outcome{Err: err}
 	}

@@ -1,6 +1,7 @@
 package nation
 
 import (
+	"crypto/rand"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,7 +20,7 @@ import (
 //	annuaire.yaml                              the rows of the annuaire
 //	rpn.log                                    the RPN's log, one JSON object a line
 //	confiance/ autorites/                      trust stores, and the authorities' keys
-//	rpn/ annuaire/ amc/ID/                     certificates and keys: serveur, client, signature
+//	rpn/ annuaire/ amc/ID/                     certificates and keys: serveur, client, signature; secrets
 //	etablissements/ID/                         auth, sign
 //	messages/                                  messages to send, unsigned
 //	rpn/state/                                 what the RPN keeps
@@ -92,8 +93,12 @@ func (n *Nation) certificates() error {
 		return n.PKI.Server(igc.EtablissementTLS, "localhost", igc.Names("127.0.0.1", "::1"), quick)
 	})
 	own(&n.keys.client, "rpn", "client", func() igc.Pair { return n.PKI.Auth(igc.RPN, "RPN FICTIF", quick) })
+	own(&n.keys.sign, "rpn", "signature", func() igc.Pair { return n.PKI.Sign(igc.RPN, "RPN FICTIF", quick) })
 	own(&n.keys.annuaire, "annuaire", "serveur", func() igc.Pair { return n.PKI.Server(igc.AMCTLS, annuaireHost, quick) })
 	own(&n.keys.annuaireSign, "annuaire", "signature", func() igc.Pair { return n.PKI.AMCSigner(annuaireID, "ANNUAIRE FICTIF", quick) })
+	if err == nil {
+		err = n.writeSecrets()
+	}
 	if err != nil {
 		return err
 	}
@@ -175,6 +180,9 @@ func (n *Nation) writeEtablissement(b *strings.Builder, c Character) {
 	if c.SansTimestamp {
 		b.WriteString("    sans_timestamp: true\n")
 	}
+	if c.Facade != "" {
+		fmt.Fprintf(b, "    facade: %s\n", c.Facade)
+	}
 	if len(c.Mandataires) > 0 {
 		fmt.Fprintf(b, "    mandats: [%s]\n", list(c.Mandataires))
 	}
@@ -212,7 +220,11 @@ trust:
 etablissements: etablissements.yaml
 amc: amc.yaml
 state: rpn/state
+secrets: rpn/secrets.txt
 `, n.ConfigFile(), n.listenAddr, n.adminAddr)
+	if n.opts.Facade {
+		fmt.Fprintf(&b, "endpoint: %s\nfacade: {signature: {certificate: rpn/signature.pem, key: rpn/signature.key}}\n", n.URL())
+	}
 	section := func(name, text string) {
 		if own, ok := n.opts.Sections[name]; ok {
 			text = own
@@ -227,7 +239,7 @@ state: rpn/state
 		hosts += "  " + i.Host + ": 127.0.0.1\n"
 	}
 	section("network", hosts)
-	for _, name := range []string{"limits", "timeouts", "policies", "log"} {
+	for _, name := range []string{"redis", "limits", "timeouts", "policies", "log"} {
 		section(name, "")
 	}
 	return writeFile(n.ConfigFile(), b.String())
@@ -260,6 +272,18 @@ func (n *Nation) writeMessages() error {
 		}
 	}
 	return nil
+}
+
+// writeSecrets makes the keys that the instances of the RPN share, unless an
+// earlier nation left some.
+func (n *Nation) writeSecrets() error {
+	file := filepath.Join(n.Dir, "rpn", "secrets.txt")
+	if _, err := os.Stat(file); err == nil {
+		return nil
+	}
+	var secret [32]byte
+	rand.Read(secret[:])
+	return os.WriteFile(file, fmt.Appendf(nil, "%x\n", secret), 0o600)
 }
 
 func writeFile(path, text string) error {

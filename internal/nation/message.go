@@ -27,6 +27,7 @@ type Draft struct {
 	ContentType string            // "": that of SOAP
 	SOAPAction  *string           // nil: the right one
 	Header      map[string]string // more headers of the request
+	Path        string            // after the RPN's address: "/clef"
 }
 
 // A Mutation changes a draft.
@@ -51,6 +52,9 @@ func SignedAt(at time.Time) Mutation { return func(d *Draft) { d.Sign.At = at } 
 func ForAdherent(number string) Mutation {
 	return func(d *Draft) { d.Demande.Beneficiaire.NumeroAdherent = number }
 }
+
+// WithPath sends the message to an address below that of the RPN.
+func WithPath(path string) Mutation { return func(d *Draft) { d.Path = path } }
 
 // With changes anything.
 func With(f func(*Draft)) Mutation { return f }

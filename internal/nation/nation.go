@@ -52,6 +52,9 @@ type Options struct {
 	// Annuaire adds lines to the section annuaire of rpn.yaml: "ttl: 1s".
 	Annuaire string
 
+	// Facade lets the RPN answer the searches of those whose Character says so.
+	Facade bool
+
 	// WithoutRPN runs the annuaire and the insurers only; rpn.yaml says where
 	// the RPN is expected.
 	WithoutRPN bool
@@ -78,7 +81,7 @@ type Nation struct {
 	opts      Options
 	now       func() time.Time
 	temporary bool
-	keys      struct{ server, client, annuaire, annuaireSign igc.Pair }
+	keys      struct{ server, client, sign, annuaire, annuaireSign igc.Pair }
 	insurers  map[string]*mutuelle.Mutuelle
 	places    []Place
 

@@ -62,6 +62,10 @@ func Annuaire(lines string) Option {
 	return func(s *settings) { s.Options.Annuaire = lines }
 }
 
+// Facade lets the RPN rewrite the answers of the annuaire for those
+// establishments whose register says so.
+func Facade(s *settings) { s.Options.Facade = true }
+
 // Insurer changes an insurer of the country, by its ID.
 func Insurer(id string, change func(*inner.Insurer)) Option {
 	return func(s *settings) {

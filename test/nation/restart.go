@@ -1,0 +1,49 @@
+package nation
+
+import "syscall"
+
+// Restart stops the binary as a service manager does, and starts it again on
+// the same files.
+func (n *Nation) Restart() {
+	n.t.Helper()
+	n.hangUp()
+	n.rpn.Stop()
+	n.again()
+}
+
+// Crash kills the binary, and starts it again on the same files.
+func (n *Nation) Crash() {
+	n.t.Helper()
+	n.hangUp()
+	n.rpn.wanted = -1 // killed
+	n.rpn.Signal(syscall.SIGKILL)
+	n.rpn.WantExit(-1)
+	n.again()
+}
+
+func (n *Nation) hangUp() {
+	for _, e := range n.welcomed {
+		e.Hangup()
+	}
+}
+
+// again starts the binary once more, and waits until it listens.
+func (n *Nation) again() {
+	n.t.Helper()
+	before := len(n.Lines("listening"))
+	n.rpn = run(n.t, n.log, "serve", "--config", n.ConfigFile())
+	n.Eventually("the RPN listens again", func() bool {
+		select {
+		case <-n.rpn.done:
+			n.t.Fatalf("rpn serve ended with %d: %s", n.rpn.code, n.rpn.Errors)
+		default:
+		}
+		lines := n.Lines("listening")
+		if len(lines) == before {
+			return false
+		}
+		last := lines[len(lines)-1]
+		n.RunsAt(last.Text("address"), last.Text("admin"))
+		return true
+	})
+}
