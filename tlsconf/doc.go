@@ -18,5 +18,15 @@
 // the CA that vouched for it (golang/go#77217, CVE-2025-68121). Two belts:
 // ticket keys and session caches belong to one trust generation and are
 // dropped with it, and every resumed session is judged again, as a new one is,
-// against the trust and the clock of the moment.
+// against the trust, the revocation data and the clock of the moment.
+//
+// # Revoked means out
+//
+// A Revocation gathers lists of CAs, an emergency deny list and OCSP answers in
+// the background, keeps the last good ones on disk, and answers from memory. A
+// handshake asks it (Check fails closed but where its policy says open). What
+// was let in before is not forgotten: each open connection is judged again by
+// Sweep when the trust store or the revocation data change, and closed at once
+// when it would be refused. What is lost between the two does not exist: a
+// handshake that began before a change asks again once Sweep can see it.
 package tlsconf

@@ -65,6 +65,7 @@ func (a *App) summary(now time.Time) string {
 		t := s.store.Trust()
 		line("trust."+s.name, "%d roots, %d intermediates; %s (%s)", len(t.Roots()), len(t.Intermediates()), lastRoot(t, now).Detail, filepath.Base(s.path))
 	}
+	line("revocation", "%s", a.checkRevoked(now).Detail)
 	line("annuaire", "%s", a.config.Annuaire.URL)
 	line("listen", "%s, admin %s (not opened)", a.config.Listen, a.config.Admin)
 	return b.String()
