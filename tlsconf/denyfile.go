@@ -31,14 +31,14 @@ type deny struct {
 	signers []crypto.PublicKey
 	folder  string
 	log     *slog.Logger
+	changed func() // called as soon as another list is in force
 
-	mu       sync.Mutex // one reload at a time; guards stamp, seen
-	stamp    string
-	seen     string
-	current  atomic.Pointer[denied]
-	problem  atomic.Pointer[string]
-	accepted atomic.Int64 // lists
-	refused  atomic.Int64
+	mu      sync.Mutex // one reload at a time; guards stamp, seen
+	stamp   string
+	seen    string
+	current atomic.Pointer[denied]
+	problem atomic.Pointer[string]
+	refused atomic.Int64
 }
 
 // denied is a list made to be looked up in.
@@ -59,11 +59,11 @@ type DenyStatus struct {
 	Refused  int    // files refused since the start
 }
 
-func openDeny(o DenyOptions, folder string, log *slog.Logger) (*deny, error) {
+func openDeny(o DenyOptions, folder string, log *slog.Logger, changed func()) (*deny, error) {
 	if o.File == "" || len(o.Signers) == 0 {
 		return nil, errors.New("a deny list needs its file and who may sign it")
 	}
-	d := &deny{o: o, folder: folder, log: log}
+	d := &deny{o: o, folder: folder, log: log, changed: changed}
 	var err error
 	if d.signers, err = ReadDenySigners(o.Signers...); err != nil {
 		return nil, fmt.Errorf("the signers of the deny list: %w", err)
@@ -77,7 +77,7 @@ func openDeny(o DenyOptions, folder string, log *slog.Logger) (*deny, error) {
 		}
 	}
 	if _, err := os.Stat(o.File); err == nil {
-		if _, err := d.reload(); err != nil && d.current.Load().list.Date.IsZero() {
+		if err := d.reload(); err != nil && d.current.Load().list.Date.IsZero() {
 			return nil, err // never start without a list that was meant
 		}
 	} else if !errors.Is(err, os.ErrNotExist) {
@@ -102,8 +102,8 @@ func newDenied(list *DenyList, signed []byte) *denied {
 	return n
 }
 
-// watch looks at the file each period until ctx ends, and tells of changes.
-func (d *deny) watch(ctx context.Context, period time.Duration, changed func()) {
+// watch looks at the file each period until ctx ends.
+func (d *deny) watch(ctx context.Context, period time.Duration) {
 	tick := time.NewTicker(period)
 	defer tick.Stop()
 	for {
@@ -123,69 +123,67 @@ func (d *deny) watch(ctx context.Context, period time.Duration, changed func()) 
 		if err != nil && d.current.Load().list.Date.IsZero() && errors.Is(err, os.ErrNotExist) {
 			continue // no list yet
 		}
-		if ok, _ := d.load(!still); ok {
-			changed()
-		}
+		d.load(!still)
 	}
 }
 
 // reload reads the file now.
-func (d *deny) reload() (changed bool, err error) {
+func (d *deny) reload() error {
 	if _, err := os.Stat(d.o.File); errors.Is(err, os.ErrNotExist) && d.current.Load().list.Date.IsZero() {
-		return false, nil // no list yet
+		return nil // no list yet
 	}
 	return d.load(false)
 }
 
 // load reads the file. A bad one that may still be being written is looked at
 // once more before it is called bad.
-func (d *deny) load(patient bool) (changed bool, err error) {
+func (d *deny) load(patient bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now, _ := fileStamp(d.o.File)
 	signed, err := readBounded(d.o.File, maxDenyBytes)
 	if err == nil {
-		changed, err = d.take(signed)
+		err = d.take(signed)
 	}
 	if err != nil && patient {
-		return false, err
+		return err
 	}
 	d.stamp = now
 	if err == nil {
 		d.problem.Store(nil)
-		return changed, nil
+		return nil
 	}
 	d.refused.Add(1)
 	text := err.Error()
 	d.problem.Store(&text)
 	d.log.Error("the deny list is refused: the last good one stays in force", "file", d.o.File, "problem", text,
 		"in_force", d.current.Load().list.Sequence, "remedy", "check it with `rpn deny check`, and sign a new one with a higher sequence")
-	return false, fmt.Errorf("deny list %s: %w", d.o.File, err)
+	return fmt.Errorf("deny list %s: %w", d.o.File, err)
 }
 
-func (d *deny) take(signed []byte) (changed bool, err error) {
+func (d *deny) take(signed []byte) error {
 	old := d.current.Load()
 	list, err := ReadDenyList(signed, d.signers)
 	switch {
 	case err != nil:
-		return false, err
+		return err
 	case bytes.Equal(signed, old.signed):
-		return false, nil
+		return nil
 	case list.Sequence < old.list.Sequence:
-		return false, fmt.Errorf("has sequence %d, and %d is in force: somebody may be bringing an old list back", list.Sequence, old.list.Sequence)
+		return fmt.Errorf("has sequence %d, and %d is in force: somebody may be bringing an old list back", list.Sequence, old.list.Sequence)
 	case list.Sequence == old.list.Sequence && !old.list.Date.IsZero():
-		return false, fmt.Errorf("has the sequence %d of the list in force, and says something else", list.Sequence)
+		return fmt.Errorf("has the sequence %d of the list in force, and says something else", list.Sequence)
 	}
 	d.current.Store(newDenied(list, signed))
-	d.accepted.Add(1)
+	d.changed() // before the disk: a sync may take seconds
 	d.log.Warn("deny list in force", "sequence", list.Sequence, "date", day(list.Date), "entries", list.Entries())
 	if d.folder == "" {
-		return true, nil
+		return nil
 	}
 	if err := writeAtomic(d.lastGood(), signed); err != nil {
 		d.log.Error("the deny list cannot be kept on disk: a restart will depend on its file alone", "error", err.Error())
 	}
-	return true, nil
+	return nil
 }
 
 // check says whether a chain is denied. It fails closed: any certificate of

@@ -129,7 +129,7 @@ func OpenRevocation(ctx context.Context, o RevocationOptions) (*Revocation, erro
 	r.known = fingerprintOf(o.Authorities())
 	if o.Deny != nil {
 		var err error
-		if r.deny, err = openDeny(*o.Deny, o.Folder, o.Log); err != nil {
+		if r.deny, err = openDeny(*o.Deny, o.Folder, o.Log, func() { r.generation.Add(1) }); err != nil {
 			return nil, err
 		}
 	}
@@ -186,7 +186,7 @@ func (r *Revocation) Run(ctx context.Context) {
 	var helpers sync.WaitGroup
 	defer helpers.Wait()
 	if r.deny != nil {
-		helpers.Go(func() { r.deny.watch(ctx, r.o.Poll, func() { r.generation.Add(1) }) })
+		helpers.Go(func() { r.deny.watch(ctx, r.o.Poll) })
 	}
 	if r.ocsp != nil {
 		helpers.Go(func() { r.ocsp.run(ctx) })
@@ -214,10 +214,7 @@ func jitter(d time.Duration) time.Duration {
 func (r *Revocation) Reload(ctx context.Context) error {
 	var err error
 	if r.deny != nil {
-		var changed bool
-		if changed, err = r.deny.reload(); changed {
-			r.generation.Add(1)
-		}
+		err = r.deny.reload()
 	}
 	r.mu.Lock()
 	for _, s := range r.sources {

@@ -312,7 +312,7 @@ type visitor struct {
 	sending sync.WaitGroup
 
 	mu      sync.Mutex // guards what follows
-	carried time.Time  // when the last message was answered by an AMC
+	carried time.Time  // when the last message that an AMC answered was sent
 	failed  int        // messages that were not
 }
 
@@ -358,10 +358,11 @@ func (v *visitor) start(ctx context.Context) {
 	}
 	v.sending.Go(func() {
 		for ctx.Err() == nil {
+			sent := time.Now()
 			out := v.send(ctx)
 			v.mu.Lock()
 			if out.Answered("00") {
-				v.carried = time.Now()
+				v.carried = sent
 			} else if ctx.Err() == nil {
 				v.failed++
 			}
