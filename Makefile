@@ -3,7 +3,7 @@
 GO ?= go
 BIN := bin
 
-.PHONY: help build test test-interop record-clients lint scenario fuzz vectors demo nation bench bench-proxy bench-tls bench-check deps clean drill-revocation
+.PHONY: help build test test-interop record-clients lint scenario fuzz vectors demo nation bench bench-proxy bench-tls bench-check deps clean drill-annuaire drill-revocation
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -11,8 +11,10 @@ help: ## this list
 build: ## rpn, mutuelle and annuaire in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/...
 
+CASES ?= 10000
 test: deps lint ## everything that must pass before a commit
 	$(GO) test -race -timeout 12m ./...
+	$(GO) test -count 1 ./test/properties -rapid.checks $(CASES)
 	$(GO) run ./cmd/rpn demo --once
 
 test-interop: ## the SOAP clients that need a JDK, Mono, PHP or C++, against the running RPN
@@ -68,6 +70,10 @@ bench-check: ## the signature check beside xmlsec1 and goxmldsig; writes docs/be
 	gcc -O2 -w -o $(BIN)/xmlsec_loop test/benchcheck/peer/xmlsec_loop.c $$(pkg-config --cflags --libs xmlsec1-openssl)
 	$(GO) build -o $(BIN)/benchcheck ./test/benchcheck
 	taskset -c 1 $(BIN)/benchcheck -xmlsec $(BIN)/xmlsec_loop -out docs/bench/check.md
+
+drill-annuaire: ## outages, poisoning and rebinding of the annuaire, against the real binary
+	$(GO) test -c -o $(BIN)/drill-annuaire ./test/drill/annuaire
+	cd test/drill/annuaire && $(CURDIR)/$(BIN)/drill-annuaire
 
 drill-revocation: ## who is put out is out: delays over 2 000 open connections
 	$(GO) run ./test/drill

@@ -6,8 +6,15 @@ import "syscall"
 // the same files.
 func (n *Nation) Restart() {
 	n.t.Helper()
+	n.RestartAfter(func() {})
+}
+
+// RestartAfter is Restart, with something done in between.
+func (n *Nation) RestartAfter(between func()) {
+	n.t.Helper()
 	n.hangUp()
 	n.rpn.Stop()
+	between()
 	n.again()
 }
 
@@ -47,3 +54,6 @@ func (n *Nation) again() {
 		return true
 	})
 }
+
+// URLOf is where the insurer of that ID listens.
+func (n *Nation) URLOf(id string) string { return n.urlOf(n.AMC(id)) }

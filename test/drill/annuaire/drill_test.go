@@ -1,0 +1,396 @@
+package annuaire
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/piano-roc/rpn/annuaire/fictif"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/test/nation"
+)
+
+func TestMain(m *testing.M) { os.Exit(nation.Main(m)) }
+
+// A cell is one thing that goes wrong, and what must come of it: the codes that
+// an establishment gets, in order.
+type cell struct {
+	family, name string
+	want         string
+	play         func(t *testing.T) string
+}
+
+// short has an answer no longer fresh after a second.
+var short = nation.Annuaire("ttl: 1s\nmax_age: 1h\nprobe: 0s\ntimeout: 1s")
+
+// code is what an establishment gets for one message.
+func code(r *nation.Reply) string {
+	if r.Err != nil {
+		return "nothing"
+	}
+	if r.Code == "" {
+		return fmt.Sprint("HTTP ", r.Status)
+	}
+	return r.Code
+}
+
+// expire waits until what was learnt is no longer fresh.
+func expire() { time.Sleep(1100 * time.Millisecond) }
+
+// breathe keeps an establishment within its rate.
+func breathe() { time.Sleep(250 * time.Millisecond) }
+
+// warm: the answer is remembered and no longer fresh when the annuaire breaks.
+func warm(f fictif.Fault) func(*testing.T) string {
+	return func(t *testing.T) string {
+		n := nation.New(t, nation.Binary, short)
+		chu := n.Etablissement()
+		chu.Send(roc.IDB, "bleue").WantAnswer()
+		n.Annuaire.Break(f)
+		expire()
+		first := code(chu.Send(roc.IDB, "bleue")) // and asks again beside
+		expire()
+		return first + " " + code(chu.Send(roc.IDB, "bleue"))
+	}
+}
+
+// cold: nothing is remembered.
+func cold(f fictif.Fault) func(*testing.T) string {
+	return func(t *testing.T) string {
+		n := nation.New(t, nation.Binary, short)
+		n.Annuaire.Break(f)
+		return code(n.Etablissement().Send(roc.IDB, "bleue"))
+	}
+}
+
+// given: the annuaire gives this address for the insurer, signed.
+func given(url string) func(*testing.T) string {
+	return func(t *testing.T) string {
+		n := nation.New(t, nation.Binary, short)
+		n.Rows(row(url))
+		c := code(n.Etablissement().Send(roc.IDB, "bleue"))
+		n.AMC("bleue").WantReceived(0)
+		return c
+	}
+}
+
+func row(url string) string {
+	return fmt.Sprintf(`{numero_amc: "AMC", nom: "Mutuelle Bleue", service: IDB, version: V2, url: %q, debut: DEBUT, fin: FIN}`, url)
+}
+
+func cells() []cell {
+	list := []cell{
+		{"outage", "flapping", "00 00 00 00 00 00", flapping},
+		{"outage", "restart while it is down", "00", restart((*nation.Nation).Restart)},
+		{"outage", "crash while it is down", "00", restart((*nation.Nation).Crash)},
+		{"outage", "restart, the last answer is too old", "RPN304", tooOld},
+		{"outage", "down, then back: news after the rest", "00 RPN306", comesBack},
+		{"poisoning", "the file of answers altered, annuaire down", "RPN304", disk(fictif.Down)},
+		{"poisoning", "the file of answers altered, annuaire up", "00", disk(fictif.None)},
+		{"poisoning", "every route moved at once", "00 annuaire_changes RPN306", moved},
+		{"poisoning", "every insurer lost at once", "00 annuaire_changes", emptied},
+		{"poisoning", "Redis altered, annuaire up", "00 disbelieved", redisAltered},
+		{"outage", "Redis killed", "00 redis", redisKilled},
+		{"rebinding", "a name that leads to loopback", "RPN305 0 connections", rebound("127.0.0.2")},
+		{"rebinding", "a name that leads to the metadata address", "RPN305 0 connections", rebound("169.254.169.254")},
+		{"rebinding", "a name that leads to a private network", "RPN305 0 connections", rebound("10.1.2.3")},
+		{"rebinding", "a name that leads to one of ours and a good one", "00 0 connections", rebound("127.0.0.2", "127.0.0.1")},
+		{"rebinding", "a good name that flips to loopback", "00 RPN305 0 connections", flips},
+	}
+	for _, f := range []fictif.Fault{fictif.Down, fictif.Silent, fictif.Unsigned, fictif.BadSignature, fictif.Stale, fictif.OtherAMC,
+		fictif.Expired, fictif.Huge, fictif.Half, fictif.SOAPFault, fictif.Redirected, fictif.Garbage} {
+		code := "RPN305"
+		if f == fictif.Down || f == fictif.Silent {
+			code = "RPN304"
+		}
+		list = append(list,
+			cell{"outage", f.String() + ", an answer is remembered", "00 00", warm(f)},
+			cell{"outage", f.String() + ", nothing is remembered", code, cold(f)})
+	}
+	for _, a := range []struct{ name, url, want string }{
+		{"http", "http://roc.mutuelle-bleue.example/roc", "RPN305"},
+		{"127.0.0.1", "https://127.0.0.1/roc", "RPN305"},
+		{"[::1]", "https://[::1]/roc", "RPN305"},
+		{"the metadata address", "https://169.254.169.254/latest/meta-data/", "RPN305"},
+		{"loopback in one number", "https://2130706433/roc", "RPN305"},
+		{"localhost", "https://localhost/roc", "RPN305"},
+		{"a user in it", "https://roc.mutuelle-bleue.example@evil.example/roc", "RPN305"},
+		{"another domain", "https://evil.example/roc", "RPN306"},
+		{"a domain that ends alike", "https://evilroc.mutuelle-bleue.example.evil.example/roc", "RPN306"},
+	} {
+		list = append(list, cell{"poisoning", "a signed address: " + a.name, a.want, given(a.url)})
+	}
+	return list
+}
+
+func TestDrill(t *testing.T) {
+	for _, c := range cells() {
+		t.Run(c.family+"/"+c.name, func(t *testing.T) {
+			got := c.play(t)
+			word := "ok "
+			if got != c.want || t.Failed() {
+				word = "NOT"
+				t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+			}
+			fmt.Printf("%s  %-10s  %-60s  %s\n", word, c.family, c.name, got)
+		})
+	}
+}
+
+func flapping(t *testing.T) string {
+	n := nation.New(t, nation.Binary, short)
+	chu := n.Etablissement()
+	chu.Send(roc.IDB, "bleue").WantAnswer()
+	var got []string
+	for i := range 6 {
+		n.Annuaire.Break([]fictif.Fault{fictif.Down, fictif.None}[i%2])
+		expire()
+		got = append(got, code(chu.Send(roc.IDB, "bleue")))
+	}
+	return strings.Join(got, " ")
+}
+
+func restart(how func(*nation.Nation)) func(*testing.T) string {
+	return func(t *testing.T) string {
+		n := nation.New(t, nation.Binary, short)
+		chu := n.Etablissement()
+		chu.Send(roc.IDB, "bleue").WantAnswer()
+		n.Annuaire.Break(fictif.Down)
+		expire()
+		how(n)
+		return code(chu.Send(roc.IDB, "bleue"))
+	}
+}
+
+func tooOld(t *testing.T) string {
+	n := nation.New(t, nation.Binary, nation.Annuaire("ttl: 1s\nmax_age: 2s\nprobe: 0s"))
+	chu := n.Etablissement()
+	chu.Send(roc.IDB, "bleue").WantAnswer()
+	n.Annuaire.Break(fictif.Down)
+	time.Sleep(3 * time.Second)
+	n.Restart()
+	return code(chu.Send(roc.IDB, "bleue"))
+}
+
+// comesBack: once it answers again, what it says now is known.
+func comesBack(t *testing.T) string {
+	n := nation.New(t, nation.Binary, short)
+	chu := n.Etablissement()
+	chu.Send(roc.IDB, "bleue").WantAnswer()
+	n.Annuaire.Break(fictif.Down)
+	for range 4 {
+		expire()
+		chu.Send(roc.IDB, "bleue").WantAnswer()
+	}
+	n.Rows(row("https://elsewhere.example/roc"))
+	n.Annuaire.Break(fictif.None)
+	last := ""
+	n.Eventually("the news is known", func() bool {
+		breathe()
+		last = code(chu.Send(roc.IDB, "bleue"))
+		return last != "00"
+	})
+	return "00 " + last
+}
+
+// disk alters what is kept between a stop and a start.
+func disk(f fictif.Fault) func(*testing.T) string {
+	return func(t *testing.T) string {
+		n := nation.New(t, nation.Binary, short)
+		chu := n.Etablissement()
+		chu.Send(roc.IDB, "bleue").WantAnswer()
+		n.Annuaire.Break(f)
+		expire()
+		n.RestartAfter(func() {
+			file := n.File("rpn/state/annuaire.log")
+			b, err := os.ReadFile(file)
+			if err != nil || !bytes.Contains(b, []byte("roc.mutuelle-bleue.example")) {
+				t.Fatalf("nothing was kept: %v", err)
+			}
+			if err := os.WriteFile(file, bytes.ReplaceAll(b, []byte("mutuelle-bleue"), []byte("mutuelle-noire")), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		})
+		return code(chu.Send(roc.IDB, "bleue"))
+	}
+}
+
+// careful holds the second route that moves.
+var careful = nation.Annuaire("ttl: 1s\nmax_age: 1h\nprobe: 0s\ntimeout: 1s\nheld_share: 0.05\nheld_least: 1")
+
+var services = []roc.Service{roc.IDB, roc.SIM, roc.CLC}
+
+// heldAfter asks about three routes, changes the annuaire, and asks again until
+// the guard holds.
+func heldAfter(t *testing.T, change func(*nation.Nation)) (*nation.Nation, *nation.Etablissement, string) {
+	n := nation.New(t, nation.Binary, careful)
+	chu := n.Etablissement()
+	for _, s := range services {
+		chu.Send(s, "bleue").WantAnswer()
+	}
+	change(n)
+	expire()
+	n.Eventually("the guard holds", func() bool {
+		breathe()
+		for _, s := range services {
+			chu.Send(s, "bleue")
+		}
+		return strings.Contains(strings.Join(n.Ready().Degraded, " "), "annuaire_changes")
+	})
+	got := code(chu.Send(roc.IDB, "bleue"))
+	for _, s := range services[1:] {
+		chu.Send(s, "bleue").WantAnswer()
+	}
+	return n, chu, got + " annuaire_changes"
+}
+
+// moved: the previous routes serve, until an operator approves the new ones.
+func moved(t *testing.T) string {
+	n, chu, got := heldAfter(t, func(n *nation.Nation) {
+		var rows []string
+		for _, s := range services {
+			rows = append(rows, strings.Replace(row("https://evil.example/roc"), "service: IDB", "service: "+s.String(), 1))
+		}
+		n.Rows(rows...)
+	})
+	expire()
+	held := nation.Run(t, "annuaire", "held", "--admin", strings.TrimPrefix(n.AdminURL(), "http://"))
+	held.WantExit(1)
+	_, digest, ok := strings.Cut(held.Output.String(), "rpn annuaire approve ")
+	if !ok || !strings.Contains(held.Output.String(), "https://evil.example/roc") {
+		t.Fatalf("rpn annuaire held says:\n%s", held.Output)
+	}
+	nation.Run(t, "annuaire", "approve", "--admin", strings.TrimPrefix(n.AdminURL(), "http://"), strings.TrimSpace(digest)).WantExit(0)
+	last := ""
+	n.Eventually("what was approved is in use", func() bool {
+		breathe()
+		last = code(chu.Send(roc.IDB, "bleue"))
+		return last != "00"
+	})
+	return got + " " + last
+}
+
+func emptied(t *testing.T) string {
+	_, _, got := heldAfter(t, func(n *nation.Nation) {
+		n.Rows(strings.Replace(row("https://roc.mutuelle-bleue.example/roc"), `"AMC"`, `"0099000077"`, 1))
+	})
+	return got
+}
+
+// redis starts a real one, and returns its section of rpn.yaml.
+func redis(t *testing.T) (*exec.Cmd, string, nation.Option) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	cmd := exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "", "--appendonly", "no")
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("redis-server: %v (make deps installs it)", err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	return cmd, port, nation.Section("redis", "urls: [\"redis://127.0.0.1:"+port+"\"]")
+}
+
+func cli(t *testing.T, port string, args ...string) string {
+	out, err := exec.Command("redis-cli", append([]string{"-p", port}, args...)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("redis-cli: %v: %s", err, out)
+	}
+	return string(out)
+}
+
+func redisAltered(t *testing.T) string {
+	_, port, section := redis(t)
+	n := nation.New(t, nation.Binary, short, section)
+	chu := n.Etablissement()
+	n.Eventually("Redis is seen", func() bool { return n.Metric("rpn_redis_up") == "1" })
+	chu.Send(roc.IDB, "bleue").WantAnswer()
+	key := ""
+	n.Eventually("the answer is in Redis", func() bool {
+		for line := range strings.Lines(cli(t, port, "keys", "rpn:annuaire:1:*")) {
+			if !strings.Contains(line, "ping") && strings.TrimSpace(line) != "" {
+				key = strings.TrimSpace(line)
+			}
+		}
+		return key != ""
+	})
+	cli(t, port, "set", key, "12345678-https://evil.example/roc")
+	n.RestartAfter(func() { os.Remove(n.File("rpn/state/annuaire.log")) })
+	n.Eventually("Redis is seen", func() bool { return n.Metric("rpn_redis_up") == "1" })
+	got := code(chu.Send(roc.IDB, "bleue"))
+	if n.Metric(`rpn_annuaire_kept_total{from="any",result="disbelieved"}`) == "1" {
+		got += " disbelieved"
+	}
+	return got
+}
+
+func redisKilled(t *testing.T) string {
+	cmd, _, section := redis(t)
+	n := nation.New(t, nation.Binary, short, section)
+	chu := n.Etablissement()
+	n.Eventually("Redis is seen", func() bool { return n.Metric("rpn_redis_up") == "1" })
+	cmd.Process.Kill()
+	n.Eventually("the loss is known", func() bool { return n.Metric("rpn_redis_up") == "0" })
+	return code(chu.Send(roc.IDB, "bleue")) + " " + strings.Join(n.Ready().Degraded, " ")
+}
+
+// trap listens beside the insurer, on another address of this machine and the
+// same port, and counts who comes.
+func trap(t *testing.T, n *nation.Nation) *atomic.Int32 {
+	_, port, _ := strings.Cut(strings.TrimPrefix(n.URLOf("bleue"), "https://"), ":")
+	port, _, _ = strings.Cut(port, "/")
+	l, err := net.Listen("tcp", "127.0.0.2:"+port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var came atomic.Int32
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			came.Add(1)
+			c.Close()
+		}
+	}()
+	t.Cleanup(func() { l.Close(); <-done })
+	return &came
+}
+
+// onlyHere: an insurer may be at 127.0.0.1 and nowhere else of this machine;
+// names are asked of the resolver.
+func onlyHere(r *resolver) nation.Option {
+	return nation.Section("network", "allow: [127.0.0.1/32]\nhosts: {annuaire.example: 127.0.0.1}\nresolver: "+fmt.Sprintf("%q", r.addr()))
+}
+
+func rebound(to ...string) func(*testing.T) string {
+	return func(t *testing.T) string {
+		r := newResolver(t, to...)
+		n := nation.New(t, nation.Binary, short, onlyHere(r))
+		came := trap(t, n)
+		got := code(n.Etablissement().Send(roc.IDB, "bleue"))
+		return fmt.Sprintf("%s %d connections", got, came.Load())
+	}
+}
+
+func flips(t *testing.T) string {
+	r := newResolver(t, "127.0.0.1")
+	n := nation.New(t, nation.Binary, short, onlyHere(r))
+	came := trap(t, n)
+	chu := n.Etablissement()
+	first := code(chu.Send(roc.IDB, "bleue"))
+	r.flip("127.0.0.2")
+	n.Restart() // else the kept connection serves, to where it was
+	return fmt.Sprintf("%s %s %d connections", first, code(chu.Send(roc.IDB, "bleue")), came.Load())
+}
