@@ -75,5 +75,7 @@ func Insurers() []Insurer {
 		{ID: "verte", Nom: "Mutuelle Verte", Numero: "0099000002", Etat: "cercle", Host: "roc.mutuelle-verte.example"},
 		{ID: "bleue", Nom: "Mutuelle Bleue", Numero: "0099000003", Etat: "cercle", Host: "roc.mutuelle-bleue.example"},
 		{ID: "grise", Nom: "Mutuelle Grise", Numero: "0099000004", Etat: "suspendu", Host: "roc.mutuelle-grise.example", Absent: true},
+		{ID: "mauve", Nom: "Mutuelle Mauve", Numero: "0099000006", Etat: "cercle", Host: "roc.mutuelle-mauve.example", Absent: true,
+			URL: "https://roc.nulle-part.example/roc"},
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/piano-roc/rpn/annuaire/fictif"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 )
@@ -21,6 +22,8 @@ type Scene struct {
 	SOAP    soap.Version
 	AMC     string // the ID of an insurer, or a number
 	How     []Mutation
+
+	Annuaire fictif.Fault // how the annuaire misbehaves meanwhile
 
 	Want string // a CodeCR ("00"), a code of the RPN ("RPN303"), or Handshake
 	Note string // French: what is special, or ""
@@ -53,6 +56,9 @@ func Day() []Scene {
 		{Who: "orme", Service: roc.IDB, Version: roc.V1, SOAP: soap.SOAP11, AMC: "verte", Want: code(roc.Suspended)},
 		{Who: "chu", Service: roc.IDB, Version: roc.V2, SOAP: soap.SOAP12, AMC: "grise", Want: code(roc.OutsideCircle), Note: "AMC suspendue"},
 		{Who: "chu", Service: roc.IDB, Version: roc.V1, SOAP: soap.SOAP11, AMC: unknownAMC, Want: code(roc.UnknownAMC)},
+		{Who: "chu", Service: roc.IDB, Version: roc.V2, SOAP: soap.SOAP12, AMC: "mauve", Want: code(roc.Quarantined), Note: "l'annuaire l'a déplacée hors de ses domaines connus"},
+		{Who: "chu", Service: roc.IDB, Version: roc.V2, SOAP: soap.SOAP12, AMC: "bleue", Annuaire: fictif.Down, Want: "00", Note: "annuaire en panne : sa dernière réponse sert"},
+		{Who: "chu", Service: roc.SIM, Version: roc.V1, SOAP: soap.SOAP12, AMC: "verte", Annuaire: fictif.Down, Want: code(roc.AnnuaireSilent), Note: "annuaire en panne, rien en mémoire"},
 		{Who: "chu", Service: roc.IDB, Version: roc.V2, SOAP: soap.SOAP12, AMC: "bleue", How: []Mutation{Altered}, Want: code(roc.BadSignature), Note: "modifié après la signature"},
 		{Who: "chu", Service: roc.CLC, Version: roc.V1, SOAP: soap.SOAP11, AMC: "bleue", How: []Mutation{Unsigned}, Want: code(roc.NotSigned)},
 		{Who: "chu", Service: roc.IDB, Version: roc.V1, SOAP: soap.SOAP12, AMC: "verte", How: []Mutation{yesterday}, Want: code(roc.StaleTimestamp), Note: "signé hier"},
@@ -81,6 +87,10 @@ func (n *Nation) Play(ctx context.Context, s Scene) (Scened, error) {
 	p := Scened{Scene: s, Nom: e.Nom, AMCName: "AMC " + s.AMC}
 	if i, ok := n.insurer(s.AMC); ok {
 		p.AMCName = i.Nom
+	}
+	if s.Annuaire != fictif.None {
+		n.Annuaire.Break(s.Annuaire)
+		defer n.Annuaire.Break(fictif.None)
 	}
 	p.Outcome = e.Send(ctx, s.Service, s.Version, s.SOAP, s.AMC, s.How...)
 	return p, nil
@@ -130,7 +140,7 @@ func (p Scened) AsExpected() bool {
 func (n *Nation) Traffic(ctx context.Context, period time.Duration, tell func(Scened)) {
 	var good []Scene
 	for _, s := range Day() {
-		if s.Want == "00" && s.Who != "lac" {
+		if s.Want == "00" && s.Who != "lac" && s.Annuaire == fictif.None {
 			good = append(good, s)
 		}
 	}
