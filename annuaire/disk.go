@@ -139,7 +139,8 @@ func (d *Disk) open() error {
 	end, ok := d.scan(f)
 	if !ok {
 		end = int64(len(diskMagic))
-		if err := f.Truncate(0); err == nil {
+		err := f.Truncate(0)
+		if err == nil {
 			_, err = f.WriteAt([]byte(diskMagic), 0)
 		}
 		if err != nil {

@@ -183,6 +183,9 @@ func (r *Record) LogValue() slog.Value {
 	micros("read_us", r.Read)
 	micros("check_us", r.Check)
 	micros("annuaire_us", r.Annuaire)
+	if r.Stale {
+		a = append(a, slog.Bool("annuaire_stale", true))
+	}
 	micros("amc_us", r.AMC)
 	micros("total_us", r.Total())
 	a = append(a, slog.Int("request_bytes", r.RequestBytes), slog.Int("answer_bytes", r.AnswerBytes))
@@ -193,9 +196,6 @@ func (r *Record) LogValue() slog.Value {
 	str("message_id", r.MessageID)
 	if r.ClockOffset != nil {
 		a = append(a, slog.Int64("clock_offset_ms", r.ClockOffset.Milliseconds()))
-	}
-	if r.Stale {
-		a = append(a, slog.Bool("annuaire_stale", true))
 	}
 	if r.Replayed {
 		a = append(a, slog.Bool("replayed", true))
