@@ -43,6 +43,7 @@ func (c *Config) checkRedis(doc *strict.Document) {
 			return
 		case u.User != nil:
 			doc.RefuseSecret(at, "move them to redis.user and redis.password_file", "the URL holds a user or a password")
+			return
 		case strings.Trim(u.Path, "/") != "" && !isDatabase(u.Path):
 			doc.Refuse(at, "end it with the number of the database: /0", "%q is not a database", u.Path)
 		default:
