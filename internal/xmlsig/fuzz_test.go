@@ -85,8 +85,8 @@ func FuzzDateTime(f *testing.F) {
 			t.Errorf("%q is %v, to the time package %v %v", s, got, want, werr)
 		}
 		// The other way: what time reads and we do not is what the profile or
-		// XML Schema refuses.
-		if _, offset := want.Zone(); err != nil && werr == nil && want.Year() > 1 && !strings.Contains(s, ",") && offset >= -14*3600 && offset <= 14*3600 && len(s) >= 20 && s[13] == ':' {
+		// XML Schema refuses (a comma, an hour of one digit, a zone of +00:60).
+		if _, offset := want.Zone(); err != nil && werr == nil && want.Year() > 1 && !strings.Contains(s, ",") && offset >= -14*3600 && offset <= 14*3600 && len(s) >= 20 && s[13] == ':' && !strings.HasSuffix(s, ":60") {
 			t.Errorf("%q is %v to the time package, here %v", s, want, err)
 		}
 	})
