@@ -72,13 +72,16 @@ func WithHeader(name, value string) Mutation {
 // draft is a good message of the establishment.
 func (e *Etablissement) draft(s roc.Service, v roc.Version, sv soap.Version, amc roc.NumeroAMC) *Draft {
 	now := e.n.now()
+	e.n.mu.Lock()
+	who := e.Character
+	e.n.mu.Unlock()
 	return &Draft{
 		Service: s, Version: v, SOAP: sv,
 		Key:  e.Signature,
 		Sign: xmlsig.SignOptions{At: now},
 		Demande: message.Demande{
 			Requete:       message.Requete{Date: now, Editeur: "EDITEUR DEMO", Logiciel: "GAP-DEMO-0001", VersionLogiciel: "12.4"},
-			Etablissement: message.Etablissement{EJ: e.EJ, EG: e.EG, Champ: "MCO", Statut: "EX_DG"},
+			Etablissement: message.Etablissement{EJ: who.EJ, EG: who.EG, Champ: "MCO", Statut: "EX_DG"},
 			Adressage:     message.Adressage{AMC: amc, Convention: "RO", Domaine: roc.HOSP},
 			Beneficiaire:  message.Beneficiaire{NumeroAdherent: "ADH0000001", Nom: "FICTIF", Prenom: "Zoé", DateNaissance: "1980-02-29"},
 		},

@@ -393,7 +393,9 @@ func (n *Nation) Change(id string, change func(*Character)) error {
 		if c := &n.opts.Etablissements[i]; c.ID == id {
 			change(c)
 			if e, ok := n.Etablissement(id); ok {
+				n.mu.Lock() // it may be sending
 				e.Character = *c
+				n.mu.Unlock()
 			}
 			return n.reregister()
 		}
