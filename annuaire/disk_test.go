@@ -108,6 +108,7 @@ func TestADiskIsNotBelieved(t *testing.T) {
 			k := keyNumber(1)
 			var p packed
 			p.pack(&k)
+			p = p.hidden()
 			return append(b, d.record(&p, time.Date(2026, 6, 15, 9, 0, 0, 0, time.UTC), []byte("https://evil.example"))...)
 		},
 		"the signed answer to another key, with its checksum": func(t *testing.T, _ string, b []byte) []byte {
@@ -115,6 +116,7 @@ func TestADiskIsNotBelieved(t *testing.T) {
 			k := keyNumber(1)
 			var p packed
 			p.pack(&k)
+			p = p.hidden()
 			return append(b, d.record(&p, time.Date(2026, 6, 15, 9, 0, 0, 0, time.UTC), []byte(signed+"other.example"))...)
 		},
 	} {
