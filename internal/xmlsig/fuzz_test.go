@@ -24,53 +24,77 @@ import (
 // the Body of one of the seeds, and its Timestamp.
 func FuzzCheck(f *testing.F) {
 	v := forgeVerifier()
-	check := func(t testing.TB, m []byte) (body [32]byte, err error) {
-		env, err := soap.Read(roc.NewContent(m), soap.DefaultLimits)
-		if err != nil {
-			return body, err
-		}
-		defer env.Release()
-		c, err := v.Check(env, Policy{}, Expect{Structure: testStructure}, testNow)
-		if err != nil {
-			return body, err
-		}
-		if c.Created().Sub(testNow).Abs() > time.Minute || c.SignerStructure() != testStructure {
-			t.Error("accepted with another Timestamp or signer")
-		}
-		return sha256.Sum256(canonicalOf(env.Body(), soap.C14N{})), nil
-	}
-	files, err := filepath.Glob(filepath.Join("testdata", "attacks", "*.txt"))
-	if err != nil || len(files) == 0 {
-		f.Fatalf("the attack files are not there: %v", err)
-	}
-	known := map[[32]byte]bool{}
-	for i, file := range files {
-		m := readAttack(f, file).message
-		if body, err := check(f, m); err == nil {
-			known[body] = true
-		}
+	seeds, known := attackSeeds(f, v)
+	for i, m := range seeds {
 		f.Add(m, uint64(0))
 		f.Add(m, uint64(i+1))
 	}
 	f.Fuzz(func(t *testing.T, m []byte, seed uint64) {
 		// The fuzzer changes bytes; the seed changes elements, Ids, algorithms.
 		m = bytes.Clone(m)
-		if len(m) > 0 && seed > 0 {
-			r := mathrand.New(mathrand.NewPCG(seed, 0))
-			for range 1 + r.IntN(3) {
-				if len(m) > 0 {
-					m = mutate(m, r)
-				}
-			}
+		if seed > 0 {
+			m = mutateSome(m, mathrand.New(mathrand.NewPCG(seed, 0)))
 		}
-		body, err := check(t, m)
-		if err == nil && !known[body] {
-			t.Errorf("accepted with a Body that nobody signed: %q", m)
-		}
-		if err != nil && roc.RefusalOf(err).Reason == roc.Internal {
-			t.Errorf("an error that is no refusal: %v", err)
-		}
+		onlyWhatWasSigned(t, v, known, m)
 	})
+}
+
+// attackSeeds returns the messages of the attack files, and the digests of the
+// Bodies of those that are accepted.
+func attackSeeds(t testing.TB, v *Verifier) (seeds [][]byte, known map[[32]byte]bool) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("testdata", "attacks", "*.txt"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("the attack files are not there: %v", err)
+	}
+	known = map[[32]byte]bool{}
+	for _, file := range files {
+		m := readAttack(t, file).message
+		if body, err := bodyOf(t, v, m); err == nil {
+			known[body] = true
+		}
+		seeds = append(seeds, m)
+	}
+	return seeds, known
+}
+
+// bodyOf returns the digest of the Body of a message that is accepted.
+func bodyOf(t testing.TB, v *Verifier, m []byte) (body [32]byte, err error) {
+	env, err := soap.Read(roc.NewContent(m), soap.DefaultLimits)
+	if err != nil {
+		return body, err
+	}
+	defer env.Release()
+	c, err := v.Check(env, Policy{}, Expect{Structure: testStructure}, testNow)
+	if err != nil {
+		return body, err
+	}
+	if c.Created().Sub(testNow).Abs() > time.Minute || c.SignerStructure() != testStructure {
+		t.Error("accepted with another Timestamp or signer")
+	}
+	return sha256.Sum256(canonicalOf(env.Body(), soap.C14N{})), nil
+}
+
+// mutateSome changes a message one to three times.
+func mutateSome(m []byte, r *mathrand.Rand) []byte {
+	for range 1 + r.IntN(3) {
+		if len(m) > 0 {
+			m = mutate(m, r)
+		}
+	}
+	return m
+}
+
+// onlyWhatWasSigned fails when a message is accepted with a Body that is none
+// of the known ones, or refused by something that is no refusal.
+func onlyWhatWasSigned(t testing.TB, v *Verifier, known map[[32]byte]bool, m []byte) {
+	body, err := bodyOf(t, v, m)
+	if err == nil && !known[body] {
+		t.Errorf("accepted with a Body that nobody signed: %q", m)
+	}
+	if err != nil && roc.RefusalOf(err).Reason == roc.Internal {
+		t.Errorf("an error that is no refusal: %v", err)
+	}
 }
 
 // FuzzDateTime: what is read as a date is that date to the time package.
