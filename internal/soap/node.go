@@ -279,17 +279,23 @@ type ID struct {
 
 // IDs calls yield for each Id of the message, in its order.
 func (e *Envelope) IDs(yield func(ID) bool) {
-	for _, id := range e.ix.ids {
-		a := &e.ix.attrs[id.attr]
-		value := e.ix.text(a.value, a.end)
-		if a.odd {
-			e.ix.id = appendValue(e.ix.id[:0], e.ix.raw[a.value:a.end])
-			value = unsafe.String(unsafe.SliceData(e.ix.id), len(e.ix.id))
-		}
-		if !yield(ID{value, Node{e, id.elem}, !a.odd, id.loose}) {
+	for i := range e.ix.ids {
+		if !yield(e.IDAt(i)) {
 			return
 		}
 	}
+}
+
+// IDAt returns one of the Ids, in the order of the message.
+func (e *Envelope) IDAt(i int) ID {
+	id := e.ix.ids[i]
+	a := &e.ix.attrs[id.attr]
+	value := e.ix.text(a.value, a.end)
+	if a.odd {
+		e.ix.id = appendValue(e.ix.id[:0], e.ix.raw[a.value:a.end])
+		value = unsafe.String(unsafe.SliceData(e.ix.id), len(e.ix.id))
+	}
+	return ID{value, Node{e, id.elem}, !a.odd, id.loose}
 }
 
 // IDCount returns how many Ids the message has.

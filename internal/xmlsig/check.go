@@ -95,7 +95,8 @@ type checking struct {
 	forms  []string     // PrefixList entries
 	refs   [maxReferences]reference
 	rsa    rsaScratch
-	report *Report // nil on the request path
+	ids    []uint32 // table of uniqueIDs
+	report *Report  // nil on the request path
 	sum    [64]byte
 }
 
@@ -111,6 +112,9 @@ func newChecking(v *Verifier, env *soap.Envelope, at time.Time) *checking {
 
 func (k *checking) done() {
 	k.v, k.env, k.trust, k.report = nil, nil, nil, nil
+	if cap(k.ids) > 4096 {
+		k.ids = nil
+	}
 	clear(k.refs[:])
 	clear(k.forms)
 	checkings.Put(k)

@@ -1,8 +1,6 @@
 package xmlsig
 
 import (
-	"strings"
-
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 )
@@ -103,47 +101,6 @@ func (k *checking) coverage(sig *signature, p parts, policy Policy) (timed bool,
 		return false, roc.Refuse(roc.PartNotSigned, "the Timestamp is not covered").Saying("Le Timestamp n'est pas couvert par la signature.")
 	}
 	return timed, nil
-}
-
-// uniqueIDs refuses an Id given twice anywhere in the message, over all the
-// forms that may name an element, and an element with two Ids.
-func (k *checking) uniqueIDs() error {
-	const few = 32
-	var seen [few]string
-	var many map[string]struct{}
-	if k.env.IDCount() > few {
-		many = make(map[string]struct{})
-	}
-	n := 0
-	var last soap.Node
-	for id := range k.env.IDs {
-		if id.Loose {
-			continue
-		}
-		// Readers of xml:id drop the spaces around it.
-		if !id.Plain || id.Value == "" || strings.TrimSpace(id.Value) != id.Value {
-			return bad("Id with references or blanks, or empty", "Un Id du message est vide ou contient une référence ou un blanc.")
-		}
-		if id.Node.Same(last) {
-			return bad("two Ids on one element", "Un élément porte deux Ids (« %s » est l'un d'eux).", quote(id.Value))
-		}
-		last = id.Node
-		twice := false
-		if many != nil {
-			_, twice = many[id.Value]
-			many[id.Value] = struct{}{}
-		} else {
-			for _, s := range seen[:n] {
-				twice = twice || s == id.Value
-			}
-			seen[n] = id.Value
-			n++
-		}
-		if twice {
-			return bad("Id given twice", "L'Id « %s » figure deux fois dans le message : chaque Id doit être unique.", quote(id.Value))
-		}
-	}
-	return nil
 }
 
 // quote makes an Id of the message fit for a sentence to its sender.
