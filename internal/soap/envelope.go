@@ -77,7 +77,7 @@ func (e *Envelope) Operation() Name { return e.Body().First().Name() }
 
 // HasComments reports whether a comment stands inside n.
 func (e *Envelope) HasComments(n Node) bool {
-	if !e.ix.comments {
+	if e.ix.comments == 0 {
 		return false
 	}
 	el := &e.ix.elems[n.i]
@@ -166,7 +166,7 @@ func (e *Envelope) bodyShape() (*problem, int) {
 			return &afterBody, int(k)
 		}
 	}
-	if !ix.comments {
+	if ix.comments == 0 {
 		return nil, 0
 	}
 	for _, f := range ix.fixes[el.fix:] {

@@ -20,7 +20,7 @@ type index struct {
 	table    []int32 // open addressing over prefixes; 0 is empty, else index+1
 	undo     []rebinding
 	odd      []string // decoded namespace URIs of the declarations that hold references
-	comments bool     // a comment stands somewhere inside the root
+	comments int      // inside the root
 	id       []byte   // an Id decoded for the caller of IDs
 	most     int      // elements that the limits allow
 	canon    int      // canonical bytes that may still be written of this message
@@ -113,7 +113,7 @@ var indexes = sync.Pool{New: func() any { return new(index) }}
 func (ix *index) reset(raw []byte) {
 	ix.raw = raw
 	ix.elems, ix.attrs, ix.fixes, ix.ids = ix.elems[:0], ix.attrs[:0], ix.fixes[:0], ix.ids[:0]
-	ix.undo, ix.odd, ix.comments = ix.undo[:0], ix.odd[:0], false
+	ix.undo, ix.odd, ix.comments = ix.undo[:0], ix.odd[:0], 0
 	ix.canon = canonFactor*len(raw) + canonLeast
 	ix.decls = append(ix.decls[:0], declaration{prefix: prefixXML, known: uint8(len(known) - 1)})
 	ix.prefixes = append(ix.prefixes[:0], prefix{cur: none}, prefix{cur: declXML})
@@ -138,11 +138,22 @@ func room[T any](ix *index, list []T, at uint32, where func(*T) uint32) []T {
 		return larger(list, max(64, n))
 	}
 	half := uint64(n - n/2)
-	more := half * uint64(len(ix.raw)-int(at)) / uint64(max(at-where(&list[n/2]), 1))
-	if e := uint64(len(ix.elems)); e > 0 { // as many for each element still allowed
-		more = min(more, (uint64(ix.most)*uint64(n)/e-uint64(n))*9/8)
+	more := half * (ix.end(uint64(at)) - uint64(at)) / uint64(max(at-where(&list[n/2]), 1))
+	return larger(list, int(more+more/8)+max(n/16, 64))
+}
+
+// end foresees where the scan of the message ends, as far as what was read up
+// to at tells: at its end, or where a limit will be reached.
+func (ix *index) end(at uint64) uint64 {
+	end := uint64(len(ix.raw))
+	for _, l := range [...]struct{ n, most int }{
+		{len(ix.elems), ix.most}, {len(ix.decls), mostDeclarations}, {len(ix.prefixes), mostPrefixes}, {len(ix.ids), mostIDs}, {ix.comments, mostComments},
+	} {
+		if l.n > 0 {
+			end = min(end, max(at, at*uint64(l.most)/uint64(l.n)))
+		}
 	}
-	return larger(list, int(more)+max(n/16, 64))
+	return end
 }
 
 func larger[T any](list []T, by int) []T {

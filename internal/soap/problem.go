@@ -18,6 +18,7 @@ var (
 	tooManyElements = problem{roc.TooLarge, "too many elements", "trop d'éléments"}
 	tooManyAttrs    = problem{roc.TooLarge, "too many attributes on one element", "trop d'attributs sur un élément"}
 	tooManyDecls    = problem{roc.TooLarge, "too many namespace declarations on one element", "trop de déclarations d'espaces de noms sur un élément"}
+	tooManyEntries  = problem{roc.TooLarge, "too many prefixes, namespace declarations, Ids or comments in the message", "trop de préfixes, de déclarations d'espaces de noms, d'Ids ou de commentaires dans le message"}
 	longName        = problem{roc.TooLarge, "name too long", "un nom est trop long"}
 
 	emptyMessage   = problem{roc.NotSOAP, "empty message", "le message est vide"}

@@ -15,6 +15,17 @@ type scanner struct {
 	depth int
 }
 
+// What one whole message may hold, beside the limits of profile section 2:
+// many times what the most talkative client writes. An entry of the index is
+// longer than the shortest text that makes it, so that without them a message
+// of 1 MiB could take more than four times its size (docs/bench/denial.md).
+const (
+	mostPrefixes     = 1_000 // that differ
+	mostDeclarations = 25_000
+	mostIDs          = 20_000 // attributes called id, in any form
+	mostComments     = 10_000
+)
+
 // scan indexes raw, or refuses it.
 func (ix *index) scan(raw []byte, lim Limits) *roc.Refusal {
 	if len(raw) > lim.Bytes {
@@ -181,7 +192,10 @@ func (s *scanner) content(i int) (int, *roc.Refusal) {
 				return i, err
 			}
 			if isComment {
-				kind, s.comments = fixComment, true
+				if s.comments++; s.comments > mostComments {
+					return i, s.fail(tooManyEntries, i)
+				}
+				kind = fixComment
 			}
 			i, text = end, end
 		case '>':
@@ -347,6 +361,9 @@ func (s *scanner) startTag(i int) (int, *roc.Refusal) {
 		if err := s.resolveAttributes(&e, self); err != nil {
 			return i, err
 		}
+	}
+	if len(s.prefixes) > mostPrefixes || len(s.decls) > mostDeclarations || len(s.ids) > mostIDs {
+		return i, s.fail(tooManyEntries, i)
 	}
 	e.open = uint32(j)
 	if !plain || s.cur == none || e.prefix != s.elems[s.cur].prefix {

@@ -285,15 +285,8 @@ func allocated(v *Verifier, m roc.Content) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// densest are the shapes whose index is longer than four times the message:
-// a tag or an attribute costs its sender fewer bytes than the entry that
-// remembers where it stands. The limits of elements bound them all the same.
-var densest = map[string]bool{
-	"50 000 Ids": true, "foreign ids": true, "comments between elements": true, "ever new prefixes": true, "one prefix declared again and again": true,
-}
-
 // What one refusal allocates is bounded: four times the message, or four
-// times 1 MiB for a shorter one; twice that for the densest shapes. Not
+// times 1 MiB for a shorter one. Not
 // parallel: it measures what is allocated.
 func TestRefusingCostsLittleMemory(t *testing.T) {
 	v := forgeVerifier()
@@ -305,9 +298,6 @@ func TestRefusingCostsLittleMemory(t *testing.T) {
 			continue
 		}
 		most := 4 * max(m.Len(), mebibyte)
-		if densest[c.name] {
-			most *= 2
-		}
 		got := allocated(v, m)
 		t.Logf("%-60s %8d bytes, %8d allocated: %v", c.name, m.Len(), got, err)
 		if got > uint64(most) {
