@@ -65,6 +65,7 @@ func (x *exchange) search(es *etablissements.Etablissement, caller roc.Structure
 	rewrite := es.Facade == etablissements.Reecriture
 	switch {
 	case rewrite && !f.rewrites():
+		// app.Config.CanServe accepts no such register.
 		return farAnswer{}, roc.Refuse(roc.Internal, "the register says facade: reecriture, and the configuration has no façade")
 	case f == nil:
 		return x.passOn(caller, c)

@@ -77,6 +77,19 @@ func (f *registerFlags) load() (*etablissements.List, error) {
 	return l, nil
 }
 
+// served refuses a register that the RPN of the configuration, where one is
+// given, would not take.
+func (f *registerFlags) served(l *etablissements.List) error {
+	if f.config == "" {
+		return nil
+	}
+	c, err := app.ReadConfig(f.config)
+	if err != nil {
+		return err
+	}
+	return c.CanServe(l)
+}
+
 // instantOf reads a flag of an instant; "" is now.
 func instantOf(s string) (time.Time, error) {
 	if s == "" {
@@ -118,6 +131,9 @@ dated and to come, and warnings, and exits with 0.`,
 			l, err := f.load()
 			if err != nil {
 				return err
+			}
+			if err := f.served(l); err != nil {
+				return refused(err)
 			}
 			return write(cmd.OutOrStdout(), register.Check(l), f.json)
 		},

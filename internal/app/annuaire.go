@@ -10,10 +10,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/indicators"
+	"github.com/piano-roc/rpn/internal/etablissements"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/secret"
 	"github.com/piano-roc/rpn/internal/strict"
@@ -38,6 +40,32 @@ func (c *Config) checkFacade(doc *strict.Document) {
 	}
 	if c.Secrets == "" {
 		doc.Refuse(doc.At("facade"), "add secrets: secrets.txt, made with `openssl rand -hex 32`, the same on every instance", "the façade needs secrets: its addresses are bound to an establishment by them")
+	}
+}
+
+// CanServe refuses a register that asks for what the configuration does not
+// give: searches answered with addresses of the RPN, which nothing would sign.
+// The error is a SetupError.
+func (c *Config) CanServe(l *etablissements.List) error {
+	if c.Facade.Signature != nil {
+		return nil
+	}
+	var who []string
+	for e := range l.Etablissements() {
+		if e.Facade == etablissements.Reecriture {
+			who = append(who, fmt.Sprintf("%s (%s)", e.EJ, e.Nom))
+		}
+	}
+	if len(who) == 0 {
+		return nil
+	}
+	named, more := who, ""
+	if len(who) > 5 {
+		named, more = who[:5], fmt.Sprintf(" and %d more", len(who)-5)
+	}
+	return &SetupError{
+		What:   fmt.Sprintf("%s: facade: reecriture is asked for by %s%s, and %s has no facade.signature", c.Etablissements, strings.Join(named, ", "), more, c.file),
+		Remedy: "add facade: {signature: {certificate: ..., key: ...}} to the configuration, or remove facade: reecriture from those establishments",
 	}
 }
 

@@ -127,7 +127,7 @@ func New(o Options) (_ *App, err error) {
 	if err := a.openRevocation(); err != nil {
 		return nil, err
 	}
-	a.register, err = etablissements.Open(etablissements.Options{Etablissements: c.Etablissements, AMC: c.AMC, Now: a.now})
+	a.register, err = etablissements.Open(etablissements.Options{Etablissements: c.Etablissements, AMC: c.AMC, Accept: c.CanServe, Now: a.now})
 	if err != nil {
 		return nil, setup(err, "correct the file; `rpn check` shows every fault of it")
 	}
@@ -477,10 +477,11 @@ func (c *Config) LogLevel() slog.Level {
 func (a *App) httpLog() *log.Logger { return slog.NewLogLogger(a.log.Handler(), slog.LevelDebug) }
 
 // setup makes a SetupError of an error of the configuration; one that holds
-// places in a file stays what it is.
+// places in a file, or says already what to do, stays what it is.
 func setup(err error, remedy string) error {
 	var list strict.Errors
-	if errors.As(err, &list) {
+	var said *SetupError
+	if errors.As(err, &list) || errors.As(err, &said) {
 		return err
 	}
 	return &SetupError{What: err.Error(), Remedy: remedy, Cause: err}

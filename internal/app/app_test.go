@@ -227,6 +227,26 @@ func TestABadRegisterChangesNothingAndIsSaid(t *testing.T) {
 	}
 }
 
+// A register that asks for searches rewritten, where nothing would sign them,
+// is a bad one: it changes nothing, and no establishment is told RPN500.
+func TestARegisterThatNeedsTheFacadeIsRefusedWithoutIt(t *testing.T) {
+	t.Parallel()
+	n, lines := start(t, nation.Options{})
+	replaceIn(t, filepath.Join(n.Dir, "etablissements.yaml"), "etat: cercle", "etat: suspendu\n    facade: reecriture")
+	for name, reload := range map[string]func() error{"reload": n.App.Reload, "forced": n.App.ForceReload} {
+		if err := reload(); err == nil || !strings.Contains(err.Error(), "990000011") || !strings.Contains(err.Error(), "facade.signature") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	wantAnswer(t, idb(t, n, "chu"))
+	if r := ready(t, n); !slices.Contains(r.Degraded, "register") {
+		t.Errorf("got %+v", r)
+	}
+	if !strings.Contains(lines.String(), "facade: reecriture") {
+		t.Error("the log does not say what is wrong")
+	}
+}
+
 func TestAFileThatChangesIsReloaded(t *testing.T) {
 	t.Parallel()
 	n, _ := start(t, nation.Options{Reload: 20 * time.Millisecond})
@@ -449,6 +469,9 @@ func TestWhatKeepsItFromStartingIsOneLine(t *testing.T) {
 		{"a leaf in a trust store", func(t *testing.T, n *nation.Nation) {
 			replaceIn(t, n.ConfigFile(), "amc_tls: confiance/amc-tls.pem", "amc_tls: rpn/serveur.pem")
 		}, []string{"trust.amc_tls", "serveur.pem", "is not a CA certificate"}},
+		{"searches rewritten that nothing signs", func(t *testing.T, n *nation.Nation) {
+			replaceIn(t, filepath.Join(n.Dir, "etablissements.yaml"), "etat: cercle", "etat: cercle\n    facade: reecriture")
+		}, []string{"etablissements.yaml", "facade: reecriture", "990000011 (CHU de Sainte-Fiction)", "facade.signature"}},
 		{"a test authority in production", func(t *testing.T, n *nation.Nation) {
 			replaceIn(t, n.ConfigFile(), "environment: test", "environment: production")
 		}, []string{"trust.etablissements_tls", "not for production", "TEST"}},

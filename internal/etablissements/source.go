@@ -27,6 +27,10 @@ type Options struct {
 	// list can be edited by hand. 0: five.
 	MinDrop int
 
+	// Accept refuses a list that is right by itself and that whoever opens the
+	// Source could not serve, forced or not. Default: every list is accepted.
+	Accept func(*List) error
+
 	// Now tells the time: a state whose date is reached takes effect then,
 	// without a reload. Default: time.Now.
 	Now func() time.Time
@@ -58,6 +62,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MinDrop == 0 {
 		o.MinDrop = 5
+	}
+	if o.Accept == nil {
+		o.Accept = func(*List) error { return nil }
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -99,6 +106,9 @@ func (s *Source) load(force bool) error {
 	s.tried = s.look()
 	l, err := Load(s.options.Etablissements, s.options.AMC, s.options.Now())
 	if err != nil {
+		return err
+	}
+	if err := s.options.Accept(l); err != nil {
 		return err
 	}
 	if old := s.current.Load(); old != nil && !force {

@@ -114,6 +114,32 @@ func TestABadFileChangesNothing(t *testing.T) {
 	}
 }
 
+func TestAListThatIsNotAcceptedChangesNothing(t *testing.T) {
+	t.Parallel()
+	o := country(t, t.TempDir(), 3)
+	no := errors.New("not this one")
+	o.Accept = func(l *etablissements.List) error {
+		if size(l) > 3 {
+			return no
+		}
+		return nil
+	}
+	s := open(t, o)
+	before := s.Current()
+	write(t, o.Etablissements, establishments(0, 4))
+	for name, reload := range map[string]func() error{"reload": s.Reload, "force": s.Force} {
+		if err := reload(); !errors.Is(err, no) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if s.Current() != before {
+		t.Error("the list in force was replaced")
+	}
+	if _, err := etablissements.Open(o); !errors.Is(err, no) {
+		t.Errorf("at the start: %v", err)
+	}
+}
+
 func TestABadFileAtTheStartIsAnError(t *testing.T) {
 	t.Parallel()
 	o := country(t, t.TempDir(), 3)
