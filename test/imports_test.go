@@ -18,7 +18,8 @@ var mayImport = map[string][]string{
 	"internal/roc":                 {},
 	"internal/strict":              {},
 	"internal/soap":                {"internal/roc"},
-	"internal/xmlsig":              {"internal/roc", "internal/soap"},
+	"internal/rsaverify":           {},
+	"internal/xmlsig":              {"internal/roc", "internal/soap", "internal/rsaverify"},
 	"internal/message":             {"internal/roc", "internal/soap", "internal/xmlsig"},
 	"internal/message/messagetest": {"internal/roc", "internal/message"},
 	"internal/etablissements":      {"internal/roc", "internal/strict"},
@@ -59,7 +60,7 @@ var doors = map[string][]string{
 	"software.sslmate.com/src/go-pkcs12":  {"tlsconf"},
 	"golang.org/x/time":                   {"internal/ratelimit"},
 	"golang.org/x/sync":                   {"annuaire", "tlsconf"},
-	"golang.org/x/sys":                    {"cmd/rpn", "internal/app", "proxy"},
+	"golang.org/x/sys":                    {"cmd/rpn", "internal/app", "internal/rsaverify", "proxy"},
 	"github.com/spf13/cobra":              {"cmd/rpn", "cmd/mutuelle", "cmd/annuaire"},
 	"encoding/xml":                        {}, // reads what must be refused (docs/decisions/0003)
 	"net/http/httputil":                   {}, // the exchange goes by proxy alone

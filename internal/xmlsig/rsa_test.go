@@ -10,19 +10,29 @@ import (
 	"crypto/x509"
 	"math/big"
 	"testing"
+
+	"github.com/piano-roc/rpn/internal/rsaverify"
 )
 
-// agree compares our verdict on a signature with crypto/rsa's.
+// agree compares our verdict on a signature with crypto/rsa's, by the vector
+// instructions where there are, and by bigmod.
 func agree(t *testing.T, key *rsa.PublicKey, hash crypto.Hash, digest, value []byte) {
 	t.Helper()
 	kept, err := newRSAKey(&x509.Certificate{PublicKey: key})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var scratch rsaScratch
+	if vector := rsaverify.NewKey(key.N, key.E) != nil; vector != (kept.vector != nil) {
+		t.Fatalf("vector instructions serve this key: %v, and are used: %v", vector, kept.vector != nil)
+	}
+	bigmodOnly := *kept
+	bigmodOnly.vector = nil
+	var scratch, other rsaScratch
 	ours := kept.verify(&scratch, hash, digest, value) == nil
-	if theirs := rsa.VerifyPKCS1v15(key, hash, digest, value) == nil; ours != theirs {
-		t.Fatalf("we say %v, crypto/rsa says %v, for %v and a value of %d bytes", ours, theirs, hash, len(value))
+	fallback := bigmodOnly.verify(&other, hash, digest, value) == nil
+	theirs := rsa.VerifyPKCS1v15(key, hash, digest, value) == nil
+	if ours != theirs || fallback != theirs {
+		t.Fatalf("we say %v, by bigmod %v, crypto/rsa says %v, for %v and a value of %d bytes", ours, fallback, theirs, hash, len(value))
 	}
 }
 
@@ -76,8 +86,8 @@ func TestRSAKeyThatBigmodCannotTakeIsRefused(t *testing.T) {
 	}
 }
 
-// FuzzRSA holds our verdict to crypto/rsa's on any value, digest and low bits
-// of the modulus.
+// FuzzRSA holds our verdicts, both ways, to crypto/rsa's on any value, digest
+// and modulus. rsaverify's FuzzMatches finds the values that do match.
 func FuzzRSA(f *testing.F) {
 	key := testKeys().rsa
 	digest := sha256.Sum256(nil)
