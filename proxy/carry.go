@@ -67,5 +67,8 @@ func (p *Proxy) carry(x *exchange) (farAnswer, error) {
 	if err != nil {
 		return farAnswer{}, err
 	}
+	if err := p.o.AMCLimiter.Allow(amc, p.o.Now()); err != nil {
+		return farAnswer{}, err
+	}
 	return x.send(route, caller, checked) // the bytes that were checked, untouched
 }

@@ -22,6 +22,13 @@ type Limiter interface {
 	Allow(ctx context.Context, who roc.StructureID, limit etablissements.Limite, at time.Time) error
 }
 
+// An AMCLimiter says whether an AMC may be sent one more message now; amc is nil
+// when it is not in the register. The refusal is Overloaded, with the time to
+// wait. It is safe for concurrent use.
+type AMCLimiter interface {
+	Allow(amc *etablissements.AMC, at time.Time) error
+}
+
 // A Directory says where the messages of a key go. Its refusals are
 // UnknownAMC, AnnuaireSilent and AnnuaireRefused; it answers within ctx and is
 // safe for concurrent use.
@@ -62,6 +69,8 @@ type Options struct {
 	Directory        Directory
 	AMC              *Sender // to the insurers
 	Log              *slog.Logger
+
+	AMCLimiter AMCLimiter // nil: no AMC has a limit
 
 	// AnnuaireURL is where an establishment's own search is passed on, by
 	// Annuaire. "": such a request is refused as annuaire-silent.
@@ -110,6 +119,10 @@ type Options struct {
 	Now func() time.Time // default: time.Now
 }
 
+type unlimited struct{}
+
+func (unlimited) Allow(*etablissements.AMC, time.Time) error { return nil }
+
 // complete sets the defaults, and names what is missing.
 func (o *Options) complete() error {
 	switch {
@@ -124,6 +137,9 @@ func (o *Options) complete() error {
 	}
 	if o.Limits == (soap.Limits{}) {
 		o.Limits = soap.DefaultLimits
+	}
+	if o.AMCLimiter == nil {
+		o.AMCLimiter = unlimited{}
 	}
 	if o.Annuaire == nil {
 		o.Annuaire = o.AMC

@@ -121,6 +121,9 @@ func New(o Options) (_ *App, err error) {
 	}()
 
 	a.horizon = tlsconf.NewHorizon(a.now)
+	if err := a.openShared(); err != nil {
+		return nil, err
+	}
 	if err := a.openTrust(); err != nil {
 		return nil, err
 	}
@@ -157,9 +160,7 @@ func New(o Options) (_ *App, err error) {
 	if o.Asker != nil {
 		a.asker = o.Asker
 	}
-	if err := a.openDirectory(asker); err != nil {
-		return nil, err
-	}
+	a.openDirectory(asker)
 	facade, err := a.facade(answers)
 	if err != nil {
 		return nil, err
@@ -168,7 +169,7 @@ func New(o Options) (_ *App, err error) {
 
 	a.proxy, err = proxy.New(proxy.Options{
 		List:    a.register.Current,
-		Limiter: ratelimit.NewLocal(ratelimit.Options{Default: c.defaultLimit()}),
+		Limiter: ratelimit.NewLocal(ratelimit.Options{Default: c.defaultLimit()}), AMCLimiter: ratelimit.NewAMCs(),
 
 		Signatures: signatures, AnswerSignatures: answers, AnswerPolicy: proxy.AnswerPolicy(c.Policies.AnswerSignatures),
 		Replay: a.replayWindow(c.Policies.Replay), ReplayPolicy: c.Policies.Replay, Facade: facade,

@@ -38,8 +38,8 @@ type AMC struct {
 	// annuaire offers. Empty: V1 and V2.
 	Versions []roc.Version `yaml:"versions"`
 
-	// Limite is how fast it wants to be sent to, all establishments together.
-	// It is shown to operators; nothing applies it yet.
+	// Limite is how fast it wants to be sent to, all establishments together,
+	// by each instance of the RPN. Absent: as fast as they send.
 	Limite Limite `yaml:"limite"`
 
 	// Contacts are whom to call. Optional.

@@ -25,6 +25,9 @@ func checkAMCs(l *List, doc *strict.Document) {
 			}
 			first[n], l.byNumero[n] = [2]int{i, j}, int32(i)
 		}
+		if a.Limite.Rafale > 0 && a.Limite.ParSeconde == 0 {
+			doc.Refuse(doc.At("amcs", i, "limite"), "add par_seconde, or remove rafale", "the limit of an AMC needs its par_seconde: there is no default")
+		}
 		checkEtatsAMC(a, doc, i)
 		refuseTwice(doc, a.Connus, func(d Domaine) DNSName { return d.Nom }, "domain", "amcs", i, "domaines")
 		for j := range a.Connus {

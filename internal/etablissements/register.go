@@ -105,12 +105,13 @@ type Contact struct {
 	Telephone string `yaml:"telephone" json:"telephone,omitzero"`
 }
 
-// A Limite is how fast an establishment may send; 0 is the default of the RPN.
+// A Limite is how fast an establishment may send, or an AMC be sent to; 0 is the
+// default of the RPN.
 type Limite struct {
-	// ParSeconde is how many messages a second it may send, in the long run.
+	// ParSeconde is how many messages a second, in the long run.
 	ParSeconde float64 `yaml:"par_seconde" strict:"positive" json:"par_seconde,omitzero"`
 
-	// Rafale is how many it may send at once.
+	// Rafale is how many at once.
 	Rafale int `yaml:"rafale" strict:"positive" json:"rafale,omitzero"`
 }
 

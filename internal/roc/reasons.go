@@ -23,7 +23,7 @@ var reasons = []struct {
 		"L'établissement envoie plus de messages que sa limite ne le permet.",
 		"Attendez le délai indiqué (Retry-After) puis renvoyez ; étalez les envois en masse."}},
 	{Overloaded, Meaning{"RPN111", receiver, ByRPN,
-		"Le RPN ROC est momentanément surchargé.",
+		"Le RPN ROC ne peut pas transmettre ce message pour l'instant.",
 		"Renvoyez le message après le délai indiqué (Retry-After)."}},
 	{TooLarge, Meaning{"RPN201", sender, ByEtablissement,
 		"Le message dépasse une taille ou un nombre autorisé.",
