@@ -121,9 +121,6 @@ func New(o Options) (_ *App, err error) {
 	}()
 
 	a.horizon = tlsconf.NewHorizon(a.now)
-	if err := a.openShared(); err != nil {
-		return nil, err
-	}
 	if err := a.openTrust(); err != nil {
 		return nil, err
 	}
@@ -160,7 +157,9 @@ func New(o Options) (_ *App, err error) {
 	if o.Asker != nil {
 		a.asker = o.Asker
 	}
-	a.openDirectory(asker)
+	if err := a.openDirectory(asker); err != nil {
+		return nil, err
+	}
 	facade, err := a.facade(answers)
 	if err != nil {
 		return nil, err
