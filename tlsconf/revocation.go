@@ -197,6 +197,9 @@ func (r *Revocation) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-r.wake:
+			if r.deny != nil {
+				r.deny.reload() // it says what is wrong itself
+			}
 		case <-time.After(jitter(r.o.Poll)):
 		}
 		r.watchAuthorities()

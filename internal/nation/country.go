@@ -54,6 +54,7 @@ func Establishments() []Character {
 		{ID: "phare", Nom: "Centre hospitalier du Phare", EJ: "990000041", Etat: "cercle", Versions: []roc.Version{roc.V1},
 			TLS: []igc.Option{igc.CN("gap.phare.test;demo.test")}, Sign: []igc.Option{igc.CN("gap.phare.test;demo.test")}},
 		{ID: "lac", Nom: "Polyclinique du Lac", EJ: "990000051", Etat: "cercle", PerSecond: 0.2, Burst: 2},
+		{ID: "hetre", Nom: "Clinique du Hêtre", EJ: "990000081", Etat: "cercle", Sign: []igc.Option{igc.ECDSA()}},
 		{ID: "orme", Nom: "Hôpital de l'Orme", EJ: "990000061", Etat: "suspendu"},
 	}
 }

@@ -25,6 +25,9 @@ type Scene struct {
 
 	Annuaire fictif.Fault // how the annuaire misbehaves meanwhile
 
+	before func(context.Context, *Nation) error // what happens to the nation first
+	after  func(*Nation, Outcome) error         // what else must be so
+
 	Want string // a CodeCR ("00"), a code of the RPN ("RPN303"), or Handshake
 	Note string // French: what is special, or ""
 }
@@ -36,7 +39,8 @@ const Handshake = "TLS"
 const unknownAMC = "0099000099"
 
 // Day is a day of the nation in small: every state of an establishment, both
-// versions, both SOAP, then what must be refused.
+// versions, both SOAP, then what must be refused, and at the end somebody who
+// is put out and a certificate that is renewed, while everybody is connected.
 func Day() []Scene {
 	yesterday := func(d *Draft) { d.Sign.At = d.Sign.At.AddDate(0, 0, -1) }
 	return []Scene{
@@ -65,6 +69,13 @@ func Day() []Scene {
 		{Who: "perimee", Service: roc.IDB, Version: roc.V2, SOAP: soap.SOAP12, AMC: "verte", Want: code(roc.UntrustedSigner), Note: "certificat de signature expiré"},
 		{Who: "inconnue", Service: roc.IDB, Version: roc.V1, SOAP: soap.SOAP11, AMC: "verte", Want: code(roc.UnknownStructure)},
 		{Who: "ailleurs", Service: roc.IDB, Version: roc.V1, SOAP: soap.SOAP11, AMC: "verte", Want: Handshake, Note: "certificat d'une autre autorité"},
+
+		{Who: "hetre", Service: roc.IDB, Version: roc.V2, SOAP: soap.SOAP12, AMC: "bleue", Want: "00", Note: "sa connexion reste ouverte"},
+		{Who: "hetre", Service: roc.CLC, Version: roc.V2, SOAP: soap.SOAP12, AMC: "bleue", before: exclude("hetre"), Want: Handshake, Note: "mise sur la liste d'exclusion : sa connexion a été fermée"},
+		{Who: "chu", Service: roc.CLC, Version: roc.V2, SOAP: soap.SOAP12, AMC: "bleue", Want: "00", Note: "les autres continuent"},
+		{Who: "hetre", Service: roc.CLC, Version: roc.V2, SOAP: soap.SOAP12, AMC: "bleue", before: admit, Want: "00", Note: "retirée de la liste d'exclusion"},
+		{Who: "chu", Service: roc.CLC, Version: roc.V1, SOAP: soap.SOAP11, AMC: "verte", before: renew, after: showsRenewed(false), Want: "00", Note: "certificat du RPN renouvelé : même connexion, aucun échange gêné"},
+		{Who: "phare", Service: roc.IDB, Version: roc.V1, SOAP: soap.SOAP11, AMC: "verte", before: hangup("phare"), after: showsRenewed(true), Want: "00", Note: "nouvelle connexion : le nouveau certificat"},
 	}
 }
 
@@ -92,7 +103,17 @@ func (n *Nation) Play(ctx context.Context, s Scene) (Scened, error) {
 		n.Annuaire.Break(s.Annuaire)
 		defer n.Annuaire.Break(fictif.None)
 	}
+	if s.before != nil {
+		if p.Outcome.Err = s.before(ctx, n); p.Outcome.Err != nil {
+			return p, nil
+		}
+	}
 	p.Outcome = e.Send(ctx, s.Service, s.Version, s.SOAP, s.AMC, s.How...)
+	if s.after != nil {
+		if err := s.after(n, p.Outcome); err != nil {
+			p.Outcome.Err = err
+		}
+	}
 	return p, nil
 }
 
@@ -140,7 +161,7 @@ func (p Scened) AsExpected() bool {
 func (n *Nation) Traffic(ctx context.Context, period time.Duration, tell func(Scened)) {
 	var good []Scene
 	for _, s := range Day() {
-		if s.Want == "00" && s.Who != "lac" && s.Annuaire == fictif.None {
+		if s.Want == "00" && s.Who != "lac" && s.Annuaire == fictif.None && s.before == nil {
 			good = append(good, s)
 		}
 	}

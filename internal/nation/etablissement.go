@@ -6,7 +6,10 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/piano-roc/rpn/internal/igc"
@@ -24,14 +27,45 @@ type Etablissement struct {
 
 	n      *Nation
 	client *http.Client
+	lines  *lines
 }
+
+// lines counts connections.
+type lines struct{ opened, ended atomic.Int64 }
+
+// dial opens one that is counted.
+func (l *lines) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	l.opened.Add(1)
+	return &line{c, sync.OnceFunc(func() { l.ended.Add(1) })}, nil
+}
+
+type line struct {
+	net.Conn
+	ended func()
+}
+
+// Close is also how net/http takes the end of a connection by its peer.
+func (l *line) Close() error {
+	l.ended()
+	return l.Conn.Close()
+}
+
+// Opened is how many connections the establishment has opened so far.
+func (e *Etablissement) Opened() int { return int(e.lines.opened.Load()) }
+
+// Open is how many of them have not ended.
+func (e *Etablissement) Open() int { return e.Opened() - int(e.lines.ended.Load()) }
 
 // maxAnswer bounds what an establishment reads, in bytes.
 const maxAnswer = 16 << 20
 
 // newClient makes the connection of a caller that shows that certificate. It
 // trusts the nation's authorities, and keeps its connection.
-func (n *Nation) newClient(p igc.Pair) *http.Client {
+func (n *Nation) newClient(p igc.Pair, l *lines) *http.Client {
 	certificate := p.TLS()
 	config := &tls.Config{
 		// It is shown whatever authorities the RPN names, else crypto/tls would
@@ -42,7 +76,7 @@ func (n *Nation) newClient(p igc.Pair) *http.Client {
 	}
 	return &http.Client{
 		Timeout:       time.Minute,
-		Transport:     &http.Transport{TLSClientConfig: config, MaxIdleConnsPerHost: 64, DisableCompression: true},
+		Transport:     &http.Transport{DialContext: l.dial, TLSClientConfig: config, MaxIdleConnsPerHost: 64, DisableCompression: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -80,6 +114,9 @@ func (e *Etablissement) Post(ctx context.Context, d *Draft, m roc.Content) Outco
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	o := Outcome{Err: err, Status: resp.StatusCode, Header: resp.Header, Body: roc.NewContent(body), Took: time.Since(start)}
+	if resp.TLS != nil && len(resp.TLS.PeerCertificates) > 0 {
+		o.Server = resp.TLS.PeerCertificates[0]
+	}
 	o.read()
 	return o
 }

@@ -2,6 +2,7 @@ package nation
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,6 +23,7 @@ import (
 //	confiance/ autorites/                      trust stores, and the authorities' keys
 //	rpn/ annuaire/ amc/ID/                     certificates and keys: serveur, client, signature; secrets
 //	etablissements/ID/                         auth, sign
+//	exclusion/                                 the deny list, and the key that signs it
 //	messages/                                  messages to send, unsigned
 //	rpn/state/                                 what the RPN keeps
 
@@ -90,14 +92,14 @@ func (n *Nation) certificates() error {
 	// establishments sign with RSA, as they do.
 	quick := igc.ECDSA()
 	own(&n.keys.server, "rpn", "serveur", func() igc.Pair {
-		return n.PKI.Server(igc.EtablissementTLS, "localhost", igc.Names("127.0.0.1", "::1"), quick)
+		return n.serverPair()
 	})
 	own(&n.keys.client, "rpn", "client", func() igc.Pair { return n.PKI.Auth(igc.RPN, "RPN FICTIF", quick) })
 	own(&n.keys.sign, "rpn", "signature", func() igc.Pair { return n.PKI.Sign(igc.RPN, "RPN FICTIF", quick) })
 	own(&n.keys.annuaire, "annuaire", "serveur", func() igc.Pair { return n.PKI.Server(igc.AMCTLS, annuaireHost, quick) })
 	own(&n.keys.annuaireSign, "annuaire", "signature", func() igc.Pair { return n.PKI.AMCSigner(annuaireID, "ANNUAIRE FICTIF", quick) })
 	if err == nil {
-		err = n.writeSecrets()
+		err = errors.Join(n.writeSecrets(), n.openExclusion())
 	}
 	if err != nil {
 		return err
@@ -135,7 +137,8 @@ func (n *Nation) welcome(c Character) (*Etablissement, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.client = n.newClient(e.TLS)
+	e.lines = &lines{}
+	e.client = n.newClient(e.TLS, e.lines)
 	return e, nil
 }
 
@@ -239,6 +242,7 @@ secrets: rpn/secrets.txt
 		hosts += "  " + i.Host + ": 127.0.0.1\n"
 	}
 	section("network", hosts)
+	section("revocation", revocationSection)
 	for _, name := range []string{"redis", "limits", "timeouts", "policies", "log"} {
 		section(name, "")
 	}

@@ -83,6 +83,8 @@ func TestASceneThatGoesOtherwiseIsSeen(t *testing.T) {
 		{Who: "clinique", Service: roc.IDB, Version: roc.V2, SOAP: soap.SOAP12, AMC: "bleue", Want: "00"},
 		{Who: "ailleurs", Service: roc.IDB, Version: roc.V2, SOAP: soap.SOAP12, AMC: "bleue", Want: "00"},
 		{Who: "ailleurs", Service: roc.IDB, Version: roc.V2, SOAP: soap.SOAP12, AMC: "bleue", Want: code(roc.UntrustedSigner)},
+		{Who: "hetre", Service: roc.IDB, Version: roc.V2, SOAP: soap.SOAP12, AMC: "bleue", before: exclude("hetre"), Want: Handshake}, // nothing was open
+		{Who: "chu", Service: roc.IDB, Version: roc.V2, SOAP: soap.SOAP12, AMC: "bleue", before: hangup("chu"), after: showsRenewed(false), Want: "00"},
 	} {
 		p, err := n.Play(t.Context(), s)
 		if err != nil {

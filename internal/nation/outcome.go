@@ -1,6 +1,7 @@
 package nation
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"time"
@@ -20,6 +21,8 @@ type Outcome struct {
 	Header http.Header // RPN-Echange, RPN-Origine...
 	Body   roc.Content
 	Took   time.Duration
+
+	Server *x509.Certificate // what the RPN showed when that connection began
 
 	Code    string // "RPN212" of a fault of the RPN, "00" (CodeCR) of an answer, else ""
 	Libelle string // the text that goes with it

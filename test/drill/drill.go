@@ -144,7 +144,10 @@ func newCountry(ctx context.Context, o options) (_ *country, err error) {
 			TLS: []igc.Option{igc.ECDSA()}, Sign: []igc.Option{igc.ECDSA()},
 		})
 	}
-	if c.Nation, err = nation.New(ctx, nation.Options{Etablissements: people, WithoutRPN: true}); err != nil {
+	if c.Nation, err = nation.New(ctx, nation.Options{
+		Etablissements: people, WithoutRPN: true,
+		Sections: map[string]string{"revocation": "lists: [liste.crl]\ndeny: deny.list\ndeny_signers: [deny-signer.pem]"},
+	}); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -176,7 +179,7 @@ func (c *country) configure() error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString("revocation: {lists: [liste.crl], deny: deny.list, deny_signers: [deny-signer.pem]}\ntickets: tickets.secret\n")
+	_, err = f.WriteString("tickets: tickets.secret\n")
 	return errors.Join(err, f.Close())
 }
 

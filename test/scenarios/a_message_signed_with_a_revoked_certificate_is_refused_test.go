@@ -34,5 +34,5 @@ func withLists(t *testing.T, n *nation.Nation, lists map[igc.Side]igc.List) {
 			t.Fatal(err)
 		}
 	}
-	n.Edit("rpn.yaml", "environment: test", "environment: test\nrevocation: {lists: ["+strings.Join(names, ", ")+"]}")
+	n.Edit("rpn.yaml", "\nrevocation:\n", "\nrevocation:\n  lists: ["+strings.Join(names, ", ")+"]\n")
 }
