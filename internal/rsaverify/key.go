@@ -9,6 +9,7 @@ package rsaverify
 import (
 	"encoding/binary"
 	"math/big"
+	"sync"
 )
 
 const (
@@ -33,9 +34,32 @@ type Key struct {
 // does not serve (another size or exponent, an even modulus) and on a
 // processor without the instructions: the caller then goes another way.
 func NewKey(n *big.Int, e int) *Key {
-	if !supported || n.Sign() <= 0 || n.BitLen() != 8*size || n.Bit(0) == 0 || e != 65537 {
+	if !supported || n.Sign() <= 0 || n.BitLen() != 8*size || n.Bit(0) == 0 || e != 65537 || !selfTest() {
 		return nil
 	}
+	return newKey(n)
+}
+
+// selfTest compares one power with math/big's, once per process: a processor
+// or a virtual machine that does not do what it says must cost speed, not
+// verdicts. Among its factors are limbs full of ones.
+var selfTest = sync.OnceValue(func() bool {
+	one := big.NewInt(1)
+	n := new(big.Int).Sub(new(big.Int).Lsh(one, 8*size), big.NewInt(1942289)) // odd, top limbs all ones
+	s := new(big.Int).Sub(n, new(big.Int).Lsh(one, 1000))
+	want := new(big.Int).Exp(s, big.NewInt(65537), n)
+	k := newKey(n)
+	var b, em [size]byte
+	s.FillBytes(b[:])
+	if want.FillBytes(em[:]); !k.Matches(b[:], em[:]) {
+		return false
+	}
+	em[size-1] ^= 1
+	return !k.Matches(b[:], em[:])
+})
+
+// newKey prepares a key that NewKey has found fit.
+func newKey(n *big.Int) *Key {
 	var k Key
 	var b [size]byte
 	k.n.setBytes((*[size]byte)(n.FillBytes(b[:])))
