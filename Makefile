@@ -3,7 +3,7 @@
 GO ?= go
 BIN := bin
 
-.PHONY: help build test test-interop record-clients lint scenario fuzz vectors demo nation bench bench-proxy bench-tls bench-check deps clean drill-annuaire drill-revocation
+.PHONY: help build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check deps clean drill-annuaire drill-revocation
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -47,6 +47,10 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 		done; done
 
 VECTORS ?= $(abspath ../shared/vectors)
+FOR ?= 1m
+hammer: ## changed messages against the check for FOR (1m), many times faster than fuzz
+	$(GO) test -tags hammer ./internal/xmlsig -run TestHammer -v -timeout 24h -hammer-for $(FOR) -hammer-seed $$(date +%s)
+
 vectors: ## the public test files in VECTORS, each with its recorded verdict
 	$(GO) test -tags vectors -count 1 -run '^TestVectors$$' ./internal/xmlsig -vectors $(VECTORS)
 
