@@ -388,6 +388,21 @@ func (d *Disk) Size() (answers int, bytes int64, err error) {
 	return len(d.index), d.size, d.bad
 }
 
+// Newest is when the last of the answers that are kept was given; zero: none is
+// kept. Their signatures are not looked at.
+func (d *Disk) Newest() time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.index) == 0 {
+		return time.Time{}
+	}
+	var newest moment
+	for _, e := range d.index {
+		newest = max(newest, e.at)
+	}
+	return newest.time()
+}
+
 // Close makes sure that the file is written, and lets another process have it.
 func (d *Disk) Close() error {
 	d.mu.Lock()

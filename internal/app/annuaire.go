@@ -125,6 +125,7 @@ func (a *App) openAnswers() {
 		return
 	}
 	a.disk = disk
+	a.annuaire.keeps(disk.Newest())
 	a.onStop("answers of the annuaire on disk", func(context.Context) error { return disk.Close() })
 }
 

@@ -324,7 +324,7 @@ func TestReadyzTellsTheTruth(t *testing.T) {
 
 func TestReadyzSaysWhenTheAnnuaireFails(t *testing.T) {
 	t.Parallel()
-	n, _ := start(t, nation.Options{Annuaire: "probe: 20ms\nttl: 300ms"})
+	n, _ := start(t, nation.Options{Annuaire: "probe: 20ms\nttl: 100ms\nmax_age: 300ms"})
 	eventually(t, "ready", func() bool { return ready(t, n).Ready })
 	for _, f := range []fictif.Fault{fictif.Down, fictif.Unsigned, fictif.BadSignature} {
 		n.Annuaire.Break(f)
@@ -535,7 +535,7 @@ func TestCheckSummarizesAndOpensNoPort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"rpn.yaml: ok (test)", "8 (1 accrochage, 1 surveillance, 5 cercle, 1 suspendu)", "5, 5 numbers", "CN=localhost", "days", "1 roots, 1 intermediates"} {
+	for _, want := range []string{"rpn.yaml: ok (test)", "9 (1 accrochage, 1 surveillance, 6 cercle, 1 suspendu)", "5, 5 numbers", "CN=localhost", "days", "1 roots, 1 intermediates"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in\n%s", want, got)
 		}

@@ -68,6 +68,7 @@ type contact struct {
 	success     time.Time
 	failure     time.Time
 	failureText string
+	kept        time.Time // of the last answer that was on disk at the start; zero: none was
 }
 
 func (c *contact) succeeded(at time.Time) {
@@ -76,15 +77,21 @@ func (c *contact) succeeded(at time.Time) {
 	c.success = at
 }
 
+func (c *contact) keeps(newest time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kept = newest
+}
+
 func (c *contact) failed(at time.Time, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.failure, c.failureText = at, err.Error()
 }
 
-// health is not ok while the dependency never answered, and when it has been
-// failing for longer than grace: until then what it said before still serves.
-// One failing directory must not take every RPN out of the load balancer at
+// health is not ok while the dependency never answered, now or before the
+// start, and when it has been failing for longer than grace: until then what it
+// said before still serves. One failing directory must not take every RPN out of the load balancer at
 // once while remembered answers would have carried most exchanges.
 func (c *contact) health(name string, now time.Time, grace time.Duration) Health {
 	c.mu.Lock()
@@ -100,6 +107,8 @@ func (c *contact) health(name string, now time.Time, grace time.Duration) Health
 	switch {
 	case c.success.IsZero() && c.failure.IsZero():
 		h.Detail = "not asked yet"
+	case c.success.IsZero() && now.Sub(c.kept) <= grace:
+		h.OK, h.Degraded, h.Detail = true, true, "it has not answered since the RPN started; the answers on disk serve"
 	case c.success.IsZero():
 		h.Detail = "it has not answered since the RPN started"
 	case failing && now.Sub(c.success) > grace:

@@ -11,7 +11,7 @@ import (
 
 func TestReadyzNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
-	n := nation.New(t, nation.NotStarted, nation.Annuaire("probe: 100ms\nttl: 300ms\ntimeout: 2s"))
+	n := nation.New(t, nation.NotStarted, nation.Annuaire("probe: 100ms\nttl: 100ms\nmax_age: 300ms\ntimeout: 2s"))
 	n.Annuaire.Break(fictif.Down)
 	n.Launch()
 	n.Eventually("the annuaire is missing", func() bool {

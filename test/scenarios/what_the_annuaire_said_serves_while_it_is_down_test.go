@@ -1,6 +1,8 @@
 package scenarios
 
 import (
+	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/piano-roc/rpn/annuaire/fictif"
@@ -17,4 +19,12 @@ func TestWhatTheAnnuaireSaidServesWhileItIsDown(t *testing.T) {
 		n.Annuaire.Break(f)
 		chu.Send(roc.IDB, "bleue").WantAnswer()
 	}
+	// A restart meanwhile, and the load balancer goes on sending.
+	n.Annuaire.Break(fictif.Down)
+	n.Crash()
+	n.Eventually("it is ready by what is on disk", func() bool {
+		r := n.Ready()
+		return r.Status == http.StatusOK && slices.Contains(r.Degraded, "annuaire")
+	})
+	chu.Send(roc.IDB, "bleue").WantAnswer()
 }
