@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/url"
@@ -36,8 +37,11 @@ type ACMEOptions struct {
 	RSA bool
 	// Storage is the folder of accounts, keys and certificates. Instances that
 	// share it (a network file system with locks) share the certificates, and
-	// one renews for all. Required.
+	// one renews for all. Required, or Shared.
 	Storage string
+	// Shared is a storage in the folder's place, one for each kind of key
+	// ("ecdsa", "rsa"): internal/acmeredis.
+	Shared func(kind string) ACMEStorage
 	// HTTP (port 80 as the CA sees it) or TLSALPN (port 443) is the address,
 	// host:port, where challenges are answered, open during a challenge only.
 	// It is never the establishments' listener, which lets nobody in without a
@@ -48,6 +52,17 @@ type ACMEOptions struct {
 	// 0: 10 min.
 	RenewEvery time.Duration
 	Log        *slog.Logger // Required.
+}
+
+// An ACMEStorage keeps accounts, keys, certificates and locks.
+type ACMEStorage = certmagic.Storage
+
+// storage is where one kind of key is kept.
+func (o ACMEOptions) storage(kind string) ACMEStorage {
+	if o.Shared != nil {
+		return o.Shared(kind)
+	}
+	return &certmagic.FileStorage{Path: filepath.Join(o.Storage, kind)}
 }
 
 // An ACME obtains certificates and renews them. It is a Source's, by
@@ -104,7 +119,7 @@ func (o ACMEOptions) check() (host string, port int, err error) {
 		return "", 0, fmt.Errorf("acme: directory %q is not an https URL: take it from the CA's documentation", o.Directory)
 	case len(o.Names) == 0:
 		return "", 0, errors.New("acme: no name: list the DNS names of the certificate")
-	case o.Storage == "":
+	case o.Storage == "" && o.Shared == nil:
 		return "", 0, errors.New("acme: no storage: name a folder that outlives the process")
 	case !o.AgreedTerms:
 		return "", 0, errors.New("acme: the CA's terms are not agreed to: read them, then set agree_terms: true")
@@ -141,7 +156,7 @@ func (a *ACME) newKind(name string, key certmagic.KeyType, host string, port int
 		Logger:             log,
 	})
 	k.config = certmagic.New(k.cache, certmagic.Config{
-		Storage:   &certmagic.FileStorage{Path: filepath.Join(o.Storage, name)},
+		Storage:   o.storage(name),
 		KeySource: certmagic.StandardKeyGenerator{KeyType: key},
 		Logger:    log,
 	})
@@ -177,17 +192,20 @@ const lookEvery = 2 * time.Second
 func (a *ACME) Start(changed func()) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
-	for _, k := range a.kinds {
-		if err := k.config.ManageAsync(ctx, a.options.Names); err != nil {
-			cancel()
-			return fmt.Errorf("acme: %s: %w", a.options.Storage, err)
-		}
+	waiting, err := a.manage(ctx, a.kinds)
+	if err != nil && a.options.Shared == nil {
+		cancel()
+		return fmt.Errorf("acme: %s: %w", a.options.Storage, err)
 	}
 	a.running.Go(func() {
 		tick := time.NewTicker(lookEvery)
 		defer tick.Stop()
 		var before []*x509.Certificate
 		for {
+			if len(waiting) > 0 { // a storage that others keep may be away for a while
+				a.options.Log.Error("acme: the storage cannot be read: it is tried again", "error", err.Error())
+				waiting, err = a.manage(ctx, waiting)
+			}
 			if now := a.leaves(); !slices.EqualFunc(before, now, (*x509.Certificate).Equal) {
 				before = now
 				changed()
@@ -200,6 +218,21 @@ func (a *ACME) Start(changed func()) error {
 		}
 	})
 	return nil
+}
+
+// manage begins to manage these kinds, and returns those that it cannot yet:
+// certmagic tries once to read its storage, so it begins when that can be read.
+func (a *ACME) manage(ctx context.Context, kinds []acmeKind) (waiting []acmeKind, last error) {
+	for _, k := range kinds {
+		_, err := k.config.Storage.Stat(ctx, "certificates")
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			err = k.config.ManageAsync(ctx, a.options.Names)
+		}
+		if err != nil {
+			waiting, last = append(waiting, k), err
+		}
+	}
+	return waiting, last
 }
 
 // Stop ends renewals. Certificates in use stay in use.

@@ -69,9 +69,8 @@ func (c *Config) CanServe(l *etablissements.List) error {
 	}
 }
 
-// openDirectory opens what the annuaire's answers are kept in, and the
-// directory on top. What is kept is believed by client alone.
-func (a *App) openDirectory(client *annuaire.Client) error {
+// openShared opens what the instances share: secrets, and Redis.
+func (a *App) openShared() error {
 	c := a.config
 	if c.Secrets != "" {
 		ring, err := secret.Read(c.Secrets)
@@ -85,6 +84,13 @@ func (a *App) openDirectory(client *annuaire.Client) error {
 			return setup(err, "correct redis in "+c.file)
 		}
 	}
+	return nil
+}
+
+// openDirectory opens what the annuaire's answers are kept in, and the
+// directory on top. What is kept is believed by client alone.
+func (a *App) openDirectory(client *annuaire.Client) {
+	c := a.config
 	a.openAnswers()
 	a.directory = annuaire.New(annuaire.Options{
 		Asker: a.asker, TTL: c.Annuaire.TTL, MaxAge: c.Annuaire.MaxAge, NegativeTTL: c.Annuaire.NegativeTTL, AskTimeout: c.Annuaire.Timeout,
@@ -93,7 +99,6 @@ func (a *App) openDirectory(client *annuaire.Client) error {
 		Log:   a.log, Now: a.now,
 	})
 	a.onStop("annuaire", func(context.Context) error { a.directory.Close(); return nil })
-	return nil
 }
 
 // openRedis connects to Redis, or will: it need not be there.

@@ -121,6 +121,9 @@ func New(o Options) (_ *App, err error) {
 	}()
 
 	a.horizon = tlsconf.NewHorizon(a.now)
+	if err := a.openShared(); err != nil {
+		return nil, err
+	}
 	if err := a.openTrust(); err != nil {
 		return nil, err
 	}
@@ -157,9 +160,7 @@ func New(o Options) (_ *App, err error) {
 	if o.Asker != nil {
 		a.asker = o.Asker
 	}
-	if err := a.openDirectory(asker); err != nil {
-		return nil, err
-	}
+	a.openDirectory(asker)
 	facade, err := a.facade(answers)
 	if err != nil {
 		return nil, err

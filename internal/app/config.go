@@ -243,8 +243,10 @@ type ACME struct {
 	// operating system, which are used for nothing else.
 	Roots string `yaml:"roots"`
 
-	// Storage is the folder where accounts, keys and certificates are kept.
-	// Instances that share it share the certificates. Required.
+	// Storage is the folder where accounts, keys and certificates are kept, or
+	// the word redis: then they are in the Redis of the section redis, sealed
+	// with the keys of secrets. Instances that share it share the
+	// certificates, and one of them renews for all. Required.
 	Storage string `yaml:"storage" strict:"required"`
 
 	// RSA obtains an RSA certificate too, beside the ECDSA one, for clients

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/piano-roc/rpn/internal/acmeredis"
 	"github.com/piano-roc/rpn/internal/strict"
 	"github.com/piano-roc/rpn/tlsconf"
 )
@@ -84,8 +85,15 @@ func (f Files) check(doc *strict.Document, path ...any) {
 	}
 }
 
+// storageRedis is the acme.storage that is no folder.
+const storageRedis = "redis"
+
 func (c *Config) checkACME(doc *strict.Document, name string, a *ACME) {
-	if !filepath.IsAbs(a.Storage) {
+	if a.Storage == storageRedis {
+		if !c.Redis.given() {
+			doc.Refuse(doc.At(name, "acme", "storage"), `add redis: {urls: [...]} and secrets, or name a folder (./redis for one of that name)`, "storage is redis, and there is no section redis")
+		}
+	} else if !filepath.IsAbs(a.Storage) {
 		a.Storage = filepath.Join(c.dir, a.Storage)
 	}
 	if a.TLSALPN != "" && a.TLSALPN == c.Listen {
@@ -158,7 +166,7 @@ func (k *KeyPair) paths() []string {
 func (a *App) openOwn(name string, pair *KeyPair, purpose tlsconf.Purpose) (*tlsconf.Source, error) {
 	o := tlsconf.SourceOptions{Name: a.config.file + ": " + name, Files: pair.files(), Purpose: purpose, Production: a.config.Environment == Production, Now: a.now}
 	if pair.ACME != nil {
-		acme, err := a.openACME(pair.ACME)
+		acme, err := a.openACME(name, pair.ACME)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %s: %w", a.config.file, name, err)
 		}
@@ -169,10 +177,16 @@ func (a *App) openOwn(name string, pair *KeyPair, purpose tlsconf.Purpose) (*tls
 	return tlsconf.OpenSource(o)
 }
 
-func (a *App) openACME(c *ACME) (*tlsconf.ACME, error) {
+func (a *App) openACME(name string, c *ACME) (*tlsconf.ACME, error) {
 	o := tlsconf.ACMEOptions{
 		Directory: c.Directory, Names: c.Names, Email: c.Email, AgreedTerms: c.AgreeTerms, RSA: c.RSA, Storage: c.Storage,
 		HTTP: c.HTTP, TLSALPN: c.TLSALPN, EABKeyID: c.AccountKeyID, Log: a.log,
+	}
+	if c.Storage == storageRedis {
+		o.Storage = ""
+		o.Shared = func(kind string) tlsconf.ACMEStorage {
+			return acmeredis.New(acmeredis.Options{Client: a.redis, Keys: a.secrets, Name: name + "/" + kind})
+		}
 	}
 	if c.Roots != "" {
 		roots, err := tlsconf.OpenStore(tlsconf.StoreOptions{Name: "acme.roots", Paths: []string{c.Roots}, Now: a.now})

@@ -1,12 +1,14 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -99,4 +101,48 @@ func TestCertificatesOfEveryKindServe(t *testing.T) {
 		t.Errorf("%d %s", status, body)
 	}
 	wantAnswer(t, idb(t, n, "chu"))
+}
+
+// With storage: redis, a Redis that is away does not keep the RPN from
+// starting: it waits, without a certificate.
+func TestACMEInARedisThatIsAwayIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	n, err := nation.New(t.Context(), nation.Options{Dir: t.TempDir(), WithoutRPN: true, Etablissements: nation.Establishments()[:1]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.Close() })
+	text, err := os.ReadFile(n.ConfigFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := strings.Replace(string(text), "server: {certificate: rpn/serveur.pem, key: rpn/serveur.key}",
+		`server: {acme: {directory: "https://127.0.0.1:1/dir", names: [rpn.example], agree_terms: true, storage: redis, http: "127.0.0.1:1"}}`+
+			"\nredis: {urls: [\"redis://127.0.0.1:1\"]}", 1)
+	config = regexp.MustCompile(`(?m)^(listen|admin): .*`).ReplaceAllString(config, "$1: 127.0.0.1:0")
+	file := filepath.Join(n.Dir, "acme.yaml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := app.ReadConfig(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	a, err := app.New(app.Options{Config: c, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Stop(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(log.String(), "the storage cannot be read") {
+		t.Errorf("it is not told:\n%s", log.String())
+	}
+	if _, err := os.Stat(filepath.Join(n.Dir, "redis")); err == nil {
+		t.Error("redis was taken for a folder")
+	}
 }

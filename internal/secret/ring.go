@@ -144,6 +144,12 @@ func (r *Ring) Seal(purpose string, plain []byte) []byte {
 	return a.Seal(b, b[idSize:], plain, []byte(purpose))
 }
 
+// Current reports whether Seal would use the key that sealed is of: what it
+// says of others is to be sealed again before their key is removed.
+func (r *Ring) Current(sealed []byte) bool {
+	return len(sealed) >= idSize && string(sealed[:idSize]) == string(r.keys[0].id[:])
+}
+
 // Open returns what Seal hid for that purpose.
 func (r *Ring) Open(purpose string, sealed []byte) ([]byte, error) {
 	if len(sealed) < idSize {

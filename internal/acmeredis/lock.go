@@ -1,0 +1,91 @@
+package acmeredis
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Only its holder renews a lock, or releases it.
+var (
+	extend  = redis.NewScript(`if redis.call("get",KEYS[1])==ARGV[1] then return redis.call("pexpire",KEYS[1],ARGV[2]) end return 0`)
+	release = redis.NewScript(`if redis.call("get",KEYS[1])==ARGV[1] then return redis.call("del",KEYS[1]) end return 0`)
+)
+
+// again is how often a lock that somebody holds is asked for.
+const again = 200 * time.Millisecond
+
+// Lock waits until the lock is ours, or ctx ends. It is renewed until Unlock;
+// when its holder dies, it is free after Options.Lease.
+func (s *Storage) Lock(ctx context.Context, name string) error {
+	tick := time.NewTicker(again)
+	defer tick.Stop()
+	for {
+		if ok, err := s.TryLock(ctx, name); ok || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// TryLock takes the lock when nobody has it.
+func (s *Storage) TryLock(ctx context.Context, name string) (bool, error) {
+	key, token := s.lockKey(name), rand.Text()
+	err := s.o.Client.SetArgs(ctx, key, token, redis.SetArgs{Mode: "NX", TTL: s.o.Lease}).Err()
+	if err == redis.Nil {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("acme storage: lock %s: %w", name, err)
+	}
+	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	l := &lock{token: token, stop: stop, done: make(chan struct{})}
+	s.mu.Lock()
+	s.held[name] = l
+	s.mu.Unlock()
+	go s.renew(renewing, key, l)
+	return true, nil
+}
+
+// renew keeps the lock until it is released or was lost.
+func (s *Storage) renew(ctx context.Context, key string, l *lock) {
+	defer close(l.done)
+	tick := time.NewTicker(s.o.Lease / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		n, err := extend.Run(ctx, s.o.Client, []string{key}, l.token, s.o.Lease.Milliseconds()).Int()
+		if err == nil && n == 0 {
+			return // another has it: Redis lost it, or was away for too long
+		}
+	}
+}
+
+// Unlock releases a lock of ours; one that was lost meanwhile is left to whom
+// has it.
+func (s *Storage) Unlock(ctx context.Context, name string) error {
+	s.mu.Lock()
+	l := s.held[name]
+	delete(s.held, name)
+	s.mu.Unlock()
+	if l == nil {
+		return fmt.Errorf("acme storage: lock %s is not held", name)
+	}
+	l.stop()
+	<-l.done
+	if err := release.Run(ctx, s.o.Client, []string{s.lockKey(name)}, l.token).Err(); err != nil {
+		return fmt.Errorf("acme storage: unlock %s: %w", name, err)
+	}
+	return nil
+}
