@@ -3,6 +3,7 @@ package annuaire
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/secret"
 )
 
 func openDisk(t *testing.T, o DiskOptions) *Disk {
@@ -152,6 +154,21 @@ func TestADiskIsNotBelieved(t *testing.T) {
 
 // fakeTags tags with a word.
 type fakeTags string
+
+// ring is a real one of the same secret.
+func (f fakeTags) ring() *secret.Ring {
+	r, err := secret.Parse(fmt.Appendf(nil, "%x\n", sha256.Sum256([]byte(f))))
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
+func (f fakeTags) Seal(purpose string, plain []byte) []byte { return f.ring().Seal(purpose, plain) }
+
+func (f fakeTags) Open(purpose string, sealed []byte) ([]byte, error) {
+	return f.ring().Open(purpose, sealed)
+}
 
 func (f fakeTags) Tag(_ string, parts ...[]byte) []byte {
 	return fmt.Appendf(nil, "%s %x", string(f), parts[0])[:20]

@@ -15,13 +15,21 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
+// A Sealer is a Tagger that also hides data from everybody else:
+// internal/secret's Ring.
+type Sealer interface {
+	Tagger
+	Seal(purpose string, plain []byte) []byte
+	Open(purpose string, sealed []byte) ([]byte, error)
+}
+
 // SharedOptions are what a Shared needs. Client, Tags and MaxAge are required.
 type SharedOptions struct {
 	Client redis.UniversalClient // the caller closes it, after the Directory
 
 	// Tags binds each answer to the key it answers, by a secret that only the
-	// instances have.
-	Tags Tagger
+	// instances have, and seals what they tell one another.
+	Tags Sealer
 
 	// MaxAge is how long Redis keeps an answer.
 	MaxAge time.Duration
@@ -80,6 +88,7 @@ func NewShared(o SharedOptions) *Shared {
 const (
 	sharedPrefix  = "rpn:annuaire:1:"
 	sharedChannel = "rpn:annuaire:1"
+	newsPurpose   = "annuaire news"
 )
 
 func sharedKey(p *packed) string {
@@ -152,9 +161,11 @@ func (s *Shared) drop(ctx context.Context, k roc.Key) {
 	s.note(ctx, err)
 }
 
+// tell publishes that something is new about a key, sealed: the others need the
+// key itself, and none stands in Redis (packed.hidden).
 func (s *Shared) tell(ctx context.Context, p *packed, digest [digestSize]byte) error {
-	text := base64.RawStdEncoding.EncodeToString(append(p[:len(p):len(p)], digest[:]...))
-	return s.o.Client.Publish(ctx, sharedChannel, text).Err()
+	news := s.o.Tags.Seal(newsPurpose, append(p[:len(p):len(p)], digest[:]...))
+	return s.o.Client.Publish(ctx, sharedChannel, base64.RawStdEncoding.EncodeToString(news)).Err()
 }
 
 // listen hears what the other instances say, and watches Redis, until the
@@ -187,7 +198,7 @@ func (s *Shared) hear(d *Directory) {
 				}
 				again = true
 			case *redis.Message:
-				if k, digest, ok := readNews(m.Payload); ok {
+				if k, digest, ok := s.readNews(m.Payload); ok {
 					d.told(k, digest)
 				}
 			}
@@ -195,8 +206,12 @@ func (s *Shared) hear(d *Directory) {
 	}
 }
 
-func readNews(text string) (k roc.Key, digest [digestSize]byte, ok bool) {
-	b, err := base64.RawStdEncoding.DecodeString(text)
+func (s *Shared) readNews(text string) (k roc.Key, digest [digestSize]byte, ok bool) {
+	sealed, err := base64.RawStdEncoding.DecodeString(text)
+	if err != nil {
+		return k, digest, false
+	}
+	b, err := s.o.Tags.Open(newsPurpose, sealed)
 	if err != nil || len(b) != len(packed{})+digestSize {
 		return k, digest, false
 	}

@@ -1,6 +1,7 @@
 package annuaire
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -341,13 +342,38 @@ func TestRedisIsNotBelieved(t *testing.T) {
 			t.Errorf("%s: found %q, %v after %d questions; want the annuaire's own answer", c.name, e.Nom, err, m.asked.Load()-before)
 		}
 	}
-	// What is published is no more believed.
+	// What is published is no more believed: what is not sealed by us is not
+	// even heard, and who could seal would have it asked again, no more.
 	b := newInstance(t, o, &m.oracle)
 	eventually(t, "Redis is seen", b.there)
+	heard := client.Subscribe(t.Context(), sharedChannel)
+	defer heard.Close()
+	if _, err := heard.Receive(t.Context()); err != nil { // subscribed
+		t.Fatal(err)
+	}
 	b.host(t, 50)
 	var p packed
 	p.pack(keyAt(50))
-	for _, text := range []string{"", "x", strings.Repeat("A", 1000), base64.RawStdEncoding.EncodeToString(make([]byte, 48)), base64.RawStdEncoding.EncodeToString(append(p[:], make([]byte, 16)...))} {
+	news, err := heard.ReceiveMessage(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := base64.RawStdEncoding.DecodeString(news.Payload); err != nil || bytes.Contains(text, p[:12]) {
+		t.Errorf("the key is published in clear, or not as base64: %v", err)
+	}
+	if k, _, ok := b.shared.readNews(news.Payload); !ok || k != *keyAt(50) {
+		t.Error("what is published is not heard by an instance")
+	}
+	for _, text := range []string{"", "x", strings.Repeat("A", 1000), base64.RawStdEncoding.EncodeToString(make([]byte, 48)), base64.RawStdEncoding.EncodeToString(append(p[:], make([]byte, 16)...)),
+		base64.RawStdEncoding.EncodeToString(fakeTags("theirs").Seal(newsPurpose, append(p[:], make([]byte, digestSize)...)))} {
+		if _, _, ok := b.shared.readNews(text); ok {
+			t.Errorf("%.60q is heard", text)
+		}
+		if err := client.Publish(t.Context(), sharedChannel, text).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, text := range []string{base64.RawStdEncoding.EncodeToString(fakeTags("ours").Seal(newsPurpose, append(p[:], make([]byte, digestSize)...)))} {
 		if err := client.Publish(t.Context(), sharedChannel, text).Err(); err != nil {
 			t.Fatal(err)
 		}
