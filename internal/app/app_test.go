@@ -425,16 +425,16 @@ func TestOneLineForEachExchangeAndItsMetrics(t *testing.T) {
 			t.Errorf("the log holds %q of a message", secret)
 		}
 	}
-	_, text := get(t, n.AdminURL()+"/metrics")
-	for _, want := range []string{
+	for _, want := range []string{ // counted once the exchange, or the handshake, is over
 		`rpn_exchanges_total{amc="Mutuelle Bleue",code="answered",responsable="personne",service="IDB",version="V2"} 1`,
 		`rpn_exchanges_total{amc="Mutuelle Bleue",code="RPN303",responsable="etablissement",service="IDB",version="V2"} 1`,
 		`rpn_tls_handshake_failures_total{reason="unknown-ca"} `,
 		`rpn_reload_last_successful{what="register"} 1`,
 	} {
-		if !strings.Contains(text, want) {
-			t.Errorf("/metrics lacks %s", want)
-		}
+		eventually(t, want+" in /metrics", func() bool {
+			_, text := get(t, n.AdminURL()+"/metrics")
+			return strings.Contains(text, want)
+		})
 	}
 	if status, _ := get(t, n.AdminURL()+"/livez"); status != http.StatusOK {
 		t.Errorf("/livez: %d", status)
