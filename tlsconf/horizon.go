@@ -96,7 +96,7 @@ type Expiry struct {
 const maxSeen = 32_768
 
 // A Horizon remembers every certificate that was accepted, who uses it and how
-// much, since the start of the process. Safe for concurrent use.
+// much: since the start of the process, and before by Load. Safe for concurrent use.
 type Horizon struct {
 	now func() time.Time
 

@@ -18,6 +18,9 @@ const (
 	attemptsDir = "accrochages" // package accrochage
 	hostsFile   = "hotes.jsonl" // annuaire.Hosts
 	saveHosts   = time.Minute   // how often it is written
+
+	horizonFile = "certificats.jsonl" // tlsconf.Horizon
+	saveHorizon = 10 * time.Minute    // it holds every certificate of the country
 )
 
 // AttemptsDir is where the attempts of establishments in accrochage are kept;
@@ -45,6 +48,11 @@ func (a *App) openState() {
 		hosts, _ = annuaire.OpenHosts("")
 	}
 	a.hosts = hosts
+	if file := a.config.inState(horizonFile); file != "" {
+		if err := a.horizon.Load(file); err != nil {
+			a.log.Error("the certificates seen before the start cannot be read, or not all", slog.String("error", err.Error()))
+		}
+	}
 	if dir := a.config.AttemptsDir(); dir != "" {
 		a.attempts = accrochage.Open(accrochage.Options{Dir: dir, OnError: func(err error) {
 			a.log.Error("an attempt in accrochage is lost", slog.String("error", err.Error()))
@@ -69,11 +77,17 @@ func (a *App) keepAttempt(r *roc.Record) {
 func (a *App) saveState(ctx context.Context) {
 	tick := time.NewTicker(saveHosts)
 	defer tick.Stop()
+	certificates := time.NewTicker(saveHorizon)
+	defer certificates.Stop()
 	for {
 		var over bool
 		select {
+		case <-certificates.C:
+			a.saveCertificates()
+			continue
 		case <-ctx.Done():
 			over = true
+			a.saveCertificates()
 		case <-tick.C:
 		}
 		if err := a.hosts.Save(); err != nil {
@@ -82,6 +96,17 @@ func (a *App) saveState(ctx context.Context) {
 		if over {
 			return
 		}
+	}
+}
+
+// saveCertificates keeps the certificates that were seen.
+func (a *App) saveCertificates() {
+	file := a.config.inState(horizonFile)
+	if file == "" {
+		return
+	}
+	if err := a.horizon.Save(file); err != nil {
+		a.log.Error("the certificates that were seen cannot be kept", slog.String("error", err.Error()))
 	}
 }
 
