@@ -21,6 +21,7 @@ var mayImport = map[string][]string{
 	"internal/rsaverify":           {},
 	"internal/xmlsig":              {"internal/roc", "internal/soap", "internal/rsaverify"},
 	"internal/message":             {"internal/roc", "internal/soap", "internal/xmlsig"},
+	"internal/redistest":           {},
 	"internal/message/messagetest": {"internal/roc", "internal/message"},
 	"internal/etablissements":      {"internal/roc", "internal/strict"},
 	"internal/accrochage":          {"internal/roc"},

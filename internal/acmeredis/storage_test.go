@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -17,33 +15,15 @@ import (
 	"github.com/caddyserver/certmagic"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/piano-roc/rpn/internal/redistest"
 	"github.com/piano-roc/rpn/internal/secret"
 )
 
 func startRedis(t *testing.T) *redis.Client {
 	t.Helper()
-	bin, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Fatal("redis-server is missing: run `make deps` (Debian package redis-server)")
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := ln.Addr().(*net.TCPAddr).Port
-	ln.Close()
-	cmd := exec.Command(bin, "--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	c := redis.NewClient(&redis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", port)})
+	addr, _ := redistest.Start(t)
+	c := redis.NewClient(&redis.Options{Addr: addr})
 	t.Cleanup(func() { c.Close() })
-	for end := time.Now().Add(time.Minute); c.Ping(t.Context()).Err() != nil; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("redis-server does not answer")
-		}
-	}
 	// the rights that docs/operating/certificates.md gives, and no other
 	rights := "ACL SETUSER rpn on >fictif resetkeys ~rpn:* resetchannels -@all +ping +hello +auth +client +get +set +del +hget +hset +hdel +hkeys +hgetall +pexpire +eval +evalsha"
 	var words []any

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"net"
-	"os/exec"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/piano-roc/rpn/internal/redistest"
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
@@ -118,39 +117,9 @@ func TestIdleSignersAreDropped(t *testing.T) {
 	}
 }
 
-// startRedis runs a real redis-server on a free port.
-func startRedis(t *testing.T) (addr string, stop func()) {
-	t.Helper()
-	bin, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Fatal("redis-server is missing: run `make deps` (Debian package redis-server)")
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := ln.Addr().(*net.TCPAddr).Port
-	ln.Close()
-	cmd := exec.Command(bin, "--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	stop = sync.OnceFunc(func() { cmd.Process.Kill(); cmd.Wait() })
-	t.Cleanup(stop)
-	addr = fmt.Sprintf("127.0.0.1:%d", port)
-	c := redis.NewClient(&redis.Options{Addr: addr})
-	defer c.Close()
-	for deadline := time.Now().Add(10 * time.Second); c.Ping(t.Context()).Err() != nil; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("redis-server does not answer")
-		}
-	}
-	return addr, stop
-}
-
 func TestSharedWindowAcrossInstancesAndWithoutRedis(t *testing.T) {
 	t.Parallel()
-	addr, stop := startRedis(t)
+	addr, stop := redistest.Start(t)
 	instance := func() (*Shared, redis.UniversalClient) {
 		c := redis.NewUniversalClient(&redis.UniversalOptions{Addrs: []string{addr}, MaxRetries: -1})
 		t.Cleanup(func() { c.Close() })
