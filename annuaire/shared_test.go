@@ -259,11 +259,23 @@ func (m *mover) move(host string) {
 func shares(t *testing.T, a, b *instance, m *mover, n int) {
 	t.Helper()
 	eventually(t, "both see Redis", func() bool { return a.there() && b.there() })
-	before := m.asked.Load()
-	first := a.host(t, n)
-	a.d.asks1(t) // until it is in Redis
-	if h := b.host(t, n); h != first || m.asked.Load() != before+1 {
-		t.Errorf("the second has %s after %d questions; want the answer of the first", h, m.asked.Load()-before)
+	// A command may meet a Redis that still settles, or be late on a busy
+	// machine: the instance then asks the annuaire itself, as it should. So
+	// there are three tries, each with a key of its own.
+	var first string
+	for try := 0; ; try++ {
+		before := m.asked.Load()
+		first = a.host(t, n)
+		a.d.asks1(t) // until it is in Redis
+		h := b.host(t, n)
+		if h == first && m.asked.Load() == before+1 {
+			break
+		}
+		if try == 2 {
+			t.Errorf("the second has %s after %d questions; want the answer of the first", h, m.asked.Load()-before)
+			break
+		}
+		n += 1000
 	}
 	m.move("moved-" + first)
 	a.d.known.change(keyAt(n), func(m *memory) { m.until = 0 })
