@@ -13,7 +13,7 @@ build: ## rpn, mutuelle and annuaire in bin/
 
 CASES ?= 10000
 test: deps lint ## everything that must pass before a commit
-	$(GO) test -race -timeout 12m ./...
+	$(GO) test -race -p 1 -timeout 12m ./... # one package at a time: they start real servers
 	$(GO) test -count 1 ./test/properties -rapid.checks $(CASES)
 	$(GO) run ./cmd/rpn demo --once
 
