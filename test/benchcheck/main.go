@@ -95,7 +95,7 @@ func measureAll(w io.Writer, rounds int, slice time.Duration, loop string) bool 
 	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|---|---|")
 	ok, verdicts := true, []string{}
 	for i, t := range targets {
-		s := newSubject(t.size, t.base64, sign, pki, filepath.Join(dir, strconv.Itoa(i)))
+		s := newSubject(t.size, t.base64, sign, filepath.Join(dir, strconv.Itoa(i)))
 		ours, xmlsec, tree, floor := s.measure(rounds, slice, loop)
 		allocs := s.allocations()
 		fmt.Fprintf(w, "| %s | %.1f | %.0f | %.0f | %.1f | %.1f | %.1f | %.2f | %.0f | %.2f |\n", s.name, ours/1e3, xmlsec/1e3, tree/1e3, floor/1e3,
@@ -114,7 +114,7 @@ func measureAll(w io.Writer, rounds int, slice time.Duration, loop string) bool 
 	return ok
 }
 
-func newSubject(size int, base64 bool, sign igc.Pair, pki *igc.PKI, dir string) *subject {
+func newSubject(size int, base64 bool, sign igc.Pair, dir string) *subject {
 	fatal(os.Mkdir(dir, 0o700))
 	kind := "dense"
 	if base64 {
@@ -127,7 +127,6 @@ func newSubject(size int, base64 bool, sign igc.Pair, pki *igc.PKI, dir string) 
 	fatal(os.WriteFile(filepath.Join(dir, "m.xml"), m.Bytes(), 0o600))
 	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: sign.Cert.Raw})
 	fatal(os.WriteFile(filepath.Join(dir, "cert.pem"), cert, 0o600))
-	_ = pki
 	return s
 }
 
