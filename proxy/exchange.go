@@ -8,12 +8,12 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire"
-	"github.com/piano-roc/rpn/internal/etablissements"
 	"github.com/piano-roc/rpn/internal/message"
-	"github.com/piano-roc/rpn/internal/replay"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
+	"github.com/piano-roc/rpn/limits/replay"
+	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/routing"
 )
 
@@ -39,7 +39,7 @@ var errAbandoned = errors.New("the caller left before the answer")
 
 // identify says whose connection this is, and by which structure its
 // certificate names it: the EJ, or one of its EG.
-func (x *exchange) identify(list *etablissements.List) (roc.StructureID, *etablissements.Etablissement, error) {
+func (x *exchange) identify(list *register.List) (roc.StructureID, *register.Etablissement, error) {
 	caller, err := roc.StructureOfCertificate(x.q.gate.leaf)
 	if err == nil {
 		x.rec.From = caller
@@ -135,7 +135,7 @@ func checkContentType(v string) error {
 
 // check verifies the signature by the policy of the service and of the
 // establishment (profile section 3).
-func (x *exchange) check(env *soap.Envelope, es *etablissements.Etablissement, caller roc.StructureID, op message.Operation) (*xmlsig.Checked, error) {
+func (x *exchange) check(env *soap.Envelope, es *register.Etablissement, caller roc.StructureID, op message.Operation) (*xmlsig.Checked, error) {
 	start := x.proxy.o.Now()
 	defer func() { x.rec.Check = x.proxy.o.Now().Sub(start) }()
 	expect := xmlsig.Expect{Structure: caller}

@@ -10,11 +10,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/piano-roc/rpn/internal/etablissements"
 	"github.com/piano-roc/rpn/internal/message"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
+	"github.com/piano-roc/rpn/register"
 )
 
 // A Sealer hides and binds what only the instances of this RPN may read:
@@ -53,7 +53,7 @@ func (f *Facade) rewrites() bool {
 // annuaire's signed answer, byte for byte, or rewritten (profile section 5). It
 // is a read: it may be asked again. The question may be unsigned: it decides
 // nothing but its own answer.
-func (x *exchange) search(es *etablissements.Etablissement, caller roc.StructureID, c *xmlsig.Checked) (farAnswer, error) {
+func (x *exchange) search(es *register.Etablissement, caller roc.StructureID, c *xmlsig.Checked) (farAnswer, error) {
 	if x.clef != nil {
 		return farAnswer{}, roc.Refuse(roc.BadKey, "a search at an address of the façade").
 			Saying("Cette adresse est celle d'un service d'un organisme ; l'annuaire est interrogé à l'adresse %s.", Path)
@@ -62,7 +62,7 @@ func (x *exchange) search(es *etablissements.Etablissement, caller roc.Structure
 		return farAnswer{}, roc.Refuse(roc.AnnuaireSilent, "no annuaire is configured")
 	}
 	f := x.proxy.o.Facade
-	rewrite := es.Facade == etablissements.Reecriture
+	rewrite := es.Facade == register.Reecriture
 	switch {
 	case rewrite && !f.rewrites():
 		// app.Config.CanServe accepts no such register.
@@ -157,7 +157,7 @@ func (f *Facade) believe(q question, a storedAnswer, limits soap.Limits) (*xmlsi
 // rewrite answers in the annuaire's place: each address of a service that
 // passes here becomes one of ours, the rest stays as it is, mail addresses with
 // it.
-func (x *exchange) rewrite(f *Facade, es *etablissements.Etablissement, asked *soap.Envelope, checked *xmlsig.Checked) (farAnswer, error) {
+func (x *exchange) rewrite(f *Facade, es *register.Etablissement, asked *soap.Envelope, checked *xmlsig.Checked) (farAnswer, error) {
 	answer, err := message.ReadSearchAnswer(checked)
 	if err != nil {
 		return farAnswer{}, err
@@ -238,7 +238,7 @@ func readClef(s Sealer, text string) (*clef, error) {
 
 // openClef looks at the address that the message was sent to, when it is one
 // that the façade gave out: it must be of this establishment, and in its time.
-func (x *exchange) openClef(es *etablissements.Etablissement) error {
+func (x *exchange) openClef(es *register.Etablissement) error {
 	path, _, _ := strings.Cut(x.q.head.target, "?")
 	text, ok := strings.CutPrefix(path, Path+"/")
 	if !ok || !x.proxy.o.Facade.rewrites() {

@@ -15,13 +15,13 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire"
-	"github.com/piano-roc/rpn/internal/etablissements"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/internal/message"
-	"github.com/piano-roc/rpn/internal/ratelimit"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
+	"github.com/piano-roc/rpn/limits"
+	"github.com/piano-roc/rpn/register"
 )
 
 func TestAGoodMessageIsCarriedAndWrittenDown(t *testing.T) {
@@ -242,7 +242,7 @@ func TestEachExchangeIsToldOnce(t *testing.T) {
 // allow is a Limiter.
 type allow func() error
 
-func (a allow) Allow(context.Context, roc.StructureID, etablissements.Limite, time.Time) error {
+func (a allow) Allow(context.Context, roc.StructureID, register.Limite, time.Time) error {
 	return a()
 }
 
@@ -402,7 +402,7 @@ func TestMoreExchangesThanPlacesAreRefused(t *testing.T) {
 func TestTheRealLimiterRefusesBeforeTheBody(t *testing.T) {
 	t.Parallel()
 	c := newCountry(t, func(o *Options) {
-		o.Limiter = ratelimit.NewLocal(ratelimit.Options{Default: etablissements.Limite{ParSeconde: 0.01, Rafale: 1}})
+		o.Limiter = limits.NewLocal(limits.Options{Default: register.Limite{ParSeconde: 0.01, Rafale: 1}})
 	})
 	if r := c.send(good(t)); r.StatusCode != 200 {
 		t.Fatalf("the first: status %d", r.StatusCode)
@@ -626,7 +626,7 @@ func TestWhatIsMissingInOptionsIsNamed(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	if _, err := New(Options{
-		List: func() *etablissements.List { return nil }, Limiter: allow(nil), Signatures: xmlsig.NewVerifier(xmlsig.Options{}),
+		List: func() *register.List { return nil }, Limiter: allow(nil), Signatures: xmlsig.NewVerifier(xmlsig.Options{}),
 		Directory: find(nil), AMC: NewSender(SenderOptions{}), Log: slog.New(slog.DiscardHandler),
 	}); err == nil || !strings.Contains(err.Error(), "AnswerSignatures") {
 		t.Errorf("observe without a verifier: %v", err)

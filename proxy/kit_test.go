@@ -21,13 +21,13 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/piano-roc/rpn/annuaire"
-	"github.com/piano-roc/rpn/internal/etablissements"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/internal/message"
-	"github.com/piano-roc/rpn/internal/ratelimit"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
+	"github.com/piano-roc/rpn/limits"
+	"github.com/piano-roc/rpn/register"
 )
 
 func TestMain(m *testing.M) {
@@ -97,10 +97,10 @@ type find func(context.Context, roc.Key) (annuaire.Entry, error)
 
 func (f find) Find(ctx context.Context, k roc.Key) (annuaire.Entry, error) { return f(ctx, k) }
 
-// register has one establishment in the circle, and one insurer.
-func register(t testing.TB) *etablissements.List {
+// smallRegister has one establishment in the circle, and one insurer.
+func smallRegister(t testing.TB) *register.List {
 	t.Helper()
-	l, err := etablissements.Parse(
+	l, err := register.Parse(
 		"es.yaml", []byte("etablissements:\n  - {finess_ej: 010003812, finess_eg: [010003820], nom: CHU fictif, etat: cercle}\n"),
 		"amc.yaml", []byte("amcs:\n  - {nom: Mutuelle du Rhône fictive, numeros: [0075500025], etat: cercle, domaines: [rhone.example]}\n"), time.Now())
 	if err != nil {
@@ -146,12 +146,12 @@ func senderOptions() SenderOptions {
 func newCountry(t testing.TB, adjust ...func(*Options)) *country {
 	t.Helper()
 	c := &country{t: t, far: newFarEnd(t), told: make(chan roc.Record, 1000)}
-	list := register(t)
+	list := smallRegister(t)
 	sender := NewSender(senderOptions())
 	t.Cleanup(sender.Close)
 	o := Options{
-		List:             func() *etablissements.List { return list },
-		Limiter:          ratelimit.NewLocal(ratelimit.Options{Default: etablissements.Limite{ParSeconde: 1e6, Rafale: 1e6}}),
+		List:             func() *register.List { return list },
+		Limiter:          limits.NewLocal(limits.Options{Default: register.Limite{ParSeconde: 1e6, Rafale: 1e6}}),
 		Signatures:       xmlsig.NewVerifier(xmlsig.Options{Trust: trust(igc.EtablissementSignature)}),
 		AnswerSignatures: xmlsig.NewVerifier(xmlsig.Options{Trust: trust(igc.AMCSignature)}),
 		Directory:        find(func(context.Context, roc.Key) (annuaire.Entry, error) { return entry(c.far.url()), nil }),

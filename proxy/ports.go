@@ -7,11 +7,11 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire"
-	"github.com/piano-roc/rpn/internal/etablissements"
-	"github.com/piano-roc/rpn/internal/replay"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
+	"github.com/piano-roc/rpn/limits/replay"
+	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/routing"
 )
 
@@ -19,14 +19,14 @@ import (
 // refusal is TooMany, with the time to wait. It answers within ctx and is safe
 // for concurrent use.
 type Limiter interface {
-	Allow(ctx context.Context, who roc.StructureID, limit etablissements.Limite, at time.Time) error
+	Allow(ctx context.Context, who roc.StructureID, limit register.Limite, at time.Time) error
 }
 
 // An AMCLimiter says whether an AMC may be sent one more message now; amc is nil
 // when it is not in the register. The refusal is Overloaded, with the time to
 // wait. It is safe for concurrent use.
 type AMCLimiter interface {
-	Allow(amc *etablissements.AMC, at time.Time) error
+	Allow(amc *register.AMC, at time.Time) error
 }
 
 // A Directory says where the messages of a key go. Its refusals are
@@ -62,7 +62,7 @@ func ParseAnswerPolicy(s string) (AnswerPolicy, error) {
 
 // Options are what a Proxy needs. The first block is required.
 type Options struct {
-	List             func() *etablissements.List // the current register
+	List             func() *register.List // the current register
 	Limiter          Limiter
 	Signatures       *xmlsig.Verifier // of the establishments' messages
 	AnswerSignatures *xmlsig.Verifier // of the insurers' answers; may be nil when AnswerPolicy is off
@@ -121,7 +121,7 @@ type Options struct {
 
 type unlimited struct{}
 
-func (unlimited) Allow(*etablissements.AMC, time.Time) error { return nil }
+func (unlimited) Allow(*register.AMC, time.Time) error { return nil }
 
 // complete sets the defaults, and names what is missing.
 func (o *Options) complete() error {

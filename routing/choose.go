@@ -4,8 +4,8 @@ import (
 	"slices"
 
 	"github.com/piano-roc/rpn/annuaire"
-	"github.com/piano-roc/rpn/internal/etablissements"
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/register"
 )
 
 // A Policy says what to do with what nobody has vouched for. The zero Policy
@@ -109,7 +109,7 @@ const maxAddresses = 8
 //
 // Several addresses that pass keep the annuaire's order, each once; the sender
 // goes to the next one only while nothing was sent.
-func Choose(es *etablissements.Etablissement, amc *etablissements.AMC, key roc.Key, entry annuaire.Entry, p Policy) (Route, error) {
+func Choose(es *register.Etablissement, amc *register.AMC, key roc.Key, entry annuaire.Entry, p Policy) (Route, error) {
 	if err := sound(es, amc, key); err != nil {
 		return Route{}, err
 	}
@@ -124,7 +124,7 @@ func Choose(es *etablissements.Etablissement, amc *etablissements.AMC, key roc.K
 }
 
 // sound refuses what only a mistake of the program can bring here.
-func sound(es *etablissements.Etablissement, amc *etablissements.AMC, key roc.Key) error {
+func sound(es *register.Etablissement, amc *register.AMC, key roc.Key) error {
 	switch {
 	case es == nil:
 		return roc.Refuse(roc.Internal, "a route was asked for no establishment")
@@ -140,13 +140,13 @@ func sound(es *etablissements.Etablissement, amc *etablissements.AMC, key roc.Ke
 // Reaches reports whether the states of an establishment and of an AMC of the
 // register let the one send that service to the other, whatever the annuaire
 // says: the table of profile section 6 alone.
-func Reaches(es *etablissements.Etablissement, amc *etablissements.AMC, service roc.Service) bool {
+func Reaches(es *register.Etablissement, amc *register.AMC, service roc.Service) bool {
 	return open(es, amc, roc.Key{AMC: amc.Numeros[0], Service: service}) == nil
 }
 
 // reachable applies the table of profile section 6, then what the register says
 // of versions, and the policy on who is not in it.
-func reachable(es *etablissements.Etablissement, amc *etablissements.AMC, key roc.Key, p Policy) error {
+func reachable(es *register.Etablissement, amc *register.AMC, key roc.Key, p Policy) error {
 	if err := open(es, amc, key); err != nil {
 		return err
 	}
@@ -163,12 +163,12 @@ func reachable(es *etablissements.Etablissement, amc *etablissements.AMC, key ro
 
 // open applies the table of profile section 6: the state of the establishment
 // against the state of the AMC.
-func open(es *etablissements.Etablissement, amc *etablissements.AMC, key roc.Key) error {
+func open(es *register.Etablissement, amc *register.AMC, key roc.Key) error {
 	if !es.Active() {
 		return roc.Refuse(roc.Suspended, "establishment %s is in state %s", es.Structure, es.Etat).
 			Saying("L'établissement est à l'état « %s ».", es.Etat)
 	}
-	if amc != nil && amc.Etat == etablissements.AMCSuspendu {
+	if amc != nil && amc.Etat == register.AMCSuspendu {
 		return outside("AMC %s is suspended", key.AMC).
 			Saying("L'organisme %s est suspendu du cercle de confiance.", key.AMC)
 	}
@@ -176,10 +176,10 @@ func open(es *etablissements.Etablissement, amc *etablissements.AMC, key roc.Key
 }
 
 // within says what each state of an establishment opens.
-func within(es *etablissements.Etablissement, amc *etablissements.AMC, key roc.Key) error {
+func within(es *register.Etablissement, amc *register.AMC, key roc.Key) error {
 	switch es.Etat {
-	case etablissements.Accrochage:
-		if amc == nil || amc.Etat != etablissements.AMCValidation {
+	case register.Accrochage:
+		if amc == nil || amc.Etat != register.AMCValidation {
 			return outside("establishment %s is in accrochage, AMC %s is not the validation platform", es.Structure, key.AMC).
 				Saying("En accrochage, seule la plateforme de validation est joignable ; l'organisme %s n'en est pas une.", key.AMC)
 		}
@@ -188,13 +188,13 @@ func within(es *etablissements.Etablissement, amc *etablissements.AMC, key roc.K
 				Saying("En accrochage, seul le service IDB est ouvert, avec un patient fictif.")
 		}
 		return nil
-	case etablissements.Surveillance:
+	case register.Surveillance:
 		if amc == nil || es.Miroir == "" || !amc.Has(es.Miroir) {
 			return outside("establishment %s is under surveillance, AMC %s is not its AMC miroir", es.Structure, key.AMC).
 				Saying("Sous surveillance, seule l'AMC miroir (%s) est joignable.", es.Miroir)
 		}
 		return inCircle(amc, key)
-	case etablissements.Cercle:
+	case register.Cercle:
 		if amc == nil {
 			return nil // the policy decides
 		}
@@ -205,8 +205,8 @@ func within(es *etablissements.Etablissement, amc *etablissements.AMC, key roc.K
 }
 
 // inCircle keeps real patients away from the validation platform.
-func inCircle(amc *etablissements.AMC, key roc.Key) error {
-	if amc.Etat == etablissements.AMCCercle {
+func inCircle(amc *register.AMC, key roc.Key) error {
+	if amc.Etat == register.AMCCercle {
 		return nil
 	}
 	return outside("AMC %s is not in the circle", key.AMC).
@@ -218,7 +218,7 @@ func outside(format string, args ...any) *roc.Refusal {
 }
 
 // offers returns the addresses of the service in the version of the key.
-func offers(amc *etablissements.AMC, key roc.Key, entry annuaire.Entry) ([]annuaire.Adresse, error) {
+func offers(amc *register.AMC, key roc.Key, entry annuaire.Entry) ([]annuaire.Adresse, error) {
 	if entry.AMC != key.AMC {
 		return nil, roc.Refuse(roc.AnnuaireRefused, "the annuaire answered about another AMC than %s", key.AMC)
 	}
@@ -253,7 +253,7 @@ func offers(amc *etablissements.AMC, key roc.Key, entry annuaire.Entry) ([]annua
 
 // guardAll keeps the addresses that pass the guard, in order, each once. When
 // none does, the refusal is that of the first.
-func guardAll(amc *etablissements.AMC, key roc.Key, offered []annuaire.Adresse, p Policy) (Route, error) {
+func guardAll(amc *register.AMC, key roc.Key, offered []annuaire.Adresse, p Policy) (Route, error) {
 	r := Route{newAMC: amc == nil}
 	if amc != nil {
 		r.amcName = amc.Nom

@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"github.com/piano-roc/rpn/annuaire"
-	"github.com/piano-roc/rpn/internal/etablissements"
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/routing"
 )
 
@@ -19,9 +19,9 @@ const (
 
 // A situation is one cell of the space of rules.
 type situation struct {
-	es      etablissements.Etat
-	amc     etablissements.EtatAMC // "" : not in the register
-	miroir  roc.NumeroAMC          // AMC miroir of the establishment
+	es      register.Etat
+	amc     register.EtatAMC // "" : not in the register
+	miroir  roc.NumeroAMC    // AMC miroir of the establishment
 	speaks  []roc.Version
 	service roc.Service
 	version roc.Version
@@ -35,10 +35,10 @@ func (s situation) String() string {
 }
 
 func (s situation) choose() (routing.Route, error) {
-	es := &etablissements.Etablissement{EJ: "010003812", Structure: "1010003812", Etat: s.es, Miroir: s.miroir, Versions: s.speaks}
-	var amc *etablissements.AMC
+	es := &register.Etablissement{EJ: "010003812", Structure: "1010003812", Etat: s.es, Miroir: s.miroir, Versions: s.speaks}
+	var amc *register.AMC
 	if s.amc != "" {
-		amc = &etablissements.AMC{Nom: "Mutuelle fictive", Numeros: []roc.NumeroAMC{numero, autre}, Etat: s.amc, Domaines: []etablissements.DNSName{"amc.example"}}
+		amc = &register.AMC{Nom: "Mutuelle fictive", Numeros: []roc.NumeroAMC{numero, autre}, Etat: s.amc, Domaines: []register.DNSName{"amc.example"}}
 		if s.amcOnly != roc.NoVersion {
 			amc.Versions = []roc.Version{s.amcOnly}
 		}
@@ -67,24 +67,24 @@ var rules = []struct {
 	applies func(situation) bool
 	want    roc.Reason
 }{
-	{"profile 6: suspendu reaches nobody", func(s situation) bool { return s.es == etablissements.Suspendu }, roc.Suspended},
-	{"profile 6: clos reaches nobody", func(s situation) bool { return s.es == etablissements.Clos }, roc.Suspended},
+	{"profile 6: suspendu reaches nobody", func(s situation) bool { return s.es == register.Suspendu }, roc.Suspended},
+	{"profile 6: clos reaches nobody", func(s situation) bool { return s.es == register.Clos }, roc.Suspended},
 	{"profile 6: a state that is none reaches nobody", func(s situation) bool { return s.es == "" }, roc.OutsideCircle},
-	{"profile 6: a suspended AMC is reached by nobody", func(s situation) bool { return s.amc == etablissements.AMCSuspendu }, roc.OutsideCircle},
+	{"profile 6: a suspended AMC is reached by nobody", func(s situation) bool { return s.amc == register.AMCSuspendu }, roc.OutsideCircle},
 	{"profile 6: an AMC in a state that is none is reached by nobody", func(s situation) bool { return s.amc == "autre" }, roc.OutsideCircle},
 
-	{"profile 6: accrochage reaches no AMC that is not in the register", func(s situation) bool { return s.es == etablissements.Accrochage && s.amc == "" }, roc.OutsideCircle},
-	{"profile 6: accrochage reaches no AMC of the circle, be it its miroir", func(s situation) bool { return s.es == etablissements.Accrochage && s.amc == etablissements.AMCCercle }, roc.OutsideCircle},
-	{"profile 6: accrochage is IDB only", func(s situation) bool { return s.es == etablissements.Accrochage && s.service != roc.IDB }, roc.OutsideCircle},
+	{"profile 6: accrochage reaches no AMC that is not in the register", func(s situation) bool { return s.es == register.Accrochage && s.amc == "" }, roc.OutsideCircle},
+	{"profile 6: accrochage reaches no AMC of the circle, be it its miroir", func(s situation) bool { return s.es == register.Accrochage && s.amc == register.AMCCercle }, roc.OutsideCircle},
+	{"profile 6: accrochage is IDB only", func(s situation) bool { return s.es == register.Accrochage && s.service != roc.IDB }, roc.OutsideCircle},
 
-	{"profile 6: surveillance has no AMC outside the register", func(s situation) bool { return s.es == etablissements.Surveillance && s.amc == "" }, roc.OutsideCircle},
-	{"profile 6: surveillance without an AMC miroir reaches nobody", func(s situation) bool { return s.es == etablissements.Surveillance && s.miroir == "" }, roc.OutsideCircle},
-	{"profile 6: surveillance reaches its one AMC miroir only", func(s situation) bool { return s.es == etablissements.Surveillance && s.miroir == tiers }, roc.OutsideCircle},
+	{"profile 6: surveillance has no AMC outside the register", func(s situation) bool { return s.es == register.Surveillance && s.amc == "" }, roc.OutsideCircle},
+	{"profile 6: surveillance without an AMC miroir reaches nobody", func(s situation) bool { return s.es == register.Surveillance && s.miroir == "" }, roc.OutsideCircle},
+	{"profile 6: surveillance reaches its one AMC miroir only", func(s situation) bool { return s.es == register.Surveillance && s.miroir == tiers }, roc.OutsideCircle},
 	{"domain 1.4: surveillance is production, not for the validation platform", func(s situation) bool {
-		return s.es == etablissements.Surveillance && s.amc == etablissements.AMCValidation
+		return s.es == register.Surveillance && s.amc == register.AMCValidation
 	}, roc.OutsideCircle},
 
-	{"profile 6: the validation platform is not of the circle", func(s situation) bool { return s.es == etablissements.Cercle && s.amc == etablissements.AMCValidation }, roc.OutsideCircle},
+	{"profile 6: the validation platform is not of the circle", func(s situation) bool { return s.es == register.Cercle && s.amc == register.AMCValidation }, roc.OutsideCircle},
 
 	{"register: the establishment does not speak that version", func(s situation) bool { return len(s.speaks) == 1 && s.speaks[0] != s.version }, roc.OutsideCircle},
 	{"policy: an AMC not in the register is quarantined", func(s situation) bool { return s.amc == "" && s.newAMC == routing.Quarantine }, roc.Quarantined},
@@ -97,20 +97,20 @@ var rules = []struct {
 	{"annuaire: an address in the other version only", func(s situation) bool { return s.offered != "both" && s.offered != s.version.String() }, roc.ServiceNotOffered},
 
 	{"policy: an AMC not in the register is accepted, from the circle", func(s situation) bool {
-		return s.es == etablissements.Cercle && s.amc == "" && s.newAMC == routing.Accept
+		return s.es == register.Cercle && s.amc == "" && s.newAMC == routing.Accept
 	}, ""},
 	{"profile 6: accrochage reaches the validation platform, IDB", func(s situation) bool {
-		return s.es == etablissements.Accrochage && s.amc == etablissements.AMCValidation
+		return s.es == register.Accrochage && s.amc == register.AMCValidation
 	}, ""},
 	{"profile 6: surveillance reaches its AMC miroir, by whichever of its numbers", func(s situation) bool {
-		return s.es == etablissements.Surveillance && s.amc == etablissements.AMCCercle && (s.miroir == numero || s.miroir == autre)
+		return s.es == register.Surveillance && s.amc == register.AMCCercle && (s.miroir == numero || s.miroir == autre)
 	}, ""},
-	{"profile 6: cercle reaches every AMC of the circle", func(s situation) bool { return s.es == etablissements.Cercle && s.amc == etablissements.AMCCercle }, ""},
+	{"profile 6: cercle reaches every AMC of the circle", func(s situation) bool { return s.es == register.Cercle && s.amc == register.AMCCercle }, ""},
 }
 
 func situations(each func(situation)) {
-	for _, es := range []etablissements.Etat{etablissements.Accrochage, etablissements.Surveillance, etablissements.Cercle, etablissements.Suspendu, etablissements.Clos, ""} {
-		for _, amc := range []etablissements.EtatAMC{etablissements.AMCValidation, etablissements.AMCCercle, etablissements.AMCSuspendu, "autre", ""} {
+	for _, es := range []register.Etat{register.Accrochage, register.Surveillance, register.Cercle, register.Suspendu, register.Clos, ""} {
+		for _, amc := range []register.EtatAMC{register.AMCValidation, register.AMCCercle, register.AMCSuspendu, "autre", ""} {
 			for _, miroir := range []roc.NumeroAMC{numero, autre, tiers, ""} {
 				for _, speaks := range [][]roc.Version{nil, {roc.V1}, {roc.V2}, {roc.V1, roc.V2}} {
 					for _, service := range []roc.Service{roc.IDB, roc.SIM, roc.CLC, roc.ANL} {
@@ -173,13 +173,13 @@ func as(route routing.Route, err error, want roc.Reason, s situation) bool {
 // What only a mistake of the program can bring is refused as internal.
 func TestMistakesOfTheProgramGoNowhere(t *testing.T) {
 	t.Parallel()
-	es := &etablissements.Etablissement{Etat: etablissements.Cercle}
-	amc := &etablissements.AMC{Numeros: []roc.NumeroAMC{numero}, Etat: etablissements.AMCCercle, Domaines: []etablissements.DNSName{"amc.example"}}
+	es := &register.Etablissement{Etat: register.Cercle}
+	amc := &register.AMC{Numeros: []roc.NumeroAMC{numero}, Etat: register.AMCCercle, Domaines: []register.DNSName{"amc.example"}}
 	key := roc.Key{AMC: numero, Service: roc.IDB, Version: roc.V1}
 	with := func(change func(*roc.Key)) roc.Key { k := key; change(&k); return k }
 	for name, c := range map[string]struct {
-		es     *etablissements.Etablissement
-		amc    *etablissements.AMC
+		es     *register.Etablissement
+		amc    *register.AMC
 		key    roc.Key
 		entry  annuaire.Entry
 		reason roc.Reason
@@ -203,14 +203,14 @@ func TestMistakesOfTheProgramGoNowhere(t *testing.T) {
 
 // to asks for a route in the circle to an AMC known by those domains, with an
 // annuaire that gives those addresses.
-func to(p routing.Policy, domains []etablissements.DNSName, urls ...string) (routing.Route, error) {
+func to(p routing.Policy, domains []register.DNSName, urls ...string) (routing.Route, error) {
 	e := annuaire.Entry{AMC: numero, ROC: true}
 	for _, u := range urls {
 		e.Adresses = append(e.Adresses, annuaire.Adresse{Service: roc.IDB, Version: roc.V1, URL: u})
 	}
 	return routing.Choose(
-		&etablissements.Etablissement{Etat: etablissements.Cercle},
-		&etablissements.AMC{Nom: "Mutuelle fictive", Numeros: []roc.NumeroAMC{numero}, Etat: etablissements.AMCCercle, Domaines: domains},
+		&register.Etablissement{Etat: register.Cercle},
+		&register.AMC{Nom: "Mutuelle fictive", Numeros: []roc.NumeroAMC{numero}, Etat: register.AMCCercle, Domaines: domains},
 		roc.Key{AMC: numero, Service: roc.IDB, Version: roc.V1}, e, p)
 }
 
@@ -236,7 +236,7 @@ func TestAddressesThatAreNeverUsed(t *testing.T) {
 		"https://roc.amc.example/<x>", "https://roc.amc.example/\"", "https://roc.amc.example/{id}", "https://roc.amc.example/[x]", "https://roc.amc.example/a|b", "https://roc.amc.example/`", "https://roc.amc.example/^",
 		"https://localhost/", "https://redis:443/", // one label, not in the register
 	} {
-		route, err := to(everything, []etablissements.DNSName{"amc.example"}, u)
+		route, err := to(everything, []register.DNSName{"amc.example"}, u)
 		if !roc.IsRefused(err, roc.AnnuaireRefused) || route.URL() != "" || roc.RefusalOf(err).Detail == "" {
 			t.Errorf("%q: %q, %v", u, route.URL(), err)
 		}
@@ -245,7 +245,7 @@ func TestAddressesThatAreNeverUsed(t *testing.T) {
 
 func TestAddressesThatAreUsed(t *testing.T) {
 	t.Parallel()
-	known := []etablissements.DNSName{"amc.example", "localhost"}
+	known := []register.DNSName{"amc.example", "localhost"}
 	for u, want := range map[string]string{
 		"https://amc.example":                        "https://amc.example/",
 		"https://amc.example/":                       "https://amc.example/",
@@ -272,20 +272,20 @@ func TestNewDomains(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name    string
-		domains []etablissements.DNSName
+		domains []register.DNSName
 		url     string
 		isNew   bool
 	}{
-		{"the domain itself", []etablissements.DNSName{"amc.example"}, "https://amc.example/", false},
-		{"a subdomain", []etablissements.DNSName{"amc.example"}, "https://roc.amc.example/", false},
-		{"the second of the list", []etablissements.DNSName{"autre.example", "amc.example"}, "https://roc.amc.example/", false},
-		{"another domain", []etablissements.DNSName{"amc.example"}, "https://roc.autre.example/", true},
-		{"the parent domain", []etablissements.DNSName{"roc.amc.example"}, "https://amc.example/", true},
-		{"a sister", []etablissements.DNSName{"roc.amc.example"}, "https://www.amc.example/", true},
-		{"a name that ends alike", []etablissements.DNSName{"amc.example"}, "https://evilamc.example/", true},
-		{"a name that starts alike", []etablissements.DNSName{"amc.example"}, "https://amc.example.evil.example/", true},
+		{"the domain itself", []register.DNSName{"amc.example"}, "https://amc.example/", false},
+		{"a subdomain", []register.DNSName{"amc.example"}, "https://roc.amc.example/", false},
+		{"the second of the list", []register.DNSName{"autre.example", "amc.example"}, "https://roc.amc.example/", false},
+		{"another domain", []register.DNSName{"amc.example"}, "https://roc.autre.example/", true},
+		{"the parent domain", []register.DNSName{"roc.amc.example"}, "https://amc.example/", true},
+		{"a sister", []register.DNSName{"roc.amc.example"}, "https://www.amc.example/", true},
+		{"a name that ends alike", []register.DNSName{"amc.example"}, "https://evilamc.example/", true},
+		{"a name that starts alike", []register.DNSName{"amc.example"}, "https://amc.example.evil.example/", true},
 		{"no domain known yet", nil, "https://roc.amc.example/", true},
-		{"a top-level domain covers nobody", []etablissements.DNSName{"example"}, "https://amc.example/", true},
+		{"a top-level domain covers nobody", []register.DNSName{"example"}, "https://amc.example/", true},
 	} {
 		route, err := to(routing.Policy{}, c.domains, c.url)
 		if c.isNew != roc.IsRefused(err, roc.Quarantined) || c.isNew == (route.URL() != "") {
@@ -305,7 +305,7 @@ func TestNewDomains(t *testing.T) {
 // host), or the refusal.
 func TestTheOrderOfSeveralAddresses(t *testing.T) {
 	t.Parallel()
-	known := []etablissements.DNSName{"amc.example"}
+	known := []register.DNSName{"amc.example"}
 	many := make([]string, 20)
 	for i := range many {
 		many[i] = fmt.Sprintf("https://h%d.amc.example/", i)
@@ -349,8 +349,8 @@ func TestReachesIsWhatTheStatesLetThrough(t *testing.T) {
 		if s.amc == "" || s.speaks != nil || s.offered != "both" || s.amcOnly != roc.NoVersion {
 			return
 		}
-		es := &etablissements.Etablissement{Etat: s.es, Miroir: s.miroir}
-		amc := &etablissements.AMC{Numeros: []roc.NumeroAMC{numero, autre}, Etat: s.amc}
+		es := &register.Etablissement{Etat: s.es, Miroir: s.miroir}
+		amc := &register.AMC{Numeros: []roc.NumeroAMC{numero, autre}, Etat: s.amc}
 		if _, err := s.choose(); routing.Reaches(es, amc, s.service) != (err == nil) {
 			t.Errorf("%s: Reaches is not what Choose says (%v)", s, err)
 		}
@@ -359,7 +359,7 @@ func TestReachesIsWhatTheStatesLetThrough(t *testing.T) {
 
 func TestSeveralAddresses(t *testing.T) {
 	t.Parallel()
-	known := []etablissements.DNSName{"amc.example"}
+	known := []register.DNSName{"amc.example"}
 	route, err := to(routing.Policy{}, known, "https://a.amc.example/", "https://evil.example/", "http://b.amc.example/", "https://c.amc.example/", "https://d.amc.example/")
 	if err != nil || route.URL() != "https://a.amc.example/" || strings.Join(route.Alternatives(), " ") != "https://c.amc.example/ https://d.amc.example/" {
 		t.Errorf("%q %q, %v", route.URL(), route.Alternatives(), err)

@@ -5,20 +5,20 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/piano-roc/rpn/internal/etablissements"
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/register"
 )
 
 // An address is one that passed the guard.
 type address struct {
 	url   string
-	host  etablissements.DNSName
+	host  register.DNSName
 	isNew bool // outside the known domains, accepted by policy
 }
 
 // guard accepts an address of the annuaire, or says why not: AnnuaireRefused
 // for one that can never be used, Quarantined for one at an unknown place.
-func guard(amc *etablissements.AMC, key roc.Key, url string, p Policy) (address, *roc.Refusal) {
+func guard(amc *register.AMC, key roc.Key, url string, p Policy) (address, *roc.Refusal) {
 	a, err := parseURL(url)
 	if err != nil {
 		return address{}, roc.Refuse(roc.AnnuaireRefused, "the annuaire's address for AMC %s: %w", key.AMC, err).
@@ -81,7 +81,7 @@ func parseURL(s string) (address, error) {
 }
 
 // parseAuthority reads name[:port]; the port comes back with its colon.
-func parseAuthority(s string) (etablissements.DNSName, string, error) {
+func parseAuthority(s string) (register.DNSName, string, error) {
 	if strings.Contains(s, "@") {
 		return "", "", errors.New("it names a user")
 	}
@@ -93,7 +93,7 @@ func parseAuthority(s string) (etablissements.DNSName, string, error) {
 			return "", "", errors.New("its port is not a number from 1 to 65535, or its host is an address literal")
 		}
 	}
-	host, err := etablissements.ParseDNSName(name)
+	host, err := register.ParseDNSName(name)
 	return host, port, err
 }
 

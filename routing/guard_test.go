@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/piano-roc/rpn/internal/etablissements"
+	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/routing"
 )
 
@@ -20,7 +20,7 @@ func FuzzGuard(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		route, err := to(routing.Policy{}, []etablissements.DNSName{"amc.example"}, s)
+		route, err := to(routing.Policy{}, []register.DNSName{"amc.example"}, s)
 		if err != nil {
 			if route.URL() != "" {
 				t.Fatalf("%q: refused, and yet %q", s, route.URL())

@@ -9,8 +9,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/piano-roc/rpn/annuaire"
-	"github.com/piano-roc/rpn/internal/etablissements"
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/routing"
 )
 
@@ -58,13 +58,13 @@ func TestAddressesAreThoseOfANaiveReading(t *testing.T) {
 			})
 		}
 		domains := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"amc.example", "roc.amc.example", "autre.example"}), 0, 3, rapid.ID).Draw(t, "domains")
-		amc := &etablissements.AMC{Numeros: []roc.NumeroAMC{numero}, Etat: etablissements.AMCCercle}
+		amc := &register.AMC{Numeros: []roc.NumeroAMC{numero}, Etat: register.AMCCercle}
 		for _, d := range domains {
-			amc.Domaines = append(amc.Domaines, etablissements.DNSName(d))
+			amc.Domaines = append(amc.Domaines, register.DNSName(d))
 		}
 		p := routing.Policy{NewDomain: rapid.SampledFrom([]routing.Stance{routing.Quarantine, routing.Accept}).Draw(t, "policy")}
 		want := naive(e, key, domains, p.NewDomain == routing.Accept)
-		route, err := routing.Choose(&etablissements.Etablissement{Etat: etablissements.Cercle}, amc, key, e, p)
+		route, err := routing.Choose(&register.Etablissement{Etat: register.Cercle}, amc, key, e, p)
 		var got []string
 		if err == nil {
 			got = append([]string{route.URL()}, route.Alternatives()...)

@@ -20,10 +20,10 @@ import (
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/internal/message"
-	"github.com/piano-roc/rpn/internal/nation"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
+	"github.com/piano-roc/rpn/nation"
 )
 
 // canary stands for what nobody may read in a log.
@@ -72,7 +72,7 @@ func holders(t *testing.T) map[string]any {
 		"internal/xmlsig.Part":          part,
 		"annuaire.Entry":                annuaire.Entry{Raw: signed},
 		"internal/message.Beneficiaire": patient,
-		"internal/nation.Outcome":       nation.Outcome{Body: signed},
+		"nation.Outcome":                nation.Outcome{Body: signed},
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/piano-roc/rpn/internal/app"
+	"github.com/piano-roc/rpn/app"
 	"github.com/piano-roc/rpn/tlsconf"
 )
 

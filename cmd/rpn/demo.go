@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/piano-roc/rpn/internal/nation"
+	"github.com/piano-roc/rpn/nation"
 )
 
 // demoOptions are the flags of `rpn demo`.

@@ -7,9 +7,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/piano-roc/rpn/annuaire"
-	"github.com/piano-roc/rpn/internal/app"
-	"github.com/piano-roc/rpn/internal/etablissements"
-	"github.com/piano-roc/rpn/internal/register"
+	"github.com/piano-roc/rpn/app"
+	"github.com/piano-roc/rpn/register"
+	"github.com/piano-roc/rpn/register/ops"
 )
 
 func domainsCommand() *cobra.Command {
@@ -50,23 +50,23 @@ is a day, at its end.`,
 			if err != nil {
 				return err
 			}
-			list := register.Domains(l, named, at, quiet)
+			list := ops.Domains(l, named, at, quiet)
 			out := cmd.OutOrStdout()
 			if since == "" {
 				if f.json {
 					return writeIndented(out, list)
 				}
-				return register.WriteDomains(out, list, asCSV)
+				return ops.WriteDomains(out, list, asCSV)
 			}
 			from, err := endOf("--since", since)
 			if err != nil {
 				return err
 			}
-			delta := register.DomainDelta(register.Domains(l, named, from, quiet), list)
+			delta := ops.DomainDelta(ops.Domains(l, named, from, quiet), list)
 			if f.json {
 				return writeIndented(out, delta)
 			}
-			return register.WriteDomainDelta(out, delta, asCSV)
+			return ops.WriteDomainDelta(out, delta, asCSV)
 		},
 	}
 	f.add(cmd)
@@ -84,7 +84,7 @@ func endOf(flag, s string) (time.Time, error) {
 	if s == "" {
 		return time.Now(), nil
 	}
-	m, err := etablissements.ParseMoment(s)
+	m, err := register.ParseMoment(s)
 	if err != nil {
 		return time.Time{}, refused(fmt.Errorf("%s %q: %w; write it like 2026-11-01", flag, s, err))
 	}

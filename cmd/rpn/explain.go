@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/piano-roc/rpn/internal/app"
-	"github.com/piano-roc/rpn/internal/etablissements"
-	"github.com/piano-roc/rpn/internal/register"
+	"github.com/piano-roc/rpn/app"
+	"github.com/piano-roc/rpn/register"
+	"github.com/piano-roc/rpn/register/ops"
 )
 
 func explainCommand() *cobra.Command {
@@ -35,7 +35,7 @@ It exits with 0 when the message would go, 1 when it would be refused.`,
 		Example: `  rpn explain -c rpn.yaml --structure 1010003812 --amc 0075500025 --convention RO --csr 030255400 --domaine HOSP --service IDB --version V1`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			q, err := register.ParseQuestion(func(name string) string { return *asked[name] })
+			q, err := ops.ParseQuestion(func(name string) string { return *asked[name] })
 			if err != nil {
 				return refused(fmt.Errorf("--%w", err))
 			}
@@ -45,13 +45,13 @@ It exits with 0 when the message would go, 1 when it would be refused.`,
 			}
 			var when time.Time
 			if at != "" {
-				m, err := etablissements.ParseMoment(at)
+				m, err := register.ParseMoment(at)
 				if err != nil {
 					return refused(fmt.Errorf("--at %q: %w", at, err))
 				}
 				when = m.Time
 			}
-			var x *register.Explanation
+			var x *ops.Explanation
 			if running {
 				x, err = app.ExplainRunning(cmd.Context(), c, q, when)
 			} else {

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/piano-roc/rpn/internal/etablissements"
-	"github.com/piano-roc/rpn/internal/register"
+	"github.com/piano-roc/rpn/register"
+	"github.com/piano-roc/rpn/register/ops"
 )
 
 // importFlags are the flags of `rpn register import`.
@@ -64,25 +64,25 @@ as by rpn register diff.`,
 
 func (f *importFlags) run(out, notes io.Writer, now time.Time) error {
 	if f.amc == "" {
-		f.amc = filepath.Join(filepath.Dir(f.out), register.AMCYAML)
+		f.amc = filepath.Join(filepath.Dir(f.out), ops.AMCYAML)
 	}
 	sources, err := f.sources(now)
 	if err != nil {
 		return refused(err)
 	}
-	made, err := register.Import(sources)
+	made, err := ops.Import(sources)
 	if err != nil {
 		return refused(err)
 	}
 	for _, n := range made.Notes {
 		fmt.Fprintln(notes, n)
 	}
-	data := register.YAML(made.Rows, fmt.Sprintf("Made by rpn register import on %s from %s.", now.Format(time.DateOnly), filepath.Base(f.finess)))
+	data := ops.YAML(made.Rows, fmt.Sprintf("Made by rpn register import on %s from %s.", now.Format(time.DateOnly), filepath.Base(f.finess)))
 	amcs, err := os.ReadFile(f.amc)
 	if err != nil {
 		return refused(err)
 	}
-	after, err := etablissements.Parse(f.out, data, f.amc, amcs, now)
+	after, err := register.Parse(f.out, data, f.amc, amcs, now)
 	if err != nil {
 		return refused(fmt.Errorf("what the import made is not a register: %w", err))
 	}
@@ -100,8 +100,8 @@ func (f *importFlags) run(out, notes io.Writer, now time.Time) error {
 	return nil
 }
 
-func (f *importFlags) sources(now time.Time) (s register.Sources, err error) {
-	if s.AMCs, err = etablissements.LoadAMCs(f.amc, now); err != nil {
+func (f *importFlags) sources(now time.Time) (s ops.Sources, err error) {
+	if s.AMCs, err = register.LoadAMCs(f.amc, now); err != nil {
 		return s, err
 	}
 	s.At = now
@@ -114,32 +114,32 @@ func (f *importFlags) sources(now time.Time) (s register.Sources, err error) {
 		if err != nil {
 			return s, err
 		}
-		s.States = &register.File{Name: f.states, Data: data}
+		s.States = &ops.File{Name: f.states, Data: data}
 	}
 	if f.base != "" {
-		s.Base, err = etablissements.Load(f.base, f.amc, now)
+		s.Base, err = register.Load(f.base, f.amc, now)
 	}
 	return s, err
 }
 
 // compare says what the new list changes to the file it replaces, and refuses
 // one that drops too much of it.
-func (f *importFlags) compare(notes io.Writer, after *etablissements.List, now time.Time) error {
+func (f *importFlags) compare(notes io.Writer, after *register.List, now time.Time) error {
 	if !exists(f.out) {
 		return nil
 	}
-	before, err := etablissements.Load(f.out, f.amc, now)
+	before, err := register.Load(f.out, f.amc, now)
 	if err != nil {
 		if f.force {
 			return nil
 		}
 		return refused(fmt.Errorf("%s is there and is not a register: --force replaces it: %w", f.out, err))
 	}
-	fmt.Fprint(notes, register.Compare(before, after))
+	fmt.Fprint(notes, ops.Compare(before, after))
 	if f.force {
 		return nil
 	}
-	if err := etablissements.Plausible(before, after, etablissements.Options{Etablissements: f.out, AMC: f.amc}); err != nil {
+	if err := register.Plausible(before, after, register.Options{Etablissements: f.out, AMC: f.amc}); err != nil {
 		return refused(fmt.Errorf("%w; --force writes it", err))
 	}
 	return nil

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/piano-roc/rpn/internal/nation"
+	"github.com/piano-roc/rpn/nation"
 )
 
 // rpn runs one command line.

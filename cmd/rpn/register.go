@@ -12,11 +12,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/piano-roc/rpn/internal/accrochage"
-	"github.com/piano-roc/rpn/internal/app"
-	"github.com/piano-roc/rpn/internal/etablissements"
-	"github.com/piano-roc/rpn/internal/register"
+	"github.com/piano-roc/rpn/app"
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/register"
+	"github.com/piano-roc/rpn/register/attempts"
+	"github.com/piano-roc/rpn/register/ops"
 )
 
 func registerCommand() *cobra.Command {
@@ -35,7 +35,7 @@ theirs. The running RPN reads them again by itself when they change.`,
 // registerFlags say which register is meant, and when.
 type registerFlags struct {
 	config string
-	pair   register.Pair
+	pair   ops.Pair
 	at     string
 	json   bool
 }
@@ -50,18 +50,18 @@ func (f *registerFlags) add(cmd *cobra.Command) {
 }
 
 // files settles which two files are meant.
-func (f *registerFlags) files() (register.Pair, error) {
+func (f *registerFlags) files() (ops.Pair, error) {
 	if f.config == "" {
-		return f.pair.Complete(register.In(".")), nil
+		return f.pair.Complete(ops.In(".")), nil
 	}
 	c, err := app.ReadConfig(f.config)
 	if err != nil {
-		return register.Pair{}, err
+		return ops.Pair{}, err
 	}
-	return f.pair.Complete(register.Pair{Etablissements: c.Etablissements, AMC: c.AMC}), nil
+	return f.pair.Complete(ops.Pair{Etablissements: c.Etablissements, AMC: c.AMC}), nil
 }
 
-func (f *registerFlags) load() (*etablissements.List, error) {
+func (f *registerFlags) load() (*register.List, error) {
 	pair, err := f.files()
 	if err != nil {
 		return nil, refused(err)
@@ -79,7 +79,7 @@ func (f *registerFlags) load() (*etablissements.List, error) {
 
 // served refuses a register that the RPN of the configuration, where one is
 // given, would not take.
-func (f *registerFlags) served(l *etablissements.List) error {
+func (f *registerFlags) served(l *register.List) error {
 	if f.config == "" {
 		return nil
 	}
@@ -95,7 +95,7 @@ func instantOf(s string) (time.Time, error) {
 	if s == "" {
 		return time.Now(), nil
 	}
-	m, err := etablissements.ParseMoment(s)
+	m, err := register.ParseMoment(s)
 	if err != nil {
 		return time.Time{}, refused(fmt.Errorf("--at %q: %w; write it like 2026-11-01", s, err))
 	}
@@ -135,7 +135,7 @@ dated and to come, and warnings, and exits with 0.`,
 			if err := f.served(l); err != nil {
 				return refused(err)
 			}
-			return write(cmd.OutOrStdout(), register.Check(l), f.json)
+			return write(cmd.OutOrStdout(), ops.Check(l), f.json)
 		},
 	}
 	f.add(cmd)
@@ -157,7 +157,7 @@ an AMC, or a part of a name. It exits with 1 when nobody is found.`,
 			if err != nil {
 				return err
 			}
-			found := register.Find(l, args[0])
+			found := ops.Find(l, args[0])
 			if err := write(cmd.OutOrStdout(), found, f.json); err != nil {
 				return err
 			}
@@ -204,7 +204,7 @@ wrong.`,
 	return cmd
 }
 
-func diff(f *registerFlags, from, to string) (*register.Diff, error) {
+func diff(f *registerFlags, from, to string) (*ops.Diff, error) {
 	at, err := instantOf(f.at)
 	if err != nil {
 		return nil, err
@@ -213,7 +213,7 @@ func diff(f *registerFlags, from, to string) (*register.Diff, error) {
 	if err != nil {
 		return nil, refused(err)
 	}
-	beside := old.Complete(f.pair).Complete(register.In(filepath.Dir(from)))
+	beside := old.Complete(f.pair).Complete(ops.In(filepath.Dir(from)))
 	next, err := pairOf(to)
 	if err != nil {
 		return nil, refused(err)
@@ -223,12 +223,12 @@ func diff(f *registerFlags, from, to string) (*register.Diff, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, refused(err)
 	}
-	return register.Compare(before, after), nil
+	return ops.Compare(before, after), nil
 }
 
 // pairOf settles what an argument of diff means.
-func pairOf(path string) (register.Pair, error) {
-	p, ok, err := register.PairOf(path)
+func pairOf(path string) (ops.Pair, error) {
+	p, ok, err := ops.PairOf(path)
 	if ok || err != nil {
 		return p, err
 	}
@@ -236,7 +236,7 @@ func pairOf(path string) (register.Pair, error) {
 	if err != nil {
 		return p, err
 	}
-	return register.Pair{Etablissements: c.Etablissements, AMC: c.AMC}, nil
+	return ops.Pair{Etablissements: c.Etablissements, AMC: c.AMC}, nil
 }
 
 func accrochagesCommand() *cobra.Command {
@@ -259,7 +259,7 @@ least 1 MiB, some 1500 attempts.`,
 			if err != nil {
 				return refused(err)
 			}
-			list, unread, err := accrochage.Read(dir, q)
+			list, unread, err := attempts.Read(dir, q)
 			if err != nil {
 				return failed(err)
 			}
@@ -267,7 +267,7 @@ least 1 MiB, some 1500 attempts.`,
 				fmt.Fprintf(cmd.ErrOrStderr(), "rpn: %d lines could not be read: a crash cut them\n", unread)
 			}
 			if asJSON {
-				return writeIndented(cmd.OutOrStdout(), append([]accrochage.Attempt{}, list...))
+				return writeIndented(cmd.OutOrStdout(), append([]attempts.Attempt{}, list...))
 			}
 			return writeAttempts(cmd.OutOrStdout(), list)
 		},
@@ -297,7 +297,7 @@ func attemptsDir(config, state string) (string, error) {
 	return c.AttemptsDir(), nil
 }
 
-func attemptsQuery(structure, since string) (q accrochage.Query, err error) {
+func attemptsQuery(structure, since string) (q attempts.Query, err error) {
 	if f, e := roc.ParseFINESS(structure); e == nil {
 		structure = string(roc.StructureOf(f))
 	}
@@ -307,7 +307,7 @@ func attemptsQuery(structure, since string) (q accrochage.Query, err error) {
 		}
 	}
 	if since != "" {
-		m, err := etablissements.ParseMoment(since)
+		m, err := register.ParseMoment(since)
 		if err != nil {
 			return q, fmt.Errorf("--since %q: %w", since, err)
 		}
@@ -316,7 +316,7 @@ func attemptsQuery(structure, since string) (q accrochage.Query, err error) {
 	return q, nil
 }
 
-func writeAttempts(w io.Writer, list []accrochage.Attempt) error {
+func writeAttempts(w io.Writer, list []attempts.Attempt) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	good := 0
 	for i := range list {
@@ -329,7 +329,7 @@ func writeAttempts(w io.Writer, list []accrochage.Attempt) error {
 			outcome = "success"
 			good++
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s %s\t%s %s\t%s\t%d ms\t%s\n", etablissements.InParis(a.RequestIn).Format("2006-01-02 15:04:05"), a.Etablissement,
+		fmt.Fprintf(t, "%s\t%s\t%s %s\t%s %s\t%s\t%d ms\t%s\n", register.InParis(a.RequestIn).Format("2006-01-02 15:04:05"), a.Etablissement,
 			a.Service, a.Version, a.AMC, a.AMCName, outcome, a.TotalMicros/1000, a.Echange)
 	}
 	if err := t.Flush(); err != nil {

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/piano-roc/rpn/internal/accrochage"
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/register/attempts"
 )
 
 const (
@@ -200,14 +200,14 @@ func TestDomainsAsTableCSVAndDelta(t *testing.T) {
 func TestAttemptsInAccrochageAreListed(t *testing.T) {
 	t.Parallel()
 	state := t.TempDir()
-	s := accrochage.Open(accrochage.Options{Dir: filepath.Join(state, "accrochages")})
+	s := attempts.Open(attempts.Options{Dir: filepath.Join(state, "accrochages")})
 	at := time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
 	for i, who := range []roc.StructureID{"1990000031", "1990000031", "1990000021"} {
 		r := &roc.Record{ID: roc.ExchangeID("echange-" + string(rune('a'+i))), From: who, Service: roc.IDB, Version: roc.V1, RequestIn: at.Add(time.Duration(i) * time.Hour), Outcome: roc.Answered, Origin: roc.FromAMC}
 		if i == 1 {
 			r.Outcome, r.Origin, r.Reason = roc.Refused, roc.FromRPN, roc.OutsideCircle
 		}
-		s.Keep(accrochage.Of(who, r))
+		s.Keep(attempts.Of(who, r))
 	}
 	s.Close()
 	for _, c := range []struct {

@@ -21,9 +21,9 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/internal/igc"
-	"github.com/piano-roc/rpn/internal/nation"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/nation"
 	"github.com/piano-roc/rpn/tlsconf"
 )
 

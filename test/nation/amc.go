@@ -7,7 +7,7 @@ import (
 	"sync"
 	"testing"
 
-	inner "github.com/piano-roc/rpn/internal/nation"
+	inner "github.com/piano-roc/rpn/nation"
 )
 
 // An AMC is an insurer: the Mutuelle ANS in its place, or what a test says.

@@ -1,6 +1,6 @@
 // Package nation is a small country for a test: a PKI, an annuaire, insurers,
 // establishments, and the RPN, all on free ports. It tells stories on top of
-// internal/nation:
+// nation:
 //
 //	n := nation.New(t)
 //	chu := n.Etablissement(nation.UnderSurveillance("verte"))

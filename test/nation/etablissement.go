@@ -3,9 +3,9 @@ package nation
 import (
 	"slices"
 
-	inner "github.com/piano-roc/rpn/internal/nation"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
+	inner "github.com/piano-roc/rpn/nation"
 )
 
 // An Etablissement sends messages.
@@ -15,7 +15,7 @@ type Etablissement struct {
 }
 
 // A Mutation makes a message different, or wrong on purpose. The package
-// internal/nation has more.
+// nation has more.
 type Mutation = inner.Mutation
 
 // V1 sends in V1; V2 is the usual one.

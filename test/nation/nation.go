@@ -13,8 +13,8 @@ import (
 
 	"github.com/piano-roc/rpn/annuaire/fictif"
 	"github.com/piano-roc/rpn/internal/igc"
-	inner "github.com/piano-roc/rpn/internal/nation"
 	"github.com/piano-roc/rpn/internal/roc"
+	inner "github.com/piano-roc/rpn/nation"
 )
 
 // Patience is how long a test waits for what must happen. Nothing is asserted

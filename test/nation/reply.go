@@ -11,9 +11,9 @@ import (
 	"testing"
 
 	"github.com/piano-roc/rpn/internal/message/messagetest"
-	inner "github.com/piano-roc/rpn/internal/nation"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
+	inner "github.com/piano-roc/rpn/nation"
 )
 
 // A Reply is what an establishment gets for one message.

@@ -2,8 +2,8 @@ package nation
 
 import (
 	"github.com/piano-roc/rpn/internal/igc"
-	inner "github.com/piano-roc/rpn/internal/nation"
 	"github.com/piano-roc/rpn/internal/roc"
+	inner "github.com/piano-roc/rpn/nation"
 )
 
 // A Trait is what is special about an establishment.

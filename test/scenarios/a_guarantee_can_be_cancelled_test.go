@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"github.com/piano-roc/rpn/internal/message"
-	inner "github.com/piano-roc/rpn/internal/nation"
 	"github.com/piano-roc/rpn/internal/roc"
+	inner "github.com/piano-roc/rpn/nation"
 	"github.com/piano-roc/rpn/test/nation"
 )
 

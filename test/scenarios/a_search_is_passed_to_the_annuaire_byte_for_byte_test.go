@@ -7,8 +7,8 @@ import (
 
 	"github.com/piano-roc/rpn/annuaire/fictif"
 	"github.com/piano-roc/rpn/internal/message"
-	inner "github.com/piano-roc/rpn/internal/nation"
 	"github.com/piano-roc/rpn/internal/roc"
+	inner "github.com/piano-roc/rpn/nation"
 	"github.com/piano-roc/rpn/test/nation"
 )
 

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"testing"
 
-	inner "github.com/piano-roc/rpn/internal/nation"
 	"github.com/piano-roc/rpn/internal/roc"
+	inner "github.com/piano-roc/rpn/nation"
 	"github.com/piano-roc/rpn/test/nation"
 )
 

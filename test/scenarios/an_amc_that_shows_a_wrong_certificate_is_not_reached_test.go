@@ -4,8 +4,8 @@ import (
 	"testing"
 
 	"github.com/piano-roc/rpn/internal/igc"
-	inner "github.com/piano-roc/rpn/internal/nation"
 	"github.com/piano-roc/rpn/internal/roc"
+	inner "github.com/piano-roc/rpn/nation"
 	"github.com/piano-roc/rpn/test/nation"
 )
 

@@ -3,9 +3,9 @@ package scenarios
 import (
 	"testing"
 
-	inner "github.com/piano-roc/rpn/internal/nation"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/mutuelle"
+	inner "github.com/piano-roc/rpn/nation"
 	"github.com/piano-roc/rpn/test/nation"
 )
 

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/internal/igc"
-	inner "github.com/piano-roc/rpn/internal/nation"
+	inner "github.com/piano-roc/rpn/nation"
 	"github.com/piano-roc/rpn/test/nation"
 )
 

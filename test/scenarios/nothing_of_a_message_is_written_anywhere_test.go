@@ -18,10 +18,10 @@ import (
 
 	"github.com/piano-roc/rpn/annuaire/fictif"
 	"github.com/piano-roc/rpn/internal/message"
-	inner "github.com/piano-roc/rpn/internal/nation"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/mutuelle"
+	inner "github.com/piano-roc/rpn/nation"
 	"github.com/piano-roc/rpn/test/nation"
 )
 

@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// The nation of `rpn demo` (internal/nation/country.go).
+// The nation of `rpn demo` (nation/country.go).
 const (
 	CHU     = "990000011"  // in the circle
 	Bleue   = "0099000003" // an AMC of the circle, in V1 and V2

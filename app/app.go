@@ -1,0 +1,489 @@
+// Package app is the composition root: it reads the configuration (Config),
+// wires the parts (New) and owns their life (Start, Stop, Reload, Run), so
+// that tests and the demonstration run the real RPN in process.
+package app
+
+import (
+	"context"
+	"errors"
+	"log"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/indicators"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/secret"
+	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/internal/strict"
+	"github.com/piano-roc/rpn/internal/xmlsig"
+	"github.com/piano-roc/rpn/limits"
+	"github.com/piano-roc/rpn/limits/replay"
+	"github.com/piano-roc/rpn/proxy"
+	"github.com/piano-roc/rpn/register"
+	"github.com/piano-roc/rpn/register/attempts"
+	"github.com/piano-roc/rpn/routing"
+	"github.com/piano-roc/rpn/tlsconf"
+)
+
+// Options are what an App needs.
+type Options struct {
+	Config *Config      // from ReadConfig. Required.
+	Log    *slog.Logger // Required.
+
+	Version, Revision string           // of the build, for /metrics
+	Now               func() time.Time // default: time.Now
+
+	// Listener and Admin are listeners already open, used in place of
+	// listen and admin: by tests, or when a service manager opened them.
+	Listener, Admin net.Listener
+
+	// Observers are told of each exchange, after the log and the indicators.
+	Observers []func(*roc.Record)
+
+	// Asker takes the place of the annuaire. May be nil.
+	Asker annuaire.Asker
+
+	// ReloadEvery is how often the files are looked at. Default: 1 s.
+	ReloadEvery time.Duration
+}
+
+// An App is one RPN.
+type App struct {
+	opts   Options
+	config *Config
+	log    *slog.Logger
+	now    func() time.Time
+
+	// What a reload replaces, each in its own place.
+	own      map[string]*tlsconf.Source // "server", "client"
+	acme     map[string]*tlsconf.ACME   // those of own that have one
+	stores   *tlsconf.Stores
+	register *register.Source
+	reloader *reloader
+
+	// What lasts as long as the process.
+	directory  *annuaire.Directory
+	shared     *annuaire.Shared      // nil: no Redis
+	disk       *annuaire.Disk        // nil: no state folder
+	redis      redis.UniversalClient // nil: none
+	secrets    *secret.Ring          // nil: none
+	asker      annuaire.Asker
+	hosts      *annuaire.Hosts // that the annuaire has named
+	attempts   *attempts.Store // nil: not kept
+	annuaire   contact
+	server     *tlsconf.Server
+	client     *tlsconf.Client
+	tickets    *tlsconf.TicketSecret // nil: none
+	revocation *tlsconf.Revocation
+	proxy      *proxy.Proxy
+	live       *indicators.Live
+	horizon    *tlsconf.Horizon
+	clocks     *indicators.Clocks
+	checks     []func(time.Time) Health
+
+	addr, adminAddr   net.Addr
+	serving, draining atomic.Bool
+	forced            atomic.Bool // the reload under way was forced
+	failed            chan error
+	running           sync.WaitGroup
+	stops             []namedStop
+}
+
+// New wires an RPN and opens no port. Its errors are a SetupError, or a
+// strict.Errors about one of the lists.
+//
+// It is one straight line on purpose: each step needs what the earlier ones
+// made, so the scoping of Go proves the order.
+func New(o Options) (_ *App, err error) {
+	if o.Config == nil || o.Log == nil {
+		return nil, errors.New("app: Config and Log are required")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.ReloadEvery <= 0 {
+		o.ReloadEvery = time.Second
+	}
+	c := o.Config
+	a := &App{opts: o, config: c, log: o.Log, now: o.Now, failed: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.unwind(context.Background()))
+		}
+	}()
+
+	a.horizon = tlsconf.NewHorizon(a.now)
+	if err := a.openShared(); err != nil {
+		return nil, err
+	}
+	if err := a.openTrust(); err != nil {
+		return nil, err
+	}
+	if err := a.openRevocation(); err != nil {
+		return nil, err
+	}
+	a.register, err = register.Open(register.Options{Etablissements: c.Etablissements, AMC: c.AMC, Accept: c.CanServe, Now: a.now})
+	if err != nil {
+		return nil, setup(err, "correct the file; `rpn check` shows every fault of it")
+	}
+	a.openState()
+
+	client, err := tlsconf.NewClient(tlsconf.ClientOptions{Certificate: a.own["client"], Servers: a.stores.AMCTLS, Revocation: a.revocation, OnPeer: a.sawServer, Now: a.now})
+	if err != nil {
+		return nil, err
+	}
+	a.client = client
+	signatures := xmlsig.NewVerifier(xmlsig.Options{Trust: a.signatureTrust(a.stores.EtablissementSignature, tlsconf.CallerSignature), AllowSHA1: c.Policies.AllowSHA1})
+	answers := xmlsig.NewVerifier(xmlsig.Options{Trust: a.signatureTrust(a.stores.AMCSignature, tlsconf.PeerSignature), AllowSHA1: c.Policies.AllowSHA1})
+
+	a.live, a.clocks = indicators.NewLive(a.indicatorOptions()), indicators.NewClocks()
+
+	toAnnuaire := a.sender(client, everywhere)
+	toAMC := a.sender(client, c.Network.Allow)
+	asker, err := annuaire.NewClient(annuaire.ClientOptions{
+		URL: c.Annuaire.URL, Handshake: client.Handshake, Verifier: answers, Signer: c.Annuaire.Signer, Timeout: c.Annuaire.Timeout,
+		Dial: c.Network.dial, Now: a.now,
+	})
+	if err != nil {
+		return nil, setup(err, "correct annuaire.url in "+c.file)
+	}
+	a.onStop("connections to the annuaire", func(context.Context) error { asker.Close(); return nil })
+	a.asker = &watchedAsker{asker, &a.annuaire, a.hosts, a.now}
+	if o.Asker != nil {
+		a.asker = o.Asker
+	}
+	a.openDirectory(asker)
+	facade, err := a.facade(answers)
+	if err != nil {
+		return nil, err
+	}
+	a.onStop("connections to the AMCs", func(context.Context) error { toAMC.Close(); toAnnuaire.Close(); return nil })
+
+	a.proxy, err = proxy.New(proxy.Options{
+		List:    a.register.Current,
+		Limiter: limits.NewLocal(limits.Options{Default: c.defaultLimit()}), AMCLimiter: limits.NewAMCs(),
+
+		Signatures: signatures, AnswerSignatures: answers, AnswerPolicy: proxy.AnswerPolicy(c.Policies.AnswerSignatures),
+		Replay: a.replayWindow(c.Policies.Replay), ReplayPolicy: c.Policies.Replay, Facade: facade,
+		Directory: a.directory, AMC: toAMC, AnnuaireURL: c.Annuaire.URL, Annuaire: toAnnuaire,
+		Routing: c.routingPolicy(),
+		Log:     a.log, Limits: c.soapLimits(), Endpoint: c.Endpoint,
+		OnMalformed: a.live.Malformed,
+		Observers:   append([]func(*roc.Record){proxy.LogRecord(a.log), a.live.Observe, a.clocks.Observe, a.keepAttempt, a.countCertificates}, o.Observers...),
+		Deadline:    c.Timeouts.Exchange, Exchanges: c.Limits.Exchanges, Connections: c.Limits.Connections,
+		IdleTimeout: c.Timeouts.Idle, HeadTimeout: c.Timeouts.Head, BodyTimeout: c.Timeouts.Body, WriteTimeout: c.Timeouts.Write,
+		Now: a.now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.server, err = tlsconf.NewServer(tlsconf.ServerOptions{Certificate: a.own["server"], Clients: a.stores.EtablissementTLS, Revocation: a.revocation, Tickets: a.tickets, Now: a.now})
+	if err != nil {
+		return nil, err
+	}
+	a.reloader = a.newReloader()
+	for _, p := range a.reloader.parts { // read just now, all of them
+		a.live.Reloaded(p.name, nil, a.now())
+	}
+	a.checks = a.allChecks()
+	return a, nil
+}
+
+// openTrust reads our certificates and the four trust stores, and says
+// everything that is wrong with them.
+func (a *App) openTrust() error {
+	c := a.config
+	var problems []error
+	a.own = map[string]*tlsconf.Source{}
+	stores, err := tlsconf.OpenStoresWith(c.file+": trust.", tlsconf.StorePaths{
+		EtablissementTLS:       []string{c.Trust.EtablissementsTLS},
+		EtablissementSignature: []string{c.Trust.EtablissementsSignature},
+		AMCTLS:                 []string{c.Trust.AMCTLS},
+		AMCSignature:           []string{c.Trust.AMCSignature},
+	}, a.storeOptions)
+	if errors.Is(err, tlsconf.ErrEnvironment) {
+		return setup(err, "then `rpn check` again")
+	}
+	if err != nil {
+		problems = append(problems, setup(err, "then `rpn check` again"))
+	}
+	a.acme = map[string]*tlsconf.ACME{}
+	for _, own := range c.identities() {
+		s, err := a.openOwn(own.name, own.pair, own.purpose)
+		if err != nil {
+			problems = append(problems, setup(err, "then `rpn check` again"))
+		}
+		a.own[own.name] = s
+	}
+	if len(problems) > 0 {
+		return errors.Join(problems...)
+	}
+	a.stores = stores
+	return nil
+}
+
+// replayWindow is the memory of signatures that came; nil when the policy does
+// not look.
+//
+// Redis is asked only where a replay is refused: to observe, what each
+// instance sees is enough, and no message waits for Redis.
+func (a *App) replayWindow(p replay.Policy) replay.Window {
+	switch {
+	case p == replay.Off:
+		return nil
+	case p == replay.Enforce && a.redis != nil:
+		return replay.NewShared(replay.NewLocal(0), a.redis, 0)
+	}
+	return replay.NewLocal(0)
+}
+
+// everywhere is every network: the annuaire's URL is the operator's own word.
+var everywhere = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
+
+func (a *App) sender(client *tlsconf.Client, allowed []netip.Prefix) *proxy.Sender {
+	return proxy.NewSender(proxy.SenderOptions{
+		Handshake:       client.Handshake,
+		AllowedNetworks: allowed,
+		DialTimeout:     a.config.Timeouts.Connect,
+		AnswerBytes:     int(a.config.Limits.AnswerBytes),
+		Addresses:       a.config.Network.address,
+		Resolver:        a.config.Network.resolver(),
+		Now:             a.now,
+	})
+}
+
+// address is network.hosts: the address of a name that DNS is not asked for.
+func (n *Network) address(host string) (netip.Addr, bool) {
+	a, ok := n.Hosts[host]
+	return a, ok
+}
+
+// indicatorOptions gives the indicators what they ask at each exchange and at
+// each scrape. The label of an AMC is its name in the register: a closed list.
+func (a *App) indicatorOptions() indicators.Options {
+	return indicators.Options{
+		AMC: func(n roc.NumeroAMC) (string, bool) {
+			if amc, ok := a.register.Current().AMC(n); ok {
+				return amc.Nom, true
+			}
+			return "", false
+		},
+		InFlight:     func() int { return a.proxy.InFlight() },
+		Revocation:   a.revocationStats,
+		Open:         func() (int, int) { return a.server.Open(), a.client.Open() },
+		Certificates: a.certificateCounts,
+		Annuaire: func() indicators.AnnuaireStats {
+			s := a.directory.Stats()
+			return indicators.AnnuaireStats{
+				Memory: s.Hits + s.UnknownHits, Asked: s.Misses,
+				Answered: s.Asks - s.Unknown - s.Silent - s.Refused - s.Failed, Unknown: s.Unknown,
+				Silent: s.Silent, Refused: s.Refused, Failed: s.Failed,
+				Keys: s.Keys, LastAnswer: s.LastAnswer,
+				Stale: s.Stale, Renewals: s.Renewals, FromDisk: s.FromDisk, FromShared: s.FromShared, Disbelieved: s.Disbelieved, Held: s.Held,
+				Redis: a.redisState(),
+			}
+		},
+		Version: a.opts.Version, Revision: a.opts.Revision, GoVersion: runtime.Version(),
+	}
+}
+
+// dial connects, with the addresses of network.hosts.
+func (n *Network) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	if host, port, err := net.SplitHostPort(addr); err == nil {
+		if a, ok := n.address(host); ok {
+			addr = net.JoinHostPort(a.String(), port)
+		}
+	}
+	d := net.Dialer{Resolver: n.resolver()}
+	return d.DialContext(ctx, network, addr)
+}
+
+// A watchedAsker remembers how the annuaire does, for /readyz. "Unknown" is an
+// answer like another.
+type watchedAsker struct {
+	annuaire.Asker
+	contact *contact
+	hosts   *annuaire.Hosts
+	now     func() time.Time
+}
+
+func (w *watchedAsker) Ask(ctx context.Context, key roc.Key) (annuaire.Entry, error) {
+	e, err := w.Asker.Ask(ctx, key)
+	if err == nil {
+		w.hosts.Note(e, w.now())
+	}
+	switch {
+	case err == nil, roc.IsRefused(err, roc.UnknownAMC):
+		w.contact.succeeded(w.now())
+	case !errors.Is(err, context.Canceled):
+		w.contact.failed(w.now(), err)
+	}
+	return e, err
+}
+
+// newReloader lists what a reload replaces.
+func (a *App) newReloader() *reloader {
+	c := a.config
+	r := &reloader{log: a.log, tell: a.live.Reloaded, parts: []part{
+		{name: "register", files: []string{c.Etablissements, c.AMC}, reload: a.reloadRegister},
+		{name: "server", files: c.Server.paths(), prepare: a.own["server"].Prepare},
+		{name: "client", files: c.Client.paths(), prepare: a.own["client"].Prepare},
+		{name: "trust", files: []string{c.Trust.EtablissementsTLS, c.Trust.EtablissementsSignature, c.Trust.AMCTLS, c.Trust.AMCSignature}, prepare: a.stores.Prepare},
+	}}
+	if a.tickets != nil {
+		r.parts = append(r.parts, part{name: "tickets", files: []string{c.Tickets}, reload: func() error { _, err := a.tickets.Reload(); return err }})
+	}
+	r.seen = r.fingerprint()
+	return r
+}
+
+// Reload reads the lists, the certificates and the trust stores again. What
+// cannot be read stays as it was, and is named in the error.
+func (a *App) Reload() error {
+	a.revocation.Hurry()
+	_, err := a.reloader.reload("asked", a.now(), false)
+	return err
+}
+
+// ForceReload is Reload, however many rows the register drops.
+func (a *App) ForceReload() error {
+	a.forced.Store(true)
+	defer a.forced.Store(false)
+	return a.Reload()
+}
+
+func (a *App) reloadRegister() error {
+	if a.forced.Load() {
+		return a.register.Force()
+	}
+	return a.register.Reload()
+}
+
+// startProxy opens the listener of the establishments.
+func (a *App) startProxy() error {
+	ln := a.opts.Listener
+	if ln == nil {
+		var err error
+		if ln, err = a.listen("listen", a.config.Listen); err != nil {
+			return err
+		}
+	}
+	a.addr = ln.Addr()
+	secure, err := tlsconf.NewListener(ln, tlsconf.ListenerOptions{
+		Server: a.server, Log: a.log, Deadline: a.config.Timeouts.Handshake,
+		OnHandshake: a.live.Handshake,
+		OnPeer:      a.sawCaller,
+		OnFailure:   func(f *tlsconf.Failure) { a.live.HandshakeFailed(string(f.Reason)) },
+	})
+	if err != nil {
+		ln.Close()
+		return err
+	}
+	a.serve(func() error { return a.proxy.Serve(secure) }, net.ErrClosed)
+	a.onStop("exchanges in flight", func(ctx context.Context) error {
+		defer secure.Close()
+		return a.proxy.Shutdown(ctx)
+	})
+	a.serving.Store(true)
+	a.log.Info("listening", slog.String("address", a.addr.String()), slog.String("admin", a.adminAddr.String()),
+		slog.String("environment", string(a.config.Environment)), slog.String("version", a.opts.Version))
+	return nil
+}
+
+// startLoops begins what goes on beside the exchanges: looking at the files,
+// and asking the annuaire.
+func (a *App) startLoops() {
+	ctx, cancel := context.WithCancel(context.Background())
+	a.running.Go(func() { a.watchHorizon(ctx) })
+	a.running.Go(func() { a.reloader.watch(ctx, a.opts.ReloadEvery, a.now) })
+	began := a.ground()
+	a.running.Go(func() { a.revocation.Run(ctx) })
+	a.running.Go(func() { a.watchConnections(ctx, began) })
+	a.running.Go(func() { a.saveState(ctx) })
+	if a.config.Annuaire.Probe > 0 {
+		a.running.Go(func() { a.probeAnnuaire(ctx) })
+	}
+	a.onStop("loops", func(context.Context) error { cancel(); return nil })
+}
+
+// probeAnnuaire asks the annuaire about the first AMC of the list, past its
+// memory, so that /readyz does not wait for an exchange to know.
+func (a *App) probeAnnuaire(ctx context.Context) {
+	tick := time.NewTicker(a.config.Annuaire.Probe)
+	defer tick.Stop()
+	for {
+		if key, ok := firstKey(a.register.Current()); ok {
+			within, cancel := context.WithTimeout(ctx, a.config.Annuaire.Timeout)
+			if _, err := a.asker.Ask(within, key); err != nil && !roc.IsRefused(err, roc.UnknownAMC) && ctx.Err() == nil {
+				a.log.Warn("the annuaire does not answer as it should", slog.String("error", err.Error()))
+			}
+			cancel()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func firstKey(l *register.List) (roc.Key, bool) {
+	for amc := range l.AMCs() {
+		return roc.Key{AMC: amc.Numeros[0], Domaine: roc.HOSP, Service: roc.IDB, Version: roc.V1}, true
+	}
+	return roc.Key{}, false
+}
+
+// Addr is where establishments connect, once started.
+func (a *App) Addr() net.Addr { return a.addr }
+
+// AdminAddr is where operators look, once started.
+func (a *App) AdminAddr() net.Addr { return a.adminAddr }
+
+func (c *Config) soapLimits() soap.Limits {
+	l := c.Limits
+	return soap.Limits{Bytes: int(l.Bytes), Depth: l.Depth, Attributes: l.Attributes, Declarations: l.Declarations, NameBytes: l.NameBytes, Elements: l.Elements}
+}
+
+func (c *Config) defaultLimit() register.Limite {
+	return register.Limite{ParSeconde: c.Limits.PerSecond, Rafale: c.Limits.Burst}
+}
+
+func (c *Config) routingPolicy() routing.Policy {
+	stance := func(s Stance) routing.Stance {
+		if s == Accept {
+			return routing.Accept
+		}
+		return routing.Quarantine
+	}
+	return routing.Policy{NewAMC: stance(c.Policies.UnknownAMC), NewDomain: stance(c.Policies.NewDomain)}
+}
+
+// LogLevel is the least serious level written.
+func (c *Config) LogLevel() slog.Level {
+	var l slog.Level
+	l.UnmarshalText([]byte(c.Log.Level)) // one of the four, by strict.OneOf
+	return l
+}
+
+// httpLog gives net/http's own lines to our log.
+func (a *App) httpLog() *log.Logger { return slog.NewLogLogger(a.log.Handler(), slog.LevelDebug) }
+
+// setup makes a SetupError of an error of the configuration; one that holds
+// places in a file, or says already what to do, stays what it is.
+func setup(err error, remedy string) error {
+	var list strict.Errors
+	var said *SetupError
+	if errors.As(err, &list) || errors.As(err, &said) {
+		return err
+	}
+	return &SetupError{What: err.Error(), Remedy: remedy, Cause: err}
+}

@@ -1,0 +1,248 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/piano-roc/rpn/indicators"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/register"
+	"github.com/piano-roc/rpn/tlsconf"
+)
+
+// sawCaller tells the horizon which certificate an establishment connected
+// with.
+func (a *App) sawCaller(presented []*x509.Certificate) {
+	a.horizon.Saw(tlsconf.CallerTLS, ownerOf(presented[0]), presented)
+}
+
+// sawServer is sawCaller for the servers that we connect to.
+func (a *App) sawServer(name string, presented []*x509.Certificate) {
+	a.horizon.Saw(tlsconf.PeerTLS, name, presented)
+}
+
+// admitSigner asks the rules of a signature store, and tells the horizon who
+// signs under it.
+func (a *App) admitSigner(t *tlsconf.Trust, kind tlsconf.Kind, chain []*x509.Certificate) error {
+	if err := t.Admit(chain); err != nil {
+		var f *tlsconf.Failure
+		if errors.As(err, &f) {
+			return errors.New(f.Detail)
+		}
+		return err
+	}
+	a.horizon.Saw(kind, ownerOf(chain[0]), chain)
+	return nil
+}
+
+// ownerOf is the structure id of a certificate, or its common name.
+func ownerOf(c *x509.Certificate) string {
+	if id, err := roc.StructureOfCertificate(c); err == nil {
+		return string(id)
+	}
+	return c.Subject.CommonName
+}
+
+// countCertificates counts an exchange for the certificates that it used.
+func (a *App) countCertificates(rec *roc.Record) {
+	if rec.From != "" {
+		a.horizon.Used(tlsconf.CallerTLS, string(rec.From))
+	}
+	if rec.SignerSerial != "" {
+		a.horizon.Signed(tlsconf.CallerSignature, rec.SignerSerial)
+	}
+	if rec.Target != "" && rec.AMC > 0 {
+		a.horizon.Used(tlsconf.PeerTLS, rec.Target)
+	}
+}
+
+// expiries is the horizon: what was seen, what is configured, the nearest end
+// first, with the names of the register.
+func (a *App) expiries() []tlsconf.Expiry {
+	var given []tlsconf.Expiry
+	for name, kind := range map[string]tlsconf.Kind{"server": tlsconf.OwnServer, "client": tlsconf.OwnClient} {
+		for _, c := range a.own[name].Certificates() {
+			given = append(given, tlsconf.ExpiryOf(kind, name, c.Leaf))
+		}
+	}
+	for _, s := range storesOf(a.config, a.stores) {
+		t := s.store.Trust()
+		for _, c := range slices.Concat(t.Roots(), t.Intermediates()) {
+			given = append(given, tlsconf.ExpiryOf(tlsconf.Authority, "trust."+s.name, c))
+		}
+	}
+	for _, l := range a.revocation.Status() {
+		given = append(given, tlsconf.Expiry{
+			Kind: tlsconf.RevocationList, Owner: l.CommonName, Subject: "CRL", Issuer: l.CA, Serial: l.Number, From: l.From, End: l.To,
+		})
+	}
+	all := a.horizon.Expiries(given...)
+	calls := map[tlsconf.Kind]int{}
+	for _, e := range all {
+		calls[e.Kind] += e.Calls
+	}
+	list := a.register.Current()
+	for i := range all {
+		e := &all[i]
+		switch e.Kind {
+		case tlsconf.OwnServer: // every exchange rests on them
+			e.Calls = calls[tlsconf.CallerTLS]
+		case tlsconf.OwnClient:
+			e.Calls = calls[tlsconf.PeerTLS]
+		case tlsconf.CallerTLS, tlsconf.CallerSignature:
+			if es, ok := list.ByStructure(roc.StructureID(e.Owner)); ok {
+				e.Nom, e.Departement, e.Region = es.Nom, es.Departement, es.Region
+			}
+		case tlsconf.PeerTLS:
+			e.Nom = amcOfHost(list, e.Owner)
+		}
+	}
+	return all
+}
+
+// amcOfHost is the name of the AMC that has this host among its domains.
+func amcOfHost(l *register.List, host string) string {
+	for amc := range l.AMCs() {
+		if slices.ContainsFunc(amc.Domaines, func(name register.DNSName) bool {
+			d := string(name)
+			return host == d || len(host) > len(d) && host[len(host)-len(d)-1] == '.' && host[len(host)-len(d):] == d
+		}) {
+			return amc.Nom
+		}
+	}
+	return ""
+}
+
+// certificateCounts is the horizon for /metrics.
+func (a *App) certificateCounts() []indicators.CertificateCount {
+	type key struct{ kind, level string }
+	counts := map[key]*indicators.CertificateCount{}
+	for _, e := range a.expiries() {
+		if e.Renewed {
+			continue
+		}
+		k := key{string(e.Kind), string(e.Level)}
+		n := counts[k]
+		if n == nil {
+			n = &indicators.CertificateCount{Kind: k.kind, Level: k.level}
+			counts[k] = n
+		}
+		n.Count++
+		n.Calls += e.Calls
+		if e.Level != tlsconf.Ended && (n.FirstEnd.IsZero() || e.End.Before(n.FirstEnd)) {
+			n.FirstEnd = e.End
+		}
+	}
+	var all []indicators.CertificateCount
+	for _, n := range counts {
+		all = append(all, *n)
+	}
+	return all
+}
+
+// A Territory is one line of the table of deployed certificates: the
+// establishments of the register in a département, and how many of them were
+// seen with valid certificates.
+type Territory struct {
+	Region         string `json:"region"`
+	Departement    string `json:"departement"`
+	Etablissements int    `json:"etablissements"` // of the register, those that are closed left out
+	TLS            int    `json:"tls"`            // seen with a certificate to connect that is still valid
+	Signature      int    `json:"signature"`      // seen with one to sign
+	Soon           int    `json:"a_renouveler"`   // with one that ends within 60 days and no other seen
+	Ended          int    `json:"termines"`
+	Calls          int    `json:"appels_24h"` // of those of Soon and Ended: at stake
+}
+
+// territories counts what was seen by région and département.
+func (a *App) territories(all []tlsconf.Expiry) []Territory {
+	type place struct{ region, departement string }
+	places := map[place]*Territory{}
+	at := func(p place) *Territory {
+		if places[p] == nil {
+			places[p] = &Territory{Region: p.region, Departement: p.departement}
+		}
+		return places[p]
+	}
+	for es := range a.register.Current().Etablissements() {
+		if es.Etat != register.Clos {
+			at(place{es.Region, es.Departement}).Etablissements++
+		}
+	}
+	type whose struct {
+		kind  tlsconf.Kind
+		owner string
+	}
+	counted := map[whose]bool{}
+	for _, e := range all {
+		if e.Kind != tlsconf.CallerTLS && e.Kind != tlsconf.CallerSignature {
+			continue
+		}
+		t := at(place{e.Region, e.Departement})
+		k := whose{e.Kind, e.Owner}
+		switch {
+		case e.Level == tlsconf.Ended || counted[k]:
+		case e.Kind == tlsconf.CallerTLS:
+			t.TLS++
+			counted[k] = true
+		default:
+			t.Signature++
+			counted[k] = true
+		}
+		switch {
+		case e.Renewed || e.Level == tlsconf.FarEnough:
+		case e.Level == tlsconf.Ended:
+			t.Ended++
+			t.Calls += e.Calls
+		default:
+			t.Soon++
+			t.Calls += e.Calls
+		}
+	}
+	var list []Territory
+	for _, t := range places {
+		list = append(list, *t)
+	}
+	slices.SortFunc(list, func(a, b Territory) int {
+		return cmp.Or(cmp.Compare(a.Region, b.Region), cmp.Compare(a.Departement, b.Departement))
+	})
+	return list
+}
+
+// watchHorizon logs each certificate once at each level that it comes to, 60,
+// 30, 14, 7 and 1 days before its end and when it is over, until ctx ends.
+func (a *App) watchHorizon(ctx context.Context) {
+	told := map[string]tlsconf.Level{}
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		a.tellHorizon(told)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (a *App) tellHorizon(told map[string]tlsconf.Level) {
+	for _, e := range a.expiries() {
+		key := string(e.Kind) + e.Owner + e.Issuer + e.Serial
+		if e.Renewed || e.Level == tlsconf.FarEnough || told[key] == e.Level {
+			continue
+		}
+		told[key] = e.Level
+		level := slog.LevelWarn
+		if e.Level == tlsconf.Ended || e.Level == tlsconf.Within1 || e.Level == tlsconf.Within7 {
+			level = slog.LevelError
+		}
+		a.log.Log(context.Background(), level, "a certificate is near its end: have it renewed",
+			slog.String("kind", string(e.Kind)), slog.String("owner", e.Owner), slog.String("name", e.Nom), slog.String("subject", e.Subject), slog.String("serial", e.Serial),
+			slog.Time("end", e.End), slog.Int("days_left", e.Days), slog.Int("calls_24h", e.Calls))
+	}
+}

@@ -1,0 +1,85 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/strict"
+	"github.com/piano-roc/rpn/register"
+)
+
+// Check does all that New does, opens no port, and returns what an operator
+// wants to read before a start: `rpn check`.
+func Check(o Options) (summary string, err error) {
+	o, done, err := onACopy(o)
+	if err != nil {
+		return "", err
+	}
+	defer done()
+	a, err := New(o)
+	if err != nil {
+		return "", err
+	}
+	summary = a.summary(a.now())
+	return summary, a.unwind(context.Background())
+}
+
+func (a *App) summary(now time.Time) string {
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "  %-32s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	fmt.Fprintf(&b, "%s: ok (%s)\n", a.config.file, a.config.Environment)
+	l := a.register.Current()
+	es, sites, numbers := l.Size()
+	states := map[register.Etat]int{}
+	for e := range l.Etablissements() {
+		states[e.Etat]++
+	}
+	var parts []string
+	for _, s := range []register.Etat{register.Accrochage, register.Surveillance, register.Cercle, register.Suspendu, register.Clos} {
+		if states[s] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", states[s], s))
+		}
+	}
+	amcs := 0
+	for range l.AMCs() {
+		amcs++
+	}
+	line("establishments", "%d (%s), %d sites", es, strings.Join(parts, ", "), sites)
+	line("AMCs", "%d, %d numbers", amcs, numbers)
+	for _, name := range []string{"server", "client"} {
+		for _, own := range a.own[name].Certificates() {
+			c := own.Leaf
+			line(name+" certificate", "%s, %s, until %s (%d days)", c.Subject, c.PublicKeyAlgorithm, day(c.NotAfter), int(c.NotAfter.Sub(now).Hours()/24))
+		}
+		if a.own[name].Certificate() == nil {
+			line(name+" certificate", "none yet: ACME obtains it at start")
+		}
+	}
+	for _, s := range storesOf(a.config, a.stores) {
+		t := s.store.Trust()
+		line("trust."+s.name, "%d roots, %d intermediates; %s (%s)", len(t.Roots()), len(t.Intermediates()), lastRoot(t, now).Detail, filepath.Base(s.path))
+	}
+	line("revocation", "%s", a.checkRevoked(now).Detail)
+	line("annuaire", "%s", a.config.Annuaire.URL)
+	line("listen", "%s, admin %s (not opened)", a.config.Listen, a.config.Admin)
+	return b.String()
+}
+
+// oneLine writes an error of a file on one line.
+func oneLine(err error) string {
+	var list strict.Errors
+	if errors.As(err, &list) && len(list) > 0 {
+		s := list[0].Error()
+		if n := len(list) - 1; n > 0 {
+			s += fmt.Sprintf(" (and %d more; `rpn check` shows them)", n)
+		}
+		return s
+	}
+	return strings.ReplaceAll(err.Error(), "\n", "; ")
+}

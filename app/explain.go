@@ -1,0 +1,153 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/register/ops"
+)
+
+// Explain says what would become of a message, at an instant (zero: now),
+// without sending it: `rpn explain`. It opens no port. fromCache leaves the
+// annuaire alone: only what is remembered on disk counts.
+func Explain(ctx context.Context, o Options, q ops.Question, at time.Time, fromCache bool) (x *ops.Explanation, err error) {
+	if fromCache {
+		o.Asker = notAsked{}
+	}
+	o, done, err := onACopy(o)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	a, err := New(o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, a.unwind(context.WithoutCancel(ctx))) }()
+	return a.explain(ctx, q, at), nil
+}
+
+// onACopy gives options whose state folder is a copy of what is remembered of
+// the annuaire: a command that only looks does not wait for the RPN that runs,
+// nor keeps it from its files, nor leaves there any of another user.
+func onACopy(o Options) (_ Options, done func(), err error) {
+	if o.Config.State == "" {
+		return o, func() {}, nil
+	}
+	dir, err := os.MkdirTemp("", "rpn-look-")
+	if err != nil {
+		return o, nil, err
+	}
+	done = func() { os.RemoveAll(dir) }
+	c := *o.Config
+	c.State = dir
+	if err := copyFile(o.Config.AnswersFile(), c.AnswersFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		done()
+		return o, nil, setup(fmt.Errorf("what is remembered of the annuaire: %w", err), "run this as the user of the RPN")
+	}
+	o.Config = &c
+	return o, done, nil
+}
+
+func copyFile(from, to string) error {
+	f, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		return err
+	}
+	t, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(t, f)
+	return errors.Join(err, t.Close())
+}
+
+// explain answers with the parts of the path of an exchange.
+func (a *App) explain(ctx context.Context, q ops.Question, at time.Time) *ops.Explanation {
+	now := a.now()
+	if at.IsZero() {
+		at = now
+	}
+	return ops.Explain(ctx, ops.Parts{
+		List: a.register.Current().At(at), Find: a.directory.Find, Policy: a.config.routingPolicy(), Now: now,
+	}, q)
+}
+
+// notAsked is an annuaire that is left alone.
+type notAsked struct{}
+
+func (notAsked) Ask(context.Context, roc.Key) (annuaire.Entry, error) {
+	return annuaire.Entry{}, roc.Refuse(roc.AnnuaireSilent, "nothing is remembered, and the annuaire was not asked (--from-cache)")
+}
+
+// serveExplain answers `rpn explain --running`, from this machine only: it may
+// make the annuaire be asked.
+func (a *App) serveExplain(w http.ResponseWriter, r *http.Request) {
+	if !fromThisMachine(r) {
+		http.Error(w, "an explanation is given to this machine only", http.StatusForbidden)
+		return
+	}
+	q, at, err := readQuestion(r.URL.Query())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), a.config.Annuaire.Timeout)
+	defer cancel()
+	writeJSON(w, http.StatusOK, a.explain(ctx, q, at))
+}
+
+// ExplainRunning asks the RPN that runs on this machine, over its admin
+// listener, with all that it remembers.
+func ExplainRunning(ctx context.Context, c *Config, q ops.Question, at time.Time) (*ops.Explanation, error) {
+	u := url.URL{Scheme: "http", Host: c.Admin, Path: "/-/explain", RawQuery: writeQuestion(q, at).Encode()}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, &SetupError{What: "the RPN does not answer on " + c.Admin, Remedy: "start it, or leave --running out", Cause: err}
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the RPN at %s answers %s", c.Admin, answer.Status)
+	}
+	x := new(ops.Explanation)
+	return x, json.NewDecoder(http.MaxBytesReader(nil, answer.Body, 1<<20)).Decode(x)
+}
+
+func writeQuestion(q ops.Question, at time.Time) url.Values {
+	v := url.Values{
+		"structure": {string(q.Structure)}, "eg": {string(q.EG)}, "amc": {string(q.Key.AMC)}, "convention": {string(q.Key.Convention)}, "csr": {string(q.Key.CSR)},
+		"domaine": {string(q.Key.Domaine)}, "service": {q.Key.Service.String()}, "version": {q.Key.Version.String()},
+	}
+	if !at.IsZero() {
+		v.Set("at", at.Format(time.RFC3339))
+	}
+	return v
+}
+
+// readQuestion reads what writeQuestion writes.
+func readQuestion(v url.Values) (q ops.Question, at time.Time, err error) {
+	q, err = ops.ParseQuestion(v.Get)
+	if s := v.Get("at"); s != "" && err == nil {
+		at, err = time.Parse(time.RFC3339, s)
+	}
+	return q, at, err
+}

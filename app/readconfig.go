@@ -1,0 +1,290 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/strict"
+	"github.com/piano-roc/rpn/limits/replay"
+)
+
+// defaultConfig is what a file that leaves everything out would mean.
+func defaultConfig() Config {
+	return Config{
+		Admin: "127.0.0.1:9464",
+		Annuaire: Annuaire{
+			Timeout:     5 * time.Second,
+			TTL:         time.Hour,
+			MaxAge:      72 * time.Hour,
+			HeldShare:   0.2,
+			HeldLeast:   10,
+			NegativeTTL: time.Minute,
+			Probe:       30 * time.Second,
+		},
+		Facade: Facade{Life: 30 * 24 * time.Hour},
+		Limits: Limits{
+			PerSecond: 20, Burst: 40, Exchanges: 1024, Connections: 16 << 10,
+			Bytes: 2 << 20, AnswerBytes: 8 << 20,
+			Depth: 64, Elements: 50_000, Attributes: 64, Declarations: 32, NameBytes: 256,
+		},
+		Timeouts: Timeouts{
+			Handshake: 10 * time.Second, Head: 10 * time.Second, Body: 30 * time.Second, Write: 30 * time.Second,
+			Idle: 3 * time.Minute, Connect: 5 * time.Second, Exchange: time.Minute, Stop: 65 * time.Second,
+		},
+		Policies:   Policies{AnswerSignatures: AnswersObserve, Replay: replay.Observe, NewDomain: Quarantine, UnknownAMC: Quarantine},
+		Revocation: defaultRevocation(),
+		Log:        Log{Level: LogInfo},
+	}
+}
+
+// ReadConfig reads and checks a configuration file. The error is a
+// strict.Errors with everything that is wrong in it, or a SetupError when
+// there is no such file. The files that it names are only looked for; New
+// reads them.
+func ReadConfig(file string) (*Config, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, &SetupError{What: missing("the configuration "+file, err), Remedy: "give the right file with --config", Cause: err}
+	}
+	return parseConfig(file, data)
+}
+
+func parseConfig(file string, data []byte) (*Config, error) {
+	c := defaultConfig()
+	c.file, c.dir = file, filepath.Dir(file)
+	doc := strict.Read(file, data, &c,
+		strict.OneOf("an environment", Production, Test),
+		strict.OneOf("a policy", AnswersOff, AnswersObserve, AnswersEnforce),
+		strict.OneOf("a policy", Quarantine, Accept),
+		strict.OneOf("a policy", replay.Off, replay.Observe, replay.Enforce),
+		strict.OneOf("a posture", FailClosed, FailOpen),
+		strict.OneOf("a level", LogDebug, LogInfo, LogWarn, LogError),
+		strict.Text(roc.ParseStructureID, `"300000000000018"`),
+		strict.Text(parsePolicy, "1.2.250.1.213.1.7.2.1.1.1.1"),
+		strict.Text(parsePrefix, "10.20.0.0/16"),
+		strict.Text(parseAddr, "10.20.0.7"),
+		strict.Text(parseAddrPort, `"10.20.0.53:53"`),
+	)
+	if doc.Readable() {
+		c.check(doc)
+	}
+	if err := doc.Err(); err != nil {
+		return nil, err
+	}
+	return &c, nil
+}
+
+// check applies the rules that are about the meaning of values.
+func (c *Config) check(doc *strict.Document) {
+	c.checkAddresses(doc)
+	c.checkOwn(doc)
+	c.checkFiles(doc)
+	c.checkRevocation(doc)
+	c.checkRules(doc)
+	c.checkAnnuaire(doc)
+	c.checkRedis(doc)
+	c.checkFacade(doc)
+	if c.Environment == Production && c.Policies.AllowSHA1 {
+		doc.Refuse(doc.At("policies", "allow_sha1"), "remove the line: SHA-1 can be accepted in a test environment only", "SHA-1 is never accepted in production")
+	}
+	if c.Limits.Burst < 1 || float64(c.Limits.Burst) < c.Limits.PerSecond {
+		doc.Refuse(doc.At("limits", "burst"), "allow at least one second's worth at once", "%d at once is less than %g in a second", c.Limits.Burst, c.Limits.PerSecond)
+	}
+	if e := c.Endpoint; e != "" && !isHTTPS(e) {
+		doc.Refuse(doc.At("endpoint"), "write it like https://rpn.example/roc", "%q is not an https URL", e)
+	}
+	for name := range c.Network.Hosts {
+		if !isHostName(name) {
+			doc.Refuse(doc.At("network", "hosts", name), "write a DNS name: roc.amc.example", "%q is not a DNS name", name)
+		}
+	}
+}
+
+func (c *Config) checkAddresses(doc *strict.Document) {
+	for _, f := range []struct{ name, address string }{{"listen", c.Listen}, {"admin", c.Admin}} {
+		if f.address == "" {
+			continue // said already: it is required
+		}
+		if _, _, err := splitAddress(f.address); err != nil {
+			doc.Refuse(doc.At(f.name), "write an address and a port: 0.0.0.0:8443", "%q is not an address to listen on: %v", f.address, err)
+		}
+	}
+	if c.Listen == c.Admin && !strings.HasSuffix(c.Listen, ":0") {
+		doc.Refuse(doc.At("admin"), "give each listener its own port", "%s is already the address of listen", c.Admin)
+	}
+}
+
+// A namedFile is a file that the configuration names, and where.
+type namedFile struct {
+	path   []any
+	file   *string
+	folder bool
+}
+
+func (c *Config) checkFiles(doc *strict.Document) {
+	for _, f := range append(c.ownFiles(), []namedFile{
+		{[]any{"trust", "etablissements_tls"}, &c.Trust.EtablissementsTLS, true},
+		{[]any{"trust", "etablissements_signature"}, &c.Trust.EtablissementsSignature, true},
+		{[]any{"trust", "amc_tls"}, &c.Trust.AMCTLS, true},
+		{[]any{"trust", "amc_signature"}, &c.Trust.AMCSignature, true},
+		{[]any{"etablissements"}, &c.Etablissements, false},
+		{[]any{"amc"}, &c.AMC, false},
+		{[]any{"state"}, &c.State, true},
+		{[]any{"secrets"}, &c.Secrets, false},
+		{[]any{"redis", "password_file"}, &c.Redis.PasswordFile, false},
+		{[]any{"redis", "ca"}, &c.Redis.CA, false},
+		{[]any{"facade", "signature", "certificate"}, &c.facadeSignature().Certificate, false},
+		{[]any{"facade", "signature", "key"}, &c.facadeSignature().Key, false},
+	}...) {
+		if *f.file == "" {
+			continue // said already: it is required
+		}
+		*f.file = c.path(*f.file)
+		info, err := os.Stat(*f.file)
+		switch {
+		case err != nil:
+			doc.Refuse(doc.At(f.path...), "create it, or correct the name (it is relative to "+c.dir+")", "%s", missing(*f.file, err))
+		case f.file == &c.State && !info.IsDir():
+			doc.Refuse(doc.At(f.path...), "give a folder that the RPN may write in", "%s is a file", *f.file)
+		case f.folder:
+		case info.IsDir():
+			doc.Refuse(doc.At(f.path...), "give the file itself", "%s is a folder", *f.file)
+		}
+	}
+}
+
+func (c *Config) checkAnnuaire(doc *strict.Document) {
+	if c.Environment == Production && c.Annuaire.Signer == "" {
+		doc.Refuse(doc.At("annuaire", "signer"), "add signer: the structure id (OU) of the annuaire's signature certificate", "in production the annuaire's signer must be named")
+	}
+	if s := c.Annuaire.HeldShare; s < 0 || s > 1 {
+		doc.Refuse(doc.At("annuaire", "held_share"), "write a share from 0 (nothing is held) to 1: 0.2", "%g is not a share", s)
+	}
+	if c.Annuaire.MaxAge < c.Annuaire.TTL {
+		doc.Refuse(doc.At("annuaire", "max_age"), "make it at least as long as annuaire.ttl", "an answer would be too old (%v) before it is asked again (%v)", c.Annuaire.MaxAge, c.Annuaire.TTL)
+	}
+	if c.Annuaire.URL == "" {
+		return // said already: it is required
+	}
+	u, err := url.Parse(c.Annuaire.URL)
+	switch at := doc.At("annuaire", "url"); {
+	case err != nil || u.Host == "":
+		doc.Refuse(at, "write it like https://annuaire.example/roc", "%q is not a URL", c.Annuaire.URL)
+	case u.Scheme != "https":
+		doc.Refuse(at, "write it with https: the annuaire decides where messages go", "%q is not https", c.Annuaire.URL)
+	case u.User != nil:
+		doc.Refuse(at, "remove it: the RPN shows its client certificate", "the URL holds a user name")
+	case !isHostName(u.Hostname()):
+		doc.Refuse(at, "write a DNS name, which its certificate must carry; network.hosts can give its address", "%q is not a DNS name", u.Hostname())
+	}
+}
+
+// facadeSignature is where the names of the façade's files are; a place of no
+// use when there are none.
+func (c *Config) facadeSignature() *Files {
+	if c.Facade.Signature == nil {
+		return &Files{}
+	}
+	return c.Facade.Signature
+}
+
+// path is a file name of the configuration, made absolute.
+func (c *Config) path(name string) string {
+	if name == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(c.dir, name)
+}
+
+func isHTTPS(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Scheme == "https" && u.Host != ""
+}
+
+// missing says why a file cannot be read, without the name twice.
+func missing(file string, err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return file + " does not exist"
+	case errors.Is(err, fs.ErrPermission):
+		return file + " may not be read by this user"
+	}
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = p.Err
+	}
+	return file + ": " + err.Error()
+}
+
+func splitAddress(s string) (host string, port uint16, err error) {
+	host, p, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", 0, errors.New("it has no port")
+	}
+	n, err := strconv.ParseUint(p, 10, 16)
+	if err != nil {
+		return "", 0, errors.New("a port is a number from 0 to 65535")
+	}
+	if host != "" && host != "localhost" {
+		if _, err := netip.ParseAddr(host); err != nil {
+			return "", 0, errors.New("the address is an IP address of this machine, or localhost")
+		}
+	}
+	return host, uint16(n), nil
+}
+
+func parsePrefix(s string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return p, errors.New("not a network")
+	}
+	if p != p.Masked() {
+		return p, fmt.Errorf("the network is %s", p.Masked())
+	}
+	return p, nil
+}
+
+func parseAddrPort(s string) (netip.AddrPort, error) {
+	a, err := netip.ParseAddrPort(s)
+	if err != nil {
+		return a, errors.New("not an IP address and a port")
+	}
+	return a, nil
+}
+
+func parseAddr(s string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return a, errors.New("not an IP address")
+	}
+	return a, nil
+}
+
+// isHostName reports whether s is a DNS name and no address literal.
+func isHostName(s string) bool {
+	if _, err := netip.ParseAddr(s); err == nil || s == "" || len(s) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		if slices.ContainsFunc([]byte(label), func(b byte) bool {
+			return (b < 'a' || b > 'z') && (b < 'A' || b > 'Z') && (b < '0' || b > '9') && b != '-'
+		}) {
+			return false
+		}
+	}
+	return true
+}

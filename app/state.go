@@ -1,0 +1,124 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/register"
+	"github.com/piano-roc/rpn/register/attempts"
+)
+
+// Files of the state folder (Config.State).
+const (
+	attemptsDir = "accrochages" // package accrochage
+	hostsFile   = "hotes.jsonl" // annuaire.Hosts
+	saveHosts   = time.Minute   // how often it is written
+
+	horizonFile = "certificats.jsonl" // tlsconf.Horizon
+	saveHorizon = 10 * time.Minute    // it holds every certificate of the country
+)
+
+// AttemptsDir is where the attempts of establishments in accrochage are kept;
+// "" when the configuration names no state folder.
+func (c *Config) AttemptsDir() string { return c.inState(attemptsDir) }
+
+// HostsFile is where the hosts that the annuaire has named are kept; "" when
+// the configuration names no state folder.
+func (c *Config) HostsFile() string { return c.inState(hostsFile) }
+
+func (c *Config) inState(name string) string {
+	if c.State == "" {
+		return ""
+	}
+	return filepath.Join(c.State, name)
+}
+
+// openState opens what the state folder keeps. Nothing of it decides anything
+// about an exchange, so a file that cannot be read keeps nobody from starting:
+// it is left as it is, and said.
+func (a *App) openState() {
+	hosts, err := annuaire.OpenHosts(a.config.HostsFile())
+	if err != nil {
+		a.log.Error("the hosts that the annuaire has named cannot be read: they are not kept on disk", slog.String("error", err.Error()))
+		hosts, _ = annuaire.OpenHosts("")
+	}
+	a.hosts = hosts
+	if file := a.config.inState(horizonFile); file != "" {
+		if err := a.horizon.Load(file); err != nil {
+			a.log.Error("the certificates seen before the start cannot be read, or not all", slog.String("error", err.Error()))
+		}
+	}
+	if dir := a.config.AttemptsDir(); dir != "" {
+		a.attempts = attempts.Open(attempts.Options{Dir: dir, OnError: func(err error) {
+			a.log.Error("an attempt in accrochage is lost", slog.String("error", err.Error()))
+		}})
+		a.onStop("attempts in accrochage", func(context.Context) error { a.attempts.Close(); return nil })
+	}
+}
+
+// keepAttempt is an observer: it keeps the exchanges of establishments in
+// accrochage.
+func (a *App) keepAttempt(r *roc.Record) {
+	if a.attempts == nil {
+		return
+	}
+	if es, ok := a.register.Current().ByStructure(r.From); ok && es.Etat == register.Accrochage {
+		a.attempts.Keep(attempts.Of(es.Structure, r))
+	}
+}
+
+// saveState writes what the state folder keeps of the annuaire, each minute
+// and at the end.
+func (a *App) saveState(ctx context.Context) {
+	tick := time.NewTicker(saveHosts)
+	defer tick.Stop()
+	certificates := time.NewTicker(saveHorizon)
+	defer certificates.Stop()
+	for {
+		var over bool
+		select {
+		case <-certificates.C:
+			a.saveCertificates()
+			continue
+		case <-ctx.Done():
+			over = true
+			a.saveCertificates()
+		case <-tick.C:
+		}
+		if err := a.hosts.Save(); err != nil {
+			a.log.Error("the hosts that the annuaire has named cannot be kept", slog.String("error", err.Error()))
+		}
+		if over {
+			return
+		}
+	}
+}
+
+// saveCertificates keeps the certificates that were seen.
+func (a *App) saveCertificates() {
+	file := a.config.inState(horizonFile)
+	if file == "" {
+		return
+	}
+	if err := a.horizon.Save(file); err != nil {
+		a.log.Error("the certificates that were seen cannot be kept", slog.String("error", err.Error()))
+	}
+}
+
+// checkAttempts says whether attempts in accrochage are being lost.
+func (a *App) checkAttempts(time.Time) Health {
+	h := Health{Name: "accrochages", OK: true, Detail: "no state folder: attempts in accrochage are not kept"}
+	if a.attempts != nil {
+		h.Detail = fmt.Sprintf("%d attempts kept since the start", a.attempts.Kept())
+		if n := a.attempts.Lost(); n > 0 {
+			h.Degraded = true
+			h.Detail += fmt.Sprintf(", %d lost: look at %s", n, a.config.AttemptsDir())
+		}
+	}
+	return h
+}

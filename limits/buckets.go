@@ -1,0 +1,125 @@
+package limits
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/piano-roc/rpn/register"
+)
+
+// buckets are a bounded number of token buckets, in this process.
+type buckets[K comparable] struct {
+	most int           // how many are kept
+	idle time.Duration // how long one that is not used is kept at least
+
+	mu    sync.Mutex // guards the fields below, and the buckets
+	by    map[K]*bucket
+	sweep time.Time // when idle buckets are looked for next
+}
+
+// A bucket is the tokens of one sender or receiver. Its time never goes back:
+// an exchange that comes with an older instant would else be given the same
+// interval twice.
+type bucket struct {
+	tokens *rate.Limiter
+	limit  register.Limite
+	last   time.Time
+}
+
+func newBuckets[K comparable](most int, idle time.Duration) *buckets[K] {
+	return &buckets[K]{most: most, idle: idle, by: map[K]*bucket{}}
+}
+
+// complete fills what a limit leaves open.
+func complete(l, def register.Limite) register.Limite {
+	if !(l.ParSeconde > 0) || math.IsInf(l.ParSeconde, 0) {
+		l.ParSeconde = def.ParSeconde
+	}
+	if l.Rafale <= 0 {
+		l.Rafale = max(def.Rafale, int(math.Ceil(l.ParSeconde)))
+	}
+	return l
+}
+
+// take takes one token of who: 0, or how long until there is one. full: who
+// has no bucket, and no room is left for one.
+func (s *buckets[K]) take(who K, limit register.Limite, at time.Time) (wait time.Duration, full bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.bucketLocked(who, limit, at)
+	if b == nil {
+		return time.Second, true
+	}
+	at = later(at, b.last)
+	b.last = at
+	if b.tokens.AllowN(at, 1) {
+		return 0, false
+	}
+	return untilOne(b.tokens, at), false
+}
+
+func (s *buckets[K]) bucketLocked(who K, limit register.Limite, at time.Time) *bucket {
+	b := s.by[who]
+	if b == nil {
+		if at.After(s.sweep) || len(s.by) >= s.most {
+			s.sweepLocked(at)
+		}
+		if len(s.by) >= s.most {
+			return nil
+		}
+		b = &bucket{tokens: rate.NewLimiter(rate.Limit(limit.ParSeconde), limit.Rafale), limit: limit}
+		s.by[who] = b
+	}
+	if b.limit != limit {
+		at = later(at, b.last)
+		b.tokens.SetLimitAt(at, rate.Limit(limit.ParSeconde))
+		b.tokens.SetBurstAt(at, limit.Rafale)
+		b.limit = limit
+	}
+	return b
+}
+
+// sweepLocked drops the buckets that are idle and full.
+func (s *buckets[K]) sweepLocked(at time.Time) {
+	for who, b := range s.by {
+		if at.Sub(b.last) > s.idle && b.tokens.TokensAt(at) >= float64(b.limit.Rafale) {
+			delete(s.by, who)
+		}
+	}
+	s.sweep = at.Add(s.idle)
+}
+
+func (s *buckets[K]) size() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.by)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+// untilOne is how long until the bucket holds a whole token.
+func untilOne(t *rate.Limiter, at time.Time) time.Duration {
+	seconds := (1 - t.TokensAt(at)) / float64(t.Limit())
+	if seconds > 3600 {
+		return time.Hour
+	}
+	return max(time.Millisecond, time.Duration(seconds*float64(time.Second)))
+}
+
+// virgule writes a number as French does.
+func virgule(f float64) string {
+	return strings.Replace(strconv.FormatFloat(f, 'f', -1, 64), ".", ",", 1)
+}
+
+// inSeconds writes a wait in seconds, rounded up to a tenth.
+func inSeconds(wait time.Duration) string { return virgule(math.Ceil(wait.Seconds()*10) / 10) }

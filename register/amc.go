@@ -1,0 +1,70 @@
+package register
+
+import (
+	"slices"
+
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+// An AMC is one row of the list of AMCs. It never changes once loaded; callers
+// must not change it.
+type AMC struct {
+	// Nom is its name, for people and for the indicators.
+	Nom string `yaml:"nom" strict:"required"`
+
+	// Numeros are its AMC numbers, 8 to 10 digits. A number belongs to one
+	// AMC only.
+	Numeros []roc.NumeroAMC `yaml:"numeros" strict:"required"`
+
+	// Etat is its state in force: validation, cercle or suspendu. A file gives
+	// it here, for ever, or gives Etats.
+	Etat EtatAMC `yaml:"etat" strict:"required,unless=etats"`
+
+	// Etats are its states, each from a date to the next, in order. A file
+	// that gives Etat alone has one here, without a date.
+	Etats []ChangementAMC `yaml:"etats" strict:"required,unless=etat"`
+
+	// Connus are the DNS domains that the annuaire may name for it, each with
+	// its dates or without.
+	Connus []Domaine `yaml:"domaines"`
+
+	// Domaines are those of Connus that are in force. A domain covers itself
+	// and its subdomains; one of a single label ("localhost") covers itself
+	// only. Empty: nothing is known, and every address of it is new to the
+	// policy of package routing. Derived.
+	Domaines []DNSName
+
+	// Versions are the versions of ROC it may be spoken to, whatever the
+	// annuaire offers. Empty: V1 and V2.
+	Versions []roc.Version `yaml:"versions"`
+
+	// Limite is how fast it wants to be sent to, all establishments together,
+	// by each instance of the RPN. Absent: as fast as they send.
+	Limite Limite `yaml:"limite"`
+
+	// Contacts are whom to call. Optional.
+	Contacts []Contact `yaml:"contacts"`
+}
+
+// A Domaine is a known DNS domain of an AMC. In a file, the name alone is a
+// domain without dates.
+type Domaine struct {
+	Nom    DNSName `yaml:"nom" strict:"required" json:"nom"`
+	Period `yaml:",inline"`
+}
+
+// Covers reports whether a host name is within the known domains of the AMC.
+func (a *AMC) Covers(host DNSName) bool {
+	for _, d := range a.Domaines {
+		if d.Covers(host) {
+			return true
+		}
+	}
+	return false
+}
+
+// Has reports whether the AMC owns that number.
+func (a *AMC) Has(n roc.NumeroAMC) bool { return slices.Contains(a.Numeros, n) }
+
+// Speaks reports whether the AMC may be spoken to in that version of ROC.
+func (a *AMC) Speaks(v roc.Version) bool { return speaks(a.Versions, v) }

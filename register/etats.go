@@ -1,0 +1,174 @@
+package register
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+// An Etat is where an establishment stands in its life in ROC (domain 1.4).
+type Etat string
+
+// The states of an establishment. What each may reach is in package routing.
+const (
+	Accrochage   Etat = "accrochage"   // technical test against the validation platform
+	Surveillance Etat = "surveillance" // production with its one AMC miroir
+	Cercle       Etat = "cercle"       // every AMC of the circle
+	Suspendu     Etat = "suspendu"     // nobody, for now
+	Clos         Etat = "clos"         // nobody, any more
+
+	// Attendu is no state that a file can hold: before the first dated state
+	// of an establishment, or before its contract. It is as if the row were
+	// not there yet.
+	Attendu Etat = ""
+)
+
+// etats are the states that a file can hold.
+var etats = []Etat{Accrochage, Surveillance, Cercle, Suspendu, Clos}
+
+// ParseEtat reads a state of an establishment.
+func ParseEtat(s string) (Etat, error) {
+	if slices.Contains(etats, Etat(s)) {
+		return Etat(s), nil
+	}
+	return "", errors.New("a state is accrochage, surveillance, cercle, suspendu or clos")
+}
+
+// An EtatAMC is the state of an AMC.
+type EtatAMC string
+
+// The states of an AMC.
+const (
+	AMCValidation EtatAMC = "validation" // the validation platform (Mutuelle ANS)
+	AMCCercle     EtatAMC = "cercle"     // in production, in the circle of trust
+	AMCSuspendu   EtatAMC = "suspendu"   // not to be reached
+	AMCAttendue   EtatAMC = ""           // before its first dated state: not to be reached either
+)
+
+// A Changement is one dated state of an establishment. It holds from Depuis to
+// the next one.
+type Changement struct {
+	Depuis Moment `yaml:"depuis" strict:"required" json:"depuis,omitzero"`
+	Etat   Etat   `yaml:"etat" strict:"required" json:"etat"`
+
+	// Miroir is the AMC miroir from then on. Required under surveillance.
+	Miroir roc.NumeroAMC `yaml:"amc_miroir" json:"amc_miroir,omitzero"`
+
+	// Motif is why, or by which decision, for people. Optional.
+	Motif string `yaml:"motif" json:"motif,omitzero"`
+}
+
+// A ChangementAMC is one dated state of an AMC.
+type ChangementAMC struct {
+	Depuis Moment  `yaml:"depuis" strict:"required" json:"depuis,omitzero"`
+	Etat   EtatAMC `yaml:"etat" strict:"required" json:"etat"`
+	Motif  string  `yaml:"motif" json:"motif,omitzero"`
+}
+
+// EtatAt returns the dated state that is in force at that instant: the last
+// one not after it, none before the contract. ok is false for Attendu.
+func (e *Etablissement) EtatAt(at time.Time) (c Changement, ok bool) {
+	if at.Before(e.Contrat.Time) {
+		return c, false
+	}
+	for i := len(e.Etats) - 1; i >= 0; i-- {
+		if !at.Before(e.Etats[i].Depuis.Time) {
+			return e.Etats[i], true
+		}
+	}
+	return c, false
+}
+
+// Next returns the first dated state after that instant. ok is false when none
+// is planned. A state dated before the contract takes effect with it.
+func (e *Etablissement) Next(after time.Time) (c Changement, ok bool) {
+	if after.Before(e.Contrat.Time) {
+		if c, ok = e.EtatAt(e.Contrat.Time); ok {
+			c.Depuis = e.Contrat
+			return c, true
+		}
+	}
+	for _, c := range e.Etats {
+		if after.Before(c.Depuis.Time) {
+			return c, true
+		}
+	}
+	return c, false
+}
+
+// EtatAt returns the dated state of the AMC that is in force at that instant.
+func (a *AMC) EtatAt(at time.Time) (c ChangementAMC, ok bool) {
+	for i := len(a.Etats) - 1; i >= 0; i-- {
+		if !at.Before(a.Etats[i].Depuis.Time) {
+			return a.Etats[i], true
+		}
+	}
+	return c, false
+}
+
+// Next returns the first dated state of the AMC after that instant.
+func (a *AMC) Next(after time.Time) (c ChangementAMC, ok bool) {
+	for _, c := range a.Etats {
+		if after.Before(c.Depuis.Time) {
+			return c, true
+		}
+	}
+	return c, false
+}
+
+// inForce settles what the dates of the row mean at that instant.
+func (e *Etablissement) inForce(at time.Time) {
+	c, _ := e.EtatAt(at)
+	e.Etat, e.Miroir = c.Etat, c.Miroir
+	e.Mandats = nil
+	for i := range e.Delegations {
+		if d := &e.Delegations[i]; d.Covers(at) {
+			e.Mandats = append(e.Mandats, d.Structure)
+		}
+	}
+}
+
+func (a *AMC) inForce(at time.Time) {
+	c, _ := a.EtatAt(at)
+	a.Etat = c.Etat
+	a.Domaines = a.DomainesAt(at)
+}
+
+// DomainesAt returns the known domains of the AMC at that instant.
+func (a *AMC) DomainesAt(at time.Time) []DNSName {
+	names := make([]DNSName, 0, len(a.Connus))
+	for i := range a.Connus {
+		if a.Connus[i].Covers(at) {
+			names = append(names, a.Connus[i].Nom)
+		}
+	}
+	return names
+}
+
+// edges gives every instant at which what the row means changes.
+func (e *Etablissement) edges(yield func(time.Time)) {
+	if !e.Contrat.IsZero() {
+		yield(e.Contrat.Time)
+	}
+	for i := range e.Etats {
+		if d := e.Etats[i].Depuis; !d.IsZero() {
+			yield(d.Time)
+		}
+	}
+	for i := range e.Delegations {
+		e.Delegations[i].edges(yield)
+	}
+}
+
+func (a *AMC) edges(yield func(time.Time)) {
+	for i := range a.Etats {
+		if d := a.Etats[i].Depuis; !d.IsZero() {
+			yield(d.Time)
+		}
+	}
+	for i := range a.Connus {
+		a.Connus[i].edges(yield)
+	}
+}

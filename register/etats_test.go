@@ -1,0 +1,269 @@
+package register_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/register"
+)
+
+// today is the day of the tests.
+var today = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+
+func moment(t testing.TB, s string) time.Time {
+	t.Helper()
+	m, err := register.ParseMoment(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.Time
+}
+
+func parse(t testing.TB, es, amcs string, at time.Time) *register.List {
+	t.Helper()
+	l, err := register.Parse("e.yaml", []byte(es), "a.yaml", []byte(amcs), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+const datedEtablissements = `etablissements:
+  - finess_ej: 010003812
+    nom: CHU fictif
+    contrat: 2026-10-15
+    etats:
+      - {depuis: 2026-10-01, etat: accrochage}
+      - {depuis: 2026-11-01, etat: surveillance, amc_miroir: 0075500025, motif: PV du 28 octobre}
+      - {depuis: 2026-12-01T08:00:00+01:00, etat: cercle}
+      - {depuis: 2027-03-01, etat: clos}
+    mandats:
+      - "318751275100020"
+      - {structure: 12A0000014, depuis: 2026-11-01, jusque: 2026-11-30}
+`
+
+const datedAMCs = `amcs:
+  - nom: Mutuelle du Rhône fictive
+    numeros: [0075500025]
+    etats:
+      - {depuis: 2026-01-01, etat: cercle}
+      - {depuis: 2026-12-15, etat: suspendu, motif: fusion}
+    domaines:
+      - rhone.example
+      - {nom: ancien.example, jusque: 2026-11-30}
+      - {nom: nouveau.example, depuis: 2026-11-15}
+`
+
+// One line per rule of the dates. A day begins at midnight in Paris: 23:00 UTC
+// the day before in winter, 22:00 in summer.
+func TestWhatIsInForceAtADate(t *testing.T) {
+	t.Parallel()
+	l := parse(t, datedEtablissements, datedAMCs, today)
+	for _, c := range []struct {
+		at, why  string
+		etat     register.Etat
+		miroir   roc.NumeroAMC
+		amc      register.EtatAMC
+		domaines string
+		mandats  int
+	}{
+		{"2025-12-31T22:59:59Z", "before everything", register.Attendu, "", register.AMCAttendue, "rhone.example ancien.example", 1},
+		{"2026-10-10", "a state, but no contract yet", register.Attendu, "", register.AMCCercle, "rhone.example ancien.example", 1},
+		{"2026-10-14T21:59:59Z", "the last second before the contract", register.Attendu, "", register.AMCCercle, "rhone.example ancien.example", 1},
+		{"2026-10-14T22:00:00Z", "the contract: midnight in Paris, in summer", register.Accrochage, "", register.AMCCercle, "rhone.example ancien.example", 1},
+		{"2026-10-31T22:59:59Z", "the last second of a state", register.Accrochage, "", register.AMCCercle, "rhone.example ancien.example", 1},
+		{"2026-10-31T23:00:00Z", "midnight in Paris, in winter", register.Surveillance, "0075500025", register.AMCCercle, "rhone.example ancien.example", 2},
+		{"2026-11-30T22:59:59Z", "the last day of a period is included", register.Surveillance, "0075500025", register.AMCCercle, "rhone.example ancien.example nouveau.example", 2},
+		{"2026-12-01", "and not a second more", register.Surveillance, "0075500025", register.AMCCercle, "rhone.example nouveau.example", 1},
+		{"2026-12-01T07:00:00Z", "a state from an instant", register.Cercle, "", register.AMCCercle, "rhone.example nouveau.example", 1},
+		{"2026-12-15", "the AMC is suspended", register.Cercle, "", register.AMCSuspendu, "rhone.example nouveau.example", 1},
+		{"2030-01-01", "the last state lasts", register.Clos, "", register.AMCSuspendu, "rhone.example nouveau.example", 1},
+	} {
+		n := l.At(moment(t, c.at))
+		es, _ := n.ByStructure("1010003812")
+		amc, _ := n.AMC("0075500025")
+		var domains []string
+		for _, d := range amc.Domaines {
+			domains = append(domains, string(d))
+		}
+		if es.Etat != c.etat || es.Miroir != c.miroir || amc.Etat != c.amc || strings.Join(domains, " ") != c.domaines || len(es.Mandats) != c.mandats {
+			t.Errorf("%s, %s: %q %q, AMC %q %v, mandates %v", c.at, c.why, es.Etat, es.Miroir, amc.Etat, domains, es.Mandats)
+		}
+	}
+}
+
+// Before its first state or its contract, an establishment is nobody, and is
+// told from when it will be somebody.
+func TestAnEstablishmentThatIsAwaited(t *testing.T) {
+	t.Parallel()
+	l := parse(t, datedEtablissements, datedAMCs, moment(t, "2026-10-10"))
+	_, err := l.Admit("1010003812")
+	if !roc.IsRefused(err, roc.UnknownStructure) || !strings.Contains(roc.RefusalOf(err).Detail, "2026-10-15") {
+		t.Errorf("%v", err)
+	}
+	if _, err := l.At(moment(t, "2026-10-15")).Admit("1010003812"); err != nil {
+		t.Error(err)
+	}
+	if _, err := l.At(moment(t, "2027-03-01")).Admit("1010003812"); !roc.IsRefused(err, roc.Suspended) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestMomentsAsTheyAreWritten(t *testing.T) {
+	t.Parallel()
+	for s, utc := range map[string]string{
+		"2026-11-01":                "2026-10-31T23:00:00Z",
+		"2026-07-01":                "2026-06-30T22:00:00Z",
+		"2026-11-01T08:00:00+01:00": "2026-11-01T07:00:00Z",
+		"2026-11-01T08:00:00Z":      "2026-11-01T08:00:00Z",
+	} {
+		m, err := register.ParseMoment(s)
+		if err != nil || m.UTC().Format(time.RFC3339) != utc || m.String() != s {
+			t.Errorf("%s: %v, %v", s, m.UTC(), err)
+		}
+	}
+	for _, s := range []string{"", "2026-13-01", "2026-02-30", "01/11/2026", "2026-11-01T08:00:00", "2026-11-01 08:00", "2026-11", "demain", "1700000000"} {
+		if m, err := register.ParseMoment(s); err == nil {
+			t.Errorf("%q was read as %v", s, m)
+		}
+	}
+}
+
+// The register is asked at every exchange: a date that is reached takes effect
+// then, although no file has changed.
+func TestAFutureStateTakesEffectWithoutAReload(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	o := register.Options{Etablissements: filepath.Join(dir, "e.yaml"), AMC: filepath.Join(dir, "a.yaml")}
+	write(t, o.Etablissements, datedEtablissements)
+	write(t, o.AMC, datedAMCs)
+	var clock atomic.Int64
+	set := func(s string) { clock.Store(moment(t, s).Unix()) }
+	o.Now = func() time.Time { return time.Unix(clock.Load(), 0) }
+	set("2026-11-21")
+	s := open(t, o)
+	state := func() register.Etat {
+		es, _ := s.Current().ByStructure("1010003812")
+		return es.Etat
+	}
+	first := s.Current()
+	if state() != register.Surveillance || first.Until().UTC().Format(time.RFC3339) != "2026-11-30T23:00:00Z" {
+		t.Fatalf("%s until %v", state(), first.Until())
+	}
+	set("2026-11-30")
+	if s.Current() != first {
+		t.Error("nothing is reached: the snapshot must be the same")
+	}
+	set("2026-12-01T08:00:00+01:00")
+	if state() != register.Cercle {
+		t.Errorf("the state of today is %s", state())
+	}
+	if es, _ := first.ByStructure("1010003812"); es.Etat != register.Surveillance {
+		t.Error("a snapshot already taken must not change under an exchange")
+	}
+	set("2028-01-01")
+	if state() != register.Clos || !s.Current().Until().IsZero() {
+		t.Errorf("%s until %v", state(), s.Current().Until())
+	}
+	if s.Current().Digest() != first.Digest() {
+		t.Error("the files have not changed")
+	}
+	set("2026-11-21")
+	if err := s.Reload(); err != nil || state() != register.Surveillance {
+		t.Errorf("a reload settles by the clock: %s, %v", state(), err)
+	}
+}
+
+// Exchanges that meet at the instant of a change all see it.
+func TestManyReachADateTogether(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	o := register.Options{Etablissements: filepath.Join(dir, "e.yaml"), AMC: filepath.Join(dir, "a.yaml")}
+	write(t, o.Etablissements, datedEtablissements)
+	write(t, o.AMC, datedAMCs)
+	var late atomic.Bool
+	before, after := moment(t, "2026-11-21"), moment(t, "2026-12-02")
+	o.Now = func() time.Time {
+		if late.Load() {
+			return after
+		}
+		return before
+	}
+	s := open(t, o)
+	late.Store(true)
+	seen := make(chan register.Etat)
+	for range 16 {
+		go func() {
+			es, _ := s.Current().ByStructure("1010003812")
+			seen <- es.Etat
+		}()
+	}
+	for range 16 {
+		if e := <-seen; e != register.Cercle {
+			t.Errorf("one saw %s", e)
+		}
+	}
+}
+
+// For random dates, EtatAt and the list settled at an instant are the naive
+// reading of the rule, and nothing changes between an instant and Until.
+func TestTheStateInForceIsTheLastNotAfter(t *testing.T) {
+	t.Parallel()
+	states := []register.Etat{register.Accrochage, register.Cercle, register.Suspendu, register.Clos}
+	epoch := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	rapid.Check(t, func(t *rapid.T) {
+		hours := rapid.SliceOfNDistinct(rapid.IntRange(0, 300), 1, 6, rapid.ID).Draw(t, "hours")
+		slices.Sort(hours)
+		var b strings.Builder
+		b.WriteString("etablissements:\n  - finess_ej: 010003812\n    nom: A\n")
+		contract := rapid.IntRange(-1, 300).Draw(t, "contract")
+		if contract >= 0 {
+			fmt.Fprintf(&b, "    contrat: %s\n", epoch.Add(time.Duration(contract)*time.Hour).Format(time.RFC3339))
+		}
+		b.WriteString("    etats:\n")
+		var etats []register.Etat
+		for _, h := range hours {
+			e := rapid.SampledFrom(states).Draw(t, "state")
+			etats = append(etats, e)
+			fmt.Fprintf(&b, "      - {depuis: %s, etat: %s}\n", epoch.Add(time.Duration(h)*time.Hour).Format(time.RFC3339), e)
+		}
+		at := rapid.IntRange(-1, 301).Draw(t, "at")
+		naive := func(at int) register.Etat {
+			state := register.Attendu
+			for i, h := range hours {
+				if h <= at {
+					state = etats[i]
+				}
+			}
+			if at < contract {
+				return register.Attendu
+			}
+			return state
+		}
+		l, err := register.Parse("e", []byte(b.String()), "a", []byte(amcs(0, 1)), epoch.Add(time.Duration(at)*time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		es, _ := l.ByStructure("1010003812")
+		if es.Etat != naive(at) {
+			t.Fatalf("%s\nat %d: %q, want %q", b.String(), at, es.Etat, naive(at))
+		}
+		end := 302
+		if !l.Until().IsZero() {
+			end = int(l.Until().Sub(epoch) / time.Hour)
+		}
+		for h := at; h < end; h++ {
+			if naive(h) != es.Etat {
+				t.Fatalf("%s\nat %d the state is %q, and yet Until is %d", b.String(), h, naive(h), end)
+			}
+		}
+	})
+}

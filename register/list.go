@@ -1,0 +1,180 @@
+package register
+
+import (
+	"crypto/x509"
+	"encoding/hex"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+// A List is one snapshot of the register and of the AMCs, as they are at one
+// instant. It never changes, and is safe for concurrent use. The zero List
+// knows nobody.
+type List struct {
+	etablissements []Etablissement
+	amcs           []AMC
+	bySite         map[roc.FINESS]int32 // index of the row, by EJ and by each EG
+	byNumero       map[roc.NumeroAMC]int32
+	digest         [32]byte
+
+	at    time.Time // the instant that the rows are settled for
+	until time.Time // when the first date to come is reached; zero: none is
+}
+
+// At returns the same register as it is at another instant: the states,
+// mandates and domains in force then. It reads no file again.
+func (l *List) At(at time.Time) *List {
+	n := *l
+	n.etablissements, n.amcs = slices.Clone(l.etablissements), slices.Clone(l.amcs)
+	n.settle(at)
+	return &n
+}
+
+// settle makes the rows what their dates say at that instant, and finds when
+// that will change.
+func (l *List) settle(at time.Time) {
+	l.at, l.until = at, time.Time{}
+	edge := func(t time.Time) {
+		if at.Before(t) && (l.until.IsZero() || t.Before(l.until)) {
+			l.until = t
+		}
+	}
+	for i := range l.etablissements {
+		l.etablissements[i].inForce(at)
+		l.etablissements[i].edges(edge)
+	}
+	for i := range l.amcs {
+		l.amcs[i].inForce(at)
+		l.amcs[i].edges(edge)
+	}
+}
+
+// Moment is the instant that the list is settled for.
+func (l *List) Moment() time.Time { return l.at }
+
+// Until is when the first date to come is reached and the list changes by
+// itself; zero: it does not.
+func (l *List) Until() time.Time { return l.until }
+
+// Caller returns the establishment that a client certificate stands for: the
+// one whose EJ, or one of whose EGs, its subject carries (profile section 4).
+// The chain of the certificate must have been checked before. It fails closed:
+// the refusals are UnknownStructure and Suspended (states suspendu and clos).
+func (l *List) Caller(leaf *x509.Certificate) (*Etablissement, error) {
+	if leaf == nil {
+		return nil, roc.Refuse(roc.UnknownStructure, "no client certificate")
+	}
+	id, err := roc.StructureOfCertificate(leaf)
+	if err != nil {
+		return nil, roc.Refuse(roc.UnknownStructure, "%w", err).
+			Saying("Le certificat client ne porte pas un identifiant de structure unique (OU).")
+	}
+	return l.Admit(id)
+}
+
+// Admit returns the establishment of a structure id, when its state lets it
+// call at all. The refusals are those of Caller.
+func (l *List) Admit(id roc.StructureID) (*Etablissement, error) {
+	e, ok := l.ByStructure(id)
+	if !ok {
+		return nil, roc.Refuse(roc.UnknownStructure, "structure %s is not in the register", id).
+			Saying("La structure %s n'est pas au registre.", id)
+	}
+	if e.Etat == Attendu {
+		return nil, e.notYet(l.at)
+	}
+	if !e.Active() {
+		return nil, roc.Refuse(roc.Suspended, "establishment %s is in state %s", e.Structure, e.Etat).
+			Saying("L'établissement %s est à l'état « %s ».", e.Structure, e.Etat)
+	}
+	return e, nil
+}
+
+// notYet refuses an establishment whose first date is to come.
+func (e *Etablissement) notYet(at time.Time) error {
+	r := roc.Refuse(roc.UnknownStructure, "establishment %s has no state yet", e.Structure)
+	if c, ok := e.Next(at); ok {
+		return r.Saying("La structure %s est inscrite au registre à compter du %s.", e.Structure, c.Depuis)
+	}
+	return r.Saying("La structure %s n'a pas encore d'état au registre.", e.Structure)
+}
+
+// ByStructure returns the establishment of a structure id, whatever its state:
+// the one with that EJ, or that one of its EGs belongs to.
+func (l *List) ByStructure(id roc.StructureID) (*Etablissement, bool) {
+	f, ok := id.FINESS()
+	if !ok {
+		return nil, false
+	}
+	return l.BySite(f)
+}
+
+// BySite returns the establishment with that EJ, or that one of its EGs
+// belongs to, whatever its state.
+func (l *List) BySite(f roc.FINESS) (*Etablissement, bool) {
+	i, ok := l.bySite[f]
+	if !ok {
+		return nil, false
+	}
+	return &l.etablissements[i], true
+}
+
+// AMC returns the AMC that owns a number, whatever its state.
+func (l *List) AMC(n roc.NumeroAMC) (*AMC, bool) {
+	i, ok := l.byNumero[n]
+	if !ok {
+		return nil, false
+	}
+	return &l.amcs[i], true
+}
+
+// CheckSites checks what a message says of its establishment against who sent
+// it (profile section 4): caller is the structure of the TLS certificate, es
+// what Caller made of it; ej and eg are those of the message, eg "" when it
+// has none. The refusal is StructureMismatch.
+func (l *List) CheckSites(es *Etablissement, caller roc.StructureID, ej, eg roc.FINESS) error {
+	if known, ok := l.ByStructure(caller); !ok || known != es {
+		return roc.Refuse(roc.StructureMismatch, "certificate %s is not one of establishment %s", caller, es.Structure).
+			Saying("Le certificat %s n'est pas celui de l'établissement %s.", caller, es.Structure)
+	}
+	if ej != es.EJ {
+		return roc.Refuse(roc.StructureMismatch, "finess_ej of the message is not the EJ of certificate %s", caller).
+			Saying("finess_ej doit être %s pour ce certificat (%s).", es.EJ, caller)
+	}
+	if eg == "" {
+		return nil
+	}
+	if owner, ok := l.BySite(eg); !ok || owner != es || eg == es.EJ {
+		return roc.Refuse(roc.StructureMismatch, "finess_eg of the message is not a site of establishment %s", es.Structure).
+			Saying("finess_eg n'est pas un site connu de l'entité juridique %s.", es.EJ)
+	}
+	return nil
+}
+
+// Etablissements gives every establishment, in the order of the file.
+func (l *List) Etablissements() iter.Seq[*Etablissement] { return pointers(l.etablissements) }
+
+// AMCs gives every AMC, in the order of the file.
+func (l *List) AMCs() iter.Seq[*AMC] { return pointers(l.amcs) }
+
+func pointers[T any](s []T) iter.Seq[*T] {
+	return func(yield func(*T) bool) {
+		for i := range s {
+			if !yield(&s[i]) {
+				return
+			}
+		}
+	}
+}
+
+// Size returns how many establishments, sites (EG) and AMC numbers there are.
+func (l *List) Size() (etablissements, sites, numeros int) {
+	return len(l.etablissements), len(l.bySite) - len(l.etablissements), len(l.byNumero)
+}
+
+// Digest names the content of the two files, in 16 hexadecimal characters: two
+// instances with the same digest hold the same register.
+func (l *List) Digest() string { return hex.EncodeToString(l.digest[:8]) }

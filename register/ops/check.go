@@ -1,0 +1,187 @@
+package ops
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/register"
+)
+
+// A Summary is what there is in a register at an instant, and what looks wrong
+// in it although it may be used.
+type Summary struct {
+	At             time.Time                `json:"at"`
+	Digest         string                   `json:"digest"`
+	Etablissements int                      `json:"etablissements"`
+	Sites          int                      `json:"sites"`
+	Etats          map[register.Etat]int    `json:"etats"`
+	AMCs           int                      `json:"amcs"`
+	Numeros        int                      `json:"numeros"`
+	EtatsAMC       map[register.EtatAMC]int `json:"etats_amc"`
+	Planned        []Planned                `json:"planned"`
+	Warnings       []string                 `json:"warnings"`
+}
+
+// A Planned is a change of state that is dated and to come.
+type Planned struct {
+	Depuis register.Moment `json:"depuis"`
+	Who    string          `json:"who"`
+	Nom    string          `json:"nom"`
+	From   string          `json:"from"`
+	To     string          `json:"to"`
+}
+
+func (p Planned) String() string {
+	return fmt.Sprintf("%s: %s %s: %s -> %s", p.Depuis, p.Who, p.Nom, p.From, p.To)
+}
+
+// Check sums up a register at its moment.
+func Check(l *register.List) *Summary {
+	s := &Summary{At: l.Moment(), Digest: l.Digest(), Etats: map[register.Etat]int{}, EtatsAMC: map[register.EtatAMC]int{}, Planned: planned(l), Warnings: []string{}}
+	s.Etablissements, s.Sites, s.Numeros = l.Size()
+	for e := range l.Etablissements() {
+		s.Etats[e.Etat]++
+		s.Warnings = append(s.Warnings, warnings(l, e)...)
+	}
+	for a := range l.AMCs() {
+		s.AMCs++
+		s.EtatsAMC[a.Etat]++
+		s.Warnings = append(s.Warnings, amcWarnings(a)...)
+	}
+	return s
+}
+
+// planned lists the changes of state to come, by date.
+func planned(l *register.List) []Planned {
+	out := []Planned{}
+	for e := range l.Etablissements() {
+		before, _ := e.EtatAt(l.Moment())
+		for at := l.Moment(); ; {
+			next, ok := e.Next(at)
+			if !ok {
+				break
+			}
+			out = append(out, Planned{next.Depuis, string(e.EJ), e.Nom, stateWords(before), stateWords(next)})
+			before, at = next, next.Depuis.Time
+		}
+	}
+	for a := range l.AMCs() {
+		before := a.Etat
+		for at := l.Moment(); ; {
+			next, ok := a.Next(at)
+			if !ok {
+				break
+			}
+			out = append(out, Planned{next.Depuis, "AMC " + string(a.Numeros[0]), a.Nom, amcStateWords(before), amcStateWords(next.Etat)})
+			before, at = next.Etat, next.Depuis.Time
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Planned) int { return a.Depuis.Compare(b.Depuis.Time) })
+	return out
+}
+
+func warnings(l *register.List, e *register.Etablissement) (out []string) {
+	warn := func(format string, args ...any) {
+		out = append(out, fmt.Sprintf("%s %s: ", e.EJ, e.Nom)+fmt.Sprintf(format, args...))
+	}
+	for _, f := range append([]roc.FINESS{e.EJ}, e.EGs...) {
+		if !luhn(string(f)) {
+			warn("the FINESS %s has a wrong check digit: a slip of the hand?", f)
+		}
+	}
+	if e.Etat == register.Surveillance {
+		if amc, ok := l.AMC(e.Miroir); ok && amc.Etat != register.AMCCercle {
+			warn("its AMC miroir %s %s is %s: it reaches nobody", e.Miroir, amc.Nom, amcStateWords(amc.Etat))
+		}
+	}
+	if len(e.EGs) == 0 && e.Active() {
+		warn("it has no site: a message with finess_eg is refused (RPN221)")
+	}
+	for _, m := range e.Delegations {
+		if !m.Jusque.IsZero() && !m.Covers(l.Moment()) && l.Moment().After(m.Jusque.Time) {
+			warn("the mandate of %s ended on %s", m.Structure, m.Jusque)
+		}
+	}
+	return out
+}
+
+func amcWarnings(a *register.AMC) (out []string) {
+	if len(a.Domaines) == 0 && a.Etat != register.AMCSuspendu {
+		out = append(out, fmt.Sprintf("AMC %s %s: no domain is known: by default its messages are quarantined (RPN306)", a.Numeros[0], a.Nom))
+	}
+	for _, d := range a.Domaines {
+		if d.SingleLabel() {
+			out = append(out, fmt.Sprintf("AMC %s %s: the domain %s has one label: it covers that host alone", a.Numeros[0], a.Nom, d))
+		}
+	}
+	return out
+}
+
+// luhn reports whether a number of digits passes the check of Luhn, as most
+// FINESS do (domain 4.4). One with a letter has no check digit.
+func luhn(s string) bool {
+	sum := 0
+	for i := range len(s) {
+		c := s[len(s)-1-i]
+		if c < '0' || c > '9' {
+			return true
+		}
+		d := int(c - '0')
+		if i%2 == 1 {
+			if d *= 2; d > 9 {
+				d -= 9
+			}
+		}
+		sum += d
+	}
+	return sum%10 == 0
+}
+
+// mostWarnings is how many warnings are written out.
+const mostWarnings = 20
+
+// String writes the summary for people.
+func (s *Summary) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "register ok, at %s (digest %s)\n", instant(s.At), s.Digest)
+	var states, amcStates []string
+	for _, e := range []register.Etat{register.Accrochage, register.Surveillance, register.Cercle, register.Suspendu, register.Clos, register.Attendu} {
+		if n := s.Etats[e]; n > 0 {
+			states = append(states, fmt.Sprintf("%d %s", n, stateName(e)))
+		}
+	}
+	for _, e := range []register.EtatAMC{register.AMCValidation, register.AMCCercle, register.AMCSuspendu, register.AMCAttendue} {
+		if n := s.EtatsAMC[e]; n > 0 {
+			amcStates = append(amcStates, fmt.Sprintf("%d %s", n, amcStateWords(e)))
+		}
+	}
+	fmt.Fprintf(&b, "  %s (%s), %s\n", plural(s.Etablissements, "establishment"), strings.Join(states, ", "), plural(s.Sites, "site"))
+	fmt.Fprintf(&b, "  %s (%s), %s\n", plural(s.AMCs, "AMC"), strings.Join(amcStates, ", "), plural(s.Numeros, "number"))
+	writeList(&b, plural(len(s.Planned), "planned change"), s.Planned)
+	writeList(&b, plural(len(s.Warnings), "warning"), s.Warnings)
+	return b.String()
+}
+
+func stateName(e register.Etat) string {
+	if e == register.Attendu {
+		return "without a state yet"
+	}
+	return string(e)
+}
+
+func writeList[T any](b *strings.Builder, head string, items []T) {
+	if len(items) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "%s:\n", head)
+	for i, v := range items {
+		if i == mostWarnings {
+			fmt.Fprintf(b, "  ... and %d more (--json gives them all)\n", len(items)-i)
+			break
+		}
+		fmt.Fprintf(b, "  %v\n", v)
+	}
+}

@@ -1,0 +1,175 @@
+package ops_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/register"
+	"github.com/piano-roc/rpn/register/ops"
+	"github.com/piano-roc/rpn/routing"
+)
+
+func load(t testing.TB, es, amc string) *register.List {
+	t.Helper()
+	l, err := register.Load(filepath.Join("testdata", es), filepath.Join("testdata", amc), today)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestNothingChanges(t *testing.T) {
+	t.Parallel()
+	l := load(t, "before.yaml", "amc.yaml")
+	d := ops.Compare(l, load(t, "before.yaml", "amc.yaml"))
+	if !d.Empty() || d.String() != "nothing changes\n" {
+		t.Errorf("%s", d)
+	}
+}
+
+func TestWhoGainsAndLosesAccess(t *testing.T) {
+	t.Parallel()
+	d := ops.Compare(load(t, "before.yaml", "amc.yaml"), load(t, "after.yaml", "amc-after.yaml"))
+	golden(t, "diff.want", d.String())
+	back := ops.Compare(load(t, "after.yaml", "amc-after.yaml"), load(t, "before.yaml", "amc.yaml"))
+	if len(d.Lose) != len(back.Gain) || len(d.Gain) != len(back.Lose) || len(d.Unreachable) != len(back.Reachable) || len(d.SitesLost) != len(back.SitesGained)+1 || len(d.Planned) != len(back.Cancelled) {
+		t.Errorf("the way back is not the reverse:\n%s", back)
+	}
+}
+
+// The same two registers at another date do not say the same.
+func TestADiffIsThatOfADate(t *testing.T) {
+	t.Parallel()
+	later := time.Date(2027, 6, 1, 0, 0, 0, 0, time.UTC)
+	golden(t, "diff-2027.want", ops.Compare(load(t, "before.yaml", "amc.yaml").At(later), load(t, "after.yaml", "amc-after.yaml").At(later)).String())
+}
+
+// For random registers: an establishment loses access when by the naive
+// reading of the table (routing.Choose for each pair) it reached somebody and
+// reaches nobody, and likewise for the rest.
+func TestADiffAgreesWithTheTablePairByPair(t *testing.T) {
+	t.Parallel()
+	states := []register.Etat{register.Accrochage, register.Surveillance, register.Cercle, register.Suspendu, register.Clos}
+	amcStates := []register.EtatAMC{register.AMCValidation, register.AMCCercle, register.AMCSuspendu}
+	random := func(t *rapid.T, name string) *register.List {
+		var es, as strings.Builder
+		es.WriteString("etablissements:\n  - {finess_ej: 990000001, nom: Z, etat: clos}\n")
+		as.WriteString("amcs:\n  - {nom: M9, numeros: [0000000009], etat: cercle}\n")
+		for i := range 4 {
+			if rapid.Bool().Draw(t, name+"amc") {
+				fmt.Fprintf(&as, "  - {nom: M%d, numeros: [%010d], etat: %s}\n", i, i, rapid.SampledFrom(amcStates).Draw(t, name+"amc state"))
+			}
+			if rapid.Bool().Draw(t, name+"es") {
+				fmt.Fprintf(&es, "  - {finess_ej: 01000000%d, nom: E%d, etat: %s, amc_miroir: 0000000009}\n", i, i, rapid.SampledFrom(states).Draw(t, name+"state"))
+			}
+		}
+		return parse(t, es.String(), as.String())
+	}
+	naive := func(l *register.List) (by map[roc.FINESS]int, amcs map[roc.NumeroAMC]bool) {
+		by, amcs = map[roc.FINESS]int{}, map[roc.NumeroAMC]bool{}
+		for e := range l.Etablissements() {
+			for a := range l.AMCs() {
+				if routing.Reaches(e, a, roc.IDB) {
+					by[e.EJ]++
+					amcs[a.Numeros[0]] = true
+				}
+			}
+		}
+		return by, amcs
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		before, after := random(t, "before "), random(t, "after ")
+		d := ops.Compare(before, after)
+		was, amcWas := naive(before)
+		is, amcIs := naive(after)
+		for i := range 4 {
+			ej := roc.FINESS(fmt.Sprintf("01000000%d", i))
+			want := [2]bool{was[ej] > 0 && is[ej] == 0, was[ej] == 0 && is[ej] > 0}
+			if got := [2]bool{has(d.Lose, string(ej)), has(d.Gain, string(ej))}; got != want {
+				t.Fatalf("%s loses, gains: %v, want %v\n%s", ej, got, want, d)
+			}
+			n := roc.NumeroAMC(fmt.Sprintf("%010d", i))
+			want = [2]bool{amcWas[n] && !amcIs[n], !amcWas[n] && amcIs[n]}
+			if got := [2]bool{has(d.Unreachable, string(n)), has(d.Reachable, string(n))}; got != want {
+				t.Fatalf("%s unreachable, reachable: %v, want %v\n%s", n, got, want, d)
+			}
+		}
+		if same := ops.Compare(after, after); !same.Empty() {
+			t.Fatalf("a register differs from itself: %s", same)
+		}
+	})
+}
+
+func has(changes []ops.Change, who string) bool {
+	for _, c := range changes {
+		if c.Who == who {
+			return true
+		}
+	}
+	return false
+}
+
+func parse(t rapid.TB, es, amcs string) *register.List {
+	l, err := register.Parse("e.yaml", []byte(es), "a.yaml", []byte(amcs), today)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestACheckSaysWhatIsPlannedAndWhatLooksWrong(t *testing.T) {
+	t.Parallel()
+	golden(t, "check.want", ops.Check(load(t, "before.yaml", "amc.yaml")).String())
+}
+
+func TestRowsAreFoundByWhatPeopleType(t *testing.T) {
+	t.Parallel()
+	l := load(t, "before.yaml", "amc.yaml")
+	for query, want := range map[string]string{
+		"010003812": "010003812", "010003820": "010003812", "1010003812": "010003812", "1010003820": "010003812",
+		"75500033": "AMC 0075500025", "00 75 50 00 33": "AMC 0075500025",
+		"lilas": "010003812", "LILAS": "010003812", "hopital de l'orme": "690000013", "RHONE": "AMC 0075500025",
+		"hôpital": "690000013", "fictif": "010003812 2A0000014", "": "", "990000018": "", "personne": "",
+	} {
+		f := ops.Find(l, query)
+		var got []string
+		for _, e := range f.Etablissements {
+			got = append(got, string(e.EJ))
+		}
+		for _, a := range f.AMCs {
+			got = append(got, "AMC "+string(a.Numeros[0]))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%q finds %v, want %q", query, got, want)
+		}
+	}
+	golden(t, "show.want", ops.Find(l, "010003812").String()+ops.Find(l, "75500025").String()+ops.Find(l, "fictif").String())
+}
+
+// A pair is a folder, or one of the lists; anything else is not guessed.
+func TestWhatAPathStandsFor(t *testing.T) {
+	t.Parallel()
+	in := func(name string) string { return filepath.Join("testdata", name) }
+	for path, want := range map[string]ops.Pair{
+		"testdata":        ops.In("testdata"),
+		in("before.yaml"): {Etablissements: in("before.yaml")},
+		in("amc.yaml"):    {AMC: in("amc.yaml")},
+	} {
+		if p, ok, err := ops.PairOf(path); err != nil || !ok || !reflect.DeepEqual(p, want) {
+			t.Errorf("%s: %v %t %v", path, p, ok, err)
+		}
+	}
+	if _, ok, err := ops.PairOf(in("states.csv")); ok || err == nil {
+		t.Errorf("a CSV file: %t %v", ok, err)
+	}
+	if _, ok, err := ops.PairOf(in("config.yaml")); ok || err != nil {
+		t.Errorf("a configuration: %t %v", ok, err)
+	}
+}

@@ -1,0 +1,135 @@
+package register
+
+import (
+	"slices"
+
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+// An Etablissement is one row of the register: a legal entity (EJ) and its
+// sites (EG). It never changes once loaded; callers must not change it.
+type Etablissement struct {
+	// EJ is the FINESS of the legal entity: 010003812.
+	EJ roc.FINESS `yaml:"finess_ej" strict:"required"`
+
+	// Structure is the Struct_IdNat of the legal entity: 1 and EJ. Derived.
+	Structure roc.StructureID
+
+	// EGs are the FINESS of its geographic sites. A certificate that carries
+	// one of them is one of this establishment, and finess_eg in a message
+	// must be one of them. A site belongs to one establishment only.
+	EGs []roc.FINESS `yaml:"finess_eg"`
+
+	// Nom is its name, for people.
+	Nom string `yaml:"nom" strict:"required"`
+
+	// Departement (2 or 3 characters: "01", "2A", "971") and Region are for
+	// the reports. Optional.
+	Departement string `yaml:"departement"`
+	Region      string `yaml:"region"`
+
+	// GAP is its software for patient administration and its vendor, for
+	// people. Optional.
+	GAP string `yaml:"gap"`
+
+	// Contacts are whom to call. Optional.
+	Contacts []Contact `yaml:"contacts"`
+
+	// Contrat is when its contract takes effect: before that day it reaches
+	// nobody, whatever its state. Optional.
+	Contrat Moment `yaml:"contrat"`
+
+	// Etat is its state in force: accrochage, surveillance, cercle, suspendu
+	// or clos. A file gives it here, for ever, or gives Etats.
+	Etat Etat `yaml:"etat" strict:"required,unless=etats"`
+
+	// Miroir is the AMC miroir in force, by one of its numbers: the only AMC
+	// that an establishment under surveillance reaches. Required in that
+	// state; kept but without effect in the others.
+	Miroir roc.NumeroAMC `yaml:"amc_miroir"`
+
+	// Etats are its states, each from a date to the next, in order. One whose
+	// date is to come takes effect at its date, without a reload. A file that
+	// gives Etat alone has one here, without a date.
+	Etats []Changement `yaml:"etats" strict:"required,unless=etat"`
+
+	// Versions are the versions of ROC it may speak. Empty: V1 and V2.
+	Versions []roc.Version `yaml:"versions"`
+
+	// Limite is how fast it may send. Absent: the default of the RPN.
+	Limite Limite `yaml:"limite"`
+
+	// SansTimestamp exempts its messages from carrying a signed Timestamp
+	// (profile section 3): for a GAP that cannot make one yet.
+	SansTimestamp bool `yaml:"sans_timestamp"`
+
+	// Facade is how its own search of the annuaire is answered. Absent:
+	// transparent.
+	Facade Facade `yaml:"facade"`
+
+	// Delegations are the structures that may sign its messages in its place,
+	// each with its dates or without.
+	Delegations []Mandat `yaml:"mandats"`
+
+	// Mandats are those of Delegations that are in force. Derived.
+	Mandats []roc.StructureID
+}
+
+// A Facade is how the search of an establishment is answered (profile section
+// 5).
+type Facade string
+
+// The façades. Transparente hands on the annuaire's signed answer, byte for
+// byte. Reecriture puts addresses of the RPN in the place of the insurers', and
+// signs: a GAP that follows the annuaire then needs no other setting than the
+// annuaire's URL.
+const (
+	Transparente Facade = "transparente"
+	Reecriture   Facade = "reecriture"
+)
+
+// A Mandat lets a structure sign for an establishment: a vendor by its SIRET
+// (3...), another establishment (1...). In a file, the structure alone is a
+// mandate without dates.
+type Mandat struct {
+	Structure roc.StructureID `yaml:"structure" strict:"required" json:"structure"`
+	Period    `yaml:",inline"`
+}
+
+// A Contact is whom to call about an establishment or an AMC. It is shown to
+// operators and decides nothing.
+type Contact struct {
+	Nom       string `yaml:"nom" strict:"required" json:"nom"`
+	Role      string `yaml:"role" json:"role,omitzero"` // "DSI", "GAP", "facturation"
+	Courriel  string `yaml:"courriel" json:"courriel,omitzero"`
+	Telephone string `yaml:"telephone" json:"telephone,omitzero"`
+}
+
+// A Limite is how fast an establishment may send, or an AMC be sent to; 0 is the
+// default of the RPN.
+type Limite struct {
+	// ParSeconde is how many messages a second, in the long run.
+	ParSeconde float64 `yaml:"par_seconde" strict:"positive" json:"par_seconde,omitzero"`
+
+	// Rafale is how many at once.
+	Rafale int `yaml:"rafale" strict:"positive" json:"rafale,omitzero"`
+}
+
+// Active reports whether the state lets the establishment call at all.
+func (e *Etablissement) Active() bool { return e.Etat != Suspendu && e.Etat != Clos }
+
+// Speaks reports whether the establishment may use that version of ROC.
+func (e *Etablissement) Speaks(v roc.Version) bool { return speaks(e.Versions, v) }
+
+// Mandates reports whether the establishment lets that structure sign its
+// messages.
+func (e *Etablissement) Mandates(signer roc.StructureID) bool {
+	return slices.Contains(e.Mandats, signer)
+}
+
+func speaks(versions []roc.Version, v roc.Version) bool {
+	if len(versions) == 0 {
+		return v == roc.V1 || v == roc.V2
+	}
+	return slices.Contains(versions, v)
+}
