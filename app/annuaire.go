@@ -10,64 +10,16 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/indicators"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/secret"
-	"github.com/piano-roc/rpn/internal/strict"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/proxy"
-	"github.com/piano-roc/rpn/register"
 )
-
-// answersFile, in the state folder, keeps the annuaire's signed answers.
-const answersFile = "annuaire.log"
-
-// AnswersFile is where the annuaire's signed answers are kept; "" when the
-// configuration names no state folder.
-func (c *Config) AnswersFile() string { return c.inState(answersFile) }
-
-// checkFacade checks the section facade.
-func (c *Config) checkFacade(doc *strict.Document) {
-	if c.Facade.Signature == nil {
-		return
-	}
-	if c.Endpoint == "" {
-		doc.Refuse(doc.At("facade"), "add endpoint: https://rpn.example/roc", "the façade gives out addresses of the RPN, and endpoint does not say what they begin with")
-	}
-	if c.Secrets == "" {
-		doc.Refuse(doc.At("facade"), "add secrets: secrets.txt, made with `openssl rand -hex 32`, the same on every instance", "the façade needs secrets: its addresses are bound to an establishment by them")
-	}
-}
-
-// CanServe refuses a register that asks for what the configuration does not
-// give: searches answered with addresses of the RPN, which nothing would sign.
-// The error is a SetupError.
-func (c *Config) CanServe(l *register.List) error {
-	if c.Facade.Signature != nil {
-		return nil
-	}
-	var who []string
-	for e := range l.Etablissements() {
-		if e.Facade == register.Reecriture {
-			who = append(who, fmt.Sprintf("%s (%s)", e.EJ, e.Nom))
-		}
-	}
-	if len(who) == 0 {
-		return nil
-	}
-	named, more := who, ""
-	if len(who) > 5 {
-		named, more = who[:5], fmt.Sprintf(" and %d more", len(who)-5)
-	}
-	return &SetupError{
-		What:   fmt.Sprintf("%s: facade: reecriture is asked for by %s%s, and %s has no facade.signature", c.Etablissements, strings.Join(named, ", "), more, c.file),
-		Remedy: "add facade: {signature: {certificate: ..., key: ...}} to the configuration, or remove facade: reecriture from those establishments",
-	}
-}
 
 // openShared opens what the instances share: secrets, and Redis.
 func (a *App) openShared() error {
@@ -75,13 +27,13 @@ func (a *App) openShared() error {
 	if c.Secrets != "" {
 		ring, err := secret.Read(c.Secrets)
 		if err != nil {
-			return setup(err, "correct secrets in "+c.file)
+			return setup(err, "correct secrets in "+c.File())
 		}
 		a.secrets = ring
 	}
-	if c.Redis.given() {
+	if c.Redis.Given() {
 		if err := a.openRedis(); err != nil {
-			return setup(err, "correct redis in "+c.file)
+			return setup(err, "correct redis in "+c.File())
 		}
 	}
 	return nil
@@ -103,7 +55,7 @@ func (a *App) openDirectory(client *annuaire.Client) {
 
 // openRedis connects to Redis, or will: it need not be there.
 func (a *App) openRedis() error {
-	client, err := a.config.Redis.open()
+	client, err := openRedis(&a.config.Redis, a.config.Redis.Password())
 	if err != nil {
 		return err
 	}
@@ -143,18 +95,18 @@ func (a *App) facade(answers *xmlsig.Verifier) (*proxy.Facade, error) {
 	}
 	pair, err := tls.LoadX509KeyPair(c.Facade.Signature.Certificate, c.Facade.Signature.Key)
 	if err != nil {
-		return nil, setup(fmt.Errorf("%s: facade.signature: %w", c.file, err), "give a certificate and its key, in PEM")
+		return nil, setup(fmt.Errorf("%s: facade.signature: %w", c.File(), err), "give a certificate and its key, in PEM")
 	}
 	signer, ok := pair.PrivateKey.(crypto.Signer)
 	if !ok {
-		return nil, setup(errors.New(c.file+": facade.signature: this key does not sign"), "give an RSA or ECDSA key")
+		return nil, setup(errors.New(c.File()+": facade.signature: this key does not sign"), "give an RSA or ECDSA key")
 	}
 	chain, err := parseChain(pair.Certificate)
 	if err != nil {
-		return nil, setup(fmt.Errorf("%s: facade.signature: %w", c.file, err), "give the certificate in PEM")
+		return nil, setup(fmt.Errorf("%s: facade.signature: %w", c.File(), err), "give the certificate in PEM")
 	}
 	if h := validity(chain[0], a.now()); !h.OK {
-		return nil, setup(errors.New(c.file+": facade.signature: "+h.Detail), "renew it")
+		return nil, setup(errors.New(c.File()+": facade.signature: "+h.Detail), "renew it")
 	}
 	key := xmlsig.Key{Certificate: chain[0], Chain: chain[1:], Signer: signer}
 	f.Keys = a.secrets
@@ -165,7 +117,7 @@ func (a *App) facade(answers *xmlsig.Verifier) (*proxy.Facade, error) {
 }
 
 // resolver is network.resolver; nil is the system's.
-func (n *Network) resolver() *net.Resolver {
+func resolver(n *config.Network) *net.Resolver {
 	if !n.Resolver.IsValid() {
 		return nil
 	}

@@ -1,5 +1,4 @@
-// Package app is the composition root: it reads the configuration (Config),
-// wires the parts (New) and owns their life (Start, Stop, Reload, Run), so
+// Package app is the composition root: it wires the parts of one RPN (New) and owns their life (Start, Stop, Reload, Run), so
 // that tests and the demonstration run the real RPN in process.
 package app
 
@@ -18,6 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/indicators"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/secret"
@@ -35,8 +35,8 @@ import (
 
 // Options are what an App needs.
 type Options struct {
-	Config *Config      // from ReadConfig. Required.
-	Log    *slog.Logger // Required.
+	Config *config.Config // from config.Read. Required.
+	Log    *slog.Logger   // Required.
 
 	Version, Revision string           // of the build, for /metrics
 	Now               func() time.Time // default: time.Now
@@ -58,7 +58,7 @@ type Options struct {
 // An App is one RPN.
 type App struct {
 	opts   Options
-	config *Config
+	config *config.Config
 	log    *slog.Logger
 	now    func() time.Time
 
@@ -150,10 +150,10 @@ func New(o Options) (_ *App, err error) {
 	toAMC := a.sender(client, c.Network.Allow)
 	asker, err := annuaire.NewClient(annuaire.ClientOptions{
 		URL: c.Annuaire.URL, Handshake: client.Handshake, Verifier: answers, Signer: c.Annuaire.Signer, Timeout: c.Annuaire.Timeout,
-		Dial: c.Network.dial, Now: a.now,
+		Dial: dial(&c.Network), Now: a.now,
 	})
 	if err != nil {
-		return nil, setup(err, "correct annuaire.url in "+c.file)
+		return nil, setup(err, "correct annuaire.url in "+c.File())
 	}
 	a.onStop("connections to the annuaire", func(context.Context) error { asker.Close(); return nil })
 	a.asker = &watchedAsker{asker, &a.annuaire, a.hosts, a.now}
@@ -169,13 +169,13 @@ func New(o Options) (_ *App, err error) {
 
 	a.proxy, err = proxy.New(proxy.Options{
 		List:    a.register.Current,
-		Limiter: limits.NewLocal(limits.Options{Default: c.defaultLimit()}), AMCLimiter: limits.NewAMCs(),
+		Limiter: limits.NewLocal(limits.Options{Default: defaultLimit(c)}), AMCLimiter: limits.NewAMCs(),
 
 		Signatures: signatures, AnswerSignatures: answers, AnswerPolicy: proxy.AnswerPolicy(c.Policies.AnswerSignatures),
 		Replay: a.replayWindow(c.Policies.Replay), ReplayPolicy: c.Policies.Replay, Facade: facade,
 		Directory: a.directory, AMC: toAMC, AnnuaireURL: c.Annuaire.URL, Annuaire: toAnnuaire,
-		Routing: c.routingPolicy(),
-		Log:     a.log, Limits: c.soapLimits(), Endpoint: c.Endpoint,
+		Routing: routingPolicy(c),
+		Log:     a.log, Limits: soapLimits(c), Endpoint: c.Endpoint,
 		OnMalformed: a.live.Malformed,
 		Observers:   append([]func(*roc.Record){proxy.LogRecord(a.log), a.live.Observe, a.clocks.Observe, a.keepAttempt, a.countCertificates}, o.Observers...),
 		Deadline:    c.Timeouts.Exchange, Exchanges: c.Limits.Exchanges, Connections: c.Limits.Connections,
@@ -203,7 +203,7 @@ func (a *App) openTrust() error {
 	c := a.config
 	var problems []error
 	a.own = map[string]*tlsconf.Source{}
-	stores, err := tlsconf.OpenStoresWith(c.file+": trust.", tlsconf.StorePaths{
+	stores, err := tlsconf.OpenStoresWith(c.File()+": trust.", tlsconf.StorePaths{
 		EtablissementTLS:       []string{c.Trust.EtablissementsTLS},
 		EtablissementSignature: []string{c.Trust.EtablissementsSignature},
 		AMCTLS:                 []string{c.Trust.AMCTLS},
@@ -216,12 +216,12 @@ func (a *App) openTrust() error {
 		problems = append(problems, setup(err, "then `rpn check` again"))
 	}
 	a.acme = map[string]*tlsconf.ACME{}
-	for _, own := range c.identities() {
-		s, err := a.openOwn(own.name, own.pair, own.purpose)
+	for _, own := range c.Identities() {
+		s, err := a.openOwn(own.Name, own.Pair, own.Purpose)
 		if err != nil {
 			problems = append(problems, setup(err, "then `rpn check` again"))
 		}
-		a.own[own.name] = s
+		a.own[own.Name] = s
 	}
 	if len(problems) > 0 {
 		return errors.Join(problems...)
@@ -254,16 +254,18 @@ func (a *App) sender(client *tlsconf.Client, allowed []netip.Prefix) *proxy.Send
 		AllowedNetworks: allowed,
 		DialTimeout:     a.config.Timeouts.Connect,
 		AnswerBytes:     int(a.config.Limits.AnswerBytes),
-		Addresses:       a.config.Network.address,
-		Resolver:        a.config.Network.resolver(),
+		Addresses:       address(&a.config.Network),
+		Resolver:        resolver(&a.config.Network),
 		Now:             a.now,
 	})
 }
 
 // address is network.hosts: the address of a name that DNS is not asked for.
-func (n *Network) address(host string) (netip.Addr, bool) {
-	a, ok := n.Hosts[host]
-	return a, ok
+func address(n *config.Network) func(host string) (netip.Addr, bool) {
+	return func(host string) (netip.Addr, bool) {
+		a, ok := n.Hosts[host]
+		return a, ok
+	}
 }
 
 // indicatorOptions gives the indicators what they ask at each exchange and at
@@ -296,14 +298,17 @@ func (a *App) indicatorOptions() indicators.Options {
 }
 
 // dial connects, with the addresses of network.hosts.
-func (n *Network) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	if host, port, err := net.SplitHostPort(addr); err == nil {
-		if a, ok := n.address(host); ok {
-			addr = net.JoinHostPort(a.String(), port)
+func dial(n *config.Network) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	known := address(n)
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if host, port, err := net.SplitHostPort(addr); err == nil {
+			if a, ok := known(host); ok {
+				addr = net.JoinHostPort(a.String(), port)
+			}
 		}
+		d := net.Dialer{Resolver: resolver(n)}
+		return d.DialContext(ctx, network, addr)
 	}
-	d := net.Dialer{Resolver: n.resolver()}
-	return d.DialContext(ctx, network, addr)
 }
 
 // A watchedAsker remembers how the annuaire does, for /readyz. "Unknown" is an
@@ -334,8 +339,8 @@ func (a *App) newReloader() *reloader {
 	c := a.config
 	r := &reloader{log: a.log, tell: a.live.Reloaded, parts: []part{
 		{name: "register", files: []string{c.Etablissements, c.AMC}, reload: a.reloadRegister},
-		{name: "server", files: c.Server.paths(), prepare: a.own["server"].Prepare},
-		{name: "client", files: c.Client.paths(), prepare: a.own["client"].Prepare},
+		{name: "server", files: c.Server.Paths(), prepare: a.own["server"].Prepare},
+		{name: "client", files: c.Client.Paths(), prepare: a.own["client"].Prepare},
 		{name: "trust", files: []string{c.Trust.EtablissementsTLS, c.Trust.EtablissementsSignature, c.Trust.AMCTLS, c.Trust.AMCSignature}, prepare: a.stores.Prepare},
 	}}
 	if a.tickets != nil {
@@ -448,30 +453,23 @@ func (a *App) Addr() net.Addr { return a.addr }
 // AdminAddr is where operators look, once started.
 func (a *App) AdminAddr() net.Addr { return a.adminAddr }
 
-func (c *Config) soapLimits() soap.Limits {
+func soapLimits(c *config.Config) soap.Limits {
 	l := c.Limits
 	return soap.Limits{Bytes: int(l.Bytes), Depth: l.Depth, Attributes: l.Attributes, Declarations: l.Declarations, NameBytes: l.NameBytes, Elements: l.Elements}
 }
 
-func (c *Config) defaultLimit() register.Limite {
+func defaultLimit(c *config.Config) register.Limite {
 	return register.Limite{ParSeconde: c.Limits.PerSecond, Rafale: c.Limits.Burst}
 }
 
-func (c *Config) routingPolicy() routing.Policy {
-	stance := func(s Stance) routing.Stance {
-		if s == Accept {
+func routingPolicy(c *config.Config) routing.Policy {
+	stance := func(s config.Stance) routing.Stance {
+		if s == config.Accept {
 			return routing.Accept
 		}
 		return routing.Quarantine
 	}
 	return routing.Policy{NewAMC: stance(c.Policies.UnknownAMC), NewDomain: stance(c.Policies.NewDomain)}
-}
-
-// LogLevel is the least serious level written.
-func (c *Config) LogLevel() slog.Level {
-	var l slog.Level
-	l.UnmarshalText([]byte(c.Log.Level)) // one of the four, by strict.OneOf
-	return l
 }
 
 // httpLog gives net/http's own lines to our log.
@@ -481,9 +479,9 @@ func (a *App) httpLog() *log.Logger { return slog.NewLogLogger(a.log.Handler(), 
 // places in a file, or says already what to do, stays what it is.
 func setup(err error, remedy string) error {
 	var list strict.Errors
-	var said *SetupError
+	var said *config.SetupError
 	if errors.As(err, &list) || errors.As(err, &said) {
 		return err
 	}
-	return &SetupError{What: err.Error(), Remedy: remedy, Cause: err}
+	return &config.SetupError{What: err.Error(), Remedy: remedy, Cause: err}
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/piano-roc/rpn/annuaire/fictif"
 	"github.com/piano-roc/rpn/app"
+	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
@@ -348,11 +349,11 @@ func annuaireOf(r app.Readiness) app.Health {
 func TestReadyzIsNotReadyBeforeTheStart(t *testing.T) {
 	t.Parallel()
 	n, _ := start(t, nation.Options{WithoutRPN: true})
-	config, err := app.ReadConfig(n.ConfigFile())
+	c, err := config.Read(n.ConfigFile())
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := app.New(app.Options{Config: config, Log: slog.New(slog.DiscardHandler)})
+	a, err := app.New(app.Options{Config: c, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -496,14 +497,14 @@ func TestWhatKeepsItFromStartingIsOneLine(t *testing.T) {
 			t.Parallel()
 			n, _ := start(t, nation.Options{WithoutRPN: true})
 			c.spoil(t, n)
-			config, err := app.ReadConfig(n.ConfigFile())
+			read, err := config.Read(n.ConfigFile())
 			if err != nil {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel() // should it start after all, it stops at once
-			err = app.Run(ctx, app.Options{Config: config, Log: slog.New(slog.DiscardHandler)}, nil)
-			var setup *app.SetupError
+			err = app.Run(ctx, app.Options{Config: read, Log: slog.New(slog.DiscardHandler)}, nil)
+			var setup *config.SetupError
 			if !errors.As(err, &setup) {
 				t.Fatalf("got %v", err)
 			}
@@ -522,16 +523,16 @@ func TestWhatKeepsItFromStartingIsOneLine(t *testing.T) {
 func TestCheckSummarizesAndOpensNoPort(t *testing.T) {
 	t.Parallel()
 	n, _ := start(t, nation.Options{WithoutRPN: true})
-	config, err := app.ReadConfig(n.ConfigFile())
+	c, err := config.Read(n.ConfigFile())
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", config.Listen) // taken: check must not care
+	ln, err := net.Listen("tcp", c.Listen) // taken: check must not care
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	got, err := app.Check(app.Options{Config: config, Log: slog.New(slog.DiscardHandler)})
+	got, err := app.Check(app.Options{Config: c, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func (a *App) summary(now time.Time) string {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "  %-32s %s\n", name, fmt.Sprintf(format, args...))
 	}
-	fmt.Fprintf(&b, "%s: ok (%s)\n", a.config.file, a.config.Environment)
+	fmt.Fprintf(&b, "%s: ok (%s)\n", a.config.File(), a.config.Environment)
 	l := a.register.Current()
 	es, sites, numbers := l.Size()
 	states := map[register.Etat]int{}

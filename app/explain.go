@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register/ops"
 )
@@ -84,7 +85,7 @@ func (a *App) explain(ctx context.Context, q ops.Question, at time.Time) *ops.Ex
 		at = now
 	}
 	return ops.Explain(ctx, ops.Parts{
-		List: a.register.Current().At(at), Find: a.directory.Find, Policy: a.config.routingPolicy(), Now: now,
+		List: a.register.Current().At(at), Find: a.directory.Find, Policy: routingPolicy(a.config), Now: now,
 	}, q)
 }
 
@@ -114,7 +115,7 @@ func (a *App) serveExplain(w http.ResponseWriter, r *http.Request) {
 
 // ExplainRunning asks the RPN that runs on this machine, over its admin
 // listener, with all that it remembers.
-func ExplainRunning(ctx context.Context, c *Config, q ops.Question, at time.Time) (*ops.Explanation, error) {
+func ExplainRunning(ctx context.Context, c *config.Config, q ops.Question, at time.Time) (*ops.Explanation, error) {
 	u := url.URL{Scheme: "http", Host: c.Admin, Path: "/-/explain", RawQuery: writeQuestion(q, at).Encode()}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
@@ -122,7 +123,7 @@ func ExplainRunning(ctx context.Context, c *Config, q ops.Question, at time.Time
 	}
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return nil, &SetupError{What: "the RPN does not answer on " + c.Admin, Remedy: "start it, or leave --running out", Cause: err}
+		return nil, &config.SetupError{What: "the RPN does not answer on " + c.Admin, Remedy: "start it, or leave --running out", Cause: err}
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"sync"
 
+	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/tlsconf"
 )
@@ -14,7 +15,7 @@ type namedStore struct {
 	store      *tlsconf.Store
 }
 
-func storesOf(c *Config, s *tlsconf.Stores) []namedStore {
+func storesOf(c *config.Config, s *tlsconf.Stores) []namedStore {
 	return []namedStore{
 		{"etablissements_tls", c.Trust.EtablissementsTLS, s.EtablissementTLS},
 		{"etablissements_signature", c.Trust.EtablissementsSignature, s.EtablissementSignature},
@@ -29,14 +30,10 @@ func storesOf(c *Config, s *tlsconf.Stores) []namedStore {
 func (a *App) storeOptions(name string, o tlsconf.StoreOptions) tlsconf.StoreOptions {
 	o.Now = a.now
 	o.Environment = tlsconf.Testing
-	if a.config.Environment == Production {
+	if a.config.Environment == config.Production {
 		o.Environment = tlsconf.Production
 	}
-	for i, n := range tlsconf.StoreNames() {
-		if n == name {
-			o.Rules = a.config.Trust.rules()[i].tls()
-		}
-	}
+	o.Rules = a.config.Trust.RulesOf(name)
 	switch name {
 	case "etablissements_tls":
 		o.InUse = a.horizon.InUse(tlsconf.CallerTLS, x509.ExtKeyUsageClientAuth)

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/piano-roc/rpn/app"
+	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/nation"
 )
@@ -24,7 +25,7 @@ func TestCertificatesOfEveryKindServe(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	n, _ := start(t, nation.Options{Dir: dir, WithoutRPN: true})
-	config, err := os.ReadFile(n.ConfigFile())
+	text, err := os.ReadFile(n.ConfigFile())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +54,7 @@ func TestCertificatesOfEveryKindServe(t *testing.T) {
 	if _, _, err := n.PKI.Auth(igc.RPN, "RPN FICTIF", igc.RSA(2048)).Write(filepath.Join(dir, "rpn"), "second"); err != nil {
 		t.Fatal(err)
 	}
-	lines := strings.Split(string(config), "\n")
+	lines := strings.Split(string(text), "\n")
 	for i, line := range lines {
 		switch {
 		case strings.HasPrefix(line, "listen:"), strings.HasPrefix(line, "admin:"):
@@ -70,7 +71,7 @@ func TestCertificatesOfEveryKindServe(t *testing.T) {
 	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := app.ReadConfig(file)
+	c, err := config.Read(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,15 +117,15 @@ func TestACMEInARedisThatIsAwayIsWaitedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := strings.Replace(string(text), "server: {certificate: rpn/serveur.pem, key: rpn/serveur.key}",
+	yaml := strings.Replace(string(text), "server: {certificate: rpn/serveur.pem, key: rpn/serveur.key}",
 		`server: {acme: {directory: "https://127.0.0.1:1/dir", names: [rpn.example], agree_terms: true, storage: redis, http: "127.0.0.1:1"}}`+
 			"\nredis: {urls: [\"redis://127.0.0.1:1\"]}", 1)
-	config = regexp.MustCompile(`(?m)^(listen|admin): .*`).ReplaceAllString(config, "$1: 127.0.0.1:0")
+	yaml = regexp.MustCompile(`(?m)^(listen|admin): .*`).ReplaceAllString(yaml, "$1: 127.0.0.1:0")
 	file := filepath.Join(n.Dir, "acme.yaml")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := app.ReadConfig(file)
+	c, err := config.Read(file)
 	if err != nil {
 		t.Fatal(err)
 	}

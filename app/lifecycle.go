@@ -9,6 +9,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/piano-roc/rpn/app/config"
 )
 
 // onStop registers how to end what was just started. Stop runs these in
@@ -118,7 +120,7 @@ func (a *App) listen(field, address string) (net.Listener, error) {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		err = errors.New("this machine has no such address")
 	}
-	return nil, &SetupError{What: fmt.Sprintf("%s: %s: %s: %v", a.config.file, field, address, err), Remedy: remedy}
+	return nil, &config.SetupError{What: fmt.Sprintf("%s: %s: %s: %v", a.config.File(), field, address, err), Remedy: remedy}
 }
 
 // pause waits that long, or until ctx ends.

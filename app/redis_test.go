@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/igc"
 )
 
@@ -46,8 +47,8 @@ func TestRedisOverTLSWithTheRightsOfTheDocumentation(t *testing.T) {
 	}
 	t.Cleanup(func() { server.Process.Kill(); server.Wait() })
 
-	r := Redis{URLs: []string{"rediss://localhost:" + port}, User: "rpn", password: "secret-fictif", CA: igc.StoreFile(dir, igc.AMCTLS)}
-	client, err := r.open()
+	r := config.Redis{URLs: []string{"rediss://localhost:" + port}, User: "rpn", CA: igc.StoreFile(dir, igc.AMCTLS)}
+	client, err := openRedis(&r, "secret-fictif")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +83,7 @@ func TestRedisOverTLSWithTheRightsOfTheDocumentation(t *testing.T) {
 	}
 	wrong := r
 	wrong.CA = igc.StoreFile(dir, igc.EtablissementTLS)
-	stranger, err := wrong.open()
+	stranger, err := openRedis(&wrong, "secret-fictif")
 	if err != nil {
 		t.Fatal(err)
 	}

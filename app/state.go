@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire"
@@ -13,30 +12,10 @@ import (
 	"github.com/piano-roc/rpn/register/attempts"
 )
 
-// Files of the state folder (Config.State).
 const (
-	attemptsDir = "accrochages" // package accrochage
-	hostsFile   = "hotes.jsonl" // annuaire.Hosts
-	saveHosts   = time.Minute   // how often it is written
-
-	horizonFile = "certificats.jsonl" // tlsconf.Horizon
-	saveHorizon = 10 * time.Minute    // it holds every certificate of the country
+	saveHosts   = time.Minute      // how often the hosts are written
+	saveHorizon = 10 * time.Minute // it holds every certificate of the country
 )
-
-// AttemptsDir is where the attempts of establishments in accrochage are kept;
-// "" when the configuration names no state folder.
-func (c *Config) AttemptsDir() string { return c.inState(attemptsDir) }
-
-// HostsFile is where the hosts that the annuaire has named are kept; "" when
-// the configuration names no state folder.
-func (c *Config) HostsFile() string { return c.inState(hostsFile) }
-
-func (c *Config) inState(name string) string {
-	if c.State == "" {
-		return ""
-	}
-	return filepath.Join(c.State, name)
-}
 
 // openState opens what the state folder keeps. Nothing of it decides anything
 // about an exchange, so a file that cannot be read keeps nobody from starting:
@@ -48,7 +27,7 @@ func (a *App) openState() {
 		hosts, _ = annuaire.OpenHosts("")
 	}
 	a.hosts = hosts
-	if file := a.config.inState(horizonFile); file != "" {
+	if file := a.config.CertificatesFile(); file != "" {
 		if err := a.horizon.Load(file); err != nil {
 			a.log.Error("the certificates seen before the start cannot be read, or not all", slog.String("error", err.Error()))
 		}
@@ -101,7 +80,7 @@ func (a *App) saveState(ctx context.Context) {
 
 // saveCertificates keeps the certificates that were seen.
 func (a *App) saveCertificates() {
-	file := a.config.inState(horizonFile)
+	file := a.config.CertificatesFile()
 	if file == "" {
 		return
 	}

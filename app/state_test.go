@@ -13,6 +13,7 @@ import (
 
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/app"
+	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/nation"
@@ -31,7 +32,7 @@ func TestAttemptsInAccrochageAreKept(t *testing.T) {
 	wantAnswer(t, send("hopital", "validation", roc.V1))
 	wantRefused(t, send("hopital", "bleue", roc.V2), roc.OutsideCircle)
 	wantAnswer(t, send("chu", "bleue", roc.V1))
-	c, err := app.ReadConfig(n.ConfigFile())
+	c, err := config.Read(n.ConfigFile())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +159,7 @@ func post(t *testing.T, u string) int {
 func TestAMessageIsExplainedWithoutBeingSent(t *testing.T) {
 	t.Parallel()
 	n, _ := start(t, nation.Options{})
-	c, err := app.ReadConfig(n.ConfigFile())
+	c, err := config.Read(n.ConfigFile())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +217,7 @@ func TestAStateFolderThatIsNoneIsAnError(t *testing.T) {
 		if err := os.WriteFile(file, []byte(strings.Replace(string(text), "state: rpn/state", "state: "+state, 1)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := app.ReadConfig(file); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := config.Read(file); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", state, err)
 		}
 	}
@@ -228,7 +229,7 @@ func TestAMessageIsExplainedFromWhatIsOnDisk(t *testing.T) {
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
 	n, _ := start(t, nation.Options{Dir: t.TempDir()})
-	c, err := app.ReadConfig(n.ConfigFile())
+	c, err := config.Read(n.ConfigFile())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ import (
 
 	"github.com/piano-roc/rpn/annuaire/fictif"
 	"github.com/piano-roc/rpn/app"
+	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/xmlsig"
@@ -208,7 +209,7 @@ func (n *Nation) Close() error {
 
 // startRPN runs the real application on the files just written.
 func (n *Nation) startRPN(context.Context) error {
-	config, err := app.ReadConfig(n.ConfigFile())
+	c, err := config.Read(n.ConfigFile())
 	if err != nil {
 		return err
 	}
@@ -222,7 +223,7 @@ func (n *Nation) startRPN(context.Context) error {
 		logger = slog.New(slog.NewJSONHandler(f, nil))
 	}
 	a, err := app.New(app.Options{
-		Config: config, Log: logger, Now: n.now, Version: n.opts.Version,
+		Config: c, Log: logger, Now: n.now, Version: n.opts.Version,
 		Listener: n.listen, Admin: n.admin, Observers: n.opts.Observers,
 		ReloadEvery: n.opts.Reload,
 	})

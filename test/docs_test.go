@@ -72,7 +72,10 @@ func TestRefusalsNamesTheReasonsNotRaisedYet(t *testing.T) {
 func sources(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
-	for _, dir := range []string{"annuaire", "cmd", "indicators", "internal", "mutuelle", "proxy", "routing", "tlsconf"} {
+	for _, dir := range topFolders(t) {
+		if dir == "test" {
+			continue
+		}
 		err := filepath.WalkDir(filepath.Join("..", dir), func(p string, d os.DirEntry, err error) error {
 			if err != nil || d.IsDir() || !strings.HasSuffix(p, ".go") || strings.HasSuffix(p, "_test.go") || strings.HasPrefix(p, filepath.Join("..", "internal", "roc")) {
 				return err
@@ -86,6 +89,21 @@ func sources(t *testing.T) string {
 		}
 	}
 	return all.String()
+}
+
+// topFolders are the folders at the top of the tree.
+func topFolders(t *testing.T) (names []string) {
+	t.Helper()
+	all, err := os.ReadDir("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range all {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") && e.Name() != "bin" {
+			names = append(names, e.Name())
+		}
+	}
+	return names
 }
 
 // Each key that a record can write has its line in docs/record.md, and each
@@ -128,7 +146,7 @@ func TestEveryPathThatAPageNamesIsThere(t *testing.T) {
 	if err != nil {
 		t.Fatalf("git ls-files: %v", err)
 	}
-	top := regexp.MustCompile("`((?:annuaire|cmd|deploy|docs|indicators|internal|mutuelle|proxy|routing|test|tlsconf)/[\\w./-]*)`")
+	top := regexp.MustCompile("`((?:" + strings.Join(topFolders(t), "|") + ")/[\\w./-]*)`")
 	for name := range strings.FieldsSeq(string(pages)) {
 		text, err := os.ReadFile(filepath.Join("..", name))
 		if err != nil {

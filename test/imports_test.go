@@ -38,9 +38,10 @@ var mayImport = map[string][]string{
 	"proxy":                        {"internal/roc", "internal/soap", "internal/xmlsig", "internal/message", "register", "limits/replay", "annuaire", "routing"},
 	"internal/secret":              {},
 	"internal/acmeredis":           {"internal/secret"},
-	"app":                          {"internal/roc", "internal/acmeredis", "internal/secret", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "register/attempts", "register", "register/ops", "limits", "limits/replay", "annuaire", "routing", "tlsconf", "indicators", "proxy"},
-	"nation":                       {"internal/roc", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "register", "internal/igc", "app", "annuaire", "annuaire/fictif", "routing", "tlsconf", "mutuelle"},
-	"cmd/rpn":                      {"app", "register/attempts", "register", "register/ops", "annuaire", "nation", "internal/roc", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "tlsconf"},
+	"app/config":                   {"internal/roc", "internal/strict", "register", "limits/replay", "tlsconf"},
+	"app":                          {"app/config", "internal/roc", "internal/acmeredis", "internal/secret", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "register/attempts", "register", "register/ops", "limits", "limits/replay", "annuaire", "routing", "tlsconf", "indicators", "proxy"},
+	"nation":                       {"internal/roc", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "register", "internal/igc", "app", "app/config", "annuaire", "annuaire/fictif", "routing", "tlsconf", "mutuelle"},
+	"cmd/rpn":                      {"app", "app/config", "register/attempts", "register", "register/ops", "annuaire", "nation", "internal/roc", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "tlsconf"},
 	"cmd/mutuelle":                 {"mutuelle", "tlsconf", "internal/roc", "internal/xmlsig", "internal/strict"},
 	"cmd/annuaire":                 {"annuaire/fictif", "tlsconf", "internal/roc", "internal/xmlsig", "internal/strict"},
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/piano-roc/rpn/app"
+	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/tlsconf"
 )
 
@@ -182,7 +183,7 @@ const maxAdminAnswer = 64 << 20
 func (f adminFlags) ask(ctx context.Context, method, path string) (body []byte, good bool, err error) {
 	address := f.address
 	if f.config != "" {
-		c, err := app.ReadConfig(f.config)
+		c, err := config.Read(f.config)
 		if err != nil {
 			return nil, false, refused(err)
 		}

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/piano-roc/rpn/annuaire"
-	"github.com/piano-roc/rpn/app"
+	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/register/ops"
 )
@@ -34,7 +34,7 @@ is a day, at its end.`,
 				return err
 			}
 			if hosts == "" && f.config != "" {
-				c, err := app.ReadConfig(f.config)
+				c, err := config.Read(f.config)
 				if err != nil {
 					return refused(err)
 				}

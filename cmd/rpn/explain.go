@@ -9,12 +9,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/piano-roc/rpn/app"
+	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/register/ops"
 )
 
 func explainCommand() *cobra.Command {
-	var config, at string
+	var file, at string
 	var fromCache, running, asJSON bool
 	asked := map[string]*string{}
 	cmd := &cobra.Command{
@@ -39,7 +40,7 @@ It exits with 0 when the message would go, 1 when it would be refused.`,
 			if err != nil {
 				return refused(fmt.Errorf("--%w", err))
 			}
-			c, err := app.ReadConfig(config)
+			c, err := config.Read(file)
 			if err != nil {
 				return refused(err)
 			}
@@ -69,7 +70,7 @@ It exits with 0 when the message would go, 1 when it would be refused.`,
 			return nil
 		},
 	}
-	configFlag(cmd, &config)
+	configFlag(cmd, &file)
 	flags := cmd.Flags()
 	for _, f := range []struct {
 		name, usage string

@@ -1,6 +1,6 @@
 // Command rpn is the RPN ROC: the national gateway between establishments and
 // complementary insurers. `rpn demo` shows the whole nation on this machine;
-// `rpn serve --config FILE` runs it for real; app.Config is the manual of
+// `rpn serve --config FILE` runs it for real; config.Config is the manual of
 // that file.
 package main
 

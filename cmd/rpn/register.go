@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/piano-roc/rpn/app"
+	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/register/attempts"
@@ -54,7 +54,7 @@ func (f *registerFlags) files() (ops.Pair, error) {
 	if f.config == "" {
 		return f.pair.Complete(ops.In(".")), nil
 	}
-	c, err := app.ReadConfig(f.config)
+	c, err := config.Read(f.config)
 	if err != nil {
 		return ops.Pair{}, err
 	}
@@ -83,7 +83,7 @@ func (f *registerFlags) served(l *register.List) error {
 	if f.config == "" {
 		return nil
 	}
-	c, err := app.ReadConfig(f.config)
+	c, err := config.Read(f.config)
 	if err != nil {
 		return err
 	}
@@ -232,7 +232,7 @@ func pairOf(path string) (ops.Pair, error) {
 	if ok || err != nil {
 		return p, err
 	}
-	c, err := app.ReadConfig(path)
+	c, err := config.Read(path)
 	if err != nil {
 		return p, err
 	}
@@ -240,7 +240,7 @@ func pairOf(path string) (ops.Pair, error) {
 }
 
 func accrochagesCommand() *cobra.Command {
-	var config, state, structure, since string
+	var file, state, structure, since string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "accrochages",
@@ -251,7 +251,7 @@ least 1 MiB, some 1500 attempts.`,
 		Example: `  rpn register accrochages -c rpn.yaml --structure 1010003812 --since 2026-11-01`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			dir, err := attemptsDir(config, state)
+			dir, err := attemptsDir(file, state)
 			if err != nil {
 				return refused(err)
 			}
@@ -273,7 +273,7 @@ least 1 MiB, some 1500 attempts.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&config, "config", "c", "", "the configuration, which names the state folder")
+	flags.StringVarP(&file, "config", "c", "", "the configuration, which names the state folder")
 	flags.StringVar(&state, "state", "", "the state folder, instead of --config")
 	flags.StringVar(&structure, "structure", "", "of one establishment: its structure id, or the FINESS of its EJ")
 	flags.StringVar(&since, "since", "", "from that day or instant on")
@@ -283,16 +283,16 @@ least 1 MiB, some 1500 attempts.`,
 	return cmd
 }
 
-func attemptsDir(config, state string) (string, error) {
+func attemptsDir(file, state string) (string, error) {
 	if state != "" {
-		return (&app.Config{State: state}).AttemptsDir(), nil
+		return (&config.Config{State: state}).AttemptsDir(), nil
 	}
-	c, err := app.ReadConfig(config)
+	c, err := config.Read(file)
 	if err != nil {
 		return "", err
 	}
 	if c.State == "" {
-		return "", fmt.Errorf("%s names no state folder, so no attempt is kept; add a line `state: /var/lib/rpn`", config)
+		return "", fmt.Errorf("%s names no state folder, so no attempt is kept; add a line `state: /var/lib/rpn`", file)
 	}
 	return c.AttemptsDir(), nil
 }

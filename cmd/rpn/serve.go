@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/piano-roc/rpn/app"
+	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/strict"
 )
 
@@ -34,7 +35,7 @@ configuration or the machine keeps it from starting: one line says why.`,
 }
 
 func serve(cmd *cobra.Command, file string) error {
-	config, err := app.ReadConfig(file)
+	c, err := config.Read(file)
 	if err != nil {
 		return refused(oneLineEach(err))
 	}
@@ -42,11 +43,11 @@ func serve(cmd *cobra.Command, file string) error {
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
 	err = app.Run(cmd.Context(), app.Options{
-		Config:  config,
-		Log:     slog.New(slog.NewJSONHandler(cmd.OutOrStdout(), &slog.HandlerOptions{Level: config.LogLevel()})),
+		Config:  c,
+		Log:     slog.New(slog.NewJSONHandler(cmd.OutOrStdout(), &slog.HandlerOptions{Level: c.LogLevel()})),
 		Version: version(),
 	}, reload)
-	var setup *app.SetupError
+	var setup *config.SetupError
 	switch {
 	case err == nil:
 		return nil
@@ -66,11 +67,11 @@ certificates and their keys, the trust stores. It prints everything that is
 wrong, each with its place, and exits with 2; or a summary, and exits with 0.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			config, err := app.ReadConfig(file)
+			c, err := config.Read(file)
 			if err != nil {
 				return refused(err)
 			}
-			summary, err := app.Check(app.Options{Config: config, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Version: version()})
+			summary, err := app.Check(app.Options{Config: c, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Version: version()})
 			if err != nil {
 				return refused(err)
 			}

@@ -1,4 +1,4 @@
-package app
+package config
 
 // A SetupError is something of the configuration or of the machine that keeps
 // the RPN from starting: what, where, and what to do, in one line. The program

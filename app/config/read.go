@@ -1,16 +1,10 @@
-package app
+package config
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
-	"net"
-	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,8 +13,9 @@ import (
 	"github.com/piano-roc/rpn/limits/replay"
 )
 
-// defaultConfig is what a file that leaves everything out would mean.
-func defaultConfig() Config {
+// defaults is what a file that leaves everything out means: the one place of
+// every default.
+func defaults() Config {
 	return Config{
 		Admin: "127.0.0.1:9464",
 		Annuaire: Annuaire{
@@ -42,26 +37,29 @@ func defaultConfig() Config {
 			Handshake: 10 * time.Second, Head: 10 * time.Second, Body: 30 * time.Second, Write: 30 * time.Second,
 			Idle: 3 * time.Minute, Connect: 5 * time.Second, Exchange: time.Minute, Stop: 65 * time.Second,
 		},
-		Policies:   Policies{AnswerSignatures: AnswersObserve, Replay: replay.Observe, NewDomain: Quarantine, UnknownAMC: Quarantine},
-		Revocation: defaultRevocation(),
-		Log:        Log{Level: LogInfo},
+		Policies: Policies{AnswerSignatures: AnswersObserve, Replay: replay.Observe, NewDomain: Quarantine, UnknownAMC: Quarantine},
+		Revocation: Revocation{
+			Follow: true, Every: time.Hour, Timeout: 10 * time.Second, Largest: 64 << 20,
+			Warn: 4 * time.Hour, Grace: 72 * time.Hour, Then: FailClosed, Unannounced: FailOpen,
+		},
+		Log: Log{Level: LogInfo},
 	}
 }
 
-// ReadConfig reads and checks a configuration file. The error is a
+// Read reads and checks a configuration file. The error is a
 // strict.Errors with everything that is wrong in it, or a SetupError when
 // there is no such file. The files that it names are only looked for; New
 // reads them.
-func ReadConfig(file string) (*Config, error) {
+func Read(file string) (*Config, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return nil, &SetupError{What: missing("the configuration "+file, err), Remedy: "give the right file with --config", Cause: err}
+		return nil, &SetupError{What: Missing("the configuration "+file, err), Remedy: "give the right file with --config", Cause: err}
 	}
-	return parseConfig(file, data)
+	return parse(file, data)
 }
 
-func parseConfig(file string, data []byte) (*Config, error) {
-	c := defaultConfig()
+func parse(file string, data []byte) (*Config, error) {
+	c := defaults()
 	c.file, c.dir = file, filepath.Dir(file)
 	doc := strict.Read(file, data, &c,
 		strict.OneOf("an environment", Production, Test),
@@ -84,6 +82,9 @@ func parseConfig(file string, data []byte) (*Config, error) {
 	}
 	return &c, nil
 }
+
+// File is where the configuration was read.
+func (c *Config) File() string { return c.file }
 
 // check applies the rules that are about the meaning of values.
 func (c *Config) check(doc *strict.Document) {
@@ -154,7 +155,7 @@ func (c *Config) checkFiles(doc *strict.Document) {
 		info, err := os.Stat(*f.file)
 		switch {
 		case err != nil:
-			doc.Refuse(doc.At(f.path...), "create it, or correct the name (it is relative to "+c.dir+")", "%s", missing(*f.file, err))
+			doc.Refuse(doc.At(f.path...), "create it, or correct the name (it is relative to "+c.dir+")", "%s", Missing(*f.file, err))
 		case f.file == &c.State && !info.IsDir():
 			doc.Refuse(doc.At(f.path...), "give a folder that the RPN may write in", "%s is a file", *f.file)
 		case f.folder:
@@ -162,41 +163,6 @@ func (c *Config) checkFiles(doc *strict.Document) {
 			doc.Refuse(doc.At(f.path...), "give the file itself", "%s is a folder", *f.file)
 		}
 	}
-}
-
-func (c *Config) checkAnnuaire(doc *strict.Document) {
-	if c.Environment == Production && c.Annuaire.Signer == "" {
-		doc.Refuse(doc.At("annuaire", "signer"), "add signer: the structure id (OU) of the annuaire's signature certificate", "in production the annuaire's signer must be named")
-	}
-	if s := c.Annuaire.HeldShare; s < 0 || s > 1 {
-		doc.Refuse(doc.At("annuaire", "held_share"), "write a share from 0 (nothing is held) to 1: 0.2", "%g is not a share", s)
-	}
-	if c.Annuaire.MaxAge < c.Annuaire.TTL {
-		doc.Refuse(doc.At("annuaire", "max_age"), "make it at least as long as annuaire.ttl", "an answer would be too old (%v) before it is asked again (%v)", c.Annuaire.MaxAge, c.Annuaire.TTL)
-	}
-	if c.Annuaire.URL == "" {
-		return // said already: it is required
-	}
-	u, err := url.Parse(c.Annuaire.URL)
-	switch at := doc.At("annuaire", "url"); {
-	case err != nil || u.Host == "":
-		doc.Refuse(at, "write it like https://annuaire.example/roc", "%q is not a URL", c.Annuaire.URL)
-	case u.Scheme != "https":
-		doc.Refuse(at, "write it with https: the annuaire decides where messages go", "%q is not https", c.Annuaire.URL)
-	case u.User != nil:
-		doc.Refuse(at, "remove it: the RPN shows its client certificate", "the URL holds a user name")
-	case !isHostName(u.Hostname()):
-		doc.Refuse(at, "write a DNS name, which its certificate must carry; network.hosts can give its address", "%q is not a DNS name", u.Hostname())
-	}
-}
-
-// facadeSignature is where the names of the façade's files are; a place of no
-// use when there are none.
-func (c *Config) facadeSignature() *Files {
-	if c.Facade.Signature == nil {
-		return &Files{}
-	}
-	return c.Facade.Signature
 }
 
 // path is a file name of the configuration, made absolute.
@@ -207,13 +173,8 @@ func (c *Config) path(name string) string {
 	return filepath.Join(c.dir, name)
 }
 
-func isHTTPS(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && u.Scheme == "https" && u.Host != ""
-}
-
-// missing says why a file cannot be read, without the name twice.
-func missing(file string, err error) string {
+// Missing says why a file cannot be read, without the name twice.
+func Missing(file string, err error) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return file + " does not exist"
@@ -225,66 +186,4 @@ func missing(file string, err error) string {
 		err = p.Err
 	}
 	return file + ": " + err.Error()
-}
-
-func splitAddress(s string) (host string, port uint16, err error) {
-	host, p, err := net.SplitHostPort(s)
-	if err != nil {
-		return "", 0, errors.New("it has no port")
-	}
-	n, err := strconv.ParseUint(p, 10, 16)
-	if err != nil {
-		return "", 0, errors.New("a port is a number from 0 to 65535")
-	}
-	if host != "" && host != "localhost" {
-		if _, err := netip.ParseAddr(host); err != nil {
-			return "", 0, errors.New("the address is an IP address of this machine, or localhost")
-		}
-	}
-	return host, uint16(n), nil
-}
-
-func parsePrefix(s string) (netip.Prefix, error) {
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		return p, errors.New("not a network")
-	}
-	if p != p.Masked() {
-		return p, fmt.Errorf("the network is %s", p.Masked())
-	}
-	return p, nil
-}
-
-func parseAddrPort(s string) (netip.AddrPort, error) {
-	a, err := netip.ParseAddrPort(s)
-	if err != nil {
-		return a, errors.New("not an IP address and a port")
-	}
-	return a, nil
-}
-
-func parseAddr(s string) (netip.Addr, error) {
-	a, err := netip.ParseAddr(s)
-	if err != nil {
-		return a, errors.New("not an IP address")
-	}
-	return a, nil
-}
-
-// isHostName reports whether s is a DNS name and no address literal.
-func isHostName(s string) bool {
-	if _, err := netip.ParseAddr(s); err == nil || s == "" || len(s) > 253 {
-		return false
-	}
-	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
-			return false
-		}
-		if slices.ContainsFunc([]byte(label), func(b byte) bool {
-			return (b < 'a' || b > 'z') && (b < 'A' || b > 'Z') && (b < '0' || b > '9') && b != '-'
-		}) {
-			return false
-		}
-	}
-	return true
 }

@@ -1,0 +1,200 @@
+// Package config is the configuration file of an RPN: its manual, every default
+// and every check. Nothing else of the tree states a default that it has.
+package config
+
+import "log/slog"
+
+// Config is the configuration of one RPN, and its manual: each field says what
+// it does, its unit, its default and how to make the file it names.
+//
+// It is one YAML file, given to `rpn serve --config FILE`. It is read
+// strictly: a field that does not exist, a value of the wrong kind or a key
+// written twice is an error that names the line, and `rpn check --config FILE`
+// shows all of them at once without opening a port. The name of a field in the
+// file is the one in its tag. A file name that is not absolute is looked for
+// beside the configuration file.
+//
+// The smallest file that works:
+//
+//	environment: production
+//	listen: 0.0.0.0:8443
+//	server: {certificate: server.pem, key: server.key}
+//	client: {certificate: client.pem, key: client.key}
+//	trust:
+//	  etablissements_tls: igc-sante-tls.pem
+//	  etablissements_signature: igc-sante-signature.pem
+//	  amc_tls: igc-osi-tls.pem
+//	  amc_signature: igc-osi-signature.pem
+//	annuaire: {url: https://annuaire.example/roc, signer: "300000000000018"}
+//	etablissements: etablissements.yaml
+//	amc: amc.yaml
+//
+// What is read again while running, on SIGHUP and when a file changes: the two
+// lists, the certificates and keys, the trust stores. A new file that is not
+// valid changes nothing and is logged. A change of this file itself needs a
+// restart.
+type Config struct {
+	// Environment is "production" or "test". Required.
+	//
+	// In production a trust store or a certificate whose names say TEST or
+	// DEMO is refused at start and at each reload, and no signature with SHA-1
+	// is accepted. In a test environment the production authorities of
+	// IGC-Santé are refused.
+	// Never point a test environment at production authorities: who holds a
+	// test certificate could then speak for a real establishment.
+	Environment Environment `yaml:"environment" strict:"required"`
+
+	// Listen is the address and port where establishments connect, by mutual
+	// TLS: "0.0.0.0:8443", "[::]:443". Port 0 takes a free one. Required.
+	Listen string `yaml:"listen" strict:"required"`
+
+	// Endpoint is the public URL of POST /roc, as the WSDL (GET /roc?wsdl) says
+	// it: "https://rpn.example/roc". Default: as each caller's Host says it.
+	Endpoint string `yaml:"endpoint"`
+
+	// Admin is the address and port of the operator's listener: /metrics,
+	// /livez, /readyz and POST /-/reload, in plain HTTP. Default:
+	// 127.0.0.1:9464. An address that is not of this machine's loopback is
+	// reachable by others, without a password: put it on an administration
+	// network only.
+	Admin string `yaml:"admin"`
+
+	// Server is the certificate that the RPN shows to establishments.
+	// Required.
+	Server KeyPair `yaml:"server" strict:"required"`
+
+	// Client is the certificate that the RPN shows to the annuaire and to the
+	// AMCs (IGC OSI, usage clientAuth). Required.
+	Client KeyPair `yaml:"client" strict:"required"`
+
+	// Trust says which authorities are believed, and for what. Required.
+	Trust Trust `yaml:"trust" strict:"required"`
+
+	// Annuaire is the directory of the AMCs. Required.
+	Annuaire Annuaire `yaml:"annuaire" strict:"required"`
+
+	// Etablissements is the file that lists who may call: one entry for each
+	// establishment, with its state. docs/operating/first-day.md shows one.
+	// Required.
+	Etablissements string `yaml:"etablissements" strict:"required"`
+
+	// AMC is the file that lists the AMCs of the circle: their numbers, state
+	// and domain names. Required.
+	//
+	// A reload that would drop a fifth of either list (and more than five
+	// rows) changes nothing: it is more likely a broken export than a
+	// decision. To mean it:
+	//
+	//	curl -X POST 'http://127.0.0.1:9464/-/reload?force=register'
+	AMC string `yaml:"amc" strict:"required"`
+
+	// State is the folder of what must survive a restart, which the RPN alone
+	// writes: the attempts of establishments in accrochage, the hosts that the
+	// annuaire has named, the certificates that were seen, the annuaire's last
+	// signed answers (annuaire.max_age). Those are not trusted: an answer read from disk is checked like one that just came.
+	// It must be there, and is the folder of one process:
+	//
+	//	install -d -m 0750 -o rpn -g rpn /var/lib/rpn
+	//
+	// Default: none, and nothing of this is kept.
+	State string `yaml:"state"`
+
+	// Redis is where the instances of one RPN share what the annuaire
+	// answered. Default: none; an instance alone needs none.
+	Redis Redis `yaml:"redis"`
+
+	// Secrets is a file of keys that every instance of this RPN has and nobody
+	// else: one a line, 64 hexadecimal digits, the one in use first. They
+	// protect what is left in Redis and on disk, and the addresses of the
+	// façade. Default: none; required with redis and with facade.signature.
+	//
+	//	openssl rand -hex 32 > secrets.txt && chmod 0400 secrets.txt
+	//
+	// To change the key: add the new one as a second line on every instance
+	// and restart them; then move it to the top; and after facade.life remove
+	// the old one.
+	Secrets string `yaml:"secrets"`
+
+	// Facade is how the RPN answers the search of an establishment whose line
+	// of the register says facade: reecriture. Default: no such answer.
+	Facade Facade `yaml:"facade"`
+
+	// Limits bound what one establishment may send.
+	Limits Limits `yaml:"limits"`
+
+	// Timeouts bound how long each step may take.
+	Timeouts Timeouts `yaml:"timeouts"`
+
+	// Policies settle what may be answered in more than one way.
+	Policies Policies `yaml:"policies"`
+
+	// Revocation says how it is known who is revoked, and what happens then.
+	// Default: the lists that certificates name are followed, and the default
+	// of each field.
+	Revocation Revocation `yaml:"revocation"`
+
+	// Tickets is the file of a secret that the instances behind one address
+	// share, so that a TLS session begun with one is resumed with another: a
+	// handshake costs a dozen exchanges. Keep it as a private key. Default:
+	// none, each instance resumes its own.
+	//
+	//	openssl rand -out tickets.secret 48 && chmod 0400 tickets.secret
+	Tickets string `yaml:"tickets"`
+
+	// Network says which addresses the RPN may connect to.
+	Network Network `yaml:"network"`
+
+	// Log says what is written on standard output.
+	Log Log `yaml:"log"`
+
+	file string // where it was read, for messages
+	dir  string // what relative file names are relative to
+}
+
+// An Environment is "production" or "test".
+type Environment string
+
+// The environments.
+const (
+	Production Environment = "production"
+	Test       Environment = "test"
+)
+
+// Log says what is written on standard output: one JSON object a line; the
+// line of each exchange has the message "exchange" and the fields of
+// docs/record.md. It never holds any content of a message.
+type Log struct {
+	// Level is the least serious line written: "debug", "info", "warn" or
+	// "error". Exchanges are "info". Default: info.
+	Level LogLevel `yaml:"level"`
+}
+
+// An AnswerPolicy is what is done with the signature of an AMC's answer, a
+// Stance what is done with what is new, and a LogLevel what is written.
+type (
+	AnswerPolicy string
+	Stance       string
+	LogLevel     string
+)
+
+// The words that the file may hold for each of them.
+const (
+	AnswersOff     AnswerPolicy = "off"
+	AnswersObserve AnswerPolicy = "observe"
+	AnswersEnforce AnswerPolicy = "enforce"
+
+	Quarantine Stance = "quarantine"
+	Accept     Stance = "accept"
+
+	LogDebug LogLevel = "debug"
+	LogInfo  LogLevel = "info"
+	LogWarn  LogLevel = "warn"
+	LogError LogLevel = "error"
+)
+
+// LogLevel is the least serious level written.
+func (c *Config) LogLevel() slog.Level {
+	var l slog.Level
+	l.UnmarshalText([]byte(c.Log.Level)) // one of the four, by strict.OneOf
+	return l
+}

@@ -1,0 +1,123 @@
+package config
+
+import (
+	"time"
+
+	"github.com/piano-roc/rpn/internal/strict"
+	"github.com/piano-roc/rpn/limits/replay"
+)
+
+// Limits bound what one establishment may send. A message that is beyond one
+// is refused, never cut (profile section 2).
+type Limits struct {
+	// PerSecond is how many messages an establishment may send in a second,
+	// on average, where its line of the register says nothing else. Default:
+	// 20.
+	PerSecond float64 `yaml:"per_second" strict:"positive"`
+
+	// Burst is how many it may send at once, after some quiet. Default: 40.
+	Burst int `yaml:"burst" strict:"positive"`
+
+	// Exchanges is how many messages may be in flight at once, over all
+	// establishments; more are refused as overloaded (RPN111). Default: 1024.
+	Exchanges int `yaml:"exchanges" strict:"positive"`
+
+	// Connections is how many connections of establishments may be open at
+	// once. Default: 16384.
+	Connections int `yaml:"connections" strict:"positive"`
+
+	// Bytes is the largest body read from an establishment, as 2MiB or in
+	// bytes. A larger one is refused before any XML is read. Default: 2MiB.
+	Bytes strict.Size `yaml:"bytes" strict:"positive"`
+
+	// AnswerBytes is the largest answer read from an AMC. A larger one is
+	// refused as amc-bad-answer. Default: 8MiB.
+	AnswerBytes strict.Size `yaml:"answer_bytes" strict:"positive"`
+
+	// Depth is how deep elements may nest. Default: 64.
+	Depth int `yaml:"depth" strict:"positive"`
+
+	// Elements is how many a message may hold. Default: 50000.
+	Elements int `yaml:"elements" strict:"positive"`
+
+	// Attributes is how many an element may have. Default: 64.
+	Attributes int `yaml:"attributes" strict:"positive"`
+
+	// Declarations is how many namespaces an element may declare. Default: 32.
+	Declarations int `yaml:"declarations" strict:"positive"`
+
+	// NameBytes is how long a name may be, in bytes. Default: 256.
+	NameBytes int `yaml:"name_bytes" strict:"positive"`
+}
+
+// Timeouts bound how long each step may take.
+type Timeouts struct {
+	// Handshake is how long a TLS handshake may take. Default: 10s.
+	Handshake time.Duration `yaml:"handshake" strict:"positive"`
+
+	// Head is how long the head of a request may take, from its first byte.
+	// Default: 10s.
+	Head time.Duration `yaml:"head" strict:"positive"`
+
+	// Body is how long its body may take. Default: 30s.
+	Body time.Duration `yaml:"body" strict:"positive"`
+
+	// Write is how long an establishment may take to receive its answer.
+	// Default: 30s.
+	Write time.Duration `yaml:"write" strict:"positive"`
+
+	// Idle is how long a connection stays open between two messages.
+	// Default: 3m.
+	Idle time.Duration `yaml:"idle" strict:"positive"`
+
+	// Connect is how long reaching an AMC may take (name, TCP and TLS).
+	// Default: 5s.
+	Connect time.Duration `yaml:"connect" strict:"positive"`
+
+	// Exchange is how long a whole exchange may take; what is left of it is
+	// how long the AMC may take to answer (RPN402). The establishment may ask
+	// for less (RPN-Delai-Ms). Default: 60s.
+	Exchange time.Duration `yaml:"exchange" strict:"positive"`
+
+	// Stop is how long exchanges in flight may take to finish after SIGTERM;
+	// what is left then is cut. Keep it above Exchange, and Drain and Stop
+	// together below what the service manager waits (systemd:
+	// TimeoutStopSec, 90s). Default: 65s.
+	Stop time.Duration `yaml:"stop" strict:"positive"`
+
+	// Drain is how long the RPN still accepts after SIGTERM while /readyz
+	// already answers 503, so that a load balancer takes it out first.
+	// Default: 0s.
+	Drain time.Duration `yaml:"drain"`
+}
+
+// Policies settle what may be answered in more than one way.
+type Policies struct {
+	// AnswerSignatures is what to do with the signature of an AMC's answer:
+	// "off" does not look at it; "observe" checks it, counts and logs what is
+	// wrong and delivers the answer as it came; "enforce" delivers a checked
+	// answer only. Default: observe.
+	AnswerSignatures AnswerPolicy `yaml:"answer_signatures"`
+
+	// NewDomain is what to do when the annuaire gives for an AMC an address
+	// whose domain is not in the AMC list: "quarantine" refuses (RPN306)
+	// until the domain is added to the list; "accept" sends there and logs
+	// it. Default: quarantine.
+	NewDomain Stance `yaml:"new_domain"`
+
+	// UnknownAMC is what to do with an AMC that the annuaire knows and the
+	// AMC list does not: "quarantine" refuses (RPN306) until it is added to
+	// the list; "accept" carries messages to it on the annuaire's word alone,
+	// for establishments in the circle: whoever controls the annuaire could
+	// then invent an insurer to receive health data. Default: quarantine.
+	UnknownAMC Stance `yaml:"unknown_amc"`
+
+	// Replay is what to do with a signed message that came before, within the
+	// life of its Timestamp: "off" does not look; "observe" writes it in the
+	// record and counts it; "enforce" refuses it (RPN218). Default: observe.
+	Replay replay.Policy `yaml:"replay"`
+
+	// AllowSHA1 accepts signatures and digests with SHA-1, for old software
+	// under test. Refused in production. Default: false.
+	AllowSHA1 bool `yaml:"allow_sha1"`
+}

@@ -1,0 +1,27 @@
+package config
+
+import (
+	"path/filepath"
+)
+
+// Files of the state folder (Config.State). Each is "" when the configuration
+// names no state folder.
+
+// AttemptsDir is where the attempts of establishments in accrochage are kept.
+func (c *Config) AttemptsDir() string { return c.inState("accrochages") }
+
+// HostsFile is where the hosts that the annuaire has named are kept.
+func (c *Config) HostsFile() string { return c.inState("hotes.jsonl") }
+
+// CertificatesFile is where the certificates that were seen are kept.
+func (c *Config) CertificatesFile() string { return c.inState("certificats.jsonl") }
+
+// AnswersFile is where the annuaire's signed answers are kept.
+func (c *Config) AnswersFile() string { return c.inState("annuaire.log") }
+
+func (c *Config) inState(name string) string {
+	if c.State == "" {
+		return ""
+	}
+	return filepath.Join(c.State, name)
+}
