@@ -463,13 +463,13 @@ func defaultLimit(c *config.Config) register.Limite {
 }
 
 func routingPolicy(c *config.Config) routing.Policy {
-	stance := func(s config.Stance) routing.Stance {
+	newcomer := func(s config.Stance) routing.NewcomerPolicy {
 		if s == config.Accept {
 			return routing.Accept
 		}
 		return routing.Quarantine
 	}
-	return routing.Policy{NewAMC: stance(c.Policies.UnknownAMC), NewDomain: stance(c.Policies.NewDomain)}
+	return routing.Policy{NewAMC: newcomer(c.Policies.UnknownAMC), NewDomain: newcomer(c.Policies.NewDomain)}
 }
 
 // httpLog gives net/http's own lines to our log.

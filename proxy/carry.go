@@ -58,12 +58,16 @@ func (p *Proxy) carry(x *exchange) (farAnswer, error) {
 	if err := x.once(checked); err != nil {
 		return farAnswer{}, err
 	}
-	entry, err := x.find(key)
+	amc, _ := list.AMC(key.AMC)
+	permit, err := routing.Allow(es, amc, key, p.o.Routing) // what the annuaire cannot change waits for no answer of it
 	if err != nil {
 		return farAnswer{}, err
 	}
-	amc, _ := list.AMC(key.AMC)
-	route, err := routing.Choose(es, amc, key, entry, p.o.Routing)
+	entry, err := x.find(permit)
+	if err != nil {
+		return farAnswer{}, err
+	}
+	route, err := permit.Choose(entry)
 	if err != nil {
 		return farAnswer{}, err
 	}

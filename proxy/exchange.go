@@ -186,10 +186,10 @@ func (x *exchange) once(c *xmlsig.Checked) error {
 const replayLife = 10 * time.Minute
 
 // find asks the directory.
-func (x *exchange) find(key roc.Key) (annuaire.Entry, error) {
+func (x *exchange) find(permit routing.Permit) (annuaire.Entry, error) {
 	start := x.proxy.o.Now()
 	defer func() { x.rec.Annuaire = x.proxy.o.Now().Sub(start) }()
-	entry, err := x.proxy.o.Directory.Find(x.ctx, key)
+	entry, err := x.proxy.o.Directory.Find(x.ctx, permit.Key())
 	x.rec.FromMemory = err == nil && entry.Remembered
 	x.rec.Stale = err == nil && entry.Stale
 	return entry, err

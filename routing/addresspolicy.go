@@ -2,44 +2,80 @@ package routing
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
 )
 
-// An address is one that passed the guard.
+// An address is one that the policy let pass.
 type address struct {
 	url   string
 	host  register.DNSName
 	isNew bool // outside the known domains, accepted by policy
 }
 
-// guard accepts an address of the annuaire, or says why not: AnnuaireRefused
-// for one that can never be used, Quarantined for one at an unknown place.
-func guard(amc *register.AMC, key roc.Key, url string, p Policy) (address, *roc.Refusal) {
+// An addressPolicy says which addresses of the annuaire a message of that key
+// may be sent to.
+type addressPolicy struct {
+	amc    *register.AMC // nil: not in the register
+	key    roc.Key
+	policy Policy
+}
+
+// choose keeps the addresses that pass, in order, each once. When none does,
+// the refusal is that of the first.
+func (p addressPolicy) choose(offered []annuaire.Adresse) (Route, error) {
+	r := Route{newAMC: p.amc == nil}
+	if p.amc != nil {
+		r.amcName = p.amc.Nom
+	}
+	for _, o := range offered {
+		a, err := p.check(o.URL)
+		if err != nil {
+			r.setAside = append(r.setAside, err)
+			continue
+		}
+		if !slices.ContainsFunc(r.urls, func(b address) bool { return a.url == b.url }) && len(r.urls) < maxAddresses {
+			r.urls = append(r.urls, a)
+		}
+	}
+	if len(r.urls) == 0 {
+		return Route{}, r.setAside[0]
+	}
+	return r, nil
+}
+
+// check accepts an address of the annuaire, or says why not: AnnuaireRefused
+// for one that can never be used, Quarantined for one on an unknown host.
+func (p addressPolicy) check(url string) (address, *roc.Refusal) {
 	a, err := parseURL(url)
 	if err != nil {
-		return address{}, roc.Refuse(roc.AnnuaireRefused, "the annuaire's address for AMC %s: %w", key.AMC, err).
-			Saying("L'adresse donnée par l'annuaire pour l'organisme %s n'est pas utilisable.", key.AMC)
+		return address{}, roc.Refuse(roc.AnnuaireRefused, "the annuaire's address for AMC %s: %w", p.key.AMC, err).
+			Saying("L'adresse donnée par l'annuaire pour l'organisme %s n'est pas utilisable.", p.key.AMC)
 	}
-	if amc != nil && amc.Covers(a.host) {
+	if p.amc != nil && p.amc.Covers(a.host) {
 		return a, nil
 	}
 	// A name of one label leads wherever the resolver's search list says: only
 	// one that is written in the register is used.
 	if a.host.SingleLabel() {
-		return address{}, roc.Refuse(roc.AnnuaireRefused, "the annuaire's address for AMC %s: the host %q is a name of one label, and not in the register", key.AMC, string(a.host)).
-			Saying("L'adresse donnée par l'annuaire pour l'organisme %s n'est pas utilisable.", key.AMC)
+		return address{}, roc.Refuse(roc.AnnuaireRefused, "the annuaire's address for AMC %s: the host %q is a name of one label, and not in the register", p.key.AMC, string(a.host)).
+			Saying("L'adresse donnée par l'annuaire pour l'organisme %s n'est pas utilisable.", p.key.AMC)
 	}
-	stance := p.NewDomain
-	if amc == nil {
-		stance = p.NewAMC
+	newcomer := p.policy.NewDomain
+	switch {
+	case p.amc == nil:
+		newcomer = p.policy.NewAMC
+	case p.policy.Approved != nil && p.policy.Approved(p.key.AMC, a.host):
+		return a, nil
 	}
-	if stance != Accept {
-		return address{}, roc.Refuse(roc.Quarantined, "the annuaire moved AMC %s to %q, outside its known domains", key.AMC, string(a.host)).
-			Saying("L'annuaire désigne pour l'organisme %s une adresse qui n'est dans aucun de ses domaines connus.", key.AMC)
+	if newcomer != Accept {
+		return address{}, roc.Refuse(roc.Quarantined, "%w", &Quarantined{p.key.AMC, a.host, p.amc == nil}).
+			Saying("L'annuaire désigne pour l'organisme %s une adresse qui n'est dans aucun de ses domaines connus.", p.key.AMC)
 	}
 	a.isNew = true
 	return a, nil
@@ -49,8 +85,8 @@ func guard(amc *register.AMC, key roc.Key, url string, p Policy) (address, *roc.
 const maxURL = 2048
 
 // parseURL reads an address of the annuaire. It takes a strict subset of RFC
-// 3986, the one that every reader understands alike: what the guard saw is what
-// is dialled. https://name[:port][/path][?query] in ASCII; no user, no
+// 3986, the one that every reader understands alike: what was checked here is
+// what is dialled. https://name[:port][/path][?query] in ASCII; no user, no
 // fragment, no address literal in any of its forms, no dot segment.
 func parseURL(s string) (address, error) {
 	const scheme = "https://"

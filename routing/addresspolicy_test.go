@@ -10,9 +10,9 @@ import (
 	"github.com/piano-roc/rpn/routing"
 )
 
-// Whatever the annuaire writes: what the guard accepts, net/url reads the same
+// Whatever the annuaire writes: what the address policy accepts, net/url reads the same
 // way, and it leads nowhere but to a name within the known domains.
-func FuzzGuard(f *testing.F) {
+func FuzzAddressPolicy(f *testing.F) {
 	for _, s := range []string{
 		"https://roc.amc.example/idb?x=1", "HTTPS://ROC.amc.example:8443", "https://u@amc.example/", "https://[::1]/", "https://0x7f.1/", "https://amc.example\\@evil.example/",
 		"https://evil.example#.amc.example/", "https://amc.example:443@evil.example/", "https://roc.amc.example/%2e%2e/", "https://xn--rc-fka.amc.example//a/../b", "https://amc.example?a#b",

@@ -1,7 +1,7 @@
 package routing
 
 import (
-	"slices"
+	"strconv"
 
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/internal/roc"
@@ -19,22 +19,45 @@ type Policy struct {
 	// the annuaire could otherwise invent an insurer to receive health data.
 	//
 	// Such an AMC has no known domain, so Accept covers its domain too.
-	NewAMC Stance
+	NewAMC NewcomerPolicy
 
 	// NewDomain is about an address outside the known domains of an AMC of the
 	// register.
-	NewDomain Stance
+	NewDomain NewcomerPolicy
+
+	// Approved reports whether an operator has let an AMC be reached at that
+	// host, beside the register. It says nothing of an AMC that is not in the
+	// register. nil: nothing was approved.
+	Approved func(amc roc.NumeroAMC, host register.DNSName) bool
 }
 
-// A Stance is what to do with what is new: quarantine it, or accept and count
-// it.
-type Stance uint8
+// A NewcomerPolicy is what to do with what is new: quarantine it, or accept and
+// count it.
+type NewcomerPolicy uint8
 
-// The stances.
+// The two policies.
 const (
-	Quarantine Stance = iota // refused as roc.Quarantined
-	Accept                   // used; the Route says so
+	Quarantine NewcomerPolicy = iota // refused as roc.Quarantined
+	Accept                           // used; the Route says so
 )
+
+// A Quarantined is the cause of a refusal as roc.Quarantined: which insurer, at
+// which host. errors.As finds it.
+type Quarantined struct {
+	AMC    roc.NumeroAMC
+	Host   register.DNSName // "": the AMC is not in the register, and no address was looked at
+	NewAMC bool             // it is not in the register
+}
+
+func (q *Quarantined) Error() string {
+	switch {
+	case q.Host == "":
+		return "AMC " + string(q.AMC) + " is in the annuaire but not in the register"
+	case q.NewAMC:
+		return "AMC " + string(q.AMC) + ", which is not in the register, is at " + strconv.Quote(string(q.Host))
+	}
+	return "the annuaire moved AMC " + string(q.AMC) + " to " + strconv.Quote(string(q.Host)) + ", outside its known domains"
+}
 
 // A Route is where one message goes. Only Choose makes one; the zero Route
 // leads nowhere.
@@ -62,7 +85,7 @@ func (r Route) Host() string {
 }
 
 // Alternatives are the other addresses of the same service of the same AMC, in
-// the annuaire's order. They passed the same guard.
+// the annuaire's order. They passed the same address policy.
 func (r Route) Alternatives() []string {
 	var urls []string
 	for i := 1; i < len(r.urls); i++ {
@@ -96,31 +119,67 @@ func (r Route) SetAside() []*roc.Refusal { return r.setAside }
 // takes its share of the time of the exchange, should they all be down.
 const maxAddresses = 8
 
-// Choose says where a message of an establishment goes. amc is the AMC of the
-// key in the register, nil when it is not there; entry is what the annuaire
-// answered for the key.
+// A Permit is the proof that an establishment may send the message of a key,
+// whatever the annuaire says. Only Allow makes one.
+type Permit struct {
+	amc *register.AMC
+	key roc.Key
+	p   Policy
+}
+
+// Allow says whether an establishment may send a message of that key at all, by
+// the register alone: a message that no answer of the annuaire can help waits
+// for none. amc is the AMC of the key in the register, nil when it is not there.
 //
 // The refusals, in the order of the checks: Suspended and OutsideCircle (the
 // states, then the version of the establishment), Quarantined (an AMC that is
-// not in the register), AnnuaireRefused (an answer about another AMC),
-// ServiceNotOffered (by the annuaire, or by the AMC's versions in the
-// register), and AnnuaireRefused or Quarantined when no address passes
-// the guard.
+// not in the register), ServiceNotOffered (by the AMC's versions in the
+// register).
+func Allow(es *register.Etablissement, amc *register.AMC, key roc.Key, p Policy) (Permit, error) {
+	if err := sound(es, amc, key); err != nil {
+		return Permit{}, err
+	}
+	if err := reachable(es, amc, key, p); err != nil {
+		return Permit{}, err
+	}
+	if amc != nil && !amc.Speaks(key.Version) {
+		return Permit{}, roc.Refuse(roc.ServiceNotOffered, "AMC %s does not speak %s by the register", key.AMC, key.Version).
+			Saying("L'organisme %s n'est pas ouvert à ROC %s.", key.AMC, key.Version)
+	}
+	return Permit{amc, key, p}, nil
+}
+
+// Key is the key of the message.
+func (p Permit) Key() roc.Key { return p.key }
+
+// Choose says where the message goes, by what the annuaire answered for its
+// key.
+//
+// The refusals, in the order of the checks: AnnuaireRefused (an answer about
+// another AMC), ServiceNotOffered, and AnnuaireRefused or Quarantined when no
+// address passes the address policy.
 //
 // Several addresses that pass keep the annuaire's order, each once; the sender
 // goes to the next one only while nothing was sent.
-func Choose(es *register.Etablissement, amc *register.AMC, key roc.Key, entry annuaire.Entry, p Policy) (Route, error) {
-	if err := sound(es, amc, key); err != nil {
-		return Route{}, err
+func (p Permit) Choose(entry annuaire.Entry) (Route, error) {
+	if p.key == (roc.Key{}) {
+		return Route{}, roc.Refuse(roc.Internal, "a route was asked for without a permit")
 	}
-	if err := reachable(es, amc, key, p); err != nil {
-		return Route{}, err
-	}
-	offered, err := offers(amc, key, entry)
+	offered, err := offers(p.key, entry)
 	if err != nil {
 		return Route{}, err
 	}
-	return guardAll(amc, key, offered, p)
+	return addressPolicy{p.amc, p.key, p.p}.choose(offered)
+}
+
+// Choose is Allow, then Permit.Choose: for who has an answer of the annuaire at
+// hand already.
+func Choose(es *register.Etablissement, amc *register.AMC, key roc.Key, entry annuaire.Entry, p Policy) (Route, error) {
+	permit, err := Allow(es, amc, key, p)
+	if err != nil {
+		return Route{}, err
+	}
+	return permit.Choose(entry)
 }
 
 // sound refuses what only a mistake of the program can bring here.
@@ -155,7 +214,7 @@ func reachable(es *register.Etablissement, amc *register.AMC, key roc.Key, p Pol
 			Saying("L'établissement n'est pas ouvert à ROC %s.", key.Version)
 	}
 	if amc == nil && p.NewAMC != Accept {
-		return roc.Refuse(roc.Quarantined, "AMC %s is in the annuaire but not in the register", key.AMC).
+		return roc.Refuse(roc.Quarantined, "%w", &Quarantined{AMC: key.AMC, NewAMC: true}).
 			Saying("L'organisme %s est à l'annuaire mais n'est pas encore inscrit au RPN ROC.", key.AMC)
 	}
 	return nil
@@ -218,17 +277,13 @@ func outside(format string, args ...any) *roc.Refusal {
 }
 
 // offers returns the addresses of the service in the version of the key.
-func offers(amc *register.AMC, key roc.Key, entry annuaire.Entry) ([]annuaire.Adresse, error) {
+func offers(key roc.Key, entry annuaire.Entry) ([]annuaire.Adresse, error) {
 	if entry.AMC != key.AMC {
 		return nil, roc.Refuse(roc.AnnuaireRefused, "the annuaire answered about another AMC than %s", key.AMC)
 	}
 	if !entry.ROC {
 		return nil, roc.Refuse(roc.ServiceNotOffered, "AMC %s takes no part in ROC", key.AMC).
 			Saying("L'organisme %s ne participe pas à ROC.", key.AMC)
-	}
-	if amc != nil && !amc.Speaks(key.Version) {
-		return nil, roc.Refuse(roc.ServiceNotOffered, "AMC %s does not speak %s by the register", key.AMC, key.Version).
-			Saying("L'organisme %s n'est pas ouvert à ROC %s.", key.AMC, key.Version)
 	}
 	var offered []annuaire.Adresse
 	other := roc.NoVersion
@@ -249,27 +304,4 @@ func offers(amc *register.AMC, key roc.Key, entry annuaire.Entry) ([]annuaire.Ad
 		return nil, r.Saying("L'organisme %s offre le service %s en %s, pas en %s.", key.AMC, key.Service, other, key.Version)
 	}
 	return nil, r.Saying("L'organisme %s n'offre pas le service %s.", key.AMC, key.Service)
-}
-
-// guardAll keeps the addresses that pass the guard, in order, each once. When
-// none does, the refusal is that of the first.
-func guardAll(amc *register.AMC, key roc.Key, offered []annuaire.Adresse, p Policy) (Route, error) {
-	r := Route{newAMC: amc == nil}
-	if amc != nil {
-		r.amcName = amc.Nom
-	}
-	for _, o := range offered {
-		a, err := guard(amc, key, o.URL, p)
-		if err != nil {
-			r.setAside = append(r.setAside, err)
-			continue
-		}
-		if !slices.ContainsFunc(r.urls, func(b address) bool { return a.url == b.url }) && len(r.urls) < maxAddresses {
-			r.urls = append(r.urls, a)
-		}
-	}
-	if len(r.urls) == 0 {
-		return Route{}, r.setAside[0]
-	}
-	return r, nil
 }

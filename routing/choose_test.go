@@ -26,7 +26,7 @@ type situation struct {
 	service roc.Service
 	version roc.Version
 	offered string // "both", "V1", "V2", "none", "not-roc"
-	newAMC  routing.Stance
+	newAMC  routing.NewcomerPolicy
 	amcOnly roc.Version // the one version the AMC speaks by the register; NoVersion: both
 }
 
@@ -116,7 +116,7 @@ func situations(each func(situation)) {
 					for _, service := range []roc.Service{roc.IDB, roc.SIM, roc.CLC, roc.ANL} {
 						for _, version := range []roc.Version{roc.V1, roc.V2} {
 							for _, offered := range []string{"both", "V1", "V2", "none", "not-roc"} {
-								for _, p := range []routing.Stance{routing.Quarantine, routing.Accept} {
+								for _, p := range []routing.NewcomerPolicy{routing.Quarantine, routing.Accept} {
 									for _, only := range []roc.Version{roc.NoVersion, roc.V1, roc.V2} {
 										each(situation{es, amc, miroir, speaks, service, version, offered, p, only})
 									}
@@ -214,7 +214,7 @@ func to(p routing.Policy, domains []register.DNSName, urls ...string) (routing.R
 		roc.Key{AMC: numero, Service: roc.IDB, Version: roc.V1}, e, p)
 }
 
-// The guard on addresses: profile section 6, last paragraph.
+// The address policy: profile section 6, last paragraph.
 func TestAddressesThatAreNeverUsed(t *testing.T) {
 	t.Parallel()
 	everything := routing.Policy{NewAMC: routing.Accept, NewDomain: routing.Accept}

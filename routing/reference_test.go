@@ -62,7 +62,7 @@ func TestAddressesAreThoseOfANaiveReading(t *testing.T) {
 		for _, d := range domains {
 			amc.Domaines = append(amc.Domaines, register.DNSName(d))
 		}
-		p := routing.Policy{NewDomain: rapid.SampledFrom([]routing.Stance{routing.Quarantine, routing.Accept}).Draw(t, "policy")}
+		p := routing.Policy{NewDomain: rapid.SampledFrom([]routing.NewcomerPolicy{routing.Quarantine, routing.Accept}).Draw(t, "policy")}
 		want := naive(e, key, domains, p.NewDomain == routing.Accept)
 		route, err := routing.Choose(&register.Etablissement{Etat: register.Cercle}, amc, key, e, p)
 		var got []string
