@@ -5,14 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
@@ -52,8 +51,7 @@ type DiskOptions struct {
 // when more than half of it is of no use: beside, then renamed, so that at
 // each instant there is a whole one.
 type Disk struct {
-	o    DiskOptions
-	lock *os.File
+	o DiskOptions
 
 	mu    sync.Mutex // guards all below
 	file  *os.File
@@ -61,8 +59,6 @@ type Disk struct {
 	live  int64
 	index map[packed]extent
 	bad   error // the last write that failed
-
-	readOnly bool // another process writes
 }
 
 // An extent is where a record is, and of when.
@@ -87,8 +83,8 @@ const (
 )
 
 // OpenDisk opens the file, or makes it, and reads what it holds. The folder is
-// made too, for this user alone. One process writes a file: while another does,
-// this one reads what is there and keeps nothing.
+// made too, for this user alone. One process writes a file: its folder is locked
+// by whoever opens it (durable.Lock).
 func OpenDisk(o DiskOptions) (*Disk, error) {
 	if o.MaxAge <= 0 {
 		o.MaxAge = 72 * time.Hour
@@ -102,32 +98,11 @@ func OpenDisk(o DiskOptions) (*Disk, error) {
 	if err := os.MkdirAll(filepath.Dir(o.File), 0o700); err != nil {
 		return nil, err
 	}
-	lock, err := os.OpenFile(o.File+".lock", os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	d := &Disk{o: o, lock: lock, index: map[packed]extent{}}
-	open := d.open
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		d.bad = fmt.Errorf("%s is written by another process: this one only reads it", o.File)
-		open = d.openToRead
-	}
-	if err := open(); err != nil {
-		lock.Close()
+	d := &Disk{o: o, index: map[packed]extent{}}
+	if err := d.open(); err != nil {
 		return nil, err
 	}
 	return d, nil
-}
-
-// openToRead reads the file of another process as it is now.
-func (d *Disk) openToRead() error {
-	f, err := os.Open(d.o.File)
-	if err != nil {
-		return err
-	}
-	d.file, d.readOnly = f, true
-	d.size, _ = d.scan(f)
-	return nil
 }
 
 // open reads the file, and begins a new one when it is none of ours.
@@ -246,7 +221,7 @@ func (d *Disk) append(k roc.Key, at time.Time, raw []byte) {
 	record := d.record(&p, at, raw)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.file == nil || d.readOnly {
+	if d.file == nil {
 		return
 	}
 	if _, d.bad = d.file.WriteAt(record, d.size); d.bad != nil {
@@ -341,15 +316,14 @@ func (d *Disk) average() moment {
 
 // compact writes the records that are newer to a new file, and puts it in the
 // place of the old one.
-func (d *Disk) compact(oldest moment) (err error) {
-	next, err := os.OpenFile(d.o.File+".new", os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+func (d *Disk) compact(oldest moment) error {
+	next, err := durable.Create(d.o.File, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() {
-		if err != nil {
+		if !next.InPlace() {
 			next.Close()
-			os.Remove(next.Name())
 		}
 	}()
 	w := bufio.NewWriterSize(next, 1<<20)
@@ -369,15 +343,12 @@ func (d *Disk) compact(oldest moment) (err error) {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if err := next.Sync(); err != nil {
-		return err
+	err = next.Commit()
+	if next.InPlace() {
+		d.file.Close()
+		d.file, d.size, d.index, d.live = next.File, size, index, size-int64(len(diskMagic))
 	}
-	if err := os.Rename(next.Name(), d.o.File); err != nil {
-		return err
-	}
-	d.file.Close()
-	d.file, d.size, d.index, d.live = next, size, index, size-int64(len(diskMagic))
-	return nil
+	return err
 }
 
 // Size returns how many answers are kept, in how many bytes, and the error of
@@ -410,11 +381,7 @@ func (d *Disk) Close() error {
 	if d.file == nil {
 		return nil
 	}
-	var err error
-	if !d.readOnly {
-		err = d.file.Sync()
-	}
-	err = errors.Join(err, d.file.Close(), d.lock.Close())
+	err := errors.Join(d.file.Sync(), d.file.Close())
 	d.file = nil
 	return err
 }

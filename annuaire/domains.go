@@ -7,16 +7,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
@@ -124,7 +123,7 @@ func (h *Hosts) Save() error {
 			return err
 		}
 	}
-	err := writeWhole(h.path, b.Bytes())
+	err := durable.WriteFile(h.path, b.Bytes(), 0o640)
 	if err != nil {
 		h.mu.Lock()
 		h.changed = true // the next Save tries again
@@ -153,18 +152,4 @@ func ReadHosts(path string) ([]Host, error) {
 		list = append(list, x)
 	}
 	return list, r.Err()
-}
-
-// writeWhole replaces a file so that a crash leaves the old one or the new one.
-func writeWhole(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = io.Copy(f, bytes.NewReader(data))
-	if err := errors.Join(err, f.Chmod(0o640), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }

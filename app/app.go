@@ -120,6 +120,9 @@ func New(o Options) (_ *App, err error) {
 		}
 	}()
 
+	if err := a.lockState(); err != nil {
+		return nil, err
+	}
 	a.horizon = tlsconf.NewHorizon(a.now)
 	if err := a.openShared(); err != nil {
 		return nil, err

@@ -2,11 +2,14 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/app/config"
+	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/register/attempts"
@@ -16,6 +19,27 @@ const (
 	saveHosts   = time.Minute      // how often the hosts are written
 	saveHorizon = 10 * time.Minute // it holds every certificate of the country
 )
+
+// lockState takes the state folder for this process. Two that write it would
+// each undo what the other keeps, so the second one does not start.
+func (a *App) lockState() error {
+	if a.config.State == "" {
+		return nil
+	}
+	lock, err := durable.Lock(a.config.State)
+	if errors.Is(err, durable.ErrLocked) {
+		return &config.SetupError{
+			What:   fmt.Sprintf("%s: state: %v", a.config.File(), err),
+			Remedy: "stop the other rpn first, or give each its own state folder",
+			Cause:  err,
+		}
+	}
+	if err != nil {
+		return setup(fmt.Errorf("%s: state: %w", a.config.File(), err), "give the RPN the right to write there")
+	}
+	a.onStop("state folder", func(context.Context) error { return lock.Release() })
+	return nil
+}
 
 // openState opens what the state folder keeps. Nothing of it decides anything
 // about an exchange, so a file that cannot be read keeps nobody from starting:

@@ -1,6 +1,8 @@
 package app_test
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -14,6 +16,7 @@ import (
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/app"
 	"github.com/piano-roc/rpn/app/config"
+	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/nation"
@@ -263,4 +266,27 @@ func TestAMessageIsExplainedFromWhatIsOnDisk(t *testing.T) {
 	if rest, _ := filepath.Glob(filepath.Join(tmp, "rpn-look-*")); len(rest) > 0 {
 		t.Errorf("left behind: %v", rest)
 	}
+}
+
+// Two processes with one state folder: the second one refuses to start, says
+// which file asks for it and who is there, and the first serves on.
+func TestTheSecondProcessOnAStateFolderRefusesToStart(t *testing.T) {
+	t.Parallel()
+	n, _ := start(t, nation.Options{})
+	c, err := config.Read(n.ConfigFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := app.Options{Config: c, Log: slog.New(slog.DiscardHandler)}
+	var said *config.SetupError
+	if _, err = app.New(o); !errors.As(err, &said) || !errors.Is(err, durable.ErrLocked) {
+		t.Fatalf("the second one: %v", err)
+	}
+	if !strings.Contains(said.What, n.StateDir()) || !strings.Contains(said.What, fmt.Sprint("pid ", os.Getpid())) || said.Remedy == "" {
+		t.Errorf("it says %q, and to do %q", said.What, said.Remedy)
+	}
+	if _, err := app.Check(o); err != nil {
+		t.Errorf("`rpn check` beside a running one: %v", err)
+	}
+	wantAnswer(t, idb(t, n, "chu"))
 }

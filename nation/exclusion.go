@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/tlsconf"
 )
@@ -91,10 +92,7 @@ func (n *Nation) writeDenyList(out ...roc.StructureID) (sequence uint64, err err
 	if err != nil {
 		return 0, err
 	}
-	if err := writeFile(file+".new", string(signed)); err != nil {
-		return 0, err
-	}
-	return sequence, os.Rename(file+".new", file)
+	return sequence, durable.WriteFile(file, signed, 0o644)
 }
 
 // patience is how long a story waits for what takes a second.

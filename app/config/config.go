@@ -92,7 +92,8 @@ type Config struct {
 	// writes: the attempts of establishments in accrochage, the hosts that the
 	// annuaire has named, the certificates that were seen, the annuaire's last
 	// signed answers (annuaire.max_age). Those are not trusted: an answer read from disk is checked like one that just came.
-	// It must be there, and is the folder of one process:
+	// It must be there, and is the folder of one process: a second one refuses
+	// to start.
 	//
 	//	install -d -m 0750 -o rpn -g rpn /var/lib/rpn
 	//

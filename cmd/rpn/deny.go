@@ -9,11 +9,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/tlsconf"
 )
 
@@ -70,7 +70,7 @@ The list replaces the one before: keep the lines of who must stay out.`,
 			if err != nil {
 				return refused(fmt.Errorf("%w (the lines begin at line 4 of the list)", err))
 			}
-			if err := replaceList(out, signed); err != nil {
+			if err := durable.WriteFile(out, signed, 0o644); err != nil {
 				return failed(err)
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: sequence %d\n", out, sequence)
@@ -174,23 +174,6 @@ func readOrStdin(cmd *cobra.Command, file string) ([]byte, error) {
 		return io.ReadAll(cmd.InOrStdin())
 	}
 	return os.ReadFile(file)
-}
-
-// replaceList writes beside and renames: the RPN never sees half a list.
-func replaceList(file string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(file), ".deny-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), file)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
 }
 
 func firstCertificate(file string) (*x509.Certificate, error) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/register/ops"
 )
@@ -93,7 +93,7 @@ func (f *importFlags) run(out, notes io.Writer, now time.Time) error {
 	if err := f.compare(notes, after, now); err != nil {
 		return err
 	}
-	if err := replaceFile(f.out, data); err != nil {
+	if err := durable.WriteFile(f.out, data, 0o640); err != nil {
 		return failed(err)
 	}
 	fmt.Fprintf(notes, "%s is written\n", f.out)
@@ -141,30 +141,6 @@ func (f *importFlags) compare(notes io.Writer, after *register.List, now time.Ti
 	}
 	if err := register.Plausible(before, after, register.Options{Etablissements: f.out, AMC: f.amc}); err != nil {
 		return refused(fmt.Errorf("%w; --force writes it", err))
-	}
-	return nil
-}
-
-// replaceFile writes a file so that whoever reads it sees the old one or the
-// new one, whole. It keeps the rights of the old one.
-func replaceFile(path string, data []byte) error {
-	mode := os.FileMode(0o640)
-	if info, err := os.Stat(path); err == nil {
-		mode = info.Mode().Perm()
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	if _, err := io.Copy(tmp, bytes.NewReader(data)); err != nil {
-		tmp.Close()
-		return err
-	}
-	for _, step := range []func() error{func() error { return tmp.Chmod(mode) }, tmp.Sync, tmp.Close, func() error { return os.Rename(tmp.Name(), path) }} {
-		if err := step(); err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -2,13 +2,13 @@ package attempts
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 
+	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
@@ -156,11 +156,9 @@ func (s *Store) append(who roc.StructureID, attempts []Attempt) error {
 		return err
 	}
 	if info.Size() >= s.o.FileBytes {
-		if err := os.Rename(path, previous(s.o.Dir, who)); err != nil {
-			return err
-		}
+		return durable.Rename(path, previous(s.o.Dir, who))
 	}
-	return syncDir(s.o.Dir)
+	return durable.SyncDir(s.o.Dir)
 }
 
 // lines writes attempts one a line, behind a line break when the file ends in
@@ -188,15 +186,6 @@ func lines(f *os.File, attempts []Attempt) ([]byte, error) {
 		b = append(append(b, line...), '\n')
 	}
 	return b, nil
-}
-
-// syncDir makes the names in a folder durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 const suffix = ".jsonl"
