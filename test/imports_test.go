@@ -27,7 +27,8 @@ var mayImport = map[string][]string{
 	"register":                     {"internal/roc", "internal/strict"},
 	"register/attempts":            {"internal/roc", "internal/durable"},
 	"limits/replay":                {"internal/roc"},
-	"limits":                       {"internal/roc", "register"},
+	"limits/quota":                 {},
+	"limits":                       {"internal/roc", "register", "limits/quota"},
 	"internal/igc":                 {"internal/roc"},
 	"annuaire":                     {"internal/roc", "internal/durable", "internal/soap", "internal/xmlsig", "internal/message"},
 	"annuaire/fictif":              {"annuaire", "internal/roc", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict"},
@@ -56,7 +57,7 @@ var doors = map[string][]string{
 	"filippo.io/bigmod":                   {"internal/xmlsig"},
 	"github.com/prometheus/client_golang": {"indicators", "app"},
 	"go.yaml.in/yaml/v4":                  {"internal/strict"},
-	"github.com/redis/go-redis/v9":        {"annuaire", "internal/acmeredis", "app", "limits/replay"},
+	"github.com/redis/go-redis/v9":        {"annuaire", "internal/acmeredis", "app", "limits/replay", "limits/quota"},
 	"github.com/caddyserver/certmagic":    {"tlsconf", "internal/acmeredis"},
 	"github.com/mholt/acmez":              {"tlsconf"},
 	"go.uber.org/zap":                     {"tlsconf"}, // certmagic's log, given to ours

@@ -17,29 +17,41 @@ import (
 // test does; it may be called twice. A missing redis-server fails the test.
 func Start(t testing.TB) (addr string, stop func()) {
 	t.Helper()
-	bin, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Fatal("redis-server is missing: run `make deps` (Debian package redis-server)")
-	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr = ln.Addr().String()
-	port := ln.Addr().(*net.TCPAddr).Port
 	ln.Close()
-	cmd := exec.Command(bin, "--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())
+	return addr, StartOn(t, Port(addr))
+}
+
+// Port is the port of an address that Start returned.
+func Port(addr string) string {
+	_, port, _ := net.SplitHostPort(addr)
+	return port
+}
+
+// StartOn is Start on a port that is known: a server that was stopped comes
+// back, empty.
+func StartOn(t testing.TB, port string) (stop func()) {
+	t.Helper()
+	bin, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Fatal("redis-server is missing: run `make deps` (Debian package redis-server)")
+	}
+	cmd := exec.Command(bin, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	stop = sync.OnceFunc(func() { cmd.Process.Kill(); cmd.Wait() })
 	t.Cleanup(stop)
-	for end := time.Now().Add(time.Minute); !answers(addr); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !answers("127.0.0.1:" + port); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("redis-server does not answer")
 		}
 	}
-	return addr, stop
+	return stop
 }
 
 // answers says PING and waits for PONG.

@@ -1,0 +1,219 @@
+package quota
+
+import (
+	"context"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options are what a Meter needs. Store and Instance are required.
+type Options struct {
+	Store    Store
+	Instance string // that no other instance has
+
+	// Instances is how many are counted with before the store has said how many
+	// there are. Default: 2.
+	Instances int
+
+	// Patience is how long one exchange waits for the store. Default: 1.5 ms.
+	Patience time.Duration
+	// GivenUp is how long a question may go unanswered before the store is away.
+	// Default: 200 ms.
+	GivenUp time.Duration
+
+	// Accounts bounds how many are kept; beyond, Spend refuses. Default: 100 000.
+	Accounts int
+
+	// OnAway is told when the store is away (err: why) and when it is back (nil),
+	// from the goroutine that asked. May be nil.
+	OnAway func(err error)
+}
+
+// A Meter spends of many accounts in one instance: by its slices, by asking the
+// store where there is none, by its own part of the rate where the store is
+// away. It never waits longer than Patience. Close it.
+type Meter struct {
+	o      Options
+	start  time.Time
+	seed   maphash.Seed
+	shards [64]shard
+	count  atomic.Int64
+	away   atomic.Pointer[Away] // never nil
+	known  atomic.Int64         // instances
+	trips  atomic.Int64
+	kick   chan struct{}
+	ending context.Context
+	end    context.CancelFunc
+	ended  sync.WaitGroup
+
+	mu             sync.Mutex // guards the fields below
+	pending        []pending
+	round          chan struct{} // closed, and made anew, at each answer
+	mark, sequence int64
+	outages        int
+	heard          time.Time // of the last answer
+	swept          time.Time
+}
+
+type shard struct {
+	mu       sync.Mutex
+	accounts map[string]*entry
+	_        [40]byte // no two shards in one cache line
+}
+
+type entry struct {
+	Account
+	shard *shard
+	name  string
+}
+
+type pending struct {
+	*entry
+	want Want
+}
+
+// NewMeter makes a Meter and starts its round trips.
+func NewMeter(o Options) *Meter {
+	if o.Instances <= 0 {
+		o.Instances = 2
+	}
+	if o.Patience <= 0 {
+		o.Patience = 1500 * time.Microsecond
+	}
+	if o.GivenUp <= 0 {
+		o.GivenUp = 200 * time.Millisecond
+	}
+	if o.Accounts <= 0 {
+		o.Accounts = 100_000
+	}
+	m := &Meter{o: o, start: time.Now(), seed: maphash.MakeSeed(), kick: make(chan struct{}, 1), round: make(chan struct{})}
+	m.known.Store(int64(o.Instances))
+	m.away.Store(&Away{})
+	for i := range m.shards {
+		m.shards[i].accounts = map[string]*entry{}
+	}
+	m.ending, m.end = context.WithCancel(context.Background())
+	m.ended.Go(m.run)
+	return m
+}
+
+// Close ends the round trips, and those under way.
+func (m *Meter) Close() {
+	m.end()
+	m.ended.Wait()
+}
+
+// Spend takes n units of the account named, and reports whether there were as
+// many; wait is how long to wait if not. at is the instant of the exchange.
+func (m *Meter) Spend(ctx context.Context, name string, l Limit, n float64, at time.Time) (wait time.Duration, ok bool) {
+	now := at.Sub(m.start)
+	e, wait, ok, ask := m.try(name, l, n, now)
+	if ok || !ask {
+		return wait, ok
+	}
+	patience := time.NewTimer(m.o.Patience)
+	defer patience.Stop()
+	for {
+		round := m.nextRound()
+		e.shard.mu.Lock()
+		if e.Spend(n, time.Since(m.start)) {
+			e.shard.mu.Unlock()
+			return 0, true
+		}
+		m.askLocked(e, n, time.Since(m.start))
+		answered := !e.asking
+		e.shard.mu.Unlock()
+		if answered {
+			return m.last(e, n, false)
+		}
+		select {
+		case <-round:
+		case <-patience.C:
+			return m.last(e, n, true)
+		case <-ctx.Done():
+			return m.last(e, n, true)
+		}
+	}
+}
+
+// try decides without asking, where that is possible. ask: it is not.
+func (m *Meter) try(name string, l Limit, n float64, now time.Duration) (e *entry, wait time.Duration, ok, ask bool) {
+	s := &m.shards[maphash.String(m.seed, name)%uint64(len(m.shards))]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e = s.accounts[name]
+	if e == nil {
+		if m.count.Load() >= int64(m.o.Accounts) {
+			return nil, time.Second, false, false
+		}
+		m.count.Add(1)
+		e = &entry{shard: s, name: name}
+		s.accounts[name] = e
+	}
+	e.Adapt(l, int(m.known.Load()))
+	if e.Spend(n, now) {
+		m.askLocked(e, 0, now)
+		return e, 0, true, false
+	}
+	if away := m.away.Load(); away.Outage > 0 {
+		wait, ok = e.SpendAway(n, now, *away)
+		return e, wait, ok, false
+	}
+	if now < e.notBefore {
+		return e, e.Wait(now), false, false
+	}
+	return e, 0, false, true
+}
+
+// last is what is left to an exchange that the slices did not serve.
+func (m *Meter) last(e *entry, n float64, unanswered bool) (time.Duration, bool) {
+	e.shard.mu.Lock()
+	defer e.shard.mu.Unlock()
+	now := time.Since(m.start)
+	if e.Spend(n, now) {
+		return 0, true
+	}
+	if away := m.away.Load(); away.Outage > 0 {
+		return e.SpendAway(n, now, *away)
+	}
+	if unanswered && e.Overdraw(n) {
+		return 0, true
+	}
+	return e.Wait(now), false
+}
+
+func (m *Meter) askLocked(e *entry, need float64, now time.Duration) {
+	units := e.Want(need, now)
+	if units == 0 {
+		return
+	}
+	m.mu.Lock()
+	m.pending = append(m.pending, pending{e, Want{e.name, e.terms, units}})
+	m.mu.Unlock()
+	select {
+	case m.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (m *Meter) nextRound() chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.round
+}
+
+// RoundTrips is how many questions were sent.
+func (m *Meter) RoundTrips() int64 { return m.trips.Load() }
+
+// Instances is how many there are, as last counted.
+func (m *Meter) Instances() int { return int(m.known.Load()) }
+
+// Away reports since when the store is away; zero when it answers.
+func (m *Meter) Away() time.Time {
+	if a := m.away.Load(); a.Outage > 0 {
+		return m.start.Add(a.Since)
+	}
+	return time.Time{}
+}

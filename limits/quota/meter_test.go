@@ -1,0 +1,223 @@
+package quota
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// memory is a Store in this process. Told to, it fails or never answers.
+type memory struct {
+	mu      sync.Mutex
+	central Central
+	start   time.Time
+	broken  atomic.Bool
+	hangs   atomic.Bool
+}
+
+func newMemory() *memory { return &memory{start: time.Now().Add(-time.Hour)} }
+
+func (s *memory) Ask(ctx context.Context, q Question) (Answer, error) {
+	if s.hangs.Load() {
+		<-ctx.Done()
+		return Answer{}, ctx.Err()
+	}
+	if s.broken.Load() {
+		return Answer{}, errors.New("broken, as told")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.central.Ask(q, time.Since(s.start)), nil
+}
+
+// full lets the buckets of the store fill.
+func (s *memory) full() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.central.Ask(Question{Instance: "premier"}, time.Since(s.start))
+	delete(s.central.members, "premier")
+	s.central.mark = 1
+}
+
+func newMeter(t testing.TB, o Options) *Meter {
+	t.Helper()
+	if o.Instance == "" {
+		o.Instance = "un"
+	}
+	m := NewMeter(o)
+	t.Cleanup(m.Close)
+	return m
+}
+
+func spent(m *Meter, l Limit, n int) (passed int) {
+	for range n {
+		if _, ok := m.Spend(context.Background(), "compte", l, 1, time.Now()); ok {
+			passed++
+		}
+	}
+	return passed
+}
+
+var patient = Options{Patience: time.Minute, GivenUp: time.Minute}
+
+func TestAQuietAccountAsksAndIsServed(t *testing.T) {
+	t.Parallel()
+	s := newMemory()
+	s.full()
+	o := patient
+	o.Store = s
+	if m := newMeter(t, o); spent(m, Limit{20, 40}, 1) != 1 {
+		t.Error("the first exchange of a quiet account was refused")
+	}
+}
+
+func TestBeyondTheBurstNothingPassesAndTheWaitIsSaid(t *testing.T) {
+	t.Parallel()
+	s := newMemory()
+	s.full()
+	o := patient
+	o.Store = s
+	m := newMeter(t, o)
+	l := Limit{0.5, 10}
+	if n := spent(m, l, 100); n < 1 || n > 10 {
+		t.Errorf("%d passed at once, want at most the burst of 10, at least 1", n)
+	}
+	wait, ok := m.Spend(context.Background(), "compte", l, 1, time.Now())
+	if ok || wait < 100*time.Millisecond || wait > time.Hour {
+		t.Errorf("passed %t, told to wait %s", ok, wait)
+	}
+}
+
+func TestAStoreThatNeverAnswersHoldsNobody(t *testing.T) {
+	t.Parallel()
+	s := newMemory()
+	s.hangs.Store(true)
+	// Given up never: only the patience of the exchange ends its wait.
+	m := newMeter(t, Options{Store: s, GivenUp: time.Hour})
+	done := make(chan int)
+	go func() { done <- spent(m, Limit{1000, 2000}, 50) }()
+	select {
+	case n := <-done:
+		if n == 0 {
+			t.Error("nothing passed on credit before the answer came")
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("exchanges wait for a store that never answers")
+	}
+}
+
+func TestWithoutTheStoreEachInstanceHasItsPartOfTheRate(t *testing.T) {
+	t.Parallel()
+	s := newMemory()
+	s.broken.Store(true)
+	var told atomic.Int32
+	m := newMeter(t, Options{Store: s, Instances: 4, OnAway: func(err error) {
+		if err != nil {
+			told.Add(1)
+		}
+	}})
+	l := Limit{4000, 8000}
+	begin := time.Now()
+	var passed int
+	for time.Since(begin) < 500*time.Millisecond {
+		passed += spent(m, l, 1)
+	}
+	most := 1000*time.Since(begin).Seconds() + mostOverdraft + 1
+	if float64(passed) > most || passed < 50 {
+		t.Errorf("%d passed, want at most %.0f: a quarter of 4000/s", passed, most)
+	}
+	if told.Load() != 1 || m.Away().IsZero() {
+		t.Errorf("told %d times that the store is away, want once", told.Load())
+	}
+	s.broken.Store(false)
+	for end := time.Now().Add(time.Minute); !m.Away().IsZero(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the store is back and nobody noticed")
+		}
+	}
+}
+
+func TestABusyAccountAsksLessThanOnceIn100(t *testing.T) {
+	t.Parallel()
+	s := newMemory()
+	s.full()
+	o := patient
+	o.Store = s
+	m := newMeter(t, o)
+	const perSecond = 400
+	passed := 0
+	begin, before := time.Now(), int64(0)
+	for i := 0; i < 4*perSecond; i++ {
+		if i == perSecond { // it is busy from here
+			passed, before = 0, m.RoundTrips()
+		}
+		time.Sleep(time.Until(begin.Add(time.Duration(i) * time.Second / perSecond)))
+		passed += spent(m, Limit{500, 1000}, 1)
+	}
+	if trips := m.RoundTrips() - before; passed < 2*perSecond || trips*100 >= int64(passed) {
+		t.Errorf("%d round trips for %d exchanges, want fewer than one in 100", trips, passed)
+	} else {
+		t.Logf("%d round trips for %d exchanges", trips, passed)
+	}
+}
+
+// ample is a limit and a meter whose local decision is measured: it never has
+// to wait for the store.
+func ample(t testing.TB) (*Meter, Limit) {
+	s := newMemory()
+	s.full()
+	o := patient
+	o.Store = s
+	m := newMeter(t, o)
+	l := Limit{1e9, 4e9}
+	spent(m, l, 1)
+	return m, l
+}
+
+func TestALocalDecisionAllocatesNothing(t *testing.T) {
+	m, l := ample(t) // not parallel: AllocsPerRun
+	e, _, _, _ := m.try("compte", l, 0, 0)
+	e.slices = [2]slice{{1e12, 1 << 62}}
+	if n := testing.AllocsPerRun(1000, func() { m.Spend(context.Background(), "compte", l, 1, time.Now()) }); n != 0 {
+		t.Errorf("%.0f allocations, want none", n)
+	}
+}
+
+func TestTooManyAccountsAreRefused(t *testing.T) {
+	t.Parallel()
+	s := newMemory()
+	s.full()
+	o := patient
+	o.Store, o.Accounts = s, 1
+	m := newMeter(t, o)
+	spent(m, Limit{10, 20}, 1)
+	if _, ok := m.Spend(context.Background(), "autre", Limit{10, 20}, 1, time.Now()); ok {
+		t.Error("an account beyond the bound was let through")
+	}
+}
+
+func BenchmarkSpend(b *testing.B) {
+	m, l := ample(b)
+	e, _, _, _ := m.try("compte", l, 0, 0)
+	e.slices = [2]slice{{1e15, 1 << 62}}
+	b.ReportAllocs()
+	at := time.Now()
+	for b.Loop() {
+		m.Spend(context.Background(), "compte", l, 1, at)
+	}
+}
+
+func BenchmarkSpendWithClock(b *testing.B) {
+	m, l := ample(b)
+	e, _, _, _ := m.try("compte", l, 0, 0)
+	e.slices = [2]slice{{1e15, 1 << 62}}
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			m.Spend(context.Background(), "compte", l, 1, time.Now())
+		}
+	})
+}

@@ -1,0 +1,96 @@
+package quota
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// A Store is the central side. Ask answers within ctx; an error says that it is
+// not known what was given. Safe for concurrent use.
+type Store interface {
+	Ask(ctx context.Context, q Question) (Answer, error)
+}
+
+//go:embed central.lua
+var centralScript string
+
+// Redis is a Store in Redis: one script, by the server's time. Its keys are in
+// one slot of a Cluster. It is trusted with the limits and with nothing else:
+// who can write there can let an establishment send more, or less. Let it evict
+// nothing (maxmemory-policy noeviction): an evicted account is a full one.
+type Redis struct {
+	client redis.UniversalClient
+	script *redis.Script
+	prefix string
+}
+
+// NewRedis makes a Redis over client, which the caller closes.
+func NewRedis(client redis.UniversalClient) *Redis {
+	return &Redis{client, redis.NewScript(centralScript), "rpn:{limites}:"}
+}
+
+// Ask runs the script once: one round trip, two the first time a server sees it.
+func (s *Redis) Ask(ctx context.Context, q Question) (Answer, error) {
+	keys := make([]string, 2, 2+len(q.Wants))
+	keys[0], keys[1] = s.prefix+"depot", s.prefix+"instances"
+	lost := "0"
+	if q.Lost {
+		lost = "1"
+	}
+	args := make([]any, 6, 6+5*len(q.Wants))
+	args[0], args[1], args[2], args[3] = q.Instance, q.Mark, q.Sequence, lost
+	args[4], args[5] = memberLife.Microseconds(), silence.Microseconds()
+	for _, w := range q.Wants {
+		keys = append(keys, s.prefix+"compte:"+w.Account)
+		args = append(args, number(w.Terms.Rate), number(w.Terms.Burst), number(w.Terms.Life.Seconds()), number(w.Terms.Overdraft), number(w.Units))
+	}
+	out, err := s.script.Run(ctx, s.client, keys, args...).Slice()
+	if err != nil {
+		return Answer{}, err
+	}
+	return readAnswer(out, len(q.Wants))
+}
+
+// Leave tells the others that the instance is no more.
+func (s *Redis) Leave(ctx context.Context, instance string) error {
+	return s.client.ZRem(ctx, s.prefix+"instances", instance).Err()
+}
+
+func number(f float64) string { return strconv.FormatFloat(f, 'g', 17, 64) }
+
+var errAnswer = errors.New("quota: not an answer of the script")
+
+// readAnswer reads what the script returned. What is not an answer is an error:
+// a store that says nonsense is a store that is away.
+func readAnswer(out []any, wants int) (a Answer, err error) {
+	if len(out) != 3+2*wants {
+		return a, errAnswer
+	}
+	numbers := make([]int64, len(out))
+	for i, v := range out {
+		switch v := v.(type) {
+		case int64:
+			numbers[i] = v
+		case string:
+			if numbers[i], err = strconv.ParseInt(v, 10, 64); err != nil {
+				return a, fmt.Errorf("%w: %w", errAnswer, err)
+			}
+		default:
+			return a, errAnswer
+		}
+		if numbers[i] < 0 {
+			return a, errAnswer
+		}
+	}
+	a = Answer{Mark: numbers[0], Sequence: numbers[1], Instances: int(numbers[2]), Grants: make([]Grant, wants)}
+	for i := range a.Grants {
+		a.Grants[i] = Grant{float64(numbers[3+2*i]), time.Duration(min(numbers[4+2*i], 3600e6)) * time.Microsecond}
+	}
+	return a, nil
+}

@@ -1,0 +1,123 @@
+package quota
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/piano-roc/rpn/internal/redistest"
+)
+
+func client(t testing.TB, addr string) redis.UniversalClient {
+	c := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1, DialTimeout: 100 * time.Millisecond, ContextTimeoutEnabled: true})
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// The script and central.go are one rule, written twice. The server's own
+// clock is read from what it kept.
+func TestTheScriptSaysWhatCentralSays(t *testing.T) {
+	t.Parallel()
+	addr, _ := redistest.Start(t)
+	c := client(t, addr)
+	s := NewRedis(c)
+	ctx := context.Background()
+	var model Central
+	r := rand.New(rand.NewPCG(1, 2))
+	seen := Answer{}
+	for i := range 400 {
+		q := Question{Instance: fmt.Sprint("i", r.IntN(3)), Mark: seen.Mark, Sequence: seen.Sequence, Lost: r.IntN(40) == 0}
+		if r.IntN(60) == 0 {
+			q.Sequence += 1000 // this instance has seen what the store has lost
+		}
+		for k := range r.IntN(4) {
+			l := Limit{1 + 500*r.Float64(), 1 + 1000*r.Float64()}
+			q.Wants = append(q.Wants, Want{fmt.Sprint("c", k), TermsOf(l, 3), float64(1 + r.IntN(200))})
+		}
+		got, err := s.Ask(ctx, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last, err := c.HGet(ctx, s.prefix+"depot", "last").Int64()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := model.Ask(q, time.Duration(last)*time.Microsecond)
+		if got.Mark != want.Mark || got.Sequence != want.Sequence || got.Instances != want.Instances {
+			t.Fatalf("question %d: the script says %+v, Central %+v", i, got, want)
+		}
+		for k := range got.Grants {
+			if got.Grants[k].Units != want.Grants[k].Units || (got.Grants[k].Wait-want.Grants[k].Wait).Abs() > time.Millisecond {
+				t.Fatalf("question %d, want %d: the script gives %+v, Central %+v", i, k, got.Grants[k], want.Grants[k])
+			}
+		}
+		seen = got
+		time.Sleep(time.Duration(r.IntN(2000)) * time.Microsecond)
+	}
+}
+
+// Four instances, one establishment sending to all of them as fast as they
+// answer, one Redis that is killed and comes back empty, twice.
+func TestFourInstancesWhileRedisIsKilledAndEmptied(t *testing.T) {
+	t.Parallel()
+	addr, kill := redistest.Start(t)
+	port := redistest.Port(addr)
+	limit := Limit{200, 200}
+	var mu sync.Mutex
+	var admitted []time.Time
+	end := make(chan struct{})
+	var senders sync.WaitGroup
+	for i := range 4 {
+		m := newMeter(t, Options{Store: NewRedis(client(t, addr)), Instance: fmt.Sprint("i", i), Instances: 4})
+		senders.Go(func() {
+			for {
+				select {
+				case <-end:
+					return
+				default:
+				}
+				before := time.Now()
+				if _, ok := m.Spend(context.Background(), "compte", limit, 1, before); ok {
+					mu.Lock()
+					admitted = append(admitted, before)
+					mu.Unlock()
+				} else {
+					time.Sleep(time.Millisecond)
+				}
+			}
+		})
+	}
+	time.Sleep(1500 * time.Millisecond)
+	for range 2 {
+		kill()
+		time.Sleep(time.Second)
+		kill = redistest.StartOn(t, port) // it keeps nothing: it is empty
+		time.Sleep(1500 * time.Millisecond)
+	}
+	close(end)
+	senders.Wait()
+
+	slices.SortFunc(admitted, time.Time.Compare)
+	full, worst := 0.0, -limit.Burst
+	for i, at := range admitted {
+		if i > 0 {
+			full = max(0, full-limit.Rate*at.Sub(admitted[i-1]).Seconds())
+		}
+		full++
+		worst = max(worst, full-limit.Burst)
+	}
+	took := admitted[len(admitted)-1].Sub(admitted[0])
+	t.Logf("%d admitted in %s (the rate alone is %.0f), worst excess over burst + rate*T: %.1f", len(admitted), took.Round(time.Millisecond), limit.Rate*took.Seconds(), worst)
+	if worst > 0 {
+		t.Errorf("%.1f more than burst + rate*T passed", worst)
+	}
+	if float64(len(admitted)) < limit.Rate*took.Seconds()/2 {
+		t.Errorf("only %d passed: the outage cost too much", len(admitted))
+	}
+}

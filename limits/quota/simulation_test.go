@@ -1,0 +1,272 @@
+package quota
+
+import (
+	"container/heap"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// A world is several instances, one store and one account, in virtual time:
+// questions and answers travel for a random while or are lost, the store is
+// lost (and emptied) for a while, each instance has its own clock.
+type world struct {
+	r         *rand.Rand
+	limit     Limit
+	instances []*member
+	store     Central
+	now       time.Duration
+	events    events
+	down      bool
+
+	// The bucket against which all admissions are held: how full it would be.
+	full  float64
+	at    time.Duration
+	worst float64
+	total int
+
+	noReduce bool // the variant that must break the bound
+}
+
+type member struct {
+	id             string
+	account        Account
+	skew           time.Duration // of its clock; constant, as monotonic clocks are
+	mark, sequence int64
+	away           Away
+	outages, known int
+}
+
+type event struct {
+	at time.Duration
+	do func()
+}
+type events []event
+
+func (e events) Len() int           { return len(e) }
+func (e events) Less(i, j int) bool { return e[i].at < e[j].at }
+func (e events) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
+func (e *events) Push(x any)        { *e = append(*e, x.(event)) }
+func (e *events) Pop() any          { x := (*e)[len(*e)-1]; *e = (*e)[:len(*e)-1]; return x }
+
+func (w *world) after(d time.Duration, do func()) { heap.Push(&w.events, event{w.now + d, do}) }
+
+func (w *world) between(a, b time.Duration) time.Duration {
+	return a + time.Duration(w.r.Int64N(int64(b-a)+1))
+}
+
+// admit counts one admission: over every interval T, at most burst + rate*T.
+func (w *world) admit() {
+	w.full = max(0, w.full-w.limit.Rate*(w.now-w.at).Seconds()) + 1
+	w.at = w.now
+	w.worst = max(w.worst, w.full-w.limit.Burst)
+	w.total++
+}
+
+func (w *world) ask(m *member, need float64) {
+	sent := w.now + m.skew
+	wanted := m.account.Want(need, sent)
+	if wanted == 0 {
+		return
+	}
+	terms := m.account.terms
+	if w.noReduce {
+		terms.Burst += terms.Rate*terms.Life.Seconds() + terms.Overdraft*float64(len(w.instances))
+	}
+	w.question(m, sent, wanted, []Want{{"compte", terms, wanted}})
+}
+
+func (w *world) question(m *member, sent time.Duration, wanted float64, wants []Want) {
+	q := Question{Instance: m.id, Mark: m.mark, Sequence: m.sequence, Lost: m.away.Outage > 0, Wants: wants}
+	failed := func() {
+		if m.away.Outage == 0 {
+			m.outages++
+			m.away = Away{m.outages, w.now + m.skew}
+		}
+		m.account.Answered(wanted, Grant{}, false, sent, w.now+m.skew)
+	}
+	w.after(w.between(10*time.Microsecond, 3*time.Millisecond), func() {
+		if w.down || w.r.IntN(500) == 0 {
+			w.after(w.between(0, 5*time.Millisecond), failed)
+			return
+		}
+		a := w.store.Ask(q, time.Hour+w.now)
+		if w.r.IntN(500) == 0 { // the answer is lost
+			w.after(5*time.Millisecond, failed)
+			return
+		}
+		w.after(w.between(10*time.Microsecond, 3*time.Millisecond), func() {
+			m.mark, m.sequence, m.away, m.known = a.Mark, max(m.sequence, a.Sequence), Away{}, a.Instances
+			if len(wants) > 0 {
+				m.account.Answered(wanted, a.Grants[0], true, sent, w.now+m.skew)
+			}
+		})
+	})
+}
+
+func (w *world) exchange(m *member, again bool) {
+	m.account.Adapt(w.limit, max(1, m.known))
+	now := w.now + m.skew
+	switch {
+	case m.account.Spend(1, now):
+		w.admit()
+		w.ask(m, 0)
+	case m.away.Outage > 0:
+		if _, ok := m.account.SpendAway(1, now, m.away); ok {
+			w.admit()
+		}
+	case again:
+		w.ask(m, 1)
+		w.after(1500*time.Microsecond, func() { w.exchange(m, false) })
+	case m.account.Overdraw(1):
+		w.admit()
+	}
+}
+
+func (w *world) traffic(m *member) {
+	pace := w.between(100*time.Microsecond, 30*time.Millisecond)
+	n := 1 + w.r.IntN(20)
+	if w.r.IntN(10) == 0 {
+		n = 1 + w.r.IntN(int(2*w.limit.Burst))
+	}
+	for i := range n {
+		d := time.Duration(i) * pace
+		if w.r.IntN(3) == 0 {
+			d = 0
+		}
+		w.after(d, func() { w.exchange(m, true) })
+	}
+	w.after(time.Duration(n)*pace+w.between(0, 400*time.Millisecond), func() { w.traffic(m) })
+}
+
+func newWorld(seed uint64) *world {
+	w := &world{r: rand.New(rand.NewPCG(seed, 11)), worst: -1e9}
+	w.limit = Limit{Rate: 1 + 200*w.r.Float64()}
+	w.limit.Burst = w.limit.Rate * (0.5 + 2*w.r.Float64())
+	n := 1 + w.r.IntN(12)
+	w.limit.Burst = max(w.limit.Burst, float64(2*n), 4)
+	for i := range n {
+		m := &member{id: string(rune('a' + i)), skew: w.between(0, 24*time.Hour), known: n}
+		w.instances = append(w.instances, m)
+		w.after(w.between(0, time.Second), func() { w.traffic(m) })
+		w.beat(m)
+	}
+	w.after(w.between(0, 2*time.Second), w.storm)
+	return w
+}
+
+// storm is a burst at every instance at once: it finds the credit that each
+// holds beside a central bucket that has filled again.
+func (w *world) storm() {
+	for _, m := range w.instances {
+		for range 1 + int(2*w.limit.Burst)/len(w.instances) {
+			w.after(w.between(0, 4*time.Millisecond), func() { w.exchange(m, true) })
+		}
+	}
+	w.after(w.between(100*time.Millisecond, 3*time.Second), w.storm)
+}
+
+// beat is what an instance asks beside its exchanges: each heartbeat, and often
+// while the store is away.
+func (w *world) beat(m *member) {
+	w.question(m, w.now+m.skew, 0, nil)
+	every := heartbeat
+	if m.away.Outage > 0 {
+		every = probe
+	}
+	w.after(every, func() { w.beat(m) })
+}
+
+func (w *world) outages(empty bool) {
+	w.after(w.between(time.Second, 4*time.Second), func() {
+		w.down = true
+		w.after(w.between(5*time.Millisecond, 4*time.Second), func() {
+			w.down = false
+			if empty {
+				w.store.Lose()
+			}
+		})
+	})
+}
+
+func (w *world) run(until time.Duration) {
+	for len(w.events) > 0 && w.events[0].at <= until {
+		e := heap.Pop(&w.events).(event)
+		w.now = e.at
+		e.do()
+	}
+}
+
+const runs = 200
+
+func worst(change func(seed uint64, w *world)) (excess float64, total int) {
+	excess = -1e9
+	for seed := range uint64(runs) {
+		w := newWorld(seed)
+		change(seed, w)
+		w.run(10 * time.Second)
+		excess = max(excess, w.worst)
+		total += w.total
+	}
+	return excess, total
+}
+
+func TestOverEveryIntervalNoMoreThanBurstAndRatePass(t *testing.T) {
+	t.Parallel()
+	excess, total := worst(func(uint64, *world) {})
+	t.Logf("%d runs of 1 to 12 instances, %d admitted, worst excess %.2f", runs, total, excess)
+	if excess > 1e-6 {
+		t.Errorf("%.2f more than burst + rate*T passed", excess)
+	}
+}
+
+func TestALostStoreLetsNoMorePass(t *testing.T) {
+	t.Parallel()
+	for name, empty := range map[string]bool{"emptied": true, "cut off": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			excess, total := worst(func(_ uint64, w *world) { w.outages(empty) })
+			t.Logf("%d runs with an outage, %d admitted, worst excess %.2f", runs, total, excess)
+			if excess > 1e-6 {
+				t.Errorf("%.2f more than burst + rate*T passed", excess)
+			}
+		})
+	}
+}
+
+func TestWithoutTheReducedBurstTheBoundWouldBreak(t *testing.T) {
+	t.Parallel()
+	if excess, _ := worst(func(_ uint64, w *world) { w.noReduce = true }); excess <= 0 {
+		t.Errorf("worst excess %.2f: the check cannot fail", excess)
+	} else {
+		t.Logf("worst excess %.2f", excess)
+	}
+}
+
+// An instance that could give unspent credit back, and take it again at once,
+// would hold more and more of it: the level never says so.
+func TestCreditGivenBackWouldBreakTheBound(t *testing.T) {
+	t.Parallel()
+	limit := Limit{Rate: 100, Burst: 200}
+	terms := TermsOf(limit, 1)
+	var c Central
+	held, taken := 0.0, time.Duration(0)
+	now := time.Hour
+	c.Ask(Question{Instance: "a"}, now)
+	for ; now < time.Hour+10*time.Second; now += terms.Life / 10 {
+		if now-taken > terms.Life/2 { // in pieces that the level has room for
+			room := terms.CentralBurst(1) - c.levels["compte"].units
+			if held > 0 && room < 1 {
+				t.Fatal("no room to give anything back")
+			}
+			taken = now // given back and taken again: it all lives anew
+		}
+		held += c.Ask(Question{Instance: "a", Wants: []Want{{"compte", terms, 1000}}}, now).Answer().Units
+	}
+	if held <= limit.Burst {
+		t.Errorf("%.0f units are held, the burst is %.0f: the check cannot fail", held, limit.Burst)
+	}
+}
+
+// Answer is the only grant of a.
+func (a Answer) Answer() Grant { return a.Grants[0] }
