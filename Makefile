@@ -8,14 +8,14 @@ BIN := bin
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
-build: ## rpn, mutuelle and annuaire in bin/
+build: ## rpn, demo, mutuelle and annuaire in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/...
 
 CASES ?= 10000
 test: deps lint ## everything that must pass before a commit
 	$(GO) test -race -p 1 -timeout 12m ./... # one package at a time: they start real servers
 	$(GO) test -count 1 ./test/properties -rapid.checks $(CASES)
-	$(GO) run ./cmd/rpn demo --once
+	$(GO) run ./cmd/demo --once
 
 test-interop: ## the SOAP clients that need a JDK, Mono, PHP or C++, against the running RPN
 	./test/deps.sh interop
@@ -55,7 +55,7 @@ vectors: ## the public test files in VECTORS, each with its recorded verdict
 	$(GO) test -tags vectors -count 1 -run '^TestVectors$$' ./internal/xmlsig -vectors $(VECTORS)
 
 demo nation: ## the whole nation on this machine
-	$(GO) run ./cmd/rpn demo
+	$(GO) run ./cmd/demo
 
 bench: ## benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem ./...

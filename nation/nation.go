@@ -1,6 +1,6 @@
 // Package nation is a small country in process: a throw-away PKI, a fictitious
 // annuaire, fictitious insurers, establishments with names, and the real RPN
-// on a free port. `rpn demo` plays it, and so do the tests.
+// on a free port. `go run ./cmd/demo` plays it, and so do the tests.
 //
 // Everything is fictitious. What a nation writes in its directory is what
 // `rpn serve` reads, so that the same country can be run by hand.

@@ -43,7 +43,8 @@ var mayImport = map[string][]string{
 	"app/config":                   {"internal/roc", "internal/strict", "register", "limits/replay", "tlsconf"},
 	"app":                          {"app/config", "internal/roc", "internal/durable", "internal/acmeredis", "internal/secret", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "register/attempts", "register", "register/ops", "limits", "limits/replay", "annuaire", "routing", "tlsconf", "indicators", "proxy"},
 	"nation":                       {"internal/roc", "internal/durable", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "register", "internal/igc", "app", "app/config", "annuaire", "annuaire/fictif", "routing", "tlsconf", "mutuelle"},
-	"cmd/rpn":                      {"app", "app/config", "register/attempts", "register", "register/ops", "annuaire", "nation", "internal/roc", "internal/durable", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "tlsconf"},
+	"cmd/rpn":                      {"app", "app/config", "register/attempts", "register", "register/ops", "annuaire", "internal/roc", "internal/durable", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "tlsconf"},
+	"cmd/demo":                     {"nation"},
 	"cmd/mutuelle":                 {"mutuelle", "tlsconf", "internal/roc", "internal/xmlsig", "internal/strict"},
 	"cmd/annuaire":                 {"annuaire/fictif", "tlsconf", "internal/roc", "internal/xmlsig", "internal/strict"},
 }
@@ -66,7 +67,7 @@ var doors = map[string][]string{
 	"golang.org/x/time":                   {"limits"},
 	"golang.org/x/sync":                   {"annuaire", "tlsconf"},
 	"golang.org/x/sys":                    {"cmd/rpn", "app", "internal/rsaverify", "proxy"},
-	"github.com/spf13/cobra":              {"cmd/rpn", "cmd/mutuelle", "cmd/annuaire"},
+	"github.com/spf13/cobra":              {"cmd/rpn", "cmd/demo", "cmd/mutuelle", "cmd/annuaire"},
 	"encoding/xml":                        {}, // reads what must be refused (docs/decisions/0003)
 	"net/http/httputil":                   {}, // the exchange goes by proxy alone
 }
@@ -98,6 +99,26 @@ func TestImportsFollowTheMap(t *testing.T) {
 	for p := range mayImport {
 		if !seen[p] {
 			t.Errorf("%s: no such package; remove its line from mayImport", p)
+		}
+	}
+}
+
+// The national binary holds neither the simulator, nor a certificate
+// authority, nor the small nation.
+func TestRPNLinksNothingFictitious(t *testing.T) {
+	cmd := exec.Command("go", "list", "-deps", "./cmd/rpn")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	linked := strings.Fields(string(out))
+	if !slices.Contains(linked, module+"app") {
+		t.Fatalf("rpn links no app: %v", linked)
+	}
+	for _, p := range []string{"nation", "internal/igc", "mutuelle", "annuaire/fictif"} {
+		if slices.Contains(linked, module+p) {
+			t.Errorf("rpn links %s", p)
 		}
 	}
 }

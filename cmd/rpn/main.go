@@ -1,6 +1,5 @@
 // Command rpn is the RPN ROC: the national gateway between establishments and
-// complementary insurers. `rpn demo` shows the whole nation on this machine;
-// `rpn serve --config FILE` runs it for real; config.Config is the manual of
+// complementary insurers. `rpn serve --config FILE` runs it; config.Config is the manual of
 // that file.
 package main
 
@@ -84,7 +83,7 @@ func rootCommand(s streams) *cobra.Command {
 insurers (AMC): one address, mutual TLS, signatures checked, the same bytes
 delivered.
 
-Begin with: rpn demo`,
+Begin with: rpn check --config FILE`,
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -92,6 +91,6 @@ Begin with: rpn demo`,
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.AddCommand(serveCommand(), checkCommand(), reloadCommand(), certificatesCommand(), demoCommand(), sendCommand(), verifyCommand(), denyCommand(), registerCommand(), explainCommand(), domainsCommand(), annuaireCommand(), versionCommand(), manCommand())
+	root.AddCommand(serveCommand(), checkCommand(), reloadCommand(), certificatesCommand(), sendCommand(), verifyCommand(), denyCommand(), registerCommand(), explainCommand(), domainsCommand(), annuaireCommand(), versionCommand(), manCommand())
 	return root
 }

@@ -2,15 +2,10 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/piano-roc/rpn/nation"
 )
@@ -21,143 +16,6 @@ func rpn(t *testing.T, stdin string, args ...string) (code int, out, errs string
 	var o, e bytes.Buffer
 	code = run(t.Context(), args, streams{strings.NewReader(stdin), &o, &e})
 	return code, o.String(), e.String()
-}
-
-func TestDemoOnceEndsWellAndLeavesNothing(t *testing.T) {
-	tmp := t.TempDir()
-	t.Setenv("TMPDIR", tmp)
-	code, out, errs := rpn(t, "", "demo", "--once")
-	if code != 0 || errs != "" {
-		t.Fatalf("exit %d\n%s\n%s", code, out, errs)
-	}
-	if got, want := strings.Count(out, " V1 ")+strings.Count(out, " V2 "), len(nation.Day()); got != want {
-		t.Errorf("%d rows for %d scenes\n%s", got, want, out)
-	}
-	for _, want := range []string{"CHU de Sainte-Fiction", "RPN101", "RPN110", "RPN212", "RPN215", "RPN303", "TLS connexion refusée", "sa connexion a été fermée", "nouvelle connexion : le nouveau certificat", "every one as expected"} {
-		if !strings.Contains(out, want) {
-			t.Errorf("%q is not in the table\n%s", want, out)
-		}
-	}
-	if strings.Contains(out, "\x1b") {
-		t.Error("colours on what is no terminal")
-	}
-	if entries, _ := os.ReadDir(tmp); len(entries) > 0 {
-		t.Errorf("left: %v", entries)
-	}
-}
-
-// A terminal is what the demo writes to while it runs.
-type terminal struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (p *terminal) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.b.Write(b)
-}
-
-func (p *terminal) String() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.b.String()
-}
-
-// until waits for a text; the end of the command ends the wait.
-func (p *terminal) until(t *testing.T, text string, done <-chan int) string {
-	t.Helper()
-	for {
-		if s := p.String(); strings.Contains(s, text) {
-			return s
-		}
-		select {
-		case code := <-done:
-			t.Fatalf("it ended with %d before it said %q:\n%s", code, text, p.String())
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-}
-
-// began runs a command that lasts; end ends it and checks that it ends well.
-func began(t *testing.T, args ...string) (*terminal, <-chan int, func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	out, done := &terminal{}, make(chan int, 1)
-	go func() { done <- run(ctx, args, streams{strings.NewReader(""), out, out}) }()
-	return out, done, func() {
-		cancel()
-		if code := <-done; code != 0 {
-			t.Errorf("%v: exit %d\n%s", args, code, out)
-		}
-	}
-}
-
-// command returns the words of the printed command that begins so, without
-// the program.
-func command(t *testing.T, printed, begins string) []string {
-	t.Helper()
-	_, after, ok := strings.Cut(strings.ReplaceAll(printed, "\\\n", " "), "\n  "+begins+" ")
-	if !ok {
-		t.Fatalf("no command %q in\n%s", begins, printed)
-	}
-	line, _, _ := strings.Cut(after, "\n")
-	return strings.Fields(line)
-}
-
-// The commands that the demo prints work as they are printed, during the demo
-// and later.
-func TestTheCommandsThatTheDemoPrintsWork(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "nation")
-	out, done, end := began(t, "demo", "--dir", dir)
-	text := out.until(t, "Light traffic goes on", done)
-
-	send := append([]string{"send"}, command(t, text, program()+" send")...)
-	code, answer, errs := rpn(t, "", send...)
-	if code != 0 || !strings.Contains(answer, "RPN-Origine: amc") || !strings.Contains(answer, "<CodeCR>00</CodeCR>") {
-		t.Errorf("exit %d\n%s\n%s", code, answer, errs)
-	}
-
-	metrics := command(t, text, "curl -s")[0]
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Get(metrics)
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, err := io.ReadAll(resp.Body)
-	resp.Body.Close()
-	if err != nil || !strings.Contains(string(body), "\nrpn_exchanges_total{") {
-		t.Errorf("%s: %v\n%.300s", metrics, err, body)
-	}
-
-	log, err := os.ReadFile(command(t, text, "tail -n 3")[0])
-	if err != nil || !strings.Contains(string(log), `"msg":"exchange"`) {
-		t.Errorf("the log: %v\n%.300s", err, log)
-	}
-	end()
-
-	around, aroundDone, endAround := began(t, append([]string{"demo"}, command(t, text, program()+" demo")...)...)
-	around.until(t, "in another terminal", aroundDone)
-	serve, serveDone, endServe := began(t, append([]string{"serve"}, command(t, text, program()+" serve")...)...)
-	serve.until(t, `"msg":"listening"`, serveDone)
-	later := append([]string(nil), send...)
-	for i, w := range later {
-		if w == "--url" { // should the first day's port have been taken since
-			config, err := os.ReadFile(filepath.Join(dir, "rpn.yaml"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, port, _ := strings.Cut(string(config), "listen: 127.0.0.1:")
-			port, _, _ = strings.Cut(port, "\n")
-			later[i+1] = "https://localhost:" + port + "/roc"
-		}
-	}
-	if code, answer, errs := rpn(t, "", later...); code != 0 {
-		t.Errorf("later: exit %d\n%s\n%s", code, answer, errs)
-	}
-	endServe()
-	endAround()
 }
 
 func TestSendSignsSendsAndTellsFaults(t *testing.T) {
@@ -208,10 +66,6 @@ func TestExitCodesAndWhatIsSaid(t *testing.T) {
 		return f
 	}
 	faulty := write("rpn.yaml", "environment: prod\nlisten: 127.0.0.1:8443\npolices: {}\n")
-	other := t.TempDir()
-	if err := os.WriteFile(filepath.Join(other, "x"), nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
 	for _, c := range []struct {
 		args []string
 		code int
@@ -228,11 +82,9 @@ func TestExitCodesAndWhatIsSaid(t *testing.T) {
 		{[]string{"send", "--as-is", "--url", "http://localhost/roc", "--cert", "a", "--key", "b", "x.xml"}, 2, []string{"https://"}},
 		{[]string{"send", "--sign-only", "--sign-cert", "absent.pem", "--sign-key", "absent.key", faulty}, 2, []string{"is not a message that can be signed"}},
 		{[]string{"send", "--as-is", "--url", "https://localhost:1/roc", "--cert", "absent.pem", "--key", "absent.key", faulty}, 2, []string{"--cert", "absent.pem"}},
-		{[]string{"demo", "--without-rpn"}, 2, []string{"--dir"}},
-		{[]string{"demo", "--once", "--dir", other}, 2, []string{"not empty"}},
 		{[]string{"version"}, 0, []string{"rpn ", "go1."}},
 		{[]string{"completion", "bash"}, 0, []string{"__start_rpn"}},
-		{[]string{"--help"}, 0, []string{"serve", "check", "demo", "send"}},
+		{[]string{"--help"}, 0, []string{"serve", "check", "send"}},
 	} {
 		code, out, errs := rpn(t, "", c.args...)
 		text := errs
@@ -275,7 +127,7 @@ func TestManPagesOfEveryCommand(t *testing.T) {
 	if code, _, errs := rpn(t, "", "man", dir); code != 0 {
 		t.Fatal(errs)
 	}
-	for _, page := range []string{"rpn.1", "rpn-serve.1", "rpn-check.1", "rpn-demo.1", "rpn-send.1"} {
+	for _, page := range []string{"rpn.1", "rpn-serve.1", "rpn-check.1", "rpn-send.1"} {
 		text, err := os.ReadFile(filepath.Join(dir, page))
 		if err != nil || !bytes.Contains(text, []byte(".TH")) {
 			t.Errorf("%s: %v", page, err)

@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/piano-roc/rpn/test/binary"
 )
 
 // A Text is what a process writes. Safe for concurrent use.
@@ -34,36 +35,11 @@ func (x *Text) String() string {
 	return x.b.String()
 }
 
-var (
-	built    = sync.OnceValues(build)
-	buildDir string
-)
-
-// build builds the real binary, once per test program. Under the race
-// detector the binary has it too: a race makes it exit with 66.
-func build() (string, error) {
-	dir, err := os.MkdirTemp("", "rpn-test-")
-	if err != nil {
-		return "", err
-	}
-	buildDir = dir
-	file := filepath.Join(dir, "rpn")
-	args := []string{"build", "-o", file}
-	if underRace {
-		args = append(args, "-race")
-	}
-	cmd := exec.Command("go", append(args, "github.com/piano-roc/rpn/cmd/rpn")...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%v: %w\n%s", cmd.Args, err, out)
-	}
-	return file, nil
-}
-
 // Main runs the tests of a package that uses a Nation, then removes the binary
 // and looks for goroutines that were left.
 func Main(m *testing.M) int {
 	code := m.Run()
-	if err := os.RemoveAll(buildDir); err != nil {
+	if err := binary.Remove(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -103,7 +79,7 @@ func Run(t testing.TB, args ...string) *Process {
 
 func run(t testing.TB, out *Text, args ...string) *Process {
 	t.Helper()
-	file, err := built()
+	file, err := binary.Path("rpn")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,5 @@
 // Package world is a small nation around the real binary, for the tests that
-// play SOAP clients against it: `rpn demo --without-rpn` plays the annuaire and
+// play SOAP clients against it: `demo --without-rpn` plays the annuaire and
 // the insurers, `rpn serve` is the RPN.
 package world
 
@@ -16,9 +16,11 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/piano-roc/rpn/test/binary"
 )
 
-// The nation of `rpn demo` (nation/country.go).
+// The nation of `demo` (nation/country.go).
 const (
 	CHU     = "990000011"  // in the circle
 	Bleue   = "0099000003" // an AMC of the circle, in V1 and V2
@@ -33,7 +35,7 @@ type World struct {
 	processes []*exec.Cmd
 }
 
-// New builds rpn, and starts the nation and the RPN.
+// New starts the nation and the RPN.
 func New() (*World, error) {
 	dir, err := os.MkdirTemp("", "rpn-clients-")
 	if err != nil {
@@ -54,15 +56,20 @@ func (w *World) Close() {
 		w.processes[i].Wait()
 	}
 	os.RemoveAll(w.dir)
+	binary.Remove()
 }
 
 func (w *World) open() error {
-	rpn := w.file("rpn")
-	if out, err := exec.Command("go", "build", "-o", rpn, "github.com/piano-roc/rpn/cmd/rpn").CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w\n%s", err, out)
+	rpn, err := binary.Path("rpn")
+	if err != nil {
+		return err
+	}
+	demo, err := binary.Path("demo")
+	if err != nil {
+		return err
 	}
 	nation := w.file("nation")
-	if err := w.start(rpn, "demo", "--dir", nation, "--without-rpn"); err != nil {
+	if err := w.start(demo, "demo", "--dir", nation, "--without-rpn"); err != nil {
 		return err
 	}
 	config := filepath.Join(nation, "rpn.yaml")
@@ -73,7 +80,7 @@ func (w *World) open() error {
 	if err := w.leaf(); err != nil {
 		return err
 	}
-	if err := w.start(rpn, "serve", "--config", config); err != nil {
+	if err := w.start(rpn, "serve", "serve", "--config", config); err != nil {
 		return err
 	}
 	admin := regexp.MustCompile(`(?m)^admin: (\S+)`).FindSubmatch(text)
@@ -140,15 +147,15 @@ func (w *World) WSDL() ([]byte, error) {
 	return read(c, w.URL+"?wsdl")
 }
 
-// start runs a command of rpn in the background; it ends with the tests, even
+// start runs a program in the background; it ends with the tests, even
 // when they are killed.
-func (w *World) start(rpn, verb string, args ...string) error {
-	log, err := os.Create(w.file(verb + ".log"))
+func (w *World) start(program, name string, args ...string) error {
+	log, err := os.Create(w.file(name + ".log"))
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(rpn, append([]string{verb}, args...)...)
+	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/piano-roc/rpn/nation"
 )
 
-// demoOptions are the flags of `rpn demo`.
-type demoOptions struct {
+// options are the flags.
+type options struct {
 	once       bool
 	dir        string
 	noColor    bool
@@ -25,7 +25,7 @@ type demoOptions struct {
 }
 
 func demoCommand() *cobra.Command {
-	var o demoOptions
+	var o options
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Play a small nation on this machine: PKI, annuaire, insurers, establishments and the RPN",
@@ -37,8 +37,10 @@ each, where everything listens, and four commands to copy; then it keeps light
 traffic going until Ctrl-C.
 
 Everything is fictitious. Nothing is left behind, unless --dir keeps it.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return demo(cmd.Context(), o, cmd.OutOrStdout()) },
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return demo(cmd.Context(), o, cmd.OutOrStdout()) },
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.once, "once", false, "play the day once; exit with 0 when everything went as expected")
@@ -49,18 +51,18 @@ Everything is fictitious. Nothing is left behind, unless --dir keeps it.`,
 	return cmd
 }
 
-func demo(ctx context.Context, o demoOptions, out io.Writer) (err error) {
+func demo(ctx context.Context, o options, out io.Writer) (err error) {
 	if o.withoutRPN && (o.dir == "" || o.once) {
-		return refused(errors.New("demo: --without-rpn goes with --dir, and without --once"))
+		return usage(errors.New("--without-rpn goes with --dir, and without --once"))
 	}
 	p := newPrinter(out, o.noColor)
-	n, err := nation.New(ctx, nation.Options{Dir: o.dir, WithoutRPN: o.withoutRPN, Version: version()})
+	n, err := nation.New(ctx, nation.Options{Dir: o.dir, WithoutRPN: o.withoutRPN, Version: "demo"})
 	if err != nil {
-		return refused(err)
+		return usage(err)
 	}
 	defer func() {
 		if e := n.Close(); e != nil {
-			err = errors.Join(err, failed(e))
+			err = errors.Join(err, e)
 		}
 	}()
 	if o.withoutRPN {
@@ -74,7 +76,7 @@ func demo(ctx context.Context, o demoOptions, out io.Writer) (err error) {
 		return nil // Ctrl-C
 	}
 	if err != nil {
-		return failed(err)
+		return err
 	}
 	if o.once {
 		p.end(n, wrong)
@@ -83,7 +85,7 @@ func demo(ctx context.Context, o demoOptions, out io.Writer) (err error) {
 		p.commands(n)
 	}
 	if wrong != nil {
-		return failed(wrong)
+		return wrong
 	}
 	if !o.once {
 		p.traffic(ctx, n)
@@ -103,7 +105,7 @@ func playDay(ctx context.Context, n *nation.Nation, p *printer) (wrong, err erro
 		}
 		p.row(played)
 		if wrong == nil && !played.AsExpected() {
-			wrong = fmt.Errorf("demo: scene %d (%s, %s %s to %s) should have ended with %s: %s",
+			wrong = fmt.Errorf("scene %d (%s, %s %s to %s) should have ended with %s: %s",
 				i+1, played.Nom, s.Service, s.Version, played.AMCName, s.Want, played.Outcome)
 		}
 	}
@@ -197,19 +199,19 @@ func (p *printer) places(n *nation.Nation, dir string) {
 	}
 	fmt.Fprintf(p.out, "  %s %s\n", pad("files", 28), n.Dir)
 	if dir != "" {
-		fmt.Fprintf(p.out, "\nThe same nation, later, in two terminals:\n  %s demo --dir %s --without-rpn\n  %s serve --config %s\n",
-			program(), quoted(dir), program(), quoted(filepath.Join(dir, "rpn.yaml")))
+		fmt.Fprintf(p.out, "\nThe same nation, later, in two terminals:\n  %s --dir %s --without-rpn\n  %s serve --config %s\n",
+			self(), quoted(dir), rpn(), quoted(filepath.Join(dir, "rpn.yaml")))
 	}
 }
 
-// around is what `demo --without-rpn` prints.
+// around is what --without-rpn prints.
 func (p *printer) around(n *nation.Nation) {
 	fmt.Fprintln(p.out, p.paint(bold, "Listening"))
 	for _, l := range n.Places() {
 		fmt.Fprintf(p.out, "  %s %s\n", pad(l.Name, 28), l.URL)
 	}
 	fmt.Fprintf(p.out, "\nThe RPN of this nation, in another terminal:\n  %s serve --config %s\n\nCtrl-C ends the annuaire and the insurers.\n",
-		program(), quoted(filepath.Join(n.Dir, "rpn.yaml")))
+		rpn(), quoted(filepath.Join(n.Dir, "rpn.yaml")))
 }
 
 // commands prints four commands to copy. They are those of a shell in the
@@ -234,10 +236,10 @@ func (p *printer) commands(n *nation.Nation) {
 Light traffic goes on; Ctrl-C ends the demo%s.
 `,
 		p.paint(bold, "Send one yourself"),
-		program(), n.URL(), quoted(n.AuthorityFile()), quoted(e.Cert), quoted(e.Key), quoted(e.SignCert), quoted(e.SignKey), quoted(n.MessageFile()),
+		rpn(), n.URL(), quoted(n.AuthorityFile()), quoted(e.Cert), quoted(e.Key), quoted(e.SignCert), quoted(e.SignKey), quoted(n.MessageFile()),
 		p.paint(bold, "See the metrics"), n.AdminURL(),
 		p.paint(bold, "See the record of each exchange"), quoted(n.LogFile()),
-		p.paint(bold, "See which certificates end first, and what rests on them"), program(), strings.TrimPrefix(n.AdminURL(), "http://"),
+		p.paint(bold, "See which certificates end first, and what rests on them"), rpn(), strings.TrimPrefix(n.AdminURL(), "http://"),
 		map[bool]string{true: " and removes its files"}[n.Temporary()])
 }
 
@@ -264,13 +266,18 @@ func pad(s string, width int) string {
 	return s + strings.Repeat(" ", max(1, width-utf8.RuneCountInString(s)))
 }
 
-// program is how this program was started: a copied command must work.
-func program() string {
-	self, err := os.Executable()
-	if err != nil || strings.Contains(self, string(filepath.Separator)+"go-build") {
-		return "go run ./cmd/rpn"
+// self and rpn are how this program and rpn are started: a copied command must
+// work. rpn is beside this program, where it was built.
+func self() string { return program(os.Args[0], "demo") }
+
+func rpn() string { return program(filepath.Join(filepath.Dir(os.Args[0]), "rpn"), "rpn") }
+
+func program(file, name string) string {
+	me, err := os.Executable()
+	if err != nil || strings.Contains(me, string(filepath.Separator)+"go-build") {
+		return "go run ./cmd/" + name
 	}
-	return quoted(os.Args[0])
+	return quoted(file)
 }
 
 // quoted quotes a word for the shell where it needs it.

@@ -1,5 +1,5 @@
 //go:build race
 
-package nation
+package binary
 
 const underRace = true
