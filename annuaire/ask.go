@@ -224,7 +224,7 @@ func (c *Client) believe(raw roc.Content, k roc.Key, at time.Time, kept bool) (E
 	if op := env.Operation(); op.Local == "Fault" && op.Space == env.Version().Namespace() {
 		return Entry{}, refused("the answer is a SOAP fault")
 	}
-	checked, err := c.o.Verifier.Check(env, xmlsig.Policy{}, xmlsig.Expect{Structure: c.o.Signer}, at)
+	checked, err := c.o.Verifier.Check(env, xmlsig.Policy{Answer: true}, xmlsig.Expect{Structure: c.o.Signer}, at)
 	if err != nil {
 		return Entry{}, refused("%w", err)
 	}

@@ -26,9 +26,8 @@ func (a *App) sawServer(name string, presented []*x509.Certificate) {
 	a.horizon.Saw(tlsconf.PeerTLS, name, presented)
 }
 
-// admitSigner asks the rules of a signature store, and tells the horizon who
-// signs under it.
-func (a *App) admitSigner(t *tlsconf.Trust, kind tlsconf.Kind, chain []*x509.Certificate) error {
+// admitSigner asks the rules of a signature store.
+func admitSigner(t *tlsconf.Trust, chain []*x509.Certificate) error {
 	if err := t.Admit(chain); err != nil {
 		var f *tlsconf.Failure
 		if errors.As(err, &f) {
@@ -36,7 +35,6 @@ func (a *App) admitSigner(t *tlsconf.Trust, kind tlsconf.Kind, chain []*x509.Cer
 		}
 		return err
 	}
-	a.horizon.Saw(kind, ownerOf(chain[0]), chain)
 	return nil
 }
 

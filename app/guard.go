@@ -48,8 +48,8 @@ func (a *App) storeOptions(name string, o tlsconf.StoreOptions) tlsconf.StoreOpt
 }
 
 // signatureTrust gives a signature store in the form that xmlsig takes: the
-// same generation as long as the store's is the same. Who signs under it is
-// seen by the horizon.
+// same generation as long as the store's is the same. Whoever has proved to sign
+// under it is told to the horizon, and nobody else.
 func (a *App) signatureTrust(s *tlsconf.Store, kind tlsconf.Kind) func() *xmlsig.Trust {
 	var mu sync.Mutex
 	var from *tlsconf.Trust
@@ -61,8 +61,9 @@ func (a *App) signatureTrust(s *tlsconf.Store, kind tlsconf.Kind) func() *xmlsig
 		defer mu.Unlock()
 		if t != from || now != generation {
 			generation = now
-			admit := func(chain []*x509.Certificate) error { return a.admitSigner(t, kind, chain) }
-			from, made = t, xmlsig.NewTrustWithRules(t.Roots(), t.Intermediates(), admit, a.revoked)
+			admit := func(chain []*x509.Certificate) error { return admitSigner(t, chain) }
+			from, made = t, xmlsig.NewTrustWithRules(t.Roots(), t.Intermediates(), admit, a.revoked).
+				OnProved(func(chain []*x509.Certificate) { a.horizon.Saw(kind, ownerOf(chain[0]), chain) })
 		}
 		return made
 	}

@@ -295,6 +295,6 @@ func (x *exchange) verifyAnswer(body roc.Content) error {
 		return err
 	}
 	defer env.Release()
-	_, err = x.proxy.o.AnswerSignatures.Check(env, xmlsig.Policy{}, xmlsig.Expect{}, x.proxy.o.Now())
+	_, err = x.proxy.o.AnswerSignatures.Check(env, xmlsig.Policy{Answer: true}, xmlsig.Expect{}, x.proxy.o.Now())
 	return err
 }

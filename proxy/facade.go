@@ -140,7 +140,7 @@ func (f *Facade) believe(q question, a storedAnswer, limits soap.Limits) (*xmlsi
 	if err != nil {
 		return nil, err
 	}
-	checked, err := f.Verifier.Check(env, xmlsig.Policy{}, xmlsig.Expect{Structure: f.Signer}, a.at)
+	checked, err := f.Verifier.Check(env, xmlsig.Policy{Answer: true}, xmlsig.Expect{Structure: f.Signer}, a.at)
 	if err != nil {
 		return nil, err
 	}

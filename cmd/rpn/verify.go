@@ -250,8 +250,8 @@ func (v *verification) check(data roc.Content) (*xmlsig.Report, error) {
 	if err != nil {
 		return &xmlsig.Report{}, err
 	}
-	op, _ := message.OperationOf(env.Operation())
-	policy := xmlsig.Policy{Optional: op.Service == roc.Annuaire, TimestampOptional: v.o.noTimestamp}
+	op, isRequest := message.OperationOf(env.Operation())
+	policy := xmlsig.Policy{Optional: op.Service == roc.Annuaire, TimestampOptional: v.o.noTimestamp, Answer: !isRequest}
 	if len(v.o.trust) == 0 {
 		// First round with nobody trusted, to learn the certificate; second
 		// round trusting exactly it.

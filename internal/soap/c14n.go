@@ -175,7 +175,9 @@ func (c *canon) tag(i int32, apex bool) {
 	c.text("<")
 	c.raw(el.start+1, el.start+1+uint32(el.nlen))
 	c.pairs = c.pairs[:0]
-	c.use(el, el.prefix, el.bind)
+	if el.prefix != prefixXML { // never declared (C14N 1.0, 2.3)
+		c.use(el, el.prefix, el.bind)
+	}
 	attrs := ix.attrs[el.attr : el.attr+uint32(el.nattr)]
 	for k := range attrs {
 		if b := attrs[k].bind; b > declXML {

@@ -160,12 +160,9 @@ func (e *Envelope) bodyShape() (*problem, int) {
 	if p, at := e.noText(body); p != nil {
 		return &bodyChildren, at
 	}
-	// Nothing but white space, not even a comment, may follow the Body.
-	for k := el.end; int(k) < len(ix.raw); k++ {
-		if ix.raw[k] == '<' && k != ix.elems[0].shut {
-			return &afterBody, int(k)
-		}
-	}
+	// No element follows the Body (see shape) and no text (see noText of the
+	// Envelope): white space and comments are in no signature, and no node of
+	// SOAP reads them.
 	if ix.comments == 0 {
 		return nil, 0
 	}

@@ -11,6 +11,10 @@ const (
 	NSEC   = "http://www.w3.org/2001/10/xml-exc-c14n#"
 	NSSAML = "urn:oasis:names:tc:SAML:2.0:assertion"
 
+	NSWSSE11  = "http://docs.oasis-open.org/wss/oasis-wss-wssecurity-secext-1.1.xsd"
+	NSWSA2004 = "http://schemas.xmlsoap.org/ws/2004/08/addressing" // the member submission
+	NSWSA2003 = "http://schemas.xmlsoap.org/ws/2003/03/addressing"
+
 	nsXML   = "http://www.w3.org/XML/1998/namespace"
 	nsXMLNS = "http://www.w3.org/2000/xmlns/"
 )
@@ -18,7 +22,7 @@ const (
 // known lists the namespaces whose text is not kept per message: comparing a
 // declaration's URI with one of these constants is a pointer comparison.
 // Index 0 means "not one of them".
-var known = [...]string{"", NS11, NS12, NSWSSE, NSWSU, NSDS, NSWSA, NSEC, NSSAML, nsXML}
+var known = [...]string{"", NS11, NS12, NSWSSE, NSWSU, NSDS, NSWSA, NSEC, NSSAML, NSWSSE11, NSWSA2004, NSWSA2003, nsXML}
 
 func knownNamespace(uri []byte) uint8 {
 	for i := 1; i < len(known); i++ {

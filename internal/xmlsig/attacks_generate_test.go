@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"flag"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,6 +56,7 @@ func TestGenerate(t *testing.T) {
 type attackCase struct {
 	name, expect, family, about string
 	says                        string // in the Detail
+	policy                      string // "answer", or the one of a request
 	before                      func(d *draft)
 	after                       func(m string) string
 }
@@ -71,6 +73,9 @@ func (c attackCase) file() []byte {
 	head := fmt.Sprintf("expect: %s\nattack: %s\nfamily: %s\nat: %s\n", c.expect, c.about, c.family, testNow.Format(time.RFC3339))
 	if c.says != "" {
 		head += "says: " + c.says + "\n"
+	}
+	if c.policy != "" {
+		head += "policy: " + c.policy + "\n"
 	}
 	return []byte(head + "---\n" + m)
 }
@@ -124,6 +129,25 @@ func attackCases() []attackCase {
 
 const harmless = "harmless twin"
 
+// answer makes the case one of an answer.
+func (c attackCase) answer() attackCase {
+	c.policy = "answer"
+	return c
+}
+
+// confirmationDraft adds a signed SignatureConfirmation.
+func confirmationDraft(d *draft) {
+	d.order = append(d.order, `<wsse11:SignatureConfirmation xmlns:wsse11="`+soap.NSWSSE11+`" Value="AAAA" wsu:Id="conf-CANARI"/>`)
+	d.refs = append(d.refs, ref("#conf-CANARI"))
+}
+
+func serialNumber(key string) *big.Int { return forgeKeys()[key].Certificate.SerialNumber }
+
+// serialOf is a filled X509IssuerSerial.
+func serialOf(number string) string {
+	return `<ds:X509IssuerSerial><ds:X509IssuerName>CN=TEST AC</ds:X509IssuerName><ds:X509SerialNumber>` + number + `</ds:X509SerialNumber></ds:X509IssuerSerial>`
+}
+
 func harmlessCases() []attackCase {
 	ok := func(name, about string, before func(*draft), after func(string) string) attackCase {
 		return attackCase{name: "ok-" + name, expect: "accepted", family: harmless, about: about, before: before, after: after}
@@ -137,6 +161,26 @@ func harmlessCases() []attackCase {
 	x509 := `<ds:X509Data><ds:X509Certificate>` + certOf("signataire") + `</ds:X509Certificate></ds:X509Data>`
 	return []attackCase{
 		ok("plain", "the message that the others attack", nil, nil),
+		ok("issuer-serial", "libxmlsec 1.3 and later (zeep): the certificate's own IssuerSerial beside it", keyInfo(
+			`<wsse:SecurityTokenReference>`+first(x509, "<ds:X509Data>", "<ds:X509Data>"+serialOf(serialNumber("signataire").String()))+`</wsse:SecurityTokenReference>`), nil),
+		ok("issuer-serial-after", "the same after the certificate, the number between line ends and with zeros before it", keyInfo(
+			first(x509, "</ds:X509Data>", serialOf("\r\n  00"+serialNumber("signataire").String()+"\r\n")+"</ds:X509Data>")), nil),
+		ok("subject-name-and-ski", "SubjectName and SKI beside the certificate decide nothing", keyInfo(
+			first(x509, "<ds:X509Data>", "<ds:X509Data>\n<ds:X509SubjectName>CN=quelqu'un d'autre</ds:X509SubjectName><ds:X509SKI>AAAA</ds:X509SKI>")), nil),
+		ok("no-prefixlist", "InclusiveNamespaces without PrefixList, on a reference and on SignedInfo: an empty list", func(d *draft) {
+			none := `<ec:InclusiveNamespaces xmlns:ec="` + soap.NSEC + `"/>`
+			d.canon = `<ds:CanonicalizationMethod Algorithm="` + algExcC14N + `">` + none + `</ds:CanonicalizationMethod>`
+			d.refs[1] = refWith("#corps-CANARI", `<ds:Transform Algorithm="`+algExcC14N+`">`+none+`</ds:Transform>`, algSHA256, "@digest sha256 corps-CANARI@")
+		}, nil),
+		ok("role-empty", "an empty role is none", func(d *draft) { d.security = ` soap:role=""` }, nil),
+		ok("actor-empty", "an empty actor is none", func(d *draft) { d.ns, d.security = soap.NS11, ` soap:actor=" "` }, nil),
+		ok("created-on-its-own-line", "Created on a line of its own, with CRLF", func(d *draft) {
+			d.timestamp = `<wsu:Timestamp wsu:Id="ts-CANARI">` + "\r\n\t<wsu:Created>\r\n\t\t2026-11-21T09:30:00.000Z\r\n\t</wsu:Created>\r\n\t<wsu:Expires>&#13;\n2026-11-21T09:35:00+00:00 </wsu:Expires>\r\n</wsu:Timestamp>"
+		}, nil),
+		ok("xml-prefix", "an element of the xml namespace in the Body: its prefix is never declared (C14N 1.0, 2.3)", func(d *draft) {
+			d.content = first(goodContent, "<beneficiaire>", `<xml:note xml:lang="fr">x</xml:note><beneficiaire>`)
+		}, nil),
+		ok("confirmation-in-answer", "WSS4J confirms the request's signature in its answer, and signs that", confirmationDraft, nil).answer(),
 		ok("soap11", "the same in SOAP 1.1", func(d *draft) { d.ns = soap.NS11 }, nil),
 		ok("declaration-and-bom", "a BOM and an XML declaration stand before the Envelope", func(d *draft) { d.prologue = "\xEF\xBB\xBF<?xml version='1.0' encoding='utf-8'?>\n" }, nil),
 		ok("cdata-value", "a value written as CDATA is that value", func(d *draft) {
@@ -581,7 +625,17 @@ func keyCases() []attackCase {
 		info("issuer-serial-only", "untrusted-signer", "WSS4J's default: IssuerSerial alone, no certificate in the message", str("<ds:X509Data>"+issuerSerial+"</ds:X509Data>")).saying("joignez-le"),
 		info("ski-only", "untrusted-signer", "a subject key identifier alone", str(`<wsse:KeyIdentifier ValueType="`+x509TokenProfile+`X509SubjectKeyIdentifier">AAAA</wsse:KeyIdentifier>`)).saying("joignez-le"),
 		info("thumbprint-only", "untrusted-signer", "a thumbprint alone", str(`<wsse:KeyIdentifier ValueType="http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#ThumbprintSHA1">AAAA</wsse:KeyIdentifier>`)).saying("joignez-le"),
-		info("issuer-serial-and-certificate", "untrusted-signer", "a filled IssuerSerial beside the certificate could name another one", "<ds:X509Data>"+issuerSerial+cert("signataire")+"</ds:X509Data>"),
+		info("issuer-serial-of-another", "untrusted-signer", "an IssuerSerial beside the certificate that names another one", "<ds:X509Data>"+serialOf("41395")+cert("signataire")+"</ds:X509Data>").saying("numéro de série"),
+		info("issuer-serial-in-hexadecimal", "untrusted-signer", "the right serial, written as no xs:integer", "<ds:X509Data>"+serialOf("0x"+serialNumber("signataire").Text(16))+cert("signataire")+"</ds:X509Data>"),
+		info("issuer-serial-half-empty", "untrusted-signer", "an IssuerSerial with a name and no number", "<ds:X509Data>"+serialOf("")+cert("signataire")+"</ds:X509Data>"),
+		info("issuer-serial-twice", "untrusted-signer", "two IssuerSerial, the right one first", "<ds:X509Data>"+serialOf(serialNumber("signataire").String())+serialOf("41395")+cert("signataire")+"</ds:X509Data>"),
+		info("issuer-serial-two-numbers", "untrusted-signer", "two serial numbers in one IssuerSerial", "<ds:X509Data>"+swap(serialOf(serialNumber("signataire").String()), "</ds:X509IssuerSerial>", "<ds:X509SerialNumber>41395</ds:X509SerialNumber></ds:X509IssuerSerial>")+cert("signataire")+"</ds:X509Data>"),
+		info("issuer-serial-of-1000-digits", "untrusted-signer", "a serial number of 1000 digits", "<ds:X509Data>"+serialOf(strings.Repeat("0", 1000)+serialNumber("signataire").String())+cert("signataire")+"</ds:X509Data>"),
+		info("issuer-serial-own-of-stranger", "untrusted-signer", "a certificate of another CA, with its own IssuerSerial", "<ds:X509Data>"+serialOf(serialNumber("autre-signataire").String())+cert("autre-signataire")+"</ds:X509Data>"),
+		info("subject-name-only", "untrusted-signer", "X509SubjectName alone", "<ds:X509Data><ds:X509SubjectName>CN=TEST signataire</ds:X509SubjectName></ds:X509Data>").saying("joignez-le"),
+		info("x509-ski-only", "untrusted-signer", "X509SKI alone", "<ds:X509Data><ds:X509SKI>AAAA</ds:X509SKI></ds:X509Data>").saying("joignez-le"),
+		info("subject-name-holds-certificate", "untrusted-signer", "a certificate hidden in X509SubjectName", "<ds:X509Data><ds:X509SubjectName>"+cert("autre-structure")+"</ds:X509SubjectName>"+cert("signataire")+"</ds:X509Data>"),
+		info("crl-beside-certificate", "untrusted-signer", "an X509CRL beside the certificate", "<ds:X509Data>"+cert("signataire")+"<ds:X509CRL>AAAA</ds:X509CRL></ds:X509Data>"),
 		info("two-certificates", "untrusted-signer", "two certificates, the right one first", "<ds:X509Data>"+cert("signataire")+cert("autre-structure")+"</ds:X509Data>"),
 		info("two-certificates-last", "untrusted-signer", "two certificates, the right one last", "<ds:X509Data>"+cert("autre-signataire")+cert("signataire")+"</ds:X509Data>"),
 		info("two-x509data", "untrusted-signer", "two X509Data", "<ds:X509Data>"+cert("signataire")+"</ds:X509Data><ds:X509Data>"+cert("autre-structure")+"</ds:X509Data>"),
@@ -816,7 +870,10 @@ func algorithmCases() []attackCase {
 		by("c14n-with-xpath", "forbidden-algorithm", "an XPath inside exc-c14n", one(algExcC14N, "<ds:XPath>1</ds:XPath>")),
 		by("enveloped-with-content", "forbidden-algorithm", "an XPath inside enveloped-signature", one(algEnveloped, "<ds:XPath>1</ds:XPath>")+excOnce),
 		by("two-prefixlists", "forbidden-algorithm", "two InclusiveNamespaces", swap(prefixList("a"), "</ds:Transform>", `<ec:InclusiveNamespaces xmlns:ec="`+soap.NSEC+`" PrefixList="b"/></ds:Transform>`)),
-		by("no-prefixlist", "forbidden-algorithm", "InclusiveNamespaces without PrefixList", one(algExcC14N, `<ec:InclusiveNamespaces xmlns:ec="`+soap.NSEC+`"/>`)),
+		by("no-prefixlist-with-content", "forbidden-algorithm", "InclusiveNamespaces without PrefixList, with content", one(algExcC14N, `<ec:InclusiveNamespaces xmlns:ec="`+soap.NSEC+`"><ec:a/></ec:InclusiveNamespaces>`)),
+		{name: "alg-namespaced-prefixlist", expect: "bad-signature", family: transforms, about: "a PrefixList in the namespace of exc-c14n is none: a digest that counts on it does not match", before: func(d *draft) {
+			d.refs[1] = refWith("#corps-CANARI", one(algExcC14N, `<ec:InclusiveNamespaces xmlns:ec="`+soap.NSEC+`" ec:PrefixList="soap wsse"/>`), algSHA256, "@digest sha256 corps-CANARI prefixes=soap,wsse@")
+		}},
 		by("long-prefixlist", "bad-signature", "a PrefixList of 71 prefixes", prefixList(many)),
 		{name: "alg-prefixlist-nbsp", expect: "bad-signature", family: "parser differential in a list", about: "a PrefixList whose prefixes are parted by a no-break space is one prefix, not two", before: func(d *draft) {
 			d.refs[1] = refWith("#corps-CANARI", prefixList("soap\u00a0wsse"), algSHA256, "@digest sha256 corps-CANARI prefixes=soap,wsse@")
@@ -1001,7 +1058,14 @@ func securityCases() []attackCase {
 		}),
 		s("other-role", "bad-signature", "a Security for another role", nil).with(attr(`soap:role="urn:autre"`)),
 		s("role-next", "bad-signature", "a Security for the next node", nil).with(attr(`soap:role="` + soap.NS12 + `/role/next"`)),
-		s("role-empty", "bad-signature", "an empty role", nil).with(attr(`soap:role=""`)),
+		s("empty-actor-of-11-in-12", "bad-signature", "an empty actor of SOAP 1.1 in SOAP 1.2", nil).with(attr(`xmlns:s11="` + soap.NS11 + `" s11:actor=""`)),
+		s("empty-role-of-12-in-11", "bad-signature", "an empty role of SOAP 1.2 in SOAP 1.1", nil).with(func(d *draft) {
+			d.ns, d.security = soap.NS11, ` xmlns:s12="`+soap.NS12+`" s12:role=""`
+		}),
+		s("role-nbsp", "bad-signature", "a role of one no-break space is not empty", nil).with(attr("soap:role=\"\u00a0\"")),
+		s("two-empty-role-last", "bad-signature", "two Security headers, the second for an empty role", func(m string) string {
+			return inHeader(m, `<wsse:Security soap:role="">`+stampPart(m)+`</wsse:Security>`)
+		}),
 		s("actor-of-11-in-12", "bad-signature", "an actor of SOAP 1.1 in SOAP 1.2", nil).with(attr(`xmlns:s11="` + soap.NS11 + `" s11:actor="urn:autre"`)),
 		s("role-of-12-in-11", "bad-signature", "a role of SOAP 1.2 in SOAP 1.1", nil).with(func(d *draft) {
 			d.ns, d.security = soap.NS11, ` xmlns:s12="`+soap.NS12+`" s12:role="`+ultimateReceiver+`"`
@@ -1042,8 +1106,29 @@ func securityCases() []attackCase {
 			h := part(m, "<soap:Header>", "</soap:Header>")
 			return swap(swap(m, h, ""), "</soap:Body>", "</soap:Body>"+h)
 		}),
-		s("comment-after-body", "not-soap", "a comment after the Body", func(m string) string { return swap(m, "</soap:Body>", "</soap:Body><!-- -->") }),
-		s("comment-after-root", "not-soap", "a comment after the Envelope", func(m string) string { return m + "<!-- -->" }),
+		s("comment-after-body", "accepted", "a comment after the Body: no signature holds it and no node of SOAP reads it", func(m string) string {
+			return swap(m, "</soap:Body>", "</soap:Body><!-- <soap:Body/> -->\n")
+		}),
+		s("comment-after-root", "accepted", "comments before and after the Envelope", func(m string) string { return "<!-- a -->\n" + m + "\n<!-- b --> <!-- c -->" }),
+		s("comment-and-text-after-body", "not-soap", "text after a comment after the Body", func(m string) string { return swap(m, "</soap:Body>", "</soap:Body><!-- -->texte") }),
+		s("comment-and-body-after-body", "not-soap", "a Body after a comment after the Body", func(m string) string {
+			return swap(m, "</soap:Body>", "</soap:Body><!-- -->"+evilSOAPBody)
+		}),
+		s("cdata-after-body", "not-soap", "an empty CDATA section after the Body", func(m string) string { return swap(m, "</soap:Body>", "</soap:Body><![CDATA[]]>") }),
+		s("reference-after-body", "not-soap", "a character reference to a space after the Body", func(m string) string { return swap(m, "</soap:Body>", "</soap:Body>&#32;") }),
+		s("pi-after-root", "forbidden-xml", "a processing instruction after a comment after the Envelope", func(m string) string { return m + "<!-- --><?a b?>" }),
+		s("doctype-after-comment", "forbidden-xml", "a DTD after a comment before the Envelope", func(m string) string { return "<!-- --><!DOCTYPE a>" + m }),
+		s("declaration-after-comment", "forbidden-xml", "an XML declaration after a comment", func(m string) string { return `<!-- --><?xml version="1.0"?>` + m }),
+		s("open-comment-after-root", "forbidden-xml", "a comment after the Envelope that is never closed", func(m string) string { return m + "<!-- " }),
+		s("confirmation-in-request", "bad-signature", "SignatureConfirmation in a request", nil).with(confirmationDraft),
+		s("confirmation-outside-answer-filled", "bad-signature", "a SignatureConfirmation that holds a Timestamp", nil).with(func(d *draft) {
+			confirmationDraft(d)
+			d.order[3] = swap(d.order[3], "/>", ">"+d.timestamp+"</wsse11:SignatureConfirmation>")
+			d.order[3] = swap(d.order[3], "ts-CANARI", "ts2-CANARI")
+		}).answer(),
+		s("confirmation-almost", "bad-signature", "SignatureConfirmation in the namespace of WSS 1.0", nil).with(func(d *draft) {
+			d.order = append(d.order, `<wsse:SignatureConfirmation Value="AAAA"/>`)
+		}).answer(),
 		s("multipart", "forbidden-xml", "a MIME multipart around the envelope (MTOM)", func(m string) string {
 			return "--frontiere\r\nContent-Type: application/xop+xml\r\n\r\n" + m + "\r\n--frontiere--"
 		}),

@@ -64,6 +64,9 @@ type Policy struct {
 	Optional bool
 	// TimestampOptional exempts from a signed Timestamp (by the register).
 	TimestampOptional bool
+	// Answer says that the message answers one of ours: it may then hold
+	// SignatureConfirmation (WSS 1.1), which decides nothing.
+	Answer bool
 }
 
 // Expect says whose signature is expected.
@@ -134,7 +137,7 @@ func (k *checking) hash(h crypto.Hash) hash.Hash {
 
 // run is the check, from the outside in.
 func (k *checking) run(p Policy, e Expect) (*Checked, error) {
-	parts, err := k.security()
+	parts, err := k.security(p)
 	if err != nil {
 		return nil, err
 	}

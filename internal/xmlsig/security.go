@@ -3,6 +3,7 @@ package xmlsig
 import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/internal/xsd"
 )
 
 const ultimateReceiver = soap.NS12 + "/role/ultimateReceiver"
@@ -17,7 +18,7 @@ type parts struct {
 // security finds the one wsse:Security among the children of Header and takes
 // it apart (profile section 3). Nothing but its known children is allowed in
 // it, so that no reader can find there what this check did not look at.
-func (k *checking) security() (parts, error) {
+func (k *checking) security(policy Policy) (parts, error) {
 	p := parts{header: k.env.Header()}
 	for n := p.header.First(); !n.IsZero(); n = n.Next() {
 		if !n.Is(soap.NSWSSE, "Security") {
@@ -45,6 +46,8 @@ func (k *checking) security() (parts, error) {
 			slot = &p.token
 		case n.Is(soap.NSSAML, "Assertion"):
 			slot = &p.assertion
+		case policy.Answer && isConfirmation(n):
+			continue
 		default:
 			return p, bad("unexpected element in Security", "wsse:Security contient un élément inattendu ; seuls Timestamp, Signature, BinarySecurityToken et un VIHF y ont leur place.")
 		}
@@ -62,25 +65,36 @@ func (k *checking) security() (parts, error) {
 	return p, nil
 }
 
+// isConfirmation says whether an element is a SignatureConfirmation of WSS 1.1
+// (section 8.4): an empty element that repeats the value of the request's
+// signature. It is tolerated in answers and decides nothing.
+func isConfirmation(n soap.Node) bool {
+	return n.Is(soap.NSWSSE11, "SignatureConfirmation") && n.First().IsZero() && n.OnlyElements()
+}
+
 // role refuses a Security meant for somebody else than the last receiver, and
-// the role attribute of the other version of SOAP.
+// the role attribute of the other version of SOAP. An empty one is none.
 func (k *checking) role(n soap.Node) error {
-	_, actor := n.AttrView(soap.NS11, "actor")
+	actor, hasActor := n.AttrView(soap.NS11, "actor")
 	role, hasRole := n.AttrView(soap.NS12, "role")
-	if actor || hasRole && (k.env.Version() != soap.SOAP12 || role != ultimateReceiver) {
+	is12 := k.env.Version() == soap.SOAP12
+	if hasActor && (is12 || xsd.Collapse(actor) != "") ||
+		hasRole && (!is12 || role != ultimateReceiver && xsd.Collapse(role) != "") {
 		return bad("Security for another role", "wsse:Security s'adresse à un autre rôle (actor ou role) que le destinataire final.")
 	}
 	return nil
 }
 
 // mayBeSigned says whether a reference of sig may point there: the Body, a
-// direct child of Header other than Security, the Timestamp, the token; of the
-// VIHF's signature, the whole assertion and nothing else.
+// direct child of Header other than Security, the Timestamp, the token, a
+// SignatureConfirmation; of the VIHF's signature, the whole assertion and
+// nothing else.
 func (p *parts) mayBeSigned(sig, n soap.Node, env *soap.Envelope) bool {
 	if !sig.Same(p.signature) {
 		return n.Same(p.assertion)
 	}
 	return n.Same(env.Body()) || n.Same(p.timestamp) || n.Same(p.token) ||
+		n.Parent().Same(p.security) && isConfirmation(n) || // security lets one stand in answers only
 		!n.Same(p.security) && !p.header.IsZero() && n.Parent().Same(p.header)
 }
 

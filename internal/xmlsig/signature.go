@@ -17,7 +17,7 @@ type signature struct {
 	algorithm        string
 	refs             []reference
 	value            []byte
-	signer           *signer
+	claim            // the signer; remembered once the value verifies
 }
 
 type reference struct {
@@ -62,7 +62,7 @@ func (k *checking) signature(s *signature, n, token soap.Node) error {
 		return bad("SignatureValue is not base64", "SignatureValue n'est pas en base64 strict.")
 	}
 	k.buf, s.value = decoded, decoded
-	s.signer, err = k.keyInfo(keyInfo, token)
+	s.claim, err = k.keyInfo(keyInfo, token)
 	return err
 }
 
@@ -195,10 +195,10 @@ func (k *checking) c14n(n soap.Node) (soap.C14N, error) {
 	if list.IsZero() {
 		return form, nil
 	}
-	prefixes, ok := list.AttrView("", "PrefixList")
-	if !list.Is(soap.NSEC, "InclusiveNamespaces") || !list.Next().IsZero() || !list.First().IsZero() || !list.OnlyElements() || !ok {
-		return form, forbidden("parameters of exc-c14n", "exc-c14n n'admet que InclusiveNamespaces avec PrefixList.")
+	if !list.Is(soap.NSEC, "InclusiveNamespaces") || !list.Next().IsZero() || !list.First().IsZero() || !list.OnlyElements() {
+		return form, forbidden("parameters of exc-c14n", "exc-c14n n'admet qu'un élément InclusiveNamespaces (attribut PrefixList), vide.")
 	}
+	prefixes, _ := list.AttrView("", "PrefixList") // absent: an empty list (its schema says optional)
 	from := len(k.forms)
 	for p := range strings.FieldsFuncSeq(prefixes, isXMLSpace) {
 		if len(k.forms)-from == maxPrefixes {
@@ -307,6 +307,7 @@ func (k *checking) verify(s *signature) error {
 	case err != nil:
 		return bad("signature value", "La valeur de la signature ne correspond pas au certificat joint : SignedInfo a été modifié, ou une autre clé a signé.")
 	}
+	k.trust.remember(&s.claim)
 	k.passed("value", "the signature value verifies with the signer's key")
 	return nil
 }

@@ -7,69 +7,10 @@ import (
 
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/internal/xsd"
 )
 
 var errDateTime = errors.New("not an xsd:dateTime with a zone")
-
-// parseDateTime reads an xsd:dateTime: a zone is required, any number of
-// decimals is read (the first nine count). No year beyond 9999, no 24:00, no
-// leap second.
-func parseDateTime(b []byte) (time.Time, error) {
-	if len(b) < 20 || b[4] != '-' || b[7] != '-' || b[10] != 'T' || b[13] != ':' || b[16] != ':' {
-		return time.Time{}, errDateTime
-	}
-	year, ok := digits(b[0:4])
-	month, ok1 := digits(b[5:7])
-	day, ok2 := digits(b[8:10])
-	hour, ok3 := digits(b[11:13])
-	minute, ok4 := digits(b[14:16])
-	sec, ok5 := digits(b[17:19])
-	if !(ok && ok1 && ok2 && ok3 && ok4 && ok5) || month < 1 || month > 12 || day < 1 || hour > 23 || minute > 59 || sec > 59 || year < 1 {
-		return time.Time{}, errDateTime
-	}
-	rest, nano := b[19:], 0
-	if rest[0] == '.' {
-		i := 1
-		for unit := 100_000_000; i < len(rest) && rest[i] >= '0' && rest[i] <= '9'; i++ {
-			nano += int(rest[i]-'0') * unit
-			unit /= 10
-		}
-		if i == 1 {
-			return time.Time{}, errDateTime
-		}
-		rest = rest[i:]
-	}
-	offset := 0
-	switch {
-	case len(rest) == 1 && rest[0] == 'Z':
-	case len(rest) == 6 && (rest[0] == '+' || rest[0] == '-') && rest[3] == ':':
-		h, ok := digits(rest[1:3])
-		m, ok1 := digits(rest[4:6])
-		if !ok || !ok1 || h > 14 || m > 59 || h == 14 && m > 0 {
-			return time.Time{}, errDateTime
-		}
-		if offset = h*3600 + m*60; rest[0] == '-' {
-			offset = -offset
-		}
-	default:
-		return time.Time{}, errDateTime
-	}
-	t := time.Date(year, time.Month(month), day, hour, minute, sec, nano, time.UTC)
-	if t.Day() != day { // 31 April
-		return time.Time{}, errDateTime
-	}
-	return t.Add(-time.Duration(offset) * time.Second), nil
-}
-
-func digits(b []byte) (n int, ok bool) {
-	for _, c := range b {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		n = n*10 + int(c-'0')
-	}
-	return n, true
-}
 
 // A timestamp is a wsu:Timestamp, read.
 type timestamp struct {
@@ -97,21 +38,22 @@ func readTimestamp(n soap.Node) (timestamp, error) {
 	return ts, nil
 }
 
+// dateTimeOf reads a date and time wherever it stands between white space: a
+// writer with CRLF line ends puts it on a line of its own.
 func dateTimeOf(n soap.Node) (time.Time, error) {
-	b, ok := n.RawText()
+	raw, ok := n.RawText()
+	text := string(raw)
 	if !ok {
+		if text, ok = n.Text(); !ok || n.HasCDATA() {
+			return time.Time{}, errDateTime
+		}
+	}
+	at, zoned, err := xsd.DateTime(text)
+	if err != nil || !zoned {
 		return time.Time{}, errDateTime
 	}
-	for len(b) > 0 && isSpace(b[0]) {
-		b = b[1:]
-	}
-	for len(b) > 0 && isSpace(b[len(b)-1]) {
-		b = b[:len(b)-1]
-	}
-	return parseDateTime(b)
+	return at, nil
 }
-
-func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
 // end is when the life of the timestamp ends.
 func (ts timestamp) end() time.Time {

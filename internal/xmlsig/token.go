@@ -1,9 +1,10 @@
 package xmlsig
 
 import (
-	"strings"
+	"math/big"
 
 	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/internal/xsd"
 )
 
 // A TokenForm is a way to carry the signer's certificate in the message.
@@ -34,38 +35,38 @@ func (f TokenForm) String() string {
 // keyInfo finds the signer's certificate. Exactly one, in the message, in one
 // of the forms above: KeyValue, KeyName, IssuerSerial, SKI and thumbprint name
 // a key that we would have to look for elsewhere.
-func (k *checking) keyInfo(info, token soap.Node) (*signer, error) {
+func (k *checking) keyInfo(info, token soap.Node) (claim, error) {
 	child := info.First()
 	if child.IsZero() || !child.Next().IsZero() || !info.OnlyElements() {
-		return nil, untrusted("KeyInfo without exactly one child", "KeyInfo doit contenir un seul élément : SecurityTokenReference ou X509Data.")
+		return claim{}, untrusted("KeyInfo without exactly one child", "KeyInfo doit contenir un seul élément : SecurityTokenReference ou X509Data.")
 	}
 	if str := child; str.Is(soap.NSWSSE, "SecurityTokenReference") {
 		child = str.First()
 		if child.IsZero() || !child.Next().IsZero() || !str.OnlyElements() {
-			return nil, untrusted("STR without exactly one child", "SecurityTokenReference doit contenir une seule référence.")
+			return claim{}, untrusted("STR without exactly one child", "SecurityTokenReference doit contenir une seule référence.")
 		}
 	} else if !child.Is(soap.NSDS, "X509Data") {
-		return nil, notInMessage()
+		return claim{}, notInMessage()
 	}
 	if child.Is(soap.NSWSSE, "Reference") {
 		return k.binaryToken(child, token)
 	}
 	if !token.IsZero() {
-		return nil, untrusted("a second token", "Le message porte un BinarySecurityToken que KeyInfo ne désigne pas : un seul certificat est admis.")
+		return claim{}, untrusted("a second token", "Le message porte un BinarySecurityToken que KeyInfo ne désigne pas : un seul certificat est admis.")
 	}
 	switch {
 	case child.Is(soap.NSWSSE, "KeyIdentifier"):
 		if v, _ := child.AttrView("", "ValueType"); v != typeX509v3 {
-			return nil, notInMessage()
+			return claim{}, notInMessage()
 		}
 		if err := base64Encoding(child); err != nil {
-			return nil, err
+			return claim{}, err
 		}
 		return k.certificate(KeyIdentifier, child)
 	case child.Is(soap.NSDS, "X509Data"):
 		return k.x509Data(child)
 	}
-	return nil, notInMessage()
+	return claim{}, notInMessage()
 }
 
 func notInMessage() error {
@@ -73,29 +74,29 @@ func notInMessage() error {
 }
 
 // binaryToken follows STR/Reference to the BinarySecurityToken of Security.
-func (k *checking) binaryToken(ref, token soap.Node) (*signer, error) {
+func (k *checking) binaryToken(ref, token soap.Node) (claim, error) {
 	uri, _ := ref.AttrView("", "URI")
 	if len(uri) < 2 || uri[0] != '#' {
-		return nil, untrusted("STR reference is not #id", "La référence au jeton n'est pas de la forme #Id.")
+		return claim{}, untrusted("STR reference is not #id", "La référence au jeton n'est pas de la forme #Id.")
 	}
 	found := false
 	for id := range k.env.IDs {
 		if id.Value == uri[1:] && !id.Loose {
 			found = true
 			if token.IsZero() || !id.Node.Same(token) {
-				return nil, untrusted("STR does not point to the token", "La référence #%s ne désigne pas le BinarySecurityToken de wsse:Security.", quote(uri[1:]))
+				return claim{}, untrusted("STR does not point to the token", "La référence #%s ne désigne pas le BinarySecurityToken de wsse:Security.", quote(uri[1:]))
 			}
 		}
 	}
 	if !found {
-		return nil, untrusted("STR target not found", "La référence #%s (jeton) n'existe pas dans le message.", quote(uri[1:]))
+		return claim{}, untrusted("STR target not found", "La référence #%s (jeton) n'existe pas dans le message.", quote(uri[1:]))
 	}
 	value, _ := token.AttrView("", "ValueType")
 	if v, ok := ref.AttrView("", "ValueType"); ok && v != value {
-		return nil, untrusted("ValueType of reference and token differ", "Le ValueType de la référence et celui du BinarySecurityToken diffèrent.")
+		return claim{}, untrusted("ValueType of reference and token differ", "Le ValueType de la référence et celui du BinarySecurityToken diffèrent.")
 	}
 	if err := base64Encoding(token); err != nil {
-		return nil, err
+		return claim{}, err
 	}
 	switch value {
 	case typeX509v3:
@@ -103,7 +104,7 @@ func (k *checking) binaryToken(ref, token soap.Node) (*signer, error) {
 	case typePKIPath:
 		return k.certificate(PKIPath, token)
 	}
-	return nil, untrusted("token of another type", "Le BinarySecurityToken n'est ni X509v3 ni X509PKIPathv1.")
+	return claim{}, untrusted("token of another type", "Le BinarySecurityToken n'est ni X509v3 ni X509PKIPathv1.")
 }
 
 func base64Encoding(n soap.Node) error {
@@ -113,49 +114,84 @@ func base64Encoding(n soap.Node) error {
 	return nil
 }
 
-// x509Data takes the only certificate of an X509Data. zeep puts an empty
-// X509IssuerSerial beside it; a filled one could name another certificate.
-func (k *checking) x509Data(data soap.Node) (*signer, error) {
-	var cert soap.Node
+// x509Data takes the only certificate of an X509Data. What may stand beside it
+// decides nothing, but may not point elsewhere: zeep writes an empty
+// X509IssuerSerial there, libxmlsec 1.3 and later the certificate's own, and
+// others its subject and key identifier.
+func (k *checking) x509Data(data soap.Node) (claim, error) {
+	var cert, serial, subject, ski soap.Node
 	for n := data.First(); !n.IsZero(); n = n.Next() {
+		var slot *soap.Node
 		switch {
-		case n.Is(soap.NSDS, "X509Certificate") && cert.IsZero():
-			cert = n
 		case n.Is(soap.NSDS, "X509Certificate"):
-			return nil, untrusted("two certificates", "X509Data contient deux certificats : un seul est admis.")
-		case n.Is(soap.NSDS, "X509IssuerSerial") && isEmpty(n):
+			slot = &cert
 		case n.Is(soap.NSDS, "X509IssuerSerial"):
-			if data.Child(soap.NSDS, "X509Certificate").IsZero() {
-				return nil, notInMessage()
-			}
-			return nil, untrusted("X509IssuerSerial beside the certificate", "X509Data porte un X509IssuerSerial rempli à côté du certificat : retirez-le.")
+			slot = &serial
+		case n.Is(soap.NSDS, "X509SubjectName"):
+			slot = &subject
+		case n.Is(soap.NSDS, "X509SKI"):
+			slot = &ski
 		default:
-			return nil, notInMessage()
+			return claim{}, notInMessage()
 		}
+		if !slot.IsZero() {
+			return claim{}, untrusted("element twice in X509Data", "X509Data contient deux fois le même élément : un seul certificat est admis, décrit une seule fois.")
+		}
+		*slot = n
 	}
-	if cert.IsZero() || !data.OnlyElements() {
-		return nil, notInMessage()
+	if cert.IsZero() || !data.OnlyElements() || !isTextOrZero(subject) || !isTextOrZero(ski) {
+		return claim{}, notInMessage()
 	}
-	return k.certificate(X509Data, cert)
+	c, err := k.certificate(X509Data, cert)
+	if err != nil {
+		return c, err
+	}
+	if !serial.IsZero() && !isEmpty(serial) && !namesSerial(serial, c.signer.cert.SerialNumber) {
+		return claim{}, untrusted("X509IssuerSerial of another certificate", "Le X509IssuerSerial placé à côté du certificat n'en donne pas le numéro de série : retirez-le, ou donnez celui du certificat joint.")
+	}
+	return c, nil
+}
+
+func isTextOrZero(n soap.Node) bool {
+	_, ok := n.Text()
+	return ok || n.IsZero()
 }
 
 // isEmpty says whether an X509IssuerSerial names nothing.
 func isEmpty(n soap.Node) bool {
-	if n.First().IsZero() {
-		return n.OnlyElements()
-	}
 	for c := n.First(); !c.IsZero(); c = c.Next() {
-		if t, ok := c.Text(); !ok || strings.TrimSpace(t) != "" {
+		if t, ok := c.Text(); !ok || xsd.Collapse(t) != "" {
 			return false
 		}
 	}
 	return n.OnlyElements()
 }
 
-func (k *checking) certificate(form TokenForm, n soap.Node) (*signer, error) {
+// maxSerialText is more than the longest serial number (20 bytes, RFC 5280)
+// takes in decimal.
+const maxSerialText = 64
+
+// namesSerial says whether an X509IssuerSerial is well formed and gives that
+// serial number. The name of the issuer is not compared: libraries write the
+// same name in many ways, and it decides nothing.
+func namesSerial(n soap.Node, want *big.Int) bool {
+	name := n.First()
+	number := name.Next()
+	if !name.Is(soap.NSDS, "X509IssuerName") || !number.Is(soap.NSDS, "X509SerialNumber") || !number.Next().IsZero() || !n.OnlyElements() {
+		return false
+	}
+	t, ok := number.Text()
+	if _, isText := name.Text(); !ok || !isText || len(t) > maxSerialText {
+		return false
+	}
+	got, err := xsd.Integer(t)
+	return err == nil && got.Cmp(want) == 0
+}
+
+func (k *checking) certificate(form TokenForm, n soap.Node) (claim, error) {
 	text, ok := base64Text(n, maxToken)
 	if !ok {
-		return nil, untrusted("token is not text, or too long", "Le certificat joint doit être un texte base64 de %d octets au plus.", maxToken)
+		return claim{}, untrusted("token is not text, or too long", "Le certificat joint doit être un texte base64 de %d octets au plus.", maxToken)
 	}
 	k.presented(form, text)
 	return k.trust.signerOf(form, text, k.at)

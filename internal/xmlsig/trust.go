@@ -2,29 +2,25 @@ package xmlsig
 
 import (
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
 // Trust is one generation of a signature trust store (profile section 3): the
-// CAs of one side, and what was found out about the certificates seen under
-// them. A change of CA or CRL makes a new Trust, so that no verdict outlives
-// what it rested on. It is safe for concurrent use.
+// CAs of one side, and the signers that proved themselves under them. A change
+// of CA or CRL makes a new Trust, so that no verdict outlives what it rested
+// on. It is safe for concurrent use.
 type Trust struct {
 	roots, intermediates *x509.CertPool
 	empty                bool
 	admit, revoked       func(chain []*x509.Certificate) error
-
-	mu    sync.RWMutex         // guards both
-	known map[[32]byte]*signer // by the SHA-256 of the certificate
-	texts map[[32]byte]*signer // by that of a token's text: the first seen of each certificate
+	proved               func(chain []*x509.Certificate)
+	memory               memory
 }
 
 // NewTrust makes a generation from the roots and intermediates of one side.
@@ -43,7 +39,7 @@ func NewTrustWithRevocation(roots, intermediates []*x509.Certificate, revoked fu
 // NewTrustWithRules is NewTrustWithRevocation with the rules of the store: an
 // error of admit refuses the signer as untrusted. Either may be nil.
 func NewTrustWithRules(roots, intermediates []*x509.Certificate, admit, revoked func(chain []*x509.Certificate) error) *Trust {
-	t := &Trust{roots: x509.NewCertPool(), intermediates: x509.NewCertPool(), empty: len(roots) == 0, admit: admit, revoked: revoked, known: map[[32]byte]*signer{}, texts: map[[32]byte]*signer{}}
+	t := &Trust{roots: x509.NewCertPool(), intermediates: x509.NewCertPool(), empty: len(roots) == 0, admit: admit, revoked: revoked, memory: newMemory()}
 	for _, c := range roots {
 		t.roots.AddCert(c)
 	}
@@ -53,11 +49,6 @@ func NewTrustWithRules(roots, intermediates []*x509.Certificate, admit, revoked 
 	return t
 }
 
-// maxKnown bounds the cache. Only certificates under our CAs enter it, each
-// once however its text is broken into lines, so it is reached by no stranger;
-// when it is full it is emptied.
-const maxKnown = 16_384
-
 // A signer is a certificate whose chain was accepted, with all that a check
 // needs of it.
 type signer struct {
@@ -66,47 +57,54 @@ type signer struct {
 	structureErr error
 	rsa          *rsaKey // nil when the key is ECDSA
 	serial       string
-	from, to     time.Time // when the whole chain is valid
+	from, to     time.Time           // when the whole chain is valid
+	chain        []*x509.Certificate // until the signer is remembered: then nil
 }
 
-// signerOf returns the signer of a token: from the cache by the SHA-256 of the
-// token's text, else by decoding, parsing and building the chain.
-func (t *Trust) signerOf(form TokenForm, text []byte, at time.Time) (*signer, error) {
-	key := sha256.Sum256(text)
-	key[0] ^= byte(form) // one text, read as two forms, is two tokens
-	t.mu.RLock()
-	s := t.texts[key]
-	t.mu.RUnlock()
-	if s.validAt(at) {
-		return s, nil
+// OnProved makes f hear of each chain whose signer has proved, by a signature
+// that verified, that it holds the key: once per certificate and generation.
+// What a store remembers of who signs under it hangs here, not in admit, which
+// is asked before any proof. To be called before the first check.
+func (t *Trust) OnProved(f func(chain []*x509.Certificate)) *Trust {
+	t.proved = f
+	return t
+}
+
+// signerOf returns the signer of a token: from memory, else by decoding,
+// parsing and building the chain. It remembers nothing: see remember.
+func (t *Trust) signerOf(form TokenForm, text []byte, at time.Time) (claim, error) {
+	c := claim{text: textKey(form, text)}
+	if c.signer = t.memory.byText(c.text, at); c.signer != nil {
+		return c, nil
 	}
 	der, err := appendBase64(nil, text)
 	if err != nil {
-		return nil, untrusted("token is not base64", "Le certificat joint n'est pas en base64 strict.")
+		return c, untrusted("token is not base64", "Le certificat joint n'est pas en base64 strict.")
 	}
 	cert, others, err := parseToken(form, der)
 	if err != nil {
-		return nil, untrusted("token is not a certificate", "Le certificat joint n'est pas lisible (X.509 DER).")
+		return c, untrusted("token is not a certificate", "Le certificat joint n'est pas lisible (X.509 DER).")
 	}
-	byCert := sha256.Sum256(cert.Raw)
-	byCert[0] ^= byte(form)
-	t.mu.RLock()
-	s = t.known[byCert]
-	t.mu.RUnlock()
-	if s.validAt(at) {
-		return s, nil
+	c.cert = certKey(form, cert)
+	if c.signer = t.memory.byCertificate(c.cert, cert, at); c.signer != nil {
+		return c, nil
 	}
-	if s, err = t.accept(cert, others, at); err != nil {
-		return nil, err
+	c.signer, err = t.accept(cert, others, at)
+	return c, err
+}
+
+// remember keeps the signer of a claim. Only who has verified a signature by
+// its key may call it.
+func (t *Trust) remember(c *claim) {
+	chain := c.signer.chain
+	if chain == nil { // remembered before this message
+		return
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.known) >= maxKnown || len(t.texts) >= 2*maxKnown {
-		clear(t.known)
-		clear(t.texts)
+	c.signer.chain = nil // nobody else has this signer yet
+	t.memory.remember(c)
+	if t.proved != nil {
+		t.proved(chain)
 	}
-	t.known[byCert], t.texts[key] = s, s
-	return s, nil
 }
 
 func (s *signer) validAt(at time.Time) bool {
@@ -192,7 +190,7 @@ func (t *Trust) accept(c *x509.Certificate, others []*x509.Certificate, at time.
 			return nil, roc.Refuse(roc.Revoked, "signer certificate: %w", err).Saying("Le certificat de signature est révoqué.")
 		}
 	}
-	s := &signer{cert: c, rsa: kept, serial: c.SerialNumber.Text(16), from: c.NotBefore, to: c.NotAfter}
+	s := &signer{cert: c, rsa: kept, serial: c.SerialNumber.Text(16), from: c.NotBefore, to: c.NotAfter, chain: chain}
 	for _, k := range chain[1:] {
 		if k.NotBefore.After(s.from) {
 			s.from = k.NotBefore
