@@ -31,6 +31,10 @@ import (
 	"github.com/piano-roc/rpn/register/attempts"
 	"github.com/piano-roc/rpn/routing"
 	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/expiry"
+	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/revocation"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // Options are what an App needs.
@@ -63,9 +67,9 @@ type App struct {
 	now    func() time.Time
 
 	// What a reload replaces, each in its own place.
-	own      map[string]*tlsconf.Source // "server", "client"
-	acme     map[string]*tlsconf.ACME   // those of own that have one
-	stores   *tlsconf.Stores
+	own      map[string]*identity.Source // "server", "client"
+	acme     map[string]*identity.ACME   // those of own that have one
+	stores   *trust.Stores
 	register *register.Source
 	reloader *reloader
 
@@ -82,10 +86,10 @@ type App struct {
 	server     *tlsconf.Server
 	client     *tlsconf.Client
 	tickets    *tlsconf.TicketSecret // nil: none
-	revocation *tlsconf.Revocation
+	revocation *revocation.Checker
 	proxy      *proxy.Proxy
 	live       *indicators.Live
-	horizon    *tlsconf.Horizon
+	horizon    *expiry.Inventory
 	clocks     *indicators.Clocks
 	checks     []func(time.Time) Health
 
@@ -123,7 +127,7 @@ func New(o Options) (_ *App, err error) {
 	if err := a.lockState(); err != nil {
 		return nil, err
 	}
-	a.horizon = tlsconf.NewHorizon(a.now)
+	a.horizon = expiry.New(a.now)
 	if err := a.openShared(); err != nil {
 		return nil, err
 	}
@@ -144,8 +148,8 @@ func New(o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.client = client
-	signatures := xmlsig.NewVerifier(xmlsig.Options{Trust: a.signatureTrust(a.stores.EtablissementSignature, tlsconf.CallerSignature), AllowSHA1: c.Policies.AllowSHA1})
-	answers := xmlsig.NewVerifier(xmlsig.Options{Trust: a.signatureTrust(a.stores.AMCSignature, tlsconf.PeerSignature), AllowSHA1: c.Policies.AllowSHA1})
+	signatures := xmlsig.NewVerifier(xmlsig.Options{Trust: a.signatureTrust(a.stores.EtablissementSignature, expiry.CallerSignature), AllowSHA1: c.Policies.AllowSHA1})
+	answers := xmlsig.NewVerifier(xmlsig.Options{Trust: a.signatureTrust(a.stores.AMCSignature, expiry.PeerSignature), AllowSHA1: c.Policies.AllowSHA1})
 
 	a.live, a.clocks = indicators.NewLive(a.indicatorOptions()), indicators.NewClocks()
 
@@ -205,20 +209,20 @@ func New(o Options) (_ *App, err error) {
 func (a *App) openTrust() error {
 	c := a.config
 	var problems []error
-	a.own = map[string]*tlsconf.Source{}
-	stores, err := tlsconf.OpenStoresWith(c.File()+": trust.", tlsconf.StorePaths{
+	a.own = map[string]*identity.Source{}
+	stores, err := trust.OpenStoresWith(c.File()+": trust.", trust.StorePaths{
 		EtablissementTLS:       []string{c.Trust.EtablissementsTLS},
 		EtablissementSignature: []string{c.Trust.EtablissementsSignature},
 		AMCTLS:                 []string{c.Trust.AMCTLS},
 		AMCSignature:           []string{c.Trust.AMCSignature},
 	}, a.storeOptions)
-	if errors.Is(err, tlsconf.ErrEnvironment) {
+	if errors.Is(err, trust.ErrEnvironment) {
 		return setup(err, "then `rpn check` again")
 	}
 	if err != nil {
 		problems = append(problems, setup(err, "then `rpn check` again"))
 	}
-	a.acme = map[string]*tlsconf.ACME{}
+	a.acme = map[string]*identity.ACME{}
 	for _, own := range c.Identities() {
 		s, err := a.openOwn(own.Name, own.Pair, own.Purpose)
 		if err != nil {
@@ -389,7 +393,7 @@ func (a *App) startProxy() error {
 		Server: a.server, Log: a.log, Deadline: a.config.Timeouts.Handshake,
 		OnHandshake: a.live.Handshake,
 		OnPeer:      a.sawCaller,
-		OnFailure:   func(f *tlsconf.Failure) { a.live.HandshakeFailed(string(f.Reason)) },
+		OnFailure:   func(f *trust.Failure) { a.live.HandshakeFailed(string(f.Reason)) },
 	})
 	if err != nil {
 		ln.Close()

@@ -12,24 +12,25 @@ import (
 	"github.com/piano-roc/rpn/indicators"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
-	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/expiry"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // sawCaller tells the horizon which certificate an establishment connected
 // with.
 func (a *App) sawCaller(presented []*x509.Certificate) {
-	a.horizon.Saw(tlsconf.CallerTLS, ownerOf(presented[0]), presented)
+	a.horizon.Saw(expiry.CallerTLS, ownerOf(presented[0]), presented)
 }
 
 // sawServer is sawCaller for the servers that we connect to.
 func (a *App) sawServer(name string, presented []*x509.Certificate) {
-	a.horizon.Saw(tlsconf.PeerTLS, name, presented)
+	a.horizon.Saw(expiry.PeerTLS, name, presented)
 }
 
 // admitSigner asks the rules of a signature store.
-func admitSigner(t *tlsconf.Trust, chain []*x509.Certificate) error {
+func admitSigner(t *trust.Trust, chain []*x509.Certificate) error {
 	if err := t.Admit(chain); err != nil {
-		var f *tlsconf.Failure
+		var f *trust.Failure
 		if errors.As(err, &f) {
 			return errors.New(f.Detail)
 		}
@@ -49,38 +50,38 @@ func ownerOf(c *x509.Certificate) string {
 // countCertificates counts an exchange for the certificates that it used.
 func (a *App) countCertificates(rec *roc.Record) {
 	if rec.From != "" {
-		a.horizon.Used(tlsconf.CallerTLS, string(rec.From))
+		a.horizon.Used(expiry.CallerTLS, string(rec.From))
 	}
 	if rec.SignerSerial != "" {
-		a.horizon.Signed(tlsconf.CallerSignature, rec.SignerSerial)
+		a.horizon.Signed(expiry.CallerSignature, rec.SignerSerial)
 	}
 	if rec.Target != "" && rec.AMC > 0 {
-		a.horizon.Used(tlsconf.PeerTLS, rec.Target)
+		a.horizon.Used(expiry.PeerTLS, rec.Target)
 	}
 }
 
 // expiries is the horizon: what was seen, what is configured, the nearest end
 // first, with the names of the register.
-func (a *App) expiries() []tlsconf.Expiry {
-	var given []tlsconf.Expiry
-	for name, kind := range map[string]tlsconf.Kind{"server": tlsconf.OwnServer, "client": tlsconf.OwnClient} {
+func (a *App) expiries() []expiry.Expiry {
+	var given []expiry.Expiry
+	for name, kind := range map[string]expiry.Kind{"server": expiry.OwnServer, "client": expiry.OwnClient} {
 		for _, c := range a.own[name].Certificates() {
-			given = append(given, tlsconf.ExpiryOf(kind, name, c.Leaf))
+			given = append(given, expiry.ExpiryOf(kind, name, c.Leaf))
 		}
 	}
 	for _, s := range storesOf(a.config, a.stores) {
 		t := s.store.Trust()
 		for _, c := range slices.Concat(t.Roots(), t.Intermediates()) {
-			given = append(given, tlsconf.ExpiryOf(tlsconf.Authority, "trust."+s.name, c))
+			given = append(given, expiry.ExpiryOf(expiry.Authority, "trust."+s.name, c))
 		}
 	}
 	for _, l := range a.revocation.Status() {
-		given = append(given, tlsconf.Expiry{
-			Kind: tlsconf.RevocationList, Owner: l.CommonName, Subject: "CRL", Issuer: l.CA, Serial: l.Number, From: l.From, End: l.To,
+		given = append(given, expiry.Expiry{
+			Kind: expiry.RevocationList, Owner: l.CommonName, Subject: "CRL", Issuer: l.CA, Serial: l.Number, From: l.From, End: l.To,
 		})
 	}
 	all := a.horizon.Expiries(given...)
-	calls := map[tlsconf.Kind]int{}
+	calls := map[expiry.Kind]int{}
 	for _, e := range all {
 		calls[e.Kind] += e.Calls
 	}
@@ -88,15 +89,15 @@ func (a *App) expiries() []tlsconf.Expiry {
 	for i := range all {
 		e := &all[i]
 		switch e.Kind {
-		case tlsconf.OwnServer: // every exchange rests on them
-			e.Calls = calls[tlsconf.CallerTLS]
-		case tlsconf.OwnClient:
-			e.Calls = calls[tlsconf.PeerTLS]
-		case tlsconf.CallerTLS, tlsconf.CallerSignature:
+		case expiry.OwnServer: // every exchange rests on them
+			e.Calls = calls[expiry.CallerTLS]
+		case expiry.OwnClient:
+			e.Calls = calls[expiry.PeerTLS]
+		case expiry.CallerTLS, expiry.CallerSignature:
 			if es, ok := list.ByStructure(roc.StructureID(e.Owner)); ok {
 				e.Nom, e.Departement, e.Region = es.Nom, es.Departement, es.Region
 			}
-		case tlsconf.PeerTLS:
+		case expiry.PeerTLS:
 			e.Nom = amcOfHost(list, e.Owner)
 		}
 	}
@@ -132,7 +133,7 @@ func (a *App) certificateCounts() []indicators.CertificateCount {
 		}
 		n.Count++
 		n.Calls += e.Calls
-		if e.Level != tlsconf.Ended && (n.FirstEnd.IsZero() || e.End.Before(n.FirstEnd)) {
+		if e.Level != expiry.Ended && (n.FirstEnd.IsZero() || e.End.Before(n.FirstEnd)) {
 			n.FirstEnd = e.End
 		}
 	}
@@ -158,7 +159,7 @@ type Territory struct {
 }
 
 // territories counts what was seen by région and département.
-func (a *App) territories(all []tlsconf.Expiry) []Territory {
+func (a *App) territories(all []expiry.Expiry) []Territory {
 	type place struct{ region, departement string }
 	places := map[place]*Territory{}
 	at := func(p place) *Territory {
@@ -173,19 +174,19 @@ func (a *App) territories(all []tlsconf.Expiry) []Territory {
 		}
 	}
 	type whose struct {
-		kind  tlsconf.Kind
+		kind  expiry.Kind
 		owner string
 	}
 	counted := map[whose]bool{}
 	for _, e := range all {
-		if e.Kind != tlsconf.CallerTLS && e.Kind != tlsconf.CallerSignature {
+		if e.Kind != expiry.CallerTLS && e.Kind != expiry.CallerSignature {
 			continue
 		}
 		t := at(place{e.Region, e.Departement})
 		k := whose{e.Kind, e.Owner}
 		switch {
-		case e.Level == tlsconf.Ended || counted[k]:
-		case e.Kind == tlsconf.CallerTLS:
+		case e.Level == expiry.Ended || counted[k]:
+		case e.Kind == expiry.CallerTLS:
 			t.TLS++
 			counted[k] = true
 		default:
@@ -193,8 +194,8 @@ func (a *App) territories(all []tlsconf.Expiry) []Territory {
 			counted[k] = true
 		}
 		switch {
-		case e.Renewed || e.Level == tlsconf.FarEnough:
-		case e.Level == tlsconf.Ended:
+		case e.Renewed || e.Level == expiry.FarEnough:
+		case e.Level == expiry.Ended:
 			t.Ended++
 			t.Calls += e.Calls
 		default:
@@ -215,7 +216,7 @@ func (a *App) territories(all []tlsconf.Expiry) []Territory {
 // watchHorizon logs each certificate once at each level that it comes to, 60,
 // 30, 14, 7 and 1 days before its end and when it is over, until ctx ends.
 func (a *App) watchHorizon(ctx context.Context) {
-	told := map[string]tlsconf.Level{}
+	told := map[string]expiry.Level{}
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
@@ -228,15 +229,15 @@ func (a *App) watchHorizon(ctx context.Context) {
 	}
 }
 
-func (a *App) tellHorizon(told map[string]tlsconf.Level) {
+func (a *App) tellHorizon(told map[string]expiry.Level) {
 	for _, e := range a.expiries() {
 		key := string(e.Kind) + e.Owner + e.Issuer + e.Serial
-		if e.Renewed || e.Level == tlsconf.FarEnough || told[key] == e.Level {
+		if e.Renewed || e.Level == expiry.FarEnough || told[key] == e.Level {
 			continue
 		}
 		told[key] = e.Level
 		level := slog.LevelWarn
-		if e.Level == tlsconf.Ended || e.Level == tlsconf.Within1 || e.Level == tlsconf.Within7 {
+		if e.Level == expiry.Ended || e.Level == expiry.Within1 || e.Level == expiry.Within7 {
 			level = slog.LevelError
 		}
 		a.log.Log(context.Background(), level, "a certificate is near its end: have it renewed",

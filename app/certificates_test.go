@@ -15,7 +15,7 @@ import (
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/nation"
-	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/expiry"
 )
 
 // reload asks for a reload as `rpn reload` does.
@@ -54,16 +54,16 @@ func TestTheHorizonShowsWhoUsesWhat(t *testing.T) {
 	// An exchange is counted once its answer is written: the caller may be ahead.
 	eventually(t, "three exchanges are counted", func() bool { return horizon(t, n, "&nature=rpn-serveur").Certificates[0].Calls == 3 })
 	c := horizon(t, n, "")
-	calls := map[tlsconf.Kind]int{}
+	calls := map[expiry.Kind]int{}
 	for _, e := range c.Certificates {
-		if e.Owner == string(owner) || e.Kind != tlsconf.CallerTLS && e.Kind != tlsconf.CallerSignature {
+		if e.Owner == string(owner) || e.Kind != expiry.CallerTLS && e.Kind != expiry.CallerSignature {
 			calls[e.Kind] += e.Calls
 		}
-		if e.Kind == tlsconf.CallerTLS && e.Owner == string(owner) && (e.Nom == "" || e.Level != tlsconf.FarEnough) {
+		if e.Kind == expiry.CallerTLS && e.Owner == string(owner) && (e.Nom == "" || e.Level != expiry.FarEnough) {
 			t.Errorf("%+v: no name of the register, or a wrong level", e)
 		}
 	}
-	for kind, want := range map[tlsconf.Kind]int{tlsconf.CallerTLS: 3, tlsconf.CallerSignature: 3, tlsconf.PeerTLS: 3, tlsconf.OwnServer: 3, tlsconf.Authority: 0} {
+	for kind, want := range map[expiry.Kind]int{expiry.CallerTLS: 3, expiry.CallerSignature: 3, expiry.PeerTLS: 3, expiry.OwnServer: 3, expiry.Authority: 0} {
 		if got, ok := calls[kind]; !ok || got != want {
 			t.Errorf("%s: %d calls (there: %t), want %d", kind, got, ok, want)
 		}
@@ -102,10 +102,10 @@ func TestACertificateNearItsEndIsLoggedOnce(t *testing.T) {
 	if status, body := reload(t, n, ""); status != http.StatusOK || !strings.Contains(body, "server: now ") || !strings.Contains(body, "server: no more ") {
 		t.Fatalf("%d %s", status, body)
 	}
-	if got := horizon(t, n, "&nature=rpn-serveur").Certificates; len(got) != 1 || got[0].Level != tlsconf.Within7 {
+	if got := horizon(t, n, "&nature=rpn-serveur").Certificates; len(got) != 1 || got[0].Level != expiry.Within7 {
 		t.Errorf("%+v", got)
 	}
-	told := map[string]tlsconf.Level{}
+	told := map[string]expiry.Level{}
 	n.App.TellHorizon(told)
 	n.App.TellHorizon(told)
 	if got := strings.Count(lines.String(), "a certificate is near its end"); got != 1 {

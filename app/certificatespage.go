@@ -10,15 +10,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/expiry"
 )
 
 // Certificates is the answer of /certificats: what ends, the nearest end
 // first, and how far the certificates are deployed.
 type Certificates struct {
-	At           time.Time        `json:"a"`
-	Territories  []Territory      `json:"territoires"`
-	Certificates []tlsconf.Expiry `json:"certificats"`
+	At           time.Time       `json:"a"`
+	Territories  []Territory     `json:"territoires"`
+	Certificates []expiry.Expiry `json:"certificats"`
 }
 
 // A certificateFilter is what the query of /certificats keeps: ?region=,
@@ -42,7 +42,7 @@ func filterOf(r *http.Request) (f certificateFilter, ok bool) {
 	return f, true
 }
 
-func (f certificateFilter) keeps(e tlsconf.Expiry) bool {
+func (f certificateFilter) keeps(e expiry.Expiry) bool {
 	return (f.region == "" || e.Region == f.region) && (f.departement == "" || e.Departement == f.departement) &&
 		(f.kind == "" || string(e.Kind) == f.kind) && (f.days < 0 || e.Days < f.days && !e.Renewed)
 }
@@ -50,7 +50,7 @@ func (f certificateFilter) keeps(e tlsconf.Expiry) bool {
 // certificates is the horizon that a filter keeps.
 func (a *App) certificates(f certificateFilter) Certificates {
 	all := a.expiries()
-	c := Certificates{At: a.now().UTC(), Territories: []Territory{}, Certificates: []tlsconf.Expiry{}}
+	c := Certificates{At: a.now().UTC(), Territories: []Territory{}, Certificates: []expiry.Expiry{}}
 	for _, t := range a.territories(all) {
 		if (f.region == "" || t.Region == f.region) && (f.departement == "" || t.Departement == f.departement) {
 			c.Territories = append(c.Territories, t)
@@ -96,7 +96,7 @@ var CertificateColumns = []string{"fin", "jours_restants", "niveau", "renouvele"
 // WriteCertificatesCSV writes one line a certificate, RFC 4180. A value that a
 // spreadsheet would take for a formula gets a quote in front: a subject is
 // written by others.
-func WriteCertificatesCSV(w io.Writer, all []tlsconf.Expiry) error {
+func WriteCertificatesCSV(w io.Writer, all []expiry.Expiry) error {
 	out := csv.NewWriter(w)
 	if err := out.Write(CertificateColumns); err != nil {
 		return err
@@ -128,8 +128,8 @@ var pages embed.FS
 
 var certificatesPage = template.Must(template.New("certificats.html").Funcs(template.FuncMap{
 	"jour":   func(t time.Time) string { return t.Format("02/01/2006") },
-	"nature": func(k tlsconf.Kind) string { return natures[k] },
-	"reste": func(e tlsconf.Expiry) string {
+	"nature": func(k expiry.Kind) string { return natures[k] },
+	"reste": func(e expiry.Expiry) string {
 		switch {
 		case e.Days < 0:
 			return "terminé"
@@ -148,9 +148,9 @@ var certificatesPage = template.Must(template.New("certificats.html").Funcs(temp
 	},
 }).ParseFS(pages, "certificats.html"))
 
-var natures = map[tlsconf.Kind]string{
-	tlsconf.OwnServer: "RPN, serveur", tlsconf.OwnClient: "RPN, client",
-	tlsconf.CallerTLS: "Établissement, connexion", tlsconf.CallerSignature: "Établissement, signature",
-	tlsconf.PeerTLS: "AMC ou annuaire, serveur", tlsconf.PeerSignature: "AMC ou annuaire, signature",
-	tlsconf.Authority: "Autorité", tlsconf.RevocationList: "Liste de révocation",
+var natures = map[expiry.Kind]string{
+	expiry.OwnServer: "RPN, serveur", expiry.OwnClient: "RPN, client",
+	expiry.CallerTLS: "Établissement, connexion", expiry.CallerSignature: "Établissement, signature",
+	expiry.PeerTLS: "AMC ou annuaire, serveur", expiry.PeerSignature: "AMC ou annuaire, signature",
+	expiry.Authority: "Autorité", expiry.RevocationList: "Liste de révocation",
 }

@@ -6,16 +6,17 @@ import (
 
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/xmlsig"
-	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/expiry"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // A namedStore is a trust store, its key in the configuration and its file.
 type namedStore struct {
 	name, path string
-	store      *tlsconf.Store
+	store      *trust.Store
 }
 
-func storesOf(c *config.Config, s *tlsconf.Stores) []namedStore {
+func storesOf(c *config.Config, s *trust.Stores) []namedStore {
 	return []namedStore{
 		{"etablissements_tls", c.Trust.EtablissementsTLS, s.EtablissementTLS},
 		{"etablissements_signature", c.Trust.EtablissementsSignature, s.EtablissementSignature},
@@ -27,22 +28,22 @@ func storesOf(c *config.Config, s *tlsconf.Stores) []namedStore {
 // storeOptions are what the configuration says of a trust store. The
 // environment is part of it: a store of the other one is refused, at start and
 // at each reload.
-func (a *App) storeOptions(name string, o tlsconf.StoreOptions) tlsconf.StoreOptions {
+func (a *App) storeOptions(name string, o trust.StoreOptions) trust.StoreOptions {
 	o.Now = a.now
-	o.Environment = tlsconf.Testing
+	o.Environment = trust.Testing
 	if a.config.Environment == config.Production {
-		o.Environment = tlsconf.Production
+		o.Environment = trust.Production
 	}
 	o.Rules = a.config.Trust.RulesOf(name)
 	switch name {
 	case "etablissements_tls":
-		o.InUse = a.horizon.InUse(tlsconf.CallerTLS, x509.ExtKeyUsageClientAuth)
+		o.InUse = a.horizon.InUse(expiry.CallerTLS, x509.ExtKeyUsageClientAuth)
 	case "etablissements_signature":
-		o.InUse = a.horizon.InUse(tlsconf.CallerSignature)
+		o.InUse = a.horizon.InUse(expiry.CallerSignature)
 	case "amc_tls":
-		o.InUse = a.horizon.InUse(tlsconf.PeerTLS, x509.ExtKeyUsageServerAuth)
+		o.InUse = a.horizon.InUse(expiry.PeerTLS, x509.ExtKeyUsageServerAuth)
 	case "amc_signature":
-		o.InUse = a.horizon.InUse(tlsconf.PeerSignature)
+		o.InUse = a.horizon.InUse(expiry.PeerSignature)
 	}
 	return o
 }
@@ -50,9 +51,9 @@ func (a *App) storeOptions(name string, o tlsconf.StoreOptions) tlsconf.StoreOpt
 // signatureTrust gives a signature store in the form that xmlsig takes: the
 // same generation as long as the store's is the same. Whoever has proved to sign
 // under it is told to the horizon, and nobody else.
-func (a *App) signatureTrust(s *tlsconf.Store, kind tlsconf.Kind) func() *xmlsig.Trust {
+func (a *App) signatureTrust(s *trust.Store, kind expiry.Kind) func() *xmlsig.Trust {
 	var mu sync.Mutex
-	var from *tlsconf.Trust
+	var from *trust.Trust
 	var made *xmlsig.Trust
 	var generation uint64 // of the revocation data: no verdict outlives what it rested on
 	return func() *xmlsig.Trust {

@@ -10,13 +10,14 @@ import (
 
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/acmeredis"
-	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // openOwn opens one of our identities. With ACME nothing is asked yet:
 // startOwn does.
-func (a *App) openOwn(name string, pair *config.KeyPair, purpose tlsconf.Purpose) (*tlsconf.Source, error) {
-	o := tlsconf.SourceOptions{Name: a.config.File() + ": " + name, Files: pair.Sets(), Purpose: purpose, Production: a.config.Environment == config.Production, Now: a.now}
+func (a *App) openOwn(name string, pair *config.KeyPair, purpose identity.Purpose) (*identity.Source, error) {
+	o := identity.SourceOptions{Name: a.config.File() + ": " + name, Files: pair.Sets(), Purpose: purpose, Production: a.config.Environment == config.Production, Now: a.now}
 	if pair.ACME != nil {
 		acme, err := a.openACME(name, pair.ACME)
 		if err != nil {
@@ -26,22 +27,22 @@ func (a *App) openOwn(name string, pair *config.KeyPair, purpose tlsconf.Purpose
 		a.acme[name] = acme
 		a.onStop("certificates of "+name, func(context.Context) error { acme.Stop(); return nil })
 	}
-	return tlsconf.OpenSource(o)
+	return identity.OpenSource(o)
 }
 
-func (a *App) openACME(name string, c *config.ACME) (*tlsconf.ACME, error) {
-	o := tlsconf.ACMEOptions{
+func (a *App) openACME(name string, c *config.ACME) (*identity.ACME, error) {
+	o := identity.ACMEOptions{
 		Directory: c.Directory, Names: c.Names, Email: c.Email, AgreedTerms: c.AgreeTerms, RSA: c.RSA, Storage: c.Storage,
 		HTTP: c.HTTP, TLSALPN: c.TLSALPN, EABKeyID: c.AccountKeyID, Log: a.log,
 	}
 	if c.Storage == config.StorageRedis {
 		o.Storage = ""
-		o.Shared = func(kind string) tlsconf.ACMEStorage {
+		o.Shared = func(kind string) identity.ACMEStorage {
 			return acmeredis.New(acmeredis.Options{Client: a.redis, Keys: a.secrets, Name: name + "/" + kind})
 		}
 	}
 	if c.Roots != "" {
-		roots, err := tlsconf.OpenStore(tlsconf.StoreOptions{Name: "acme.roots", Paths: []string{c.Roots}, Now: a.now})
+		roots, err := trust.OpenStore(trust.StoreOptions{Name: "acme.roots", Paths: []string{c.Roots}, Now: a.now})
 		if err != nil {
 			return nil, err
 		}
@@ -54,7 +55,7 @@ func (a *App) openACME(name string, c *config.ACME) (*tlsconf.ACME, error) {
 		}
 		o.EABKey = strings.TrimSpace(string(key))
 	}
-	return tlsconf.NewACME(o)
+	return identity.NewACME(o)
 }
 
 // startOwn begins what keeps our certificates alive: ACME, and the OCSP answer
@@ -72,7 +73,7 @@ func (a *App) startOwn() error {
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	a.running.Go(func() { a.own["server"].Staple(ctx, tlsconf.StapleOptions{Log: a.log}) })
+	a.running.Go(func() { a.own["server"].Staple(ctx, identity.StapleOptions{Log: a.log}) })
 	a.onStop("OCSP answers", func(context.Context) error { cancel(); return nil })
 	return nil
 }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // soon is how long before its end a certificate is said to need a renewal.
@@ -71,7 +71,7 @@ func (a *App) checkStore(s namedStore, now time.Time) Health {
 }
 
 // lastRoot is the validity of the root that ends last.
-func lastRoot(t *tlsconf.Trust, now time.Time) Health {
+func lastRoot(t *trust.Trust, now time.Time) Health {
 	var last *x509.Certificate
 	for _, c := range t.Roots() {
 		if last == nil || c.NotAfter.After(last.NotAfter) {

@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // A reloader reads again what a reload replaces: the lists, the certificates
@@ -35,7 +35,7 @@ type part struct {
 	name    string
 	files   []string // files, or folders, that it is read from
 	reload  func() error
-	prepare func(force bool) (tlsconf.Change, error)
+	prepare func(force bool) (trust.Change, error)
 }
 
 // reload reads every part again, says what changed, a line each, and names the
@@ -46,7 +46,7 @@ func (r *reloader) reload(why string, at time.Time, force bool) (what []string, 
 	defer r.mu.Unlock()
 	r.stale = map[string]error{}
 	errs := make([]error, len(r.parts))
-	changes := make([]tlsconf.Change, len(r.parts))
+	changes := make([]trust.Change, len(r.parts))
 	together := true
 	for i, p := range r.parts {
 		if p.prepare == nil {

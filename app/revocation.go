@@ -11,26 +11,28 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/revocation"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // openRevocation reads what is known of who is revoked.
 func (a *App) openRevocation() error {
 	c := a.config.Revocation
-	ages := map[string]tlsconf.AgePolicy{}
+	ages := map[string]revocation.AgePolicy{}
 	for _, of := range c.Authorities {
-		ages[of.Name] = tlsconf.AgePolicy{Warn: of.Warn, Grace: of.Grace, Then: tlsconf.Stance(of.Then)}
+		ages[of.Name] = revocation.AgePolicy{Warn: of.Warn, Grace: of.Grace, Then: revocation.FailureMode(of.Then)}
 	}
-	o := tlsconf.RevocationOptions{
+	o := revocation.Options{
 		Folder: c.Folder, Authorities: a.authorities, Log: a.log,
 		Lists: c.Lists, NoFollow: !c.Follow, Every: c.Every, Timeout: c.Timeout, MaxBytes: int64(c.Largest),
-		Age:  tlsconf.AgePolicy{Warn: c.Warn, Grace: c.Grace, Then: tlsconf.Stance(c.Then)},
-		Ages: ages, Unannounced: tlsconf.Stance(c.Unannounced), OCSP: c.OCSP, Now: a.now,
+		Age:  revocation.AgePolicy{Warn: c.Warn, Grace: c.Grace, Then: revocation.FailureMode(c.Then)},
+		Ages: ages, Unannounced: revocation.FailureMode(c.Unannounced), OCSP: c.OCSP, Now: a.now,
 	}
 	if c.Deny != "" {
-		o.Deny = &tlsconf.DenyOptions{File: c.Deny, Signers: c.DenySigners}
+		o.Deny = &revocation.DenyOptions{File: c.Deny, Signers: c.DenySigners}
 	}
 	var err error
-	if a.revocation, err = tlsconf.OpenRevocation(context.Background(), o); err != nil {
+	if a.revocation, err = revocation.Open(context.Background(), o); err != nil {
 		return setup(fmt.Errorf("%s: revocation: %w", a.config.File(), err), "correct it, then `rpn check` again")
 	}
 	if a.config.Tickets != "" {
@@ -59,7 +61,7 @@ func (a *App) revoked(chain []*x509.Certificate) error {
 		return nil
 	}
 	said := "Le certificat de signature est révoqué."
-	if f := tlsconf.Explain(err); f.Reason == tlsconf.RevocationUnknown {
+	if f := tlsconf.Explain(err); f.Reason == trust.RevocationUnknown {
 		said = "Il n'a pas pu être vérifié que le certificat de signature n'est pas révoqué : la liste de révocation de son autorité manque ou est trop ancienne."
 	}
 	return roc.Refuse(roc.Revoked, "signer certificate: %w", err).Saying("%s", said)
@@ -68,8 +70,8 @@ func (a *App) revoked(chain []*x509.Certificate) error {
 // A ground is what connections rest on: when it changes, all are judged again.
 type ground struct {
 	revocation     uint64
-	etablissements *tlsconf.Trust
-	amc            *tlsconf.Trust
+	etablissements *trust.Trust
+	amc            *trust.Trust
 	register       *register.List
 }
 

@@ -18,7 +18,7 @@ import (
 
 	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/internal/roc"
-	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/revocation"
 )
 
 // DenyFiles are the files of the emergency deny list: who signs it, by which
@@ -68,17 +68,17 @@ func (n *Nation) openExclusion() error {
 // the one that the RPN remembers.
 func (n *Nation) writeDenyList(out ...roc.StructureID) (sequence uint64, err error) {
 	keyFile, signerFile, file := n.DenyFiles()
-	key, err := tlsconf.ReadSigningKey(keyFile)
+	key, err := revocation.ReadSigningKey(keyFile)
 	if err != nil {
 		return 0, err
 	}
-	signers, err := tlsconf.ReadDenySigners(signerFile)
+	signers, err := revocation.ReadDenySigners(signerFile)
 	if err != nil {
 		return 0, err
 	}
 	for _, earlier := range []string{file, filepath.Join(n.StateDir(), "revocation", "deny.last-good")} {
 		if text, err := os.ReadFile(earlier); err == nil {
-			if l, err := tlsconf.ReadDenyList(text, signers); err == nil {
+			if l, err := revocation.ReadDenyList(text, signers); err == nil {
 				sequence = max(sequence, l.Sequence)
 			}
 		}
@@ -88,7 +88,7 @@ func (n *Nation) writeDenyList(out ...roc.StructureID) (sequence uint64, err err
 	for _, id := range out {
 		fmt.Fprintf(&lines, "structure %s\n", id)
 	}
-	signed, err := tlsconf.SignDenyList([]byte(lines.String()), sequence, n.now(), key)
+	signed, err := revocation.SignDenyList([]byte(lines.String()), sequence, n.now(), key)
 	if err != nil {
 		return 0, err
 	}

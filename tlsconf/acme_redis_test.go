@@ -14,7 +14,7 @@ import (
 
 	"github.com/piano-roc/rpn/internal/acmeredis"
 	"github.com/piano-roc/rpn/internal/secret"
-	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/identity"
 )
 
 // Two instances that share Redis have one certificate: the second one loads
@@ -41,12 +41,12 @@ func TestInstancesShareWhatACMEGaveByRedis(t *testing.T) {
 	port := freePort(t)
 	ca := startPebble(t, port, 90*24*time.Hour)
 	var log lockedBuffer
-	instance := func() (*tlsconf.ACME, *tlsconf.Source) {
+	instance := func() (*identity.ACME, *identity.Source) {
 		client := redis.NewClient(&redis.Options{Addr: net.JoinHostPort("127.0.0.1", fmt.Sprint(redisPort)), MaxRetries: -1})
 		t.Cleanup(func() { client.Close() })
-		return acmeSource(t, tlsconf.ACMEOptions{
+		return acmeSource(t, identity.ACMEOptions{
 			Directory: ca.directory, Roots: ca.https, Names: []string{"shared.example.test"}, AgreedTerms: true,
-			Shared: func(kind string) tlsconf.ACMEStorage {
+			Shared: func(kind string) identity.ACMEStorage {
 				return acmeredis.New(acmeredis.Options{Client: client, Keys: keys, Name: "server/" + kind})
 			},
 			TLSALPN: fmt.Sprintf("127.0.0.1:%d", port), Log: slog.New(slog.NewTextHandler(&log, nil)),

@@ -23,6 +23,8 @@ import (
 
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // pebbleDir is removed by TestMain.
@@ -159,13 +161,13 @@ func eventually(t *testing.T, what string, f func() bool) {
 }
 
 // acmeSource opens a source that obtains its certificates.
-func acmeSource(t *testing.T, o tlsconf.ACMEOptions) (*tlsconf.ACME, *tlsconf.Source) {
+func acmeSource(t *testing.T, o identity.ACMEOptions) (*identity.ACME, *identity.Source) {
 	t.Helper()
-	a, err := tlsconf.NewACME(o)
+	a, err := identity.NewACME(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := tlsconf.OpenSource(tlsconf.SourceOptions{Name: "server", ACME: a})
+	s, err := identity.OpenSource(identity.SourceOptions{Name: "server", ACME: a})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +179,7 @@ func TestCertificatesByACME(t *testing.T) {
 	var log lockedBuffer
 	port := freePort(t)
 	ca := startPebble(t, port, 90*24*time.Hour)
-	o := tlsconf.ACMEOptions{
+	o := identity.ACMEOptions{
 		Directory: ca.directory, Roots: ca.https, Names: []string{"rpn.example.test"}, AgreedTerms: true, RSA: true,
 		Storage: t.TempDir(), TLSALPN: fmt.Sprintf("127.0.0.1:%d", port), Log: slog.New(slog.NewTextHandler(&log, nil)),
 	}
@@ -186,7 +188,7 @@ func TestCertificatesByACME(t *testing.T) {
 		t.Error("a certificate before Start")
 	}
 	p := newPKI(t)
-	d := openDoor(t, tlsconf.ServerOptions{Certificate: s, Clients: tlsconf.FixedStore(trustOf(p, igc.EtablissementTLS))}, nil)
+	d := openDoor(t, tlsconf.ServerOptions{Certificate: s, Clients: trust.FixedStore(trustOf(p, igc.EtablissementTLS))}, nil)
 	config := clientConfig(p, p.Auth(chu, "CH"))
 	config.RootCAs, config.ServerName = ca.roots(t), "rpn.example.test"
 	if _, err := d.knock(config); err == nil {
@@ -217,7 +219,7 @@ func TestACMERenewsByHTTPWhileServing(t *testing.T) {
 	t.Parallel()
 	port := freePort(t)
 	ca := startPebble(t, port, 15*time.Second)
-	a, s := acmeSource(t, tlsconf.ACMEOptions{
+	a, s := acmeSource(t, identity.ACMEOptions{
 		Directory: ca.directory, Roots: ca.https, Names: []string{"renewed.example.test"}, AgreedTerms: true,
 		Storage: t.TempDir(), HTTP: fmt.Sprintf("127.0.0.1:%d", port), RenewEvery: time.Second, Log: slog.New(slog.DiscardHandler),
 	})
@@ -235,28 +237,28 @@ func TestACMERenewsByHTTPWhileServing(t *testing.T) {
 
 func TestACMEThatCannotWorkIsRefused(t *testing.T) {
 	t.Parallel()
-	good := tlsconf.ACMEOptions{
+	good := identity.ACMEOptions{
 		Directory: "https://acme.example/dir", Names: []string{"rpn.example"}, AgreedTerms: true,
 		Storage: t.TempDir(), HTTP: "0.0.0.0:80", Log: slog.New(slog.DiscardHandler),
 	}
 	for _, c := range []struct {
 		name   string
-		change func(*tlsconf.ACMEOptions)
+		change func(*identity.ACMEOptions)
 		want   string
 	}{
-		{"plain http", func(o *tlsconf.ACMEOptions) { o.Directory = "http://acme.example/dir" }, "https URL"},
-		{"no name", func(o *tlsconf.ACMEOptions) { o.Names = nil }, "no name"},
-		{"no storage", func(o *tlsconf.ACMEOptions) { o.Storage = "" }, "no storage"},
-		{"terms not agreed to", func(o *tlsconf.ACMEOptions) { o.AgreedTerms = false }, "agree_terms"},
-		{"two challenges", func(o *tlsconf.ACMEOptions) { o.TLSALPN = "0.0.0.0:443" }, "one of them"},
-		{"no challenge", func(o *tlsconf.ACMEOptions) { o.HTTP = "" }, "one of them"},
-		{"no port", func(o *tlsconf.ACMEOptions) { o.HTTP = "0.0.0.0" }, "host:port"},
-		{"half an account", func(o *tlsconf.ACMEOptions) { o.EABKeyID = "x" }, "both"},
-		{"not a name", func(o *tlsconf.ACMEOptions) { o.Names = []string{"not a name"} }, "not a DNS name"},
+		{"plain http", func(o *identity.ACMEOptions) { o.Directory = "http://acme.example/dir" }, "https URL"},
+		{"no name", func(o *identity.ACMEOptions) { o.Names = nil }, "no name"},
+		{"no storage", func(o *identity.ACMEOptions) { o.Storage = "" }, "no storage"},
+		{"terms not agreed to", func(o *identity.ACMEOptions) { o.AgreedTerms = false }, "agree_terms"},
+		{"two challenges", func(o *identity.ACMEOptions) { o.TLSALPN = "0.0.0.0:443" }, "one of them"},
+		{"no challenge", func(o *identity.ACMEOptions) { o.HTTP = "" }, "one of them"},
+		{"no port", func(o *identity.ACMEOptions) { o.HTTP = "0.0.0.0" }, "host:port"},
+		{"half an account", func(o *identity.ACMEOptions) { o.EABKeyID = "x" }, "both"},
+		{"not a name", func(o *identity.ACMEOptions) { o.Names = []string{"not a name"} }, "not a DNS name"},
 	} {
 		o := good
 		c.change(&o)
-		if a, err := tlsconf.NewACME(o); err == nil || !strings.Contains(err.Error(), c.want) {
+		if a, err := identity.NewACME(o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want ...%s...", c.name, err, c.want)
 			if err == nil {
 				a.Stop()

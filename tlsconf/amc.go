@@ -9,15 +9,19 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/revocation"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // ClientOptions are what a Client needs.
 type ClientOptions struct {
-	Certificate *Source          // ours, AUTH_CLI
-	Servers     *Store           // to whom we connect: the AMC TLS store
-	Revocation  *Revocation      // nil: nobody is revoked
-	Now         func() time.Time // nil: time.Now
-	Sessions    int              // remembered sessions; 0: 256, enough for the country's AMC
+	Certificate *identity.Source    // ours, AUTH_CLI
+	Servers     *trust.Store        // to whom we connect: the AMC TLS store
+	Revocation  *revocation.Checker // nil: nobody is revoked
+	Now         func() time.Time    // nil: time.Now
+	Sessions    int                 // remembered sessions; 0: 256, enough for the country's AMC
 	// OnPeer is told what each accepted server presented, its own certificate
 	// first. It must not block, and may be nil.
 	OnPeer func(serverName string, presented []*x509.Certificate)
@@ -38,7 +42,7 @@ type Client struct {
 // session cache goes with them, or a resumed session would speak under a
 // certificate that was replaced.
 type clientGeneration struct {
-	trust  *Trust
+	trust  *trust.Trust
 	own    *tls.Certificate
 	config *tls.Config
 }
@@ -117,17 +121,17 @@ func (c *Client) Sweep() []Cut { return c.live.sweep(nil) }
 // Open is the number of open connections.
 func (c *Client) Open() int { return c.live.count() }
 
-func (c *Client) explain(err error, serverName string) *Failure {
+func (c *Client) explain(err error, serverName string) *trust.Failure {
 	var refused *tls.CertificateVerificationError
 	if !errors.As(err, &refused) {
 		return explain(err, offered{})
 	}
-	if f := asFailure(c.judge(refused.UnverifiedCertificates, serverName)); f != nil {
+	if f := trust.AsFailure(c.judge(refused.UnverifiedCertificates, serverName)); f != nil {
 		return f
 	}
-	f := &Failure{Reason: UnknownCA, Detail: safe(refused.Err.Error()), Err: err}
+	f := &trust.Failure{Reason: trust.UnknownCA, Detail: trust.Safe(refused.Err.Error()), Err: err}
 	if len(refused.UnverifiedCertificates) > 0 {
-		f.presented(refused.UnverifiedCertificates[0])
+		f.Presented(refused.UnverifiedCertificates[0])
 	}
 	return f
 }
@@ -135,12 +139,12 @@ func (c *Client) explain(err error, serverName string) *Failure {
 // judge says whether the server that presented these certificates is
 // accepted, on new and resumed sessions alike. It fails closed.
 func (c *Client) judge(presented []*x509.Certificate, serverName string) error {
-	if err := c.options.Servers.Trust().judge(presented, asServer, c.options.Revocation, c.options.Now()); err != nil {
+	if err := c.options.Servers.Trust().Verify(presented, trust.AsServer, c.options.Revocation, c.options.Now()); err != nil {
 		return err
 	}
 	if err := presented[0].VerifyHostname(serverName); err != nil {
-		return (&Failure{Reason: BadName, Err: err,
-			Detail: "the server's certificate is not for " + safe(serverName) + ": " + safe(err.Error())}).presented(presented[0])
+		return (&trust.Failure{Reason: trust.BadName, Err: err,
+			Detail: "the server's certificate is not for " + trust.Safe(serverName) + ": " + trust.Safe(err.Error())}).Presented(presented[0])
 	}
 	return nil
 }
@@ -156,7 +160,7 @@ func (c *Client) current() *clientGeneration {
 	}
 	g := &clientGeneration{trust: c.options.Servers.Trust(), own: c.options.Certificate.Certificate()}
 	g.config = &tls.Config{
-		RootCAs:              g.trust.anchors,
+		RootCAs:              g.trust.Anchors(),
 		GetClientCertificate: c.options.Certificate.GetClientCertificate,
 		MinVersion:           tls.VersionTLS12,
 		CipherSuites:         suites,

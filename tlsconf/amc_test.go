@@ -12,6 +12,8 @@ import (
 
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // server is a TLS server on loopback that is set up as told, and says "ok".
@@ -37,10 +39,10 @@ func server(t *testing.T, config *tls.Config) string {
 	return l.Addr().String()
 }
 
-func newClient(t *testing.T, p *igc.PKI, servers *tlsconf.Store) *tlsconf.Client {
+func newClient(t *testing.T, p *igc.PKI, servers *trust.Store) *tlsconf.Client {
 	t.Helper()
 	c, err := tlsconf.NewClient(tlsconf.ClientOptions{
-		Certificate: tlsconf.FixedSource(p.Auth(igc.RPN, "RPN FICTIF").TLS()),
+		Certificate: identity.FixedSource(p.Auth(igc.RPN, "RPN FICTIF").TLS()),
 		Servers:     servers,
 	})
 	if err != nil {
@@ -73,7 +75,7 @@ func visit(c *tlsconf.Client, addr, name string) (tls.ConnectionState, error) {
 func TestToWhomWeConnect(t *testing.T) {
 	t.Parallel()
 	p := newPKI(t)
-	client := newClient(t, p, tlsconf.FixedStore(trustOf(p, igc.AMCTLS)))
+	client := newClient(t, p, trust.FixedStore(trustOf(p, igc.AMCTLS)))
 	with := func(pair igc.Pair) *tls.Config {
 		return &tls.Config{
 			Certificates: []tls.Certificate{pair.TLS()},
@@ -84,7 +86,7 @@ func TestToWhomWeConnect(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		config *tls.Config
-		want   tlsconf.Reason
+		want   trust.Reason
 		detail string
 	}{
 		{"good", with(p.Server(igc.AMCTLS, "amc.test")), "", ""},
@@ -93,19 +95,19 @@ func TestToWhomWeConnect(t *testing.T) {
 		{"leaf alone", with(p.Server(igc.AMCTLS, "amc.test", igc.NoChain())), "", ""},
 		{"tls 1.2", change(with(p.Server(igc.AMCTLS, "amc.test")), func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }), "", ""},
 
-		{"another name", with(p.Server(igc.AMCTLS, "autre.test")), tlsconf.BadName, "amc.test"},
-		{"expired", with(p.Server(igc.AMCTLS, "amc.test", igc.Expired())), tlsconf.Expired, "ended on"},
-		{"not yet valid", with(p.Server(igc.AMCTLS, "amc.test", igc.NotYet())), tlsconf.NotYetValid, "clock"},
-		{"other ca", with(p.Server(igc.AMCTLS, "amc.test", igc.OtherCA())), tlsconf.UnknownCA, "root"},
-		{"ca of the same name", with(p.Server(igc.AMCTLS, "amc.test", igc.Impostor())), tlsconf.UnknownCA, "root"},
-		{"igc-sante instead of osi", with(p.Server(igc.EtablissementTLS, "amc.test")), tlsconf.UnknownCA, "root"},
-		{"signature certificate of an amc", with(p.AMCSigner(igc.AMC, "AMC", igc.Names("amc.test"))), tlsconf.UnknownCA, "root"},
-		{"made for a client", with(p.Server(igc.AMCTLS, "amc.test", igc.WrongEKU())), tlsconf.WrongUsage, "serverAuth"},
-		{"wrong key usage", with(p.Server(igc.AMCTLS, "amc.test", igc.WrongKU())), tlsconf.WrongUsage, "digitalSignature"},
-		{"rsa 1024", with(p.Server(igc.AMCTLS, "amc.test", igc.WeakRSA())), tlsconf.WeakKey, "1024"},
-		{"sha-1", with(p.Server(igc.AMCTLS, "amc.test", igc.SHA1())), tlsconf.WeakKey, "SHA1"},
-		{"tls 1.1", change(with(p.Server(igc.AMCTLS, "amc.test")), func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }), tlsconf.PeerRefused, "protocol version"},
-		{"does not accept us", change(with(p.Server(igc.AMCTLS, "amc.test")), func(c *tls.Config) { c.ClientCAs = p.Pool(igc.AMCTLS) }), tlsconf.PeerRefused, "our certificate"},
+		{"another name", with(p.Server(igc.AMCTLS, "autre.test")), trust.BadName, "amc.test"},
+		{"expired", with(p.Server(igc.AMCTLS, "amc.test", igc.Expired())), trust.Expired, "ended on"},
+		{"not yet valid", with(p.Server(igc.AMCTLS, "amc.test", igc.NotYet())), trust.NotYetValid, "clock"},
+		{"other ca", with(p.Server(igc.AMCTLS, "amc.test", igc.OtherCA())), trust.UnknownCA, "root"},
+		{"ca of the same name", with(p.Server(igc.AMCTLS, "amc.test", igc.Impostor())), trust.UnknownCA, "root"},
+		{"igc-sante instead of osi", with(p.Server(igc.EtablissementTLS, "amc.test")), trust.UnknownCA, "root"},
+		{"signature certificate of an amc", with(p.AMCSigner(igc.AMC, "AMC", igc.Names("amc.test"))), trust.UnknownCA, "root"},
+		{"made for a client", with(p.Server(igc.AMCTLS, "amc.test", igc.WrongEKU())), trust.WrongUsage, "serverAuth"},
+		{"wrong key usage", with(p.Server(igc.AMCTLS, "amc.test", igc.WrongKU())), trust.WrongUsage, "digitalSignature"},
+		{"rsa 1024", with(p.Server(igc.AMCTLS, "amc.test", igc.WeakRSA())), trust.WeakKey, "1024"},
+		{"sha-1", with(p.Server(igc.AMCTLS, "amc.test", igc.SHA1())), trust.WeakKey, "SHA1"},
+		{"tls 1.1", change(with(p.Server(igc.AMCTLS, "amc.test")), func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }), trust.PeerRefused, "protocol version"},
+		{"does not accept us", change(with(p.Server(igc.AMCTLS, "amc.test")), func(c *tls.Config) { c.ClientCAs = p.Pool(igc.AMCTLS) }), trust.PeerRefused, "our certificate"},
 	} {
 		_, err := visit(client, server(t, c.config), "amc.test")
 		if c.want == "" {
@@ -114,7 +116,7 @@ func TestToWhomWeConnect(t *testing.T) {
 			}
 			continue
 		}
-		var f *tlsconf.Failure
+		var f *trust.Failure
 		if !errors.As(err, &f) || f.Reason != c.want || !strings.Contains(f.Detail, c.detail) {
 			t.Errorf("%s: %v, want %s: ...%s...", c.name, err, c.want, c.detail)
 		}
@@ -124,7 +126,7 @@ func TestToWhomWeConnect(t *testing.T) {
 func TestAServerThatSaysNothingIsGivenUp(t *testing.T) {
 	t.Parallel()
 	p := newPKI(t)
-	client := newClient(t, p, tlsconf.FixedStore(trustOf(p, igc.AMCTLS)))
+	client := newClient(t, p, trust.FixedStore(trustOf(p, igc.AMCTLS)))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -137,8 +139,8 @@ func TestAServerThatSaysNothingIsGivenUp(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	_, err = client.Handshake(ctx, raw, "amc.test")
-	var f *tlsconf.Failure
-	if !errors.As(err, &f) || f.Reason != tlsconf.TimedOut || f.Peer != l.Addr().String() {
+	var f *trust.Failure
+	if !errors.As(err, &f) || f.Reason != trust.TimedOut || f.Peer != l.Addr().String() {
 		t.Errorf("%v", err)
 	}
 }
@@ -152,7 +154,7 @@ func TestOurSessionsEndWithTheirTrust(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	source, err := tlsconf.OpenSource(tlsconf.SourceOptions{Name: "client", CertFile: certFile, KeyFile: keyFile, Purpose: tlsconf.ForClient})
+	source, err := identity.OpenSource(identity.SourceOptions{Name: "client", CertFile: certFile, KeyFile: keyFile, Purpose: identity.ForClient})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,8 +198,8 @@ func TestOurSessionsEndWithTheirTrust(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = visit(client, addr, "amc.test")
-	var f *tlsconf.Failure
-	if !errors.As(err, &f) || f.Reason != tlsconf.UnknownCA {
+	var f *trust.Failure
+	if !errors.As(err, &f) || f.Reason != trust.UnknownCA {
 		t.Errorf("its CA was removed: %v", err)
 	}
 }

@@ -20,6 +20,8 @@ import (
 
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // keys is shared by the tests: RSA keys are slow to make.
@@ -46,15 +48,15 @@ func newPKI(t *testing.T) *igc.PKI {
 	return igc.New(igc.Options{Keys: keys, ECDSA: true})
 }
 
-func trustOf(p *igc.PKI, s igc.Side) *tlsconf.Trust {
-	return tlsconf.NewTrust(p.Roots(s), p.Intermediates(s))
+func trustOf(p *igc.PKI, s igc.Side) *trust.Trust {
+	return trust.NewTrust(p.Roots(s), p.Intermediates(s))
 }
 
 // A door is a Listener on loopback that greets who comes in, and remembers
 // who did not.
 type door struct {
 	*tlsconf.Listener
-	failures chan *tlsconf.Failure
+	failures chan *trust.Failure
 	welcomes chan string // "TLS 1.3", "TLS 1.3 resumed"
 	log      *lockedBuffer
 	stays    atomic.Bool // leaves it to the peer to end
@@ -87,11 +89,11 @@ func openDoor(t *testing.T, o tlsconf.ServerOptions, more func(*tlsconf.Listener
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &door{failures: make(chan *tlsconf.Failure, 1000), welcomes: make(chan string, 1000), log: &lockedBuffer{}}
+	d := &door{failures: make(chan *trust.Failure, 1000), welcomes: make(chan string, 1000), log: &lockedBuffer{}}
 	lo := tlsconf.ListenerOptions{
 		Server:    server,
 		Log:       slog.New(slog.NewJSONHandler(d.log, nil)),
-		OnFailure: func(f *tlsconf.Failure) { d.failures <- f },
+		OnFailure: func(f *trust.Failure) { d.failures <- f },
 		OnHandshake: func(version string, resumed bool) {
 			if resumed {
 				version += " resumed"
@@ -145,8 +147,8 @@ func (d *door) greet(t *testing.T) {
 func goodDoor(t *testing.T, p *igc.PKI) *door {
 	t.Helper()
 	return openDoor(t, tlsconf.ServerOptions{
-		Certificate: tlsconf.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
-		Clients:     tlsconf.FixedStore(trustOf(p, igc.EtablissementTLS)),
+		Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
+		Clients:     trust.FixedStore(trustOf(p, igc.EtablissementTLS)),
 	}, nil)
 }
 
@@ -161,7 +163,7 @@ func (d *door) knock(config *tls.Config) (string, error) {
 	return strings.TrimSpace(line), err
 }
 
-func (d *door) failure(t *testing.T) *tlsconf.Failure {
+func (d *door) failure(t *testing.T) *trust.Failure {
 	t.Helper()
 	select {
 	case f := <-d.failures:

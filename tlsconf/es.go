@@ -9,6 +9,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/revocation"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // suites are the TLS 1.2 suites of the ANSSI guide: ephemeral keys, AEAD.
@@ -25,19 +29,19 @@ var suites = []uint16{
 
 // ServerOptions are what a Server needs.
 type ServerOptions struct {
-	Certificate *Source          // ours
-	Clients     *Store           // who may connect: the establishment TLS store
-	Revocation  *Revocation      // nil: nobody is revoked
-	Tickets     *TicketSecret    // shared by instances; nil: sessions are resumed by this process only
-	Now         func() time.Time // nil: time.Now
+	Certificate *identity.Source    // ours
+	Clients     *trust.Store        // who may connect: the establishment TLS store
+	Revocation  *revocation.Checker // nil: nobody is revoked
+	Tickets     *TicketSecret       // shared by instances; nil: sessions are resumed by this process only
+	Now         func() time.Time    // nil: time.Now
 }
 
 // A Server is the TLS of the side that establishments reach: TLS 1.2 and 1.3,
 // a client certificate required, HTTP/1.1. Safe for concurrent use.
 type Server struct {
-	certificate *Source
-	clients     *Store
-	revocation  *Revocation
+	certificate *identity.Source
+	clients     *trust.Store
+	revocation  *revocation.Checker
 	tickets     *TicketSecret
 	now         func() time.Time
 	live        live
@@ -49,7 +53,7 @@ type Server struct {
 // A serverGeneration is a configuration and the ticket keys that belong to one
 // Trust: a session of an older Trust cannot be resumed in it.
 type serverGeneration struct {
-	trust  *Trust
+	trust  *trust.Trust
 	secret *[sha256.Size]byte // the keys were made from it; nil: at random
 	made   time.Time
 	keys   [][32]byte // the first one seals, all of them open
@@ -117,12 +121,12 @@ func (s *Server) verify(cs tls.ConnectionState) error {
 }
 
 func (s *Server) judge(presented []*x509.Certificate) error {
-	return s.clients.Trust().judge(presented, asClient, s.revocation, s.now())
+	return s.clients.Trust().Verify(presented, trust.AsClient, s.revocation, s.now())
 }
 
 // An epoch changes when somebody who was let in might no longer be.
 type epoch struct {
-	trust      *Trust
+	trust      *trust.Trust
 	revocation uint64
 }
 
@@ -164,7 +168,7 @@ func (s *Server) current() *serverGeneration {
 		return old
 	}
 	g := &serverGeneration{trust: s.clients.Trust(), secret: s.secret(), made: s.now()}
-	g.config = s.base(g.trust.anchors)
+	g.config = s.base(g.trust.Anchors())
 	var err error
 	if g.keys, err = ticketKeys(g.secret, old, g); err != nil {
 		g.config.SessionTicketsDisabled = true // full handshakes only

@@ -13,6 +13,8 @@ import (
 
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 func writeStore(t *testing.T, dir string, side igc.Side, roots, intermediates []*x509.Certificate) string {
@@ -28,10 +30,10 @@ func writeStore(t *testing.T, dir string, side igc.Side, roots, intermediates []
 	return file
 }
 
-func openStore(t *testing.T, p *igc.PKI, dir string, side igc.Side) *tlsconf.Store {
+func openStore(t *testing.T, p *igc.PKI, dir string, side igc.Side) *trust.Store {
 	t.Helper()
 	file := writeStore(t, dir, side, p.Roots(side), p.Intermediates(side))
-	s, err := tlsconf.OpenStore(tlsconf.StoreOptions{Name: "trust." + side.String(), Paths: []string{file}})
+	s, err := trust.OpenStore(trust.StoreOptions{Name: "trust." + side.String(), Paths: []string{file}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +53,7 @@ func TestASessionEndsWithItsTrust(t *testing.T) {
 		p, other, dir := newPKI(t), newPKI(t), t.TempDir()
 		store := openStore(t, p, dir, igc.EtablissementTLS)
 		d := openDoor(t, tlsconf.ServerOptions{
-			Certificate: tlsconf.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
+			Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
 			Clients:     store,
 		}, nil)
 		config := clientConfig(p, p.Auth(chu, "CH"))
@@ -90,7 +92,7 @@ func TestASessionEndsWithItsTrust(t *testing.T) {
 		if _, err := d.knock(config); err == nil {
 			t.Error("its CA was removed, and it still comes in")
 		}
-		if f := d.failure(t); f.Reason != tlsconf.UnknownCA {
+		if f := d.failure(t); f.Reason != trust.UnknownCA {
 			t.Errorf("its CA was removed: %v", f)
 		}
 	}
@@ -102,8 +104,8 @@ func TestASessionAgesWithTheClock(t *testing.T) {
 	t.Parallel()
 	p, at := newPKI(t), &clock{}
 	d := openDoor(t, tlsconf.ServerOptions{
-		Certificate: tlsconf.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
-		Clients:     tlsconf.FixedStore(trustOf(p, igc.EtablissementTLS)),
+		Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
+		Clients:     trust.FixedStore(trustOf(p, igc.EtablissementTLS)),
 		Now:         at.now,
 	}, nil)
 	end := time.Now().Add(40 * time.Hour)
@@ -131,7 +133,7 @@ func TestASessionAgesWithTheClock(t *testing.T) {
 	if _, err := d.knock(config); err == nil {
 		t.Error("its certificate has ended, and it still comes in")
 	}
-	if f := d.failure(t); f.Reason != tlsconf.Expired {
+	if f := d.failure(t); f.Reason != trust.Expired {
 		t.Error(f)
 	}
 }
@@ -145,8 +147,8 @@ func TestAnOldTicketIsForgotten(t *testing.T) {
 	t.Parallel()
 	p, at := newPKI(t), &clock{}
 	d := openDoor(t, tlsconf.ServerOptions{
-		Certificate: tlsconf.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
-		Clients:     tlsconf.FixedStore(trustOf(p, igc.EtablissementTLS)),
+		Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
+		Clients:     trust.FixedStore(trustOf(p, igc.EtablissementTLS)),
 		Now:         at.now,
 	}, nil)
 	config := clientConfig(p, p.Auth(chu, "CH"))
@@ -175,11 +177,11 @@ func TestAReloadIsSeenByTheNextHandshake(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	source, err := tlsconf.OpenSource(tlsconf.SourceOptions{Name: "listener", CertFile: certFile, KeyFile: keyFile, Purpose: tlsconf.ForServer})
+	source, err := identity.OpenSource(identity.SourceOptions{Name: "listener", CertFile: certFile, KeyFile: keyFile, Purpose: identity.ForServer})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := openDoor(t, tlsconf.ServerOptions{Certificate: source, Clients: tlsconf.FixedStore(trustOf(p, igc.EtablissementTLS))}, nil)
+	d := openDoor(t, tlsconf.ServerOptions{Certificate: source, Clients: trust.FixedStore(trustOf(p, igc.EtablissementTLS))}, nil)
 	presented := func() string {
 		var serial string
 		config := clientConfig(p, p.Auth(chu, "CH"))

@@ -9,58 +9,60 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // Explain turns the error of a TLS connection into a Failure. It is for
 // errors that come after the handshake too: in TLS 1.3 a server that refuses
 // our certificate says so at the first read. A nil error gives nil.
-func Explain(err error) *Failure { return explain(err, offered{}) }
+func Explain(err error) *trust.Failure { return explain(err, offered{}) }
 
-func explain(err error, hello offered) *Failure {
+func explain(err error, hello offered) *trust.Failure {
 	if err == nil {
 		return nil
 	}
-	if f := asFailure(err); f != nil {
+	if f := trust.AsFailure(err); f != nil {
 		return f
 	}
 	reason, detail := reasonOf(err, hello)
-	return &Failure{Reason: reason, Detail: detail, Err: err}
+	return &trust.Failure{Reason: reason, Detail: detail, Err: err}
 }
 
 // reasonOf reads what crypto/tls says. Where it has no type for a case its
 // text is matched; listener_test.go fails on the day a text changes.
-func reasonOf(err error, hello offered) (Reason, string) {
+func reasonOf(err error, hello offered) (trust.Reason, string) {
 	var record tls.RecordHeaderError
 	var netErr net.Error
 	var op *net.OpError
 	text := err.Error()
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		return TimedOut, timedOut(hello)
+		return trust.TimedOut, timedOut(hello)
 	case errors.As(err, &op) && op.Op == "remote error":
-		return PeerRefused, "the peer ended the handshake: " + safe(op.Err.Error()) +
+		return trust.PeerRefused, "the peer ended the handshake: " + trust.Safe(op.Err.Error()) +
 			"; it may not trust our CA, or not accept our certificate"
 	case errors.As(err, &record):
-		return Protocol, notTLS(record)
+		return trust.Protocol, notTLS(record)
 	case hello.tooOld():
-		return Protocol, "the client offers " + hello.versionNames() + "; TLS 1.2 or TLS 1.3 is needed"
+		return trust.Protocol, "the client offers " + hello.versionNames() + "; TLS 1.2 or TLS 1.3 is needed"
 	case strings.Contains(text, "didn't provide a certificate"):
-		return NoCertificate, "the client sent no certificate: it must present its authentication certificate (IGC-Sante, AUTH_CLI)"
+		return trust.NoCertificate, "the client sent no certificate: it must present its authentication certificate (IGC-Sante, AUTH_CLI)"
 	case strings.Contains(text, "no cipher suite supported by both"), strings.Contains(text, "no key exchanges supported by both"):
-		return NoCommonSuite, "no cipher suite or group in common: ECDHE with AES-GCM or ChaCha20-Poly1305 is needed"
+		return trust.NoCommonSuite, "no cipher suite or group in common: ECDHE with AES-GCM or ChaCha20-Poly1305 is needed"
 	case strings.Contains(text, "RSA key larger than"):
-		return WeakKey, "the RSA key of the certificate is larger than 8192 bits"
+		return trust.WeakKey, "the RSA key of the certificate is larger than 8192 bits"
 	case errors.Is(err, context.Canceled):
-		return Closed, "we stopped in the middle of the handshake"
+		return trust.Closed, "we stopped in the middle of the handshake"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
 		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return Closed, closed(hello)
+		return trust.Closed, closed(hello)
 	case errors.As(err, &netErr) && netErr.Timeout():
-		return TimedOut, timedOut(hello)
+		return trust.TimedOut, timedOut(hello)
 	case strings.HasPrefix(text, "tls: "):
-		return Protocol, safe(text)
+		return trust.Protocol, trust.Safe(text)
 	}
-	return Other, safe(text)
+	return trust.Other, trust.Safe(text)
 }
 
 func timedOut(hello offered) string {
@@ -81,7 +83,7 @@ func notTLS(e tls.RecordHeaderError) string {
 	if looksLikeHTTP(e) {
 		return "the client speaks plain HTTP on the TLS port: its URL must start with https://"
 	}
-	return "the peer does not speak TLS: " + safe(e.Msg)
+	return "the peer does not speak TLS: " + trust.Safe(e.Msg)
 }
 
 func looksLikeHTTP(e tls.RecordHeaderError) bool {

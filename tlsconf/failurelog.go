@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // linesPerSecond is how many failures of one reason are logged in a second.
@@ -17,17 +19,17 @@ type failureLog struct {
 
 	mu      sync.Mutex
 	second  time.Time
-	written map[Reason]int
-	skipped map[Reason]int
+	written map[trust.Reason]int
+	skipped map[trust.Reason]int
 }
 
 func newFailureLog(log *slog.Logger) *failureLog {
-	return &failureLog{log: log, written: map[Reason]int{}, skipped: map[Reason]int{}}
+	return &failureLog{log: log, written: map[trust.Reason]int{}, skipped: map[trust.Reason]int{}}
 }
 
-func (l *failureLog) write(f *Failure, hello offered) {
+func (l *failureLog) write(f *trust.Failure, hello offered) {
 	level := slog.LevelWarn
-	if !hello.seen && (f.Reason == Closed || f.Reason == TimedOut) {
+	if !hello.seen && (f.Reason == trust.Closed || f.Reason == trust.TimedOut) {
 		level = slog.LevelDebug // a port scan, or a load balancer's probe
 	}
 	if !l.log.Enabled(context.Background(), level) {
@@ -46,7 +48,7 @@ func (l *failureLog) write(f *Failure, hello offered) {
 		attrs = append(attrs, slog.String("subject", f.Subject), slog.String("issuer", f.Issuer), slog.String("serial", f.Serial))
 	}
 	if hello.name != "" {
-		attrs = append(attrs, slog.String("asked_for", safe(hello.name)))
+		attrs = append(attrs, slog.String("asked_for", trust.Safe(hello.name)))
 	}
 	if skipped > 0 {
 		attrs = append(attrs, slog.Int("not_logged_before", skipped))
@@ -56,7 +58,7 @@ func (l *failureLog) write(f *Failure, hello offered) {
 
 // allow says whether one more line of that reason may be written, and how
 // many were not before it. It takes the real clock: the log is for people.
-func (l *failureLog) allow(r Reason, at time.Time) (skipped int, ok bool) {
+func (l *failureLog) allow(r trust.Reason, at time.Time) (skipped int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if at.Sub(l.second) >= time.Second || at.Before(l.second) {

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/piano-roc/rpn/internal/igc"
-	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // Whoever comes from an address where somebody was just accepted is judged as
@@ -17,22 +17,22 @@ func TestNobodyComesInByAnAddress(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		pair []igc.Pair
-		want tlsconf.Reason
+		want trust.Reason
 	}{
-		{"none", nil, tlsconf.NoCertificate},
-		{"expired", []igc.Pair{p.Auth(chu, "CH", igc.Expired())}, tlsconf.Expired},
-		{"not yet", []igc.Pair{p.Auth(chu, "CH", igc.NotYet())}, tlsconf.NotYetValid},
-		{"other CA", []igc.Pair{p.Auth(chu, "CH", igc.OtherCA())}, tlsconf.UnknownCA},
-		{"impostor", []igc.Pair{p.Auth(chu, "CH", igc.Impostor())}, tlsconf.UnknownCA},
-		{"self-signed", []igc.Pair{p.Auth(chu, "CH", igc.SelfSigned())}, tlsconf.UnknownCA},
-		{"wrong EKU", []igc.Pair{p.Auth(chu, "CH", igc.WrongEKU())}, tlsconf.WrongUsage},
-		{"no EKU", []igc.Pair{p.Auth(chu, "CH", igc.NoEKU())}, tlsconf.WrongUsage},
-		{"wrong KU", []igc.Pair{p.Auth(chu, "CH", igc.WrongKU())}, tlsconf.WrongUsage},
-		{"signature certificate", []igc.Pair{p.Sign(chu, "CH")}, tlsconf.UnknownCA},
-		{"rsa 1024", []igc.Pair{p.Auth(chu, "CH", igc.WeakRSA())}, tlsconf.WeakKey},
-		{"sha-1", []igc.Pair{p.Auth(chu, "CH", igc.SHA1())}, tlsconf.WeakKey},
-		{"server certificate", []igc.Pair{p.Server(igc.EtablissementTLS, "x.test")}, tlsconf.WrongUsage},
-		{"key of another", []igc.Pair{{Cert: p.Auth(chu, "CH").Cert, Key: p.Auth(autre, "CH").Key}}, tlsconf.Protocol},
+		{"none", nil, trust.NoCertificate},
+		{"expired", []igc.Pair{p.Auth(chu, "CH", igc.Expired())}, trust.Expired},
+		{"not yet", []igc.Pair{p.Auth(chu, "CH", igc.NotYet())}, trust.NotYetValid},
+		{"other CA", []igc.Pair{p.Auth(chu, "CH", igc.OtherCA())}, trust.UnknownCA},
+		{"impostor", []igc.Pair{p.Auth(chu, "CH", igc.Impostor())}, trust.UnknownCA},
+		{"self-signed", []igc.Pair{p.Auth(chu, "CH", igc.SelfSigned())}, trust.UnknownCA},
+		{"wrong EKU", []igc.Pair{p.Auth(chu, "CH", igc.WrongEKU())}, trust.WrongUsage},
+		{"no EKU", []igc.Pair{p.Auth(chu, "CH", igc.NoEKU())}, trust.WrongUsage},
+		{"wrong KU", []igc.Pair{p.Auth(chu, "CH", igc.WrongKU())}, trust.WrongUsage},
+		{"signature certificate", []igc.Pair{p.Sign(chu, "CH")}, trust.UnknownCA},
+		{"rsa 1024", []igc.Pair{p.Auth(chu, "CH", igc.WeakRSA())}, trust.WeakKey},
+		{"sha-1", []igc.Pair{p.Auth(chu, "CH", igc.SHA1())}, trust.WeakKey},
+		{"server certificate", []igc.Pair{p.Server(igc.EtablissementTLS, "x.test")}, trust.WrongUsage},
+		{"key of another", []igc.Pair{{Cert: p.Auth(chu, "CH").Cert, Key: p.Auth(autre, "CH").Key}}, trust.Protocol},
 	} {
 		// Once to become familiar, once again to be it.
 		for range 2 {

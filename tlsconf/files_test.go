@@ -10,7 +10,8 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/internal/igc"
-	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 func pemOf(certs ...*x509.Certificate) string {
@@ -72,7 +73,7 @@ func TestTrustStoresFromFiles(t *testing.T) {
 		for name, text := range c.files {
 			write(t, filepath.Join(folder, name), text)
 		}
-		s, err := tlsconf.OpenStore(tlsconf.StoreOptions{Name: "trust.etablissements_tls", Paths: []string{folder}})
+		s, err := trust.OpenStore(trust.StoreOptions{Name: "trust.etablissements_tls", Paths: []string{folder}})
 		switch {
 		case c.want == "" && err != nil:
 			t.Errorf("%s: %v", c.name, err)
@@ -84,7 +85,7 @@ func TestTrustStoresFromFiles(t *testing.T) {
 	}
 	far := func() time.Time { return time.Now().AddDate(30, 0, 0) }
 	file := write(t, filepath.Join(dir, "old.pem"), pemOf(roots[0]))
-	if _, err := tlsconf.OpenStore(tlsconf.StoreOptions{Name: "x", Paths: []string{file}, Now: far}); err == nil || !strings.Contains(err.Error(), "expired") {
+	if _, err := trust.OpenStore(trust.StoreOptions{Name: "x", Paths: []string{file}, Now: far}); err == nil || !strings.Contains(err.Error(), "expired") {
 		t.Errorf("an expired root: %v", err)
 	}
 }
@@ -96,11 +97,11 @@ func TestTheFourStoresSayAllThatIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	paths := func(s igc.Side) []string { return []string{igc.StoreFile(dir, s)} }
-	good := tlsconf.StorePaths{
+	good := trust.StorePaths{
 		EtablissementTLS: paths(igc.EtablissementTLS), EtablissementSignature: paths(igc.EtablissementSignature),
 		AMCTLS: paths(igc.AMCTLS), AMCSignature: paths(igc.AMCSignature),
 	}
-	stores, err := tlsconf.OpenStores("trust.", good, nil)
+	stores, err := trust.OpenStores("trust.", good, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +126,7 @@ func TestTheFourStoresSayAllThatIsWrong(t *testing.T) {
 
 	bad := good
 	bad.EtablissementTLS, bad.AMCSignature = nil, []string{filepath.Join(dir, "absent.pem")}
-	_, err = tlsconf.OpenStores("trust.", bad, nil)
+	_, err = trust.OpenStores("trust.", bad, nil)
 	for _, want := range []string{"trust.etablissements_tls: no file is configured", "trust.amc_signature", "absent.pem: no such file"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want ...%s...", err, want)
@@ -142,29 +143,29 @@ func TestOwnCertificatesFromFiles(t *testing.T) {
 	const encrypted = "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00000000000000000000000000000000\n\nAAAA\n-----END EC PRIVATE KEY-----\n"
 	for _, c := range []struct {
 		name, cert, key string
-		purpose         tlsconf.Purpose
+		purpose         identity.Purpose
 		want            string
 	}{
-		{"good", cert, key, tlsconf.ForServer, ""},
-		{"key in the same file", cert + key, cert + key, tlsconf.ForServer, ""},
-		{"client", pemOf(p.Auth(chu, "CH").Cert), keyPEM(t, p.Auth(chu, "CH")), tlsconf.ForClient, ""},
-		{"signature", pemOf(p.Sign(chu, "CH").Cert), keyPEM(t, p.Sign(chu, "CH")), tlsconf.ForSignature, ""},
+		{"good", cert, key, identity.ForServer, ""},
+		{"key in the same file", cert + key, cert + key, identity.ForServer, ""},
+		{"client", pemOf(p.Auth(chu, "CH").Cert), keyPEM(t, p.Auth(chu, "CH")), identity.ForClient, ""},
+		{"signature", pemOf(p.Sign(chu, "CH").Cert), keyPEM(t, p.Sign(chu, "CH")), identity.ForSignature, ""},
 
-		{"key of another", cert, keyPEM(t, p.Auth(chu, "CH")), tlsconf.ForServer, "is not the private key of"},
-		{"ca first", pemOf(ca, good.Cert), key, tlsconf.ForServer, "must come first"},
-		{"swapped", key, cert, tlsconf.ForServer, "swapped"},
-		{"no key", cert, "hello", tlsconf.ForServer, "key.pem: holds no private key"},
-		{"encrypted key", cert, encrypted, tlsconf.ForServer, "is encrypted"},
-		{"encrypted pkcs8 key", cert, "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n", tlsconf.ForServer, "is encrypted"},
-		{"broken key", cert, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", tlsconf.ForServer, "cannot be read"},
-		{"expired", pemOf(p.Server(igc.EtablissementTLS, "rpn.test", igc.Expired()).Cert), key, tlsconf.ForServer, "ended on"},
-		{"not yet valid", pemOf(p.Server(igc.EtablissementTLS, "rpn.test", igc.NotYet()).Cert), key, tlsconf.ForServer, "check the clock"},
-		{"client certificate on the listener", pemOf(p.Auth(chu, "CH").Cert), keyPEM(t, p.Auth(chu, "CH")), tlsconf.ForServer, "lacks serverAuth"},
-		{"signature certificate toward the amc", pemOf(p.Sign(chu, "CH").Cert), keyPEM(t, p.Sign(chu, "CH")), tlsconf.ForClient, "lacks clientAuth"},
-		{"rsa 1024", pemOf(p.Server(igc.EtablissementTLS, "rpn.test", igc.WeakRSA()).Cert), keyPEM(t, p.Server(igc.EtablissementTLS, "rpn.test", igc.WeakRSA())), tlsconf.ForServer, "1024 bits"},
+		{"key of another", cert, keyPEM(t, p.Auth(chu, "CH")), identity.ForServer, "is not the private key of"},
+		{"ca first", pemOf(ca, good.Cert), key, identity.ForServer, "must come first"},
+		{"swapped", key, cert, identity.ForServer, "swapped"},
+		{"no key", cert, "hello", identity.ForServer, "key.pem: holds no private key"},
+		{"encrypted key", cert, encrypted, identity.ForServer, "is encrypted"},
+		{"encrypted pkcs8 key", cert, "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n", identity.ForServer, "is encrypted"},
+		{"broken key", cert, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", identity.ForServer, "cannot be read"},
+		{"expired", pemOf(p.Server(igc.EtablissementTLS, "rpn.test", igc.Expired()).Cert), key, identity.ForServer, "ended on"},
+		{"not yet valid", pemOf(p.Server(igc.EtablissementTLS, "rpn.test", igc.NotYet()).Cert), key, identity.ForServer, "check the clock"},
+		{"client certificate on the listener", pemOf(p.Auth(chu, "CH").Cert), keyPEM(t, p.Auth(chu, "CH")), identity.ForServer, "lacks serverAuth"},
+		{"signature certificate toward the amc", pemOf(p.Sign(chu, "CH").Cert), keyPEM(t, p.Sign(chu, "CH")), identity.ForClient, "lacks clientAuth"},
+		{"rsa 1024", pemOf(p.Server(igc.EtablissementTLS, "rpn.test", igc.WeakRSA()).Cert), keyPEM(t, p.Server(igc.EtablissementTLS, "rpn.test", igc.WeakRSA())), identity.ForServer, "1024 bits"},
 	} {
 		folder := filepath.Join(dir, strings.ReplaceAll(c.name, " ", "-"))
-		_, err := tlsconf.OpenSource(tlsconf.SourceOptions{
+		_, err := identity.OpenSource(identity.SourceOptions{
 			Name:     "listener.certificate",
 			CertFile: write(t, filepath.Join(folder, "cert.pem"), c.cert),
 			KeyFile:  write(t, filepath.Join(folder, "key.pem"), c.key),
@@ -177,7 +178,7 @@ func TestOwnCertificatesFromFiles(t *testing.T) {
 			t.Errorf("%s: the error names no file: %v", c.name, err)
 		}
 	}
-	_, err := tlsconf.OpenSource(tlsconf.SourceOptions{Name: "listener.certificate", CertFile: filepath.Join(dir, "absent.pem"), KeyFile: "x"})
+	_, err := identity.OpenSource(identity.SourceOptions{Name: "listener.certificate", CertFile: filepath.Join(dir, "absent.pem"), KeyFile: "x"})
 	if err == nil || !strings.Contains(err.Error(), "absent.pem: no such file") {
 		t.Errorf("absent file: %v", err)
 	}

@@ -10,6 +10,9 @@ import (
 
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/expiry"
+	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // Both sides count here; -cpuprofile tells them apart. test/bench -tls measures
@@ -21,10 +24,10 @@ func BenchmarkHandshake(b *testing.B) {
 		key  igc.Option
 	}{{"rsa", igc.RSA(2048)}, {"ecdsa", igc.ECDSA()}} {
 		b.Run(c.name, func(b *testing.B) {
-			h := tlsconf.NewHorizon(nil)
+			h := expiry.New(nil)
 			server, err := tlsconf.NewServer(tlsconf.ServerOptions{
-				Certificate: tlsconf.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test", c.key).TLS()),
-				Clients:     tlsconf.FixedStore(trustOf(p, igc.EtablissementTLS)),
+				Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test", c.key).TLS()),
+				Clients:     trust.FixedStore(trustOf(p, igc.EtablissementTLS)),
 			})
 			if err != nil {
 				b.Fatal(err)
@@ -34,7 +37,7 @@ func BenchmarkHandshake(b *testing.B) {
 				b.Fatal(err)
 			}
 			l, err := tlsconf.NewListener(inner, tlsconf.ListenerOptions{Server: server, Log: slog.New(slog.DiscardHandler),
-				OnPeer: func(presented []*x509.Certificate) { h.Saw(tlsconf.CallerTLS, chu, presented) }})
+				OnPeer: func(presented []*x509.Certificate) { h.Saw(expiry.CallerTLS, chu, presented) }})
 			if err != nil {
 				b.Fatal(err)
 			}

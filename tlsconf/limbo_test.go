@@ -18,6 +18,8 @@ import (
 
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // A forge makes certificates that no CA should, in the manner of BetterTLS and
@@ -138,49 +140,49 @@ func TestChainsThatAreHardToJudge(t *testing.T) {
 		name     string
 		presents []forged
 		trusts   trusted
-		want     tlsconf.Reason // "": comes in
+		want     trust.Reason // "": comes in
 	}{
 		{"usual", chain(f.leaf(inter), inter), usual, ""},
 		{"no intermediate, and the store has it", chain(f.leaf(inter)), trusted{[]forged{root}, []forged{inter}}, ""},
-		{"no intermediate", chain(f.leaf(inter)), usual, tlsconf.UnknownCA},
+		{"no intermediate", chain(f.leaf(inter)), usual, trust.UnknownCA},
 		{"with the root, and in the wrong order", chain(f.leaf(inter), root, inter), usual, ""},
 		{"with certificates that have nothing to do with it", chain(f.leaf(inter), stranger, loopB, inter), usual, ""},
 		{"rsa intermediate", chain(f.leaf(rsaInter), rsaInter), usual, ""},
 
 		{"two ways up, one is over", chain(f.leaf(inter), endedInter, inter), usual, ""},
-		{"only the way that is over", chain(f.leaf(inter), endedInter), usual, tlsconf.Expired},
+		{"only the way that is over", chain(f.leaf(inter), endedInter), usual, trust.Expired},
 		{"two ways up, one to a stranger", chain(f.leaf(inter), crossed, inter), usual, ""},
-		{"only the way to a stranger", chain(f.leaf(inter), crossed), usual, tlsconf.UnknownCA},
+		{"only the way to a stranger", chain(f.leaf(inter), crossed), usual, trust.UnknownCA},
 		{"a namesake CA of another key in front", chain(f.leaf(inter), namesake, inter), usual, ""},
-		{"only the namesake", chain(f.leaf(inter), namesake), usual, tlsconf.UnknownCA},
+		{"only the namesake", chain(f.leaf(inter), namesake), usual, trust.UnknownCA},
 		{"a root's two certificates, the old one over", chain(f.leaf(inter), inter), trusted{[]forged{oldRoot, root}, nil}, ""},
-		{"only the old one", chain(f.leaf(inter), inter), trusted{[]forged{oldRoot}, nil}, tlsconf.Expired},
-		{"CAs in a circle", chain(f.leaf(loopB), loopB, loopA2), usual, tlsconf.UnknownCA},
-		{"the store's own root presented by a stranger", chain(f.leaf(stranger), stranger, root), usual, tlsconf.UnknownCA},
+		{"only the old one", chain(f.leaf(inter), inter), trusted{[]forged{oldRoot}, nil}, trust.Expired},
+		{"CAs in a circle", chain(f.leaf(loopB), loopB, loopA2), usual, trust.UnknownCA},
+		{"the store's own root presented by a stranger", chain(f.leaf(stranger), stranger, root), usual, trust.UnknownCA},
 
 		{"four CAs", up(f.leaf(deep[3]), 3), usual, ""},
-		{"five CAs", up(f.leaf(deep[4]), 4), usual, tlsconf.UnknownCA},
-		{"path length broken", chain(f.leaf(below), below, short), usual, tlsconf.UnknownCA},
-		{"issued by a certificate that is no CA", chain(f.leaf(notCA), notCA, inter), usual, tlsconf.UnknownCA},
-		{"issued by a CA that may not sign", chain(f.leaf(noSign), noSign), usual, tlsconf.UnknownCA},
+		{"five CAs", up(f.leaf(deep[4]), 4), usual, trust.UnknownCA},
+		{"path length broken", chain(f.leaf(below), below, short), usual, trust.UnknownCA},
+		{"issued by a certificate that is no CA", chain(f.leaf(notCA), notCA, inter), usual, trust.UnknownCA},
+		{"issued by a CA that may not sign", chain(f.leaf(noSign), noSign), usual, trust.UnknownCA},
 		{"a CA itself", chain(f.make(inter, "CA", func(c *x509.Certificate) {
 			c.KeyUsage |= x509.KeyUsageDigitalSignature
 			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-		}), inter), usual, tlsconf.WrongUsage},
+		}), inter), usual, trust.WrongUsage},
 
 		{"inside the name constraint", chain(f.leaf(named, dns("chu.hopital.test")), named), usual, ""},
-		{"outside the name constraint", chain(f.leaf(named, dns("amc.test")), named), usual, tlsconf.UnknownCA},
-		{"a CA for mail only", chain(f.leaf(email), email), usual, tlsconf.WrongUsage},
+		{"outside the name constraint", chain(f.leaf(named, dns("amc.test")), named), usual, trust.UnknownCA},
+		{"a CA for mail only", chain(f.leaf(email), email), usual, trust.WrongUsage},
 		{"a CA for anything", chain(f.leaf(anyUse), anyUse), usual, ""},
-		{"a leaf for anything", chain(f.leaf(inter, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageAny} }), inter), usual, tlsconf.WrongUsage},
+		{"a leaf for anything", chain(f.leaf(inter, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageAny} }), inter), usual, trust.WrongUsage},
 		{"client and server", chain(f.leaf(inter, func(c *x509.Certificate) {
 			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 		}), inter), usual, ""},
 
-		{"a critical extension that is unknown", chain(f.leaf(inter, func(c *x509.Certificate) { c.ExtraExtensions = []pkix.Extension{unknown} }), inter), usual, tlsconf.UnknownCA},
-		{"the same in its CA", chain(f.leaf(strange), strange), usual, tlsconf.UnknownCA},
-		{"signed with sha-1", chain(f.leaf(inter, sha1), inter), usual, tlsconf.WeakKey},
-		{"its CA signed with sha-1", chain(f.leaf(sha1Inter), sha1Inter), usual, tlsconf.UnknownCA},
+		{"a critical extension that is unknown", chain(f.leaf(inter, func(c *x509.Certificate) { c.ExtraExtensions = []pkix.Extension{unknown} }), inter), usual, trust.UnknownCA},
+		{"the same in its CA", chain(f.leaf(strange), strange), usual, trust.UnknownCA},
+		{"signed with sha-1", chain(f.leaf(inter, sha1), inter), usual, trust.WeakKey},
+		{"its CA signed with sha-1", chain(f.leaf(sha1Inter), sha1Inter), usual, trust.UnknownCA},
 		{"huge: a thousand names", chain(f.leaf(inter, func(c *x509.Certificate) {
 			for i := range 1000 {
 				c.DNSNames = append(c.DNSNames, fmt.Sprintf("service-%04d.chu.test", i))
@@ -197,8 +199,8 @@ func TestChainsThatAreHardToJudge(t *testing.T) {
 		}
 		server := newPKI(t)
 		d := openDoor(t, tlsconf.ServerOptions{
-			Certificate: tlsconf.FixedSource(server.Server(igc.EtablissementTLS, "rpn.test").TLS()),
-			Clients:     tlsconf.FixedStore(tlsconf.NewTrust(certs(c.trusts.roots), certs(c.trusts.intermediates))),
+			Certificate: identity.FixedSource(server.Server(igc.EtablissementTLS, "rpn.test").TLS()),
+			Clients:     trust.FixedStore(trust.NewTrust(certs(c.trusts.roots), certs(c.trusts.intermediates))),
 		}, nil)
 		pair := igc.Pair{Cert: c.presents[0].cert, Key: c.presents[0].key, Chain: slices.Clone(certs(c.presents[1:]))}
 		// As a stranger, and as one that is familiar: the same verdict.

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // ListenerOptions are what a Listener needs; only Server and Log are required.
@@ -32,7 +34,7 @@ type ListenerOptions struct {
 	// whether a session was resumed. OnFailure is told of each that did not.
 	// Both are called from many goroutines, must not block, and may be nil.
 	OnHandshake func(version string, resumed bool)
-	OnFailure   func(*Failure)
+	OnFailure   func(*trust.Failure)
 	// OnPeer is told what each accepted peer presented, its own certificate
 	// first. As above.
 	OnPeer func(presented []*x509.Certificate)
@@ -213,7 +215,7 @@ func (l *Listener) welcome(ctx context.Context, c net.Conn) {
 	leaves, ok := l.lobby.enter(a)
 	if !ok {
 		c.Close()
-		l.report(a, &Failure{Reason: Crowded, Detail: "too many handshakes under way"})
+		l.report(a, &trust.Failure{Reason: trust.Crowded, Detail: "too many handshakes under way"})
 		return
 	}
 	defer l.lobby.leave(a)
@@ -246,7 +248,7 @@ func (l *Listener) handshake(ctx context.Context, a *arriving) (*Conn, error) {
 	}
 	state := t.ConnectionState()
 	if len(state.PeerCertificates) == 0 { // verify saw to it; fail closed all the same
-		return nil, &Failure{Reason: NoCertificate, Detail: "no certificate was presented"}
+		return nil, &trust.Failure{Reason: trust.NoCertificate, Detail: "no certificate was presented"}
 	}
 	m := &member{raw: a.Conn, presented: state.PeerCertificates, judge: func() error { return l.options.Server.judge(state.PeerCertificates) }}
 	a.member.Store(m)
@@ -264,21 +266,21 @@ func (l *Listener) handshake(ctx context.Context, a *arriving) (*Conn, error) {
 }
 
 // failure tells why a handshake failed.
-func (l *Listener) failure(a *arriving, err error) *Failure {
+func (l *Listener) failure(a *arriving, err error) *trust.Failure {
 	var refused *tls.CertificateVerificationError
 	if errors.As(err, &refused) {
 		// crypto/tls refused first, for the sake of its alert; say it our way.
-		if f := asFailure(l.options.Server.judge(refused.UnverifiedCertificates)); f != nil {
+		if f := trust.AsFailure(l.options.Server.judge(refused.UnverifiedCertificates)); f != nil {
 			return f
 		}
-		f := &Failure{Reason: UnknownCA, Detail: safe(refused.Err.Error()), Err: err}
+		f := &trust.Failure{Reason: trust.UnknownCA, Detail: trust.Safe(refused.Err.Error()), Err: err}
 		if len(refused.UnverifiedCertificates) > 0 {
-			f.presented(refused.UnverifiedCertificates[0])
+			f.Presented(refused.UnverifiedCertificates[0])
 		}
 		return f
 	}
 	if a.pushed.Load() {
-		return &Failure{Reason: Crowded, Detail: "too many handshakes under way, and this peer had said nothing yet", Err: err}
+		return &trust.Failure{Reason: trust.Crowded, Detail: "too many handshakes under way, and this peer had said nothing yet", Err: err}
 	}
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) && record.Conn != nil && looksLikeHTTP(record) {
@@ -300,7 +302,7 @@ func answerHTTP(c net.Conn) {
 	}
 }
 
-func (l *Listener) report(a *arriving, f *Failure) {
+func (l *Listener) report(a *arriving, f *trust.Failure) {
 	told := *f // f may be shared
 	told.Peer = a.RemoteAddr().String()
 	l.log.write(&told, a.hello)

@@ -15,6 +15,8 @@ import (
 
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // Each client certificate at the door of the RPN, in TLS 1.2 and 1.3.
@@ -25,8 +27,8 @@ func TestWhoMayConnect(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		pair  igc.Pair
-		want  tlsconf.Reason // "": accepted
-		alert string         // what the client is told
+		want  trust.Reason // "": accepted
+		alert string       // what the client is told
 	}{
 		{"good", p.Auth(chu, "CH"), "", ""},
 		{"good rsa 2048", p.Auth(chu, "CH", igc.RSA(2048)), "", ""},
@@ -34,19 +36,19 @@ func TestWhoMayConnect(t *testing.T) {
 		{"leaf alone, its intermediate is in our store", p.Auth(chu, "CH", igc.NoChain()), "", ""},
 		{"no structure id: the register answers that", p.Auth(chu, "CH", igc.NoOU()), "", ""},
 
-		{"expired", p.Auth(chu, "CH", igc.Expired()), tlsconf.Expired, "expired"},
-		{"not yet valid", p.Auth(chu, "CH", igc.NotYet()), tlsconf.NotYetValid, "expired"},
-		{"other ca", p.Auth(chu, "CH", igc.OtherCA()), tlsconf.UnknownCA, "unknown certificate authority"},
-		{"ca of the same name", p.Auth(chu, "CH", igc.Impostor()), tlsconf.UnknownCA, "unknown certificate authority"},
-		{"self-signed", p.Auth(chu, "CH", igc.SelfSigned()), tlsconf.UnknownCA, "unknown certificate authority"},
-		{"signature certificate", p.Sign(chu, "CH"), tlsconf.UnknownCA, "unknown certificate authority"},
-		{"server of an amc", p.Server(igc.AMCTLS, "amc.test"), tlsconf.UnknownCA, "unknown certificate authority"},
-		{"wrong extended key usage", p.Auth(chu, "CH", igc.WrongEKU()), tlsconf.WrongUsage, "bad certificate"},
-		{"no extended key usage", p.Auth(chu, "CH", igc.NoEKU()), tlsconf.WrongUsage, "bad certificate"},
-		{"wrong key usage", p.Auth(chu, "CH", igc.WrongKU()), tlsconf.WrongUsage, "bad certificate"},
-		{"no key usage", p.Auth(chu, "CH", igc.NoKU()), tlsconf.WrongUsage, "bad certificate"},
-		{"rsa 1024", p.Auth(chu, "CH", igc.WeakRSA()), tlsconf.WeakKey, "bad certificate"},
-		{"sha-1", p.Auth(chu, "CH", igc.SHA1()), tlsconf.WeakKey, ""},
+		{"expired", p.Auth(chu, "CH", igc.Expired()), trust.Expired, "expired"},
+		{"not yet valid", p.Auth(chu, "CH", igc.NotYet()), trust.NotYetValid, "expired"},
+		{"other ca", p.Auth(chu, "CH", igc.OtherCA()), trust.UnknownCA, "unknown certificate authority"},
+		{"ca of the same name", p.Auth(chu, "CH", igc.Impostor()), trust.UnknownCA, "unknown certificate authority"},
+		{"self-signed", p.Auth(chu, "CH", igc.SelfSigned()), trust.UnknownCA, "unknown certificate authority"},
+		{"signature certificate", p.Sign(chu, "CH"), trust.UnknownCA, "unknown certificate authority"},
+		{"server of an amc", p.Server(igc.AMCTLS, "amc.test"), trust.UnknownCA, "unknown certificate authority"},
+		{"wrong extended key usage", p.Auth(chu, "CH", igc.WrongEKU()), trust.WrongUsage, "bad certificate"},
+		{"no extended key usage", p.Auth(chu, "CH", igc.NoEKU()), trust.WrongUsage, "bad certificate"},
+		{"wrong key usage", p.Auth(chu, "CH", igc.WrongKU()), trust.WrongUsage, "bad certificate"},
+		{"no key usage", p.Auth(chu, "CH", igc.NoKU()), trust.WrongUsage, "bad certificate"},
+		{"rsa 1024", p.Auth(chu, "CH", igc.WeakRSA()), trust.WeakKey, "bad certificate"},
+		{"sha-1", p.Auth(chu, "CH", igc.SHA1()), trust.WeakKey, ""},
 	} {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 			config := clientConfig(p, c.pair)
@@ -85,7 +87,7 @@ func TestNoCertificate(t *testing.T) {
 		if _, err := d.knock(config); err == nil {
 			t.Fatal("accepted without a certificate")
 		}
-		if f := d.failure(t); f.Reason != tlsconf.NoCertificate {
+		if f := d.failure(t); f.Reason != trust.NoCertificate {
 			t.Errorf("%s: %v", tls.VersionName(version), f)
 		}
 	}
@@ -112,18 +114,18 @@ func TestWhatIsNotAHandshakeIsNamed(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		act    func(*testing.T)
-		want   tlsconf.Reason
+		want   trust.Reason
 		detail string
 	}{
-		{"tls 1.1", config(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }), tlsconf.Protocol, "TLS 1.1"},
+		{"tls 1.1", config(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }), trust.Protocol, "TLS 1.1"},
 		{"cbc only", config(func(c *tls.Config) {
 			c.MaxVersion, c.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA}
-		}), tlsconf.NoCommonSuite, "AES-GCM"},
+		}), trust.NoCommonSuite, "AES-GCM"},
 		{"rsa server only", config(func(c *tls.Config) {
 			c.MaxVersion, c.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}
-		}), tlsconf.NoCommonSuite, ""},
-		{"http/2 only", config(func(c *tls.Config) { c.NextProtos = []string{"h2"} }), tlsconf.Protocol, "protocol"},
-		{"does not trust us", config(func(c *tls.Config) { c.RootCAs = p.Pool(igc.AMCTLS) }), tlsconf.PeerRefused, "trust"},
+		}), trust.NoCommonSuite, ""},
+		{"http/2 only", config(func(c *tls.Config) { c.NextProtos = []string{"h2"} }), trust.Protocol, "protocol"},
+		{"does not trust us", config(func(c *tls.Config) { c.RootCAs = p.Pool(igc.AMCTLS) }), trust.PeerRefused, "trust"},
 		{"plain http", func(t *testing.T) {
 			answer, err := http.Get("http://" + d.Addr().String() + "/roc")
 			if err != nil {
@@ -134,10 +136,10 @@ func TestWhatIsNotAHandshakeIsNamed(t *testing.T) {
 			if answer.StatusCode != 400 || !strings.Contains(string(body), "https://") {
 				t.Errorf("%s: %s", answer.Status, body)
 			}
-		}, tlsconf.Protocol, "https://"},
-		{"garbage", say("\x00\x01\x02 NOT TLS AT ALL \n\n\n\n", d), tlsconf.Protocol, "does not speak TLS"},
-		{"half a record", say("\x16\x03\x01\x02\x00\x01", d), tlsconf.Closed, "closed"},
-		{"gone at once", say("", d), tlsconf.Closed, "before it said anything"},
+		}, trust.Protocol, "https://"},
+		{"garbage", say("\x00\x01\x02 NOT TLS AT ALL \n\n\n\n", d), trust.Protocol, "does not speak TLS"},
+		{"half a record", say("\x16\x03\x01\x02\x00\x01", d), trust.Closed, "closed"},
+		{"gone at once", say("", d), trust.Closed, "before it said anything"},
 	} {
 		c.act(t)
 		if f := d.failure(t); f.Reason != c.want || !strings.Contains(f.Detail, c.detail) {
@@ -163,8 +165,8 @@ func TestWhatThePeerWroteIsSafeInTheLog(t *testing.T) {
 	t.Parallel()
 	p := newPKI(t)
 	d := openDoor(t, tlsconf.ServerOptions{
-		Certificate: tlsconf.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
-		Clients:     tlsconf.FixedStore(trustOf(p, igc.EtablissementTLS)),
+		Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
+		Clients:     trust.FixedStore(trustOf(p, igc.EtablissementTLS)),
 	}, nil)
 	evil := "x\r\nreason=none \x1b[31m\u202e" + strings.Repeat("A", 2000)
 	if _, err := d.knock(clientConfig(p, p.Auth(chu, "CH", igc.CN(evil), igc.OtherCA()))); err == nil {
@@ -185,8 +187,8 @@ func TestASilentPeerDelaysNobodyAndTimesOut(t *testing.T) {
 	t.Parallel()
 	p := newPKI(t)
 	d := openDoor(t, tlsconf.ServerOptions{
-		Certificate: tlsconf.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
-		Clients:     tlsconf.FixedStore(trustOf(p, igc.EtablissementTLS)),
+		Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
+		Clients:     trust.FixedStore(trustOf(p, igc.EtablissementTLS)),
 	}, func(o *tlsconf.ListenerOptions) { o.Deadline = 300 * time.Millisecond })
 	silent, err := net.Dial("tcp", d.Addr().String())
 	if err != nil {
@@ -196,7 +198,7 @@ func TestASilentPeerDelaysNobodyAndTimesOut(t *testing.T) {
 	if _, err := d.knock(clientConfig(p, p.Auth(chu, "CH"))); err != nil {
 		t.Error(err)
 	}
-	if f := d.failure(t); f.Reason != tlsconf.TimedOut {
+	if f := d.failure(t); f.Reason != trust.TimedOut {
 		t.Error(f)
 	}
 	if _, err := silent.Read(make([]byte, 1)); err == nil {
@@ -208,8 +210,8 @@ func TestAFullLobbyPushesOutTheSilentAndNotThoseWhoSpeak(t *testing.T) {
 	t.Parallel()
 	p := newPKI(t)
 	d := openDoor(t, tlsconf.ServerOptions{
-		Certificate: tlsconf.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
-		Clients:     tlsconf.FixedStore(trustOf(p, igc.EtablissementTLS)),
+		Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
+		Clients:     trust.FixedStore(trustOf(p, igc.EtablissementTLS)),
 	}, func(o *tlsconf.ListenerOptions) { o.Handshakes, o.Deadline = 4, time.Minute })
 	own := p.Auth(chu, "CH").TLS()
 	config := clientConfig(p)
@@ -223,7 +225,7 @@ func TestAFullLobbyPushesOutTheSilentAndNotThoseWhoSpeak(t *testing.T) {
 			t.Cleanup(func() { c.Close() })
 		}
 		for range 9 {
-			if f := d.failure(t); f.Reason != tlsconf.Crowded {
+			if f := d.failure(t); f.Reason != trust.Crowded {
 				t.Error(f)
 			}
 		}
@@ -260,8 +262,8 @@ func TestTooManyOpenFilesIsWaitedOut(t *testing.T) {
 	f := &flaky{Listener: inner}
 	f.failures.Store(3)
 	server, err := tlsconf.NewServer(tlsconf.ServerOptions{
-		Certificate: tlsconf.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
-		Clients:     tlsconf.FixedStore(trustOf(p, igc.EtablissementTLS)),
+		Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
+		Clients:     trust.FixedStore(trustOf(p, igc.EtablissementTLS)),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -287,8 +289,8 @@ func TestABrokenListenerIsReported(t *testing.T) {
 	t.Parallel()
 	p := newPKI(t)
 	server, err := tlsconf.NewServer(tlsconf.ServerOptions{
-		Certificate: tlsconf.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
-		Clients:     tlsconf.FixedStore(trustOf(p, igc.EtablissementTLS)),
+		Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
+		Clients:     trust.FixedStore(trustOf(p, igc.EtablissementTLS)),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -315,8 +317,8 @@ func TestCloseLetsHandshakesUnderWayEnd(t *testing.T) {
 	t.Parallel()
 	p := newPKI(t)
 	d := openDoor(t, tlsconf.ServerOptions{
-		Certificate: tlsconf.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
-		Clients:     tlsconf.FixedStore(trustOf(p, igc.EtablissementTLS)),
+		Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
+		Clients:     trust.FixedStore(trustOf(p, igc.EtablissementTLS)),
 	}, func(o *tlsconf.ListenerOptions) { o.Drain = 20 * time.Second })
 	own := p.Auth(chu, "CH").TLS()
 	config := clientConfig(p)

@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // live is the open connections of one side, to be judged again when what let
@@ -19,7 +21,7 @@ type member struct {
 	raw       net.Conn // under TLS: closing it waits for nobody
 	presented []*x509.Certificate
 	judge     func() error // as a new handshake would be
-	refused   atomic.Pointer[Failure]
+	refused   atomic.Pointer[trust.Failure]
 }
 
 func (l *live) enter(m *member) {
@@ -48,14 +50,14 @@ func (l *live) count() int {
 
 // cut ends the connection. What it has still to say is not sent: revoked means
 // out, in the middle of an answer too.
-func (m *member) cut(f *Failure) {
+func (m *member) cut(f *trust.Failure) {
 	m.refused.CompareAndSwap(nil, f)
 	m.raw.Close()
 }
 
 // A Cut is the connections of one certificate that a sweep closed, and why.
 type Cut struct {
-	*Failure
+	*trust.Failure
 	Connections int
 }
 
@@ -70,7 +72,7 @@ func (l *live) sweep(also func(leaf *x509.Certificate) error) []Cut {
 	l.mu.Unlock()
 	// Connections of one certificate share the answer: parsed once for each
 	// connection, so told apart by their bytes.
-	verdicts := map[string]*Failure{}
+	verdicts := map[string]*trust.Failure{}
 	var cuts []Cut
 	place := map[string]int{}
 	for _, m := range all {
@@ -96,20 +98,20 @@ func (l *live) sweep(also func(leaf *x509.Certificate) error) []Cut {
 }
 
 // verdict fails closed: an error that is no Failure refuses too.
-func (m *member) verdict(also func(leaf *x509.Certificate) error) *Failure {
+func (m *member) verdict(also func(leaf *x509.Certificate) error) *trust.Failure {
 	err := m.judge()
 	if err == nil && also != nil {
-		if err = also(m.presented[0]); err != nil && asFailure(err) == nil {
-			err = (&Failure{Reason: StruckOff, Detail: safe(err.Error()), Err: err}).presented(m.presented[0])
+		if err = also(m.presented[0]); err != nil && trust.AsFailure(err) == nil {
+			err = (&trust.Failure{Reason: trust.StruckOff, Detail: trust.Safe(err.Error()), Err: err}).Presented(m.presented[0])
 		}
 	}
 	if err == nil {
 		return nil
 	}
-	if f := asFailure(err); f != nil {
+	if f := trust.AsFailure(err); f != nil {
 		return f
 	}
-	return (&Failure{Reason: Other, Detail: safe(err.Error()), Err: err}).presented(m.presented[0])
+	return (&trust.Failure{Reason: trust.Other, Detail: trust.Safe(err.Error()), Err: err}).Presented(m.presented[0])
 }
 
 // A watched connection tells when it is closed. It sits below crypto/tls.

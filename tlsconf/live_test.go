@@ -15,6 +15,9 @@ import (
 
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/revocation"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // A frontier is a door, the revocation behind it, and the sweeps that follow
@@ -23,7 +26,7 @@ type frontier struct {
 	*world
 	*door
 	server *tlsconf.Server
-	store  *tlsconf.Store
+	store  *trust.Store
 	folder string // of the trust store
 	deny   func(sequence uint64, lines ...string)
 	crl    func(l igc.List)
@@ -34,8 +37,8 @@ func newFrontier(t *testing.T) *frontier {
 	key := newEd25519(t)
 	file := filepath.Join(t.TempDir(), "deny")
 	list := filepath.Join(t.TempDir(), "liste.crl")
-	f := &frontier{folder: t.TempDir(), world: newWorld(t, func(o *tlsconf.RevocationOptions) {
-		o.Deny = &tlsconf.DenyOptions{File: file, Signers: []string{writePublic(t, key)}}
+	f := &frontier{folder: t.TempDir(), world: newWorld(t, func(o *revocation.Options) {
+		o.Deny = &revocation.DenyOptions{File: file, Signers: []string{writePublic(t, key)}}
 		o.Lists = []string{list}
 	})}
 	f.crl = func(l igc.List) {
@@ -43,7 +46,7 @@ func newFrontier(t *testing.T) *frontier {
 		if err := os.WriteFile(list, f.pki.CRL(es, l), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if f.Revocation != nil {
+		if f.Checker != nil {
 			f.reload()
 		}
 	}
@@ -59,8 +62,8 @@ func newFrontier(t *testing.T) *frontier {
 	f.store = openStore(t, f.pki, f.folder, es)
 	var err error
 	o := tlsconf.ServerOptions{
-		Certificate: tlsconf.FixedSource(f.pki.Server(es, "rpn.test").TLS()),
-		Clients:     f.store, Revocation: f.Revocation, Now: f.at.now,
+		Certificate: identity.FixedSource(f.pki.Server(es, "rpn.test").TLS()),
+		Clients:     f.store, Revocation: f.Checker, Now: f.at.now,
 	}
 	if f.server, err = tlsconf.NewServer(o); err != nil {
 		t.Fatal(err)
@@ -117,18 +120,18 @@ func wantOpen(t *testing.T, c *tls.Conn) {
 func TestRevokedMeansOut(t *testing.T) {
 	t.Parallel()
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		for name, revoke := range map[string]func(f *frontier, p igc.Pair) tlsconf.Reason{
-			"by the deny list": func(f *frontier, p igc.Pair) tlsconf.Reason {
+		for name, revoke := range map[string]func(f *frontier, p igc.Pair) trust.Reason{
+			"by the deny list": func(f *frontier, p igc.Pair) trust.Reason {
 				f.deny(1, "structure "+chu)
-				return tlsconf.Denied
+				return trust.Denied
 			},
-			"by the list of its CA": func(f *frontier, p igc.Pair) tlsconf.Reason {
+			"by the list of its CA": func(f *frontier, p igc.Pair) trust.Reason {
 				f.crl(igc.List{Number: 2, Entries: []x509.RevocationListEntry{{SerialNumber: p.Cert.SerialNumber, RevocationTime: time.Now()}}})
-				return tlsconf.Revoked
+				return trust.Revoked
 			},
-			"by the clock": func(f *frontier, p igc.Pair) tlsconf.Reason {
+			"by the clock": func(f *frontier, p igc.Pair) trust.Reason {
 				f.at.forward(2 * time.Hour)
-				return tlsconf.Expired
+				return trust.Expired
 			},
 		} {
 			t.Run(tls.VersionName(version)+" "+name, func(t *testing.T) {
@@ -180,7 +183,7 @@ func TestARemovedCAAndTheRegisterCloseConnections(t *testing.T) {
 	config := clientConfig(f.pki, f.pki.Auth(chu, "CH"))
 	c := f.connect(config)
 	cuts := f.server.Sweep(func(leaf *x509.Certificate) error { return errors.New("closed since this morning") })
-	if len(cuts) != 1 || cuts[0].Reason != tlsconf.StruckOff {
+	if len(cuts) != 1 || cuts[0].Reason != trust.StruckOff {
 		t.Errorf("%+v", cuts)
 	}
 	wantClosed(t, c)
@@ -192,7 +195,7 @@ func TestARemovedCAAndTheRegisterCloseConnections(t *testing.T) {
 		t.Fatal(changed, err)
 	}
 	cuts = f.server.Sweep(nil)
-	if len(cuts) != 1 || cuts[0].Reason != tlsconf.UnknownCA {
+	if len(cuts) != 1 || cuts[0].Reason != trust.UnknownCA {
 		t.Errorf("%+v", cuts)
 	}
 	wantClosed(t, c)
@@ -250,13 +253,13 @@ func TestARevokedServerLosesOurConnections(t *testing.T) {
 	p := newPKI(t)
 	amc := p.Server(igc.AMCTLS, "amc.test")
 	file := filepath.Join(t.TempDir(), "deny")
-	w := newWorld(t, func(o *tlsconf.RevocationOptions) {
-		o.Deny = &tlsconf.DenyOptions{File: file, Signers: []string{writePublic(t, key)}}
+	w := newWorld(t, func(o *revocation.Options) {
+		o.Deny = &revocation.DenyOptions{File: file, Signers: []string{writePublic(t, key)}}
 	})
 	w.open()
 	own := p.Auth(igc.RPN, "RPN FICTIF").TLS()
 	client, err := tlsconf.NewClient(tlsconf.ClientOptions{
-		Certificate: tlsconf.FixedSource(own), Servers: tlsconf.FixedStore(trustOf(p, igc.AMCTLS)), Revocation: w.Revocation,
+		Certificate: identity.FixedSource(own), Servers: trust.FixedStore(trustOf(p, igc.AMCTLS)), Revocation: w.Checker,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -294,18 +297,18 @@ func TestARevokedServerLosesOurConnections(t *testing.T) {
 	if second.Close(); client.Open() != 1 {
 		t.Errorf("%d open, want 1", client.Open())
 	}
-	if err := os.WriteFile(file, denyList(t, key, 1, tlsconf.DenyLine(amc.Cert)), 0o600); err != nil {
+	if err := os.WriteFile(file, denyList(t, key, 1, revocation.DenyLine(amc.Cert)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	w.reload()
 	cuts := client.Sweep()
-	if len(cuts) != 1 || cuts[0].Reason != tlsconf.Denied || cuts[0].Connections != 1 {
+	if len(cuts) != 1 || cuts[0].Reason != trust.Denied || cuts[0].Connections != 1 {
 		t.Errorf("%+v", cuts)
 	}
 	if _, err := first.Write([]byte("x")); err == nil {
 		t.Error("the kept connection is still open")
 	}
-	if _, err := dial(); reasonOf(err) != tlsconf.Denied {
+	if _, err := dial(); reasonOf(err) != trust.Denied {
 		t.Errorf("a new one: %v", err)
 	}
 	first.Close()

@@ -13,6 +13,8 @@ import (
 
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // What another implementation gets from the door: versions, suites, what the
@@ -33,12 +35,12 @@ func TestOpenSSLAtTheDoor(t *testing.T) {
 	}
 	servers := map[string]*door{
 		"ecdsa": openDoor(t, tlsconf.ServerOptions{
-			Certificate: tlsconf.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
-			Clients:     tlsconf.FixedStore(trustOf(p, igc.EtablissementTLS)),
+			Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
+			Clients:     trust.FixedStore(trustOf(p, igc.EtablissementTLS)),
 		}, nil),
 		"rsa": openDoor(t, tlsconf.ServerOptions{
-			Certificate: tlsconf.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test", igc.RSA(2048)).TLS()),
-			Clients:     tlsconf.FixedStore(trustOf(p, igc.EtablissementTLS)),
+			Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test", igc.RSA(2048)).TLS()),
+			Clients:     trust.FixedStore(trustOf(p, igc.EtablissementTLS)),
 		}, nil),
 	}
 	// -cipher ALL:@SECLEVEL=0 lets openssl offer what it no longer does by itself.
@@ -79,7 +81,7 @@ func TestOpenSSLAtTheDoor(t *testing.T) {
 				t.Errorf("%s: accepted\n%s", c.name, out)
 				continue
 			}
-			if f := d.failure(t); f.Reason != tlsconf.Protocol && f.Reason != tlsconf.NoCommonSuite {
+			if f := d.failure(t); f.Reason != trust.Protocol && f.Reason != trust.NoCommonSuite {
 				t.Errorf("%s: %v", c.name, f)
 			}
 			continue
@@ -91,7 +93,7 @@ func TestOpenSSLAtTheDoor(t *testing.T) {
 
 	d := servers["rsa"]
 	out := run(t, openssl, "s_client", "-connect", d.Addr().String(), "-CAfile", igc.StoreFile(dir, igc.EtablissementTLS), "-ign_eof")
-	if f := d.failure(t); f.Reason != tlsconf.NoCertificate || !strings.Contains(out, "certificate required") {
+	if f := d.failure(t); f.Reason != trust.NoCertificate || !strings.Contains(out, "certificate required") {
 		t.Errorf("without a certificate: %v\n%s", f, out)
 	}
 }

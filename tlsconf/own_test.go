@@ -12,6 +12,8 @@ import (
 
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // openssl runs it; a machine without it fails the test.
@@ -44,7 +46,7 @@ func TestPKCS12OfOldAndNewKinds(t *testing.T) {
 	} {
 		file := filepath.Join(dir, "a.p12")
 		openssl(t, append([]string{"pkcs12", "-export", "-in", cert, "-inkey", key, "-out", file, "-passout", "file:" + secret}, c.args...)...)
-		s, err := tlsconf.OpenSource(tlsconf.SourceOptions{Name: "server", Files: []tlsconf.Files{{PKCS12: file, Passphrase: tlsconf.Passphrase{File: secret}}}})
+		s, err := identity.OpenSource(identity.SourceOptions{Name: "server", Files: []identity.Files{{PKCS12: file, Passphrase: identity.Passphrase{File: secret}}}})
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
@@ -69,18 +71,18 @@ func TestAPassphraseIsInAFileOrACredential(t *testing.T) {
 	t.Setenv("CREDENTIALS_DIRECTORY", filepath.Join(dir, "credentials"))
 	for _, c := range []struct {
 		name       string
-		passphrase tlsconf.Passphrase
+		passphrase identity.Passphrase
 		file, want string
 	}{
-		{"credential of systemd", tlsconf.Passphrase{Credential: "p12"}, file, ""},
-		{"wrong", tlsconf.Passphrase{File: wrong}, file, "wrong: "},
-		{"none", tlsconf.Passphrase{}, file, "passphrase_file"},
-		{"absent file", tlsconf.Passphrase{File: filepath.Join(dir, "absent")}, file, "no such file"},
-		{"credential that climbs", tlsconf.Passphrase{Credential: "../wrong"}, file, "plain name"},
-		{"both", tlsconf.Passphrase{File: secret, Credential: "p12"}, file, "not in both"},
-		{"not a PKCS#12", tlsconf.Passphrase{File: secret}, cert, "openssl pkcs12 -export"},
+		{"credential of systemd", identity.Passphrase{Credential: "p12"}, file, ""},
+		{"wrong", identity.Passphrase{File: wrong}, file, "wrong: "},
+		{"none", identity.Passphrase{}, file, "passphrase_file"},
+		{"absent file", identity.Passphrase{File: filepath.Join(dir, "absent")}, file, "no such file"},
+		{"credential that climbs", identity.Passphrase{Credential: "../wrong"}, file, "plain name"},
+		{"both", identity.Passphrase{File: secret, Credential: "p12"}, file, "not in both"},
+		{"not a PKCS#12", identity.Passphrase{File: secret}, cert, "openssl pkcs12 -export"},
 	} {
-		_, err := tlsconf.OpenSource(tlsconf.SourceOptions{Name: "server", Files: []tlsconf.Files{{PKCS12: c.file, Passphrase: c.passphrase}}})
+		_, err := identity.OpenSource(identity.SourceOptions{Name: "server", Files: []identity.Files{{PKCS12: c.file, Passphrase: c.passphrase}}})
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), strings.TrimSuffix(c.want, ": "))) {
 			t.Errorf("%s: %v, want ...%s...", c.name, err, c.want)
 		}
@@ -91,16 +93,16 @@ func TestAPassphraseIsInAFileOrACredential(t *testing.T) {
 }
 
 // sideBySide is a source with an RSA and an ECDSA certificate, RSA named first.
-func sideBySide(t *testing.T, p *igc.PKI, dir string) *tlsconf.Source {
+func sideBySide(t *testing.T, p *igc.PKI, dir string) *identity.Source {
 	t.Helper()
-	files := func(name string, o igc.Option) tlsconf.Files {
+	files := func(name string, o igc.Option) identity.Files {
 		cert, key, err := p.Server(igc.EtablissementTLS, "rpn.test", o).Write(dir, name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return tlsconf.Files{Certificate: cert, Key: key}
+		return identity.Files{Certificate: cert, Key: key}
 	}
-	s, err := tlsconf.OpenSource(tlsconf.SourceOptions{Name: "server", Files: []tlsconf.Files{files("rsa", igc.RSA(2048)), files("ecdsa", igc.ECDSA())}})
+	s, err := identity.OpenSource(identity.SourceOptions{Name: "server", Files: []identity.Files{files("rsa", igc.RSA(2048)), files("ecdsa", igc.ECDSA())}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +112,7 @@ func sideBySide(t *testing.T, p *igc.PKI, dir string) *tlsconf.Source {
 func TestTheClientGetsTheKindOfKeyItCanCheck(t *testing.T) {
 	t.Parallel()
 	p, dir := newPKI(t), t.TempDir()
-	d := openDoor(t, tlsconf.ServerOptions{Certificate: sideBySide(t, p, dir), Clients: tlsconf.FixedStore(trustOf(p, igc.EtablissementTLS))}, nil)
+	d := openDoor(t, tlsconf.ServerOptions{Certificate: sideBySide(t, p, dir), Clients: trust.FixedStore(trustOf(p, igc.EtablissementTLS))}, nil)
 	cert, key, err := p.Auth(chu, "CH").Write(dir, "es")
 	if err != nil {
 		t.Fatal(err)
@@ -137,15 +139,15 @@ func TestTheClientGetsTheKindOfKeyItCanCheck(t *testing.T) {
 func TestTwoOfAKindAreNotSideBySide(t *testing.T) {
 	t.Parallel()
 	p, dir := newPKI(t), t.TempDir()
-	var files []tlsconf.Files
+	var files []identity.Files
 	for _, name := range []string{"a", "b"} {
 		cert, key, err := p.Server(igc.EtablissementTLS, name+".test").Write(dir, name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		files = append(files, tlsconf.Files{Certificate: cert, Key: key})
+		files = append(files, identity.Files{Certificate: cert, Key: key})
 	}
-	if _, err := tlsconf.OpenSource(tlsconf.SourceOptions{Name: "server", Files: files}); err == nil || !strings.Contains(err.Error(), "same kind of key") {
+	if _, err := identity.OpenSource(identity.SourceOptions{Name: "server", Files: files}); err == nil || !strings.Contains(err.Error(), "same kind of key") {
 		t.Errorf("%v", err)
 	}
 }
@@ -153,15 +155,15 @@ func TestTwoOfAKindAreNotSideBySide(t *testing.T) {
 func TestAClientPresentsTheKindThatTheServerCanCheck(t *testing.T) {
 	t.Parallel()
 	p, dir := newPKI(t), t.TempDir()
-	var files []tlsconf.Files
+	var files []identity.Files
 	for name, o := range map[string]igc.Option{"rsa": igc.RSA(2048), "ecdsa": igc.ECDSA()} {
 		cert, key, err := p.Auth(igc.RPN, "RPN FICTIF", o).Write(dir, name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		files = append(files, tlsconf.Files{Certificate: cert, Key: key})
+		files = append(files, identity.Files{Certificate: cert, Key: key})
 	}
-	s, err := tlsconf.OpenSource(tlsconf.SourceOptions{Name: "client", Files: files, Purpose: tlsconf.ForClient})
+	s, err := identity.OpenSource(identity.SourceOptions{Name: "client", Files: files, Purpose: identity.ForClient})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +188,7 @@ func TestAReloadThatIsWorseIsRefused(t *testing.T) {
 		write(t, keyFile, keyPEM(t, key))
 	}
 	put(good, good)
-	s, err := tlsconf.OpenSource(tlsconf.SourceOptions{Name: "server", CertFile: certFile, KeyFile: keyFile})
+	s, err := identity.OpenSource(identity.SourceOptions{Name: "server", CertFile: certFile, KeyFile: keyFile})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,27 +226,27 @@ func TestStoresAndCertificatesOfAnotherEnvironmentAreRefused(t *testing.T) {
 	if err := p.Write(dir); err != nil {
 		t.Fatal(err)
 	}
-	open := func(file string, e tlsconf.Environment) error {
-		_, err := tlsconf.OpenStore(tlsconf.StoreOptions{Name: "trust.x", Paths: []string{file}, Environment: e})
+	open := func(file string, e trust.Environment) error {
+		_, err := trust.OpenStore(trust.StoreOptions{Name: "trust.x", Paths: []string{file}, Environment: e})
 		return err
 	}
 	test := igc.StoreFile(dir, igc.EtablissementTLS)
-	if err := open(test, tlsconf.Production); err == nil || !strings.Contains(err.Error(), "not for production") {
+	if err := open(test, trust.Production); err == nil || !strings.Contains(err.Error(), "not for production") {
 		t.Errorf("TEST AC in production: %v", err)
 	}
-	if err := open(test, tlsconf.Testing); err != nil {
+	if err := open(test, trust.Testing); err != nil {
 		t.Errorf("TEST AC in a test environment: %v", err)
 	}
 	// The names of the real root, under a key of ours (domain 4.1).
 	real := rootNamed(t, "/C=FR/O=ASIP-SANTE/OU=0002 187512751/OU=IGC-SANTE/CN=AC RACINE IGC-SANTE ELEMENTAIRE", dir)
-	if err := open(real, tlsconf.Testing); err == nil || !strings.Contains(err.Error(), "is a production authority") {
+	if err := open(real, trust.Testing); err == nil || !strings.Contains(err.Error(), "is a production authority") {
 		t.Errorf("a production authority in a test environment: %v", err)
 	}
-	if err := open(real, tlsconf.Production); err != nil {
+	if err := open(real, trust.Production); err != nil {
 		t.Errorf("a production authority in production: %v", err)
 	}
 	both := write(t, filepath.Join(dir, "both.pem"), read(t, real)+read(t, test))
-	for _, e := range []tlsconf.Environment{tlsconf.Production, tlsconf.Testing} {
+	for _, e := range []trust.Environment{trust.Production, trust.Testing} {
 		if open(both, e) == nil {
 			t.Errorf("test and production in one store, environment %d: accepted", e)
 		}
@@ -253,7 +255,7 @@ func TestStoresAndCertificatesOfAnotherEnvironmentAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tlsconf.OpenSource(tlsconf.SourceOptions{Name: "server", CertFile: cert, KeyFile: key, Production: true}); err == nil || !strings.Contains(err.Error(), "not for production") {
+	if _, err := identity.OpenSource(identity.SourceOptions{Name: "server", CertFile: cert, KeyFile: key, Production: true}); err == nil || !strings.Contains(err.Error(), "not for production") {
 		t.Errorf("own certificate of a test authority: %v", err)
 	}
 }
@@ -289,20 +291,20 @@ func TestRulesOfAStore(t *testing.T) {
 	igcPolicy := oid(1, 2, 250, 1, 213, 1, 7, 2, 1, 1, 1, 1) // what igc gives every leaf (domain 4.2)
 	for _, c := range []struct {
 		name  string
-		rules tlsconf.Rules
-		want  tlsconf.Reason // "": comes in
+		rules trust.Rules
+		want  trust.Reason // "": comes in
 	}{
-		{"none", tlsconf.Rules{}, ""},
-		{"its policy", tlsconf.Rules{Policies: []x509.OID{oid(1, 2, 3), igcPolicy}}, ""},
-		{"another policy", tlsconf.Rules{Policies: []x509.OID{oid(1, 2, 250, 1, 213, 1, 7, 2, 1, 1, 1)}}, tlsconf.WrongUsage},
-		{"rsa 2048", tlsconf.Rules{RSABits: 2048}, ""},
-		{"rsa 3072", tlsconf.Rules{RSABits: 3072}, tlsconf.WeakKey},
-		{"two CAs", tlsconf.Rules{Depth: 2}, ""},
-		{"one CA", tlsconf.Rules{Depth: 1}, tlsconf.UnknownCA},
+		{"none", trust.Rules{}, ""},
+		{"its policy", trust.Rules{Policies: []x509.OID{oid(1, 2, 3), igcPolicy}}, ""},
+		{"another policy", trust.Rules{Policies: []x509.OID{oid(1, 2, 250, 1, 213, 1, 7, 2, 1, 1, 1)}}, trust.WrongUsage},
+		{"rsa 2048", trust.Rules{RSABits: 2048}, ""},
+		{"rsa 3072", trust.Rules{RSABits: 3072}, trust.WeakKey},
+		{"two CAs", trust.Rules{Depth: 2}, ""},
+		{"one CA", trust.Rules{Depth: 1}, trust.UnknownCA},
 	} {
-		trust := tlsconf.NewTrustWithRules(p.Roots(igc.EtablissementTLS), p.Intermediates(igc.EtablissementTLS), c.rules)
+		rules := trust.NewTrustWithRules(p.Roots(igc.EtablissementTLS), p.Intermediates(igc.EtablissementTLS), c.rules)
 		d := openDoor(t, tlsconf.ServerOptions{
-			Certificate: tlsconf.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()), Clients: tlsconf.FixedStore(trust),
+			Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()), Clients: trust.FixedStore(rules),
 		}, nil)
 		_, err := d.knock(clientConfig(p, pair))
 		if c.want == "" && err != nil {
@@ -315,7 +317,7 @@ func TestRulesOfAStore(t *testing.T) {
 		}
 		// Signatures build their chains themselves and ask the same rules.
 		chain := []*x509.Certificate{pair.Cert, p.Intermediates(igc.EtablissementTLS)[0], p.Roots(igc.EtablissementTLS)[0]}
-		if err := trust.Admit(chain); (err == nil) != (c.want == "") {
+		if err := rules.Admit(chain); (err == nil) != (c.want == "") {
 			t.Errorf("%s: Admit: %v", c.name, err)
 		}
 	}

@@ -18,6 +18,8 @@ import (
 
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // The reload drill: certificates and authorities change under load, good sets
@@ -36,11 +38,11 @@ func TestReloadsDisturbNoHandshake(t *testing.T) {
 	both := ours + pemOf(more.Roots(side)[0], more.Intermediates(side)[0])
 	pairs := []igc.Pair{p.Server(side, "rpn.test"), p.Server(side, "rpn.test", igc.Key("renewed"))}
 	put(pairs[0], pairs[0], ours)
-	source, err := tlsconf.OpenSource(tlsconf.SourceOptions{Name: "server", CertFile: certFile, KeyFile: keyFile})
+	source, err := identity.OpenSource(identity.SourceOptions{Name: "server", CertFile: certFile, KeyFile: keyFile})
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := tlsconf.OpenStore(tlsconf.StoreOptions{Name: "trust", Paths: []string{caFile}})
+	store, err := trust.OpenStore(trust.StoreOptions{Name: "trust", Paths: []string{caFile}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +86,7 @@ func TestReloadsDisturbNoHandshake(t *testing.T) {
 			bad++
 			continue
 		}
-		for _, prepare := range []func(bool) (tlsconf.Change, error){source.Prepare, store.Prepare} {
+		for _, prepare := range []func(bool) (trust.Change, error){source.Prepare, store.Prepare} {
 			change, err := prepare(false)
 			if err != nil {
 				t.Fatal(err)
@@ -156,8 +158,8 @@ func TestOurCertificateCarriesItsOCSPAnswer(t *testing.T) {
 	}))
 	defer responder.Close()
 	pair = p.Server(igc.EtablissementTLS, "rpn.test", igc.Responder(responder.URL))
-	source := tlsconf.FixedSource(pair.TLS())
-	d := openDoor(t, tlsconf.ServerOptions{Certificate: source, Clients: tlsconf.FixedStore(trustOf(p, igc.EtablissementTLS))}, nil)
+	source := identity.FixedSource(pair.TLS())
+	d := openDoor(t, tlsconf.ServerOptions{Certificate: source, Clients: trust.FixedStore(trustOf(p, igc.EtablissementTLS))}, nil)
 	staple := func() []byte {
 		c, err := tls.Dial("tcp", d.Addr().String(), clientConfig(p, p.Auth(chu, "CH")))
 		if err != nil {
@@ -170,7 +172,7 @@ func TestOurCertificateCarriesItsOCSPAnswer(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() {
-		source.Staple(ctx, tlsconf.StapleOptions{Log: slog.New(slog.DiscardHandler), Every: 10 * time.Millisecond})
+		source.Staple(ctx, identity.StapleOptions{Log: slog.New(slog.DiscardHandler), Every: 10 * time.Millisecond})
 	})
 	defer running.Wait()
 	defer cancel()

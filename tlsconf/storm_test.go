@@ -7,6 +7,7 @@ import (
 
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/identity"
 )
 
 // Handshakes under way are not disturbed by reloads: CAs come and go, the
@@ -16,7 +17,7 @@ func TestHandshakesDuringReloads(t *testing.T) {
 	p, other, dir := newPKI(t), newPKI(t), t.TempDir()
 	store := openStore(t, p, dir, igc.EtablissementTLS)
 	d := openDoor(t, tlsconf.ServerOptions{
-		Certificate: tlsconf.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
+		Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
 		Clients:     store,
 	}, nil)
 	var visitors sync.WaitGroup

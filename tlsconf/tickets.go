@@ -11,6 +11,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // A TicketSecret is what instances share so that a TLS session begun with one
@@ -36,7 +38,7 @@ func OpenTicketSecret(file string) (*TicketSecret, error) {
 func (s *TicketSecret) Reload() (changed bool, err error) {
 	text, err := os.ReadFile(s.file)
 	if err != nil {
-		return false, fileProblem(s.file, err)
+		return false, trust.FileProblem(s.file, err)
 	}
 	if len(text) < 32 || len(bytes.TrimSpace(text)) < 32 {
 		return false, fmt.Errorf("%s: holds %d bytes; a secret for sessions is 32 random bytes or more: openssl rand -out %s 48", s.file, len(text), s.file)
@@ -73,11 +75,12 @@ func ticketKeys(secret *[sha256.Size]byte, old, next *serverGeneration) ([][32]b
 		}
 		return keys, nil
 	}
+	fingerprint := next.trust.Fingerprint()
 	turn := ticketTurn(next.made)
 	var keys [][32]byte
 	for _, t := range []int64{turn, turn - 1, turn + 1} {
 		info := binary.BigEndian.AppendUint64([]byte("rpn tls session ticket "), uint64(t))
-		key, err := hkdf.Key(sha256.New, secret[:], next.trust.fingerprint[:], string(info), 32)
+		key, err := hkdf.Key(sha256.New, secret[:], fingerprint[:], string(info), 32)
 		if err != nil || len(key) != 32 {
 			return nil, errors.Join(errors.New("the keys of TLS sessions cannot be derived"), err)
 		}

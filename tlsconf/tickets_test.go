@@ -18,6 +18,8 @@ import (
 
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 func writeSecret(t *testing.T, text string) string {
@@ -36,18 +38,18 @@ func TestSessionsAreSharedByInstances(t *testing.T) {
 	p, other := newPKI(t), newPKI(t)
 	secret := strings.Repeat("secret-de-test-", 4)
 	at := &clock{}
-	instance := func(secret string, trust *tlsconf.Trust, at *clock) *door {
+	instance := func(secret string, cas *trust.Trust, at *clock) *door {
 		s, err := tlsconf.OpenTicketSecret(writeSecret(t, secret))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return openDoor(t, tlsconf.ServerOptions{
-			Certificate: tlsconf.FixedSource(p.Server(es, "rpn.test").TLS()),
-			Clients:     tlsconf.FixedStore(trust), Tickets: s, Now: at.now,
+			Certificate: identity.FixedSource(p.Server(es, "rpn.test").TLS()),
+			Clients:     trust.FixedStore(cas), Tickets: s, Now: at.now,
 		}, nil)
 	}
 	one := instance(secret, trustOf(p, es), at)
-	both := tlsconf.NewTrust(append(p.Roots(es), other.Roots(es)...), append(p.Intermediates(es), other.Intermediates(es)...))
+	both := trust.NewTrust(append(p.Roots(es), other.Roots(es)...), append(p.Intermediates(es), other.Intermediates(es)...))
 	ahead := &clock{}
 	ahead.forward(12 * time.Hour)
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
@@ -86,8 +88,8 @@ func TestSharedTicketKeysRotate(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := openDoor(t, tlsconf.ServerOptions{
-		Certificate: tlsconf.FixedSource(p.Server(es, "rpn.test").TLS()),
-		Clients:     tlsconf.FixedStore(trustOf(p, es)), Tickets: secret, Now: at.now,
+		Certificate: identity.FixedSource(p.Server(es, "rpn.test").TLS()),
+		Clients:     trust.FixedStore(trustOf(p, es)), Tickets: secret, Now: at.now,
 	}, nil)
 	config := clientConfig(p, p.Auth(chu, "CH"))
 	cache := tls.NewLRUClientSessionCache(8)
@@ -142,8 +144,8 @@ func TestAStormDoesNotStarveWhoIsThere(t *testing.T) {
 	t.Parallel()
 	p := newPKI(t)
 	server, err := tlsconf.NewServer(tlsconf.ServerOptions{
-		Certificate: tlsconf.FixedSource(p.Server(es, "rpn.test", igc.RSA(2048)).TLS()),
-		Clients:     tlsconf.FixedStore(trustOf(p, es)),
+		Certificate: identity.FixedSource(p.Server(es, "rpn.test", igc.RSA(2048)).TLS()),
+		Clients:     trust.FixedStore(trustOf(p, es)),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -156,8 +158,8 @@ func TestAStormDoesNotStarveWhoIsThere(t *testing.T) {
 	l, err := tlsconf.NewListener(inner, tlsconf.ListenerOptions{
 		Server: server, Log: quiet(), Handshakes: 64,
 		OnHandshake: func(string, bool) { welcomed.Add(1) },
-		OnFailure: func(f *tlsconf.Failure) {
-			if f.Reason == tlsconf.Crowded {
+		OnFailure: func(f *trust.Failure) {
+			if f.Reason == trust.Crowded {
 				crowded.Add(1)
 			}
 		},

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/piano-roc/rpn/internal/strict"
-	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/identity"
 )
 
 // A KeyPair is a certificate and its private key: two PEM files, or one
@@ -120,12 +120,12 @@ type ACME struct {
 type Identity struct {
 	Name    string // in the configuration
 	Pair    *KeyPair
-	Purpose tlsconf.Purpose
+	Purpose identity.Purpose
 }
 
 // Identities are our own certificates.
 func (c *Config) Identities() []Identity {
-	return []Identity{{"server", &c.Server, tlsconf.ForServer}, {"client", &c.Client, tlsconf.ForClient}}
+	return []Identity{{"server", &c.Server, identity.ForServer}, {"client", &c.Client, identity.ForClient}}
 }
 
 // ownFiles are the files of our certificates, for checkFiles.
@@ -201,18 +201,18 @@ func (c *Config) checkACME(doc *strict.Document, name string, a *ACME) {
 	}
 }
 
-func (f Files) tls() tlsconf.Files {
-	return tlsconf.Files{Certificate: f.Certificate, Key: f.Key, PKCS12: f.PKCS12,
-		Passphrase: tlsconf.Passphrase{File: f.PassphraseFile, Credential: f.PassphraseCredential}}
+func (f Files) tls() identity.Files {
+	return identity.Files{Certificate: f.Certificate, Key: f.Key, PKCS12: f.PKCS12,
+		Passphrase: identity.Passphrase{File: f.PassphraseFile, Credential: f.PassphraseCredential}}
 }
 
 // Sets are the files of the pair, those of ACME left out: certmagic keeps its
 // own.
-func (k *KeyPair) Sets() []tlsconf.Files {
+func (k *KeyPair) Sets() []identity.Files {
 	if k.ACME != nil {
 		return nil
 	}
-	files := []tlsconf.Files{k.Files.tls()}
+	files := []identity.Files{k.Files.tls()}
 	if k.Second != nil {
 		files = append(files, k.Second.tls())
 	}

@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"github.com/piano-roc/rpn/internal/strict"
-	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // Trust is the four trust stores. They are never mixed: an authority that may
@@ -79,7 +79,7 @@ type PolicyOID string
 
 func (c *Config) checkRules(doc *strict.Document) {
 	for i, r := range c.Trust.rules() {
-		name := tlsconf.StoreNames()[i]
+		name := trust.StoreNames()[i]
 		if r.RSABits != 0 && (r.RSABits < 2048 || r.RSABits > 8192) {
 			doc.Refuse(doc.At("trust", "rules", name, "rsa_bits"), "write 2048, 3072 or 4096", "%d bits are outside 2048 to 8192", r.RSABits)
 		}
@@ -89,23 +89,23 @@ func (c *Config) checkRules(doc *strict.Document) {
 	}
 }
 
-// RulesOf gives the rules of one of tlsconf.StoreNames.
-func (t *Trust) RulesOf(name string) tlsconf.Rules {
-	for i, n := range tlsconf.StoreNames() {
+// RulesOf gives the rules of one of trust.StoreNames.
+func (t *Trust) RulesOf(name string) trust.Rules {
+	for i, n := range trust.StoreNames() {
 		if n == name {
 			return t.rules()[i].tls()
 		}
 	}
-	return tlsconf.Rules{}
+	return trust.Rules{}
 }
 
-// rules are those of the four stores, in the order of tlsconf.StoreNames.
+// rules are those of the four stores, in the order of trust.StoreNames.
 func (t *Trust) rules() []StoreRules {
 	return []StoreRules{t.Rules.EtablissementsTLS, t.Rules.EtablissementsSignature, t.Rules.AMCTLS, t.Rules.AMCSignature}
 }
 
-func (r StoreRules) tls() tlsconf.Rules {
-	rules := tlsconf.Rules{RSABits: r.RSABits, Depth: r.Depth}
+func (r StoreRules) tls() trust.Rules {
+	rules := trust.Rules{RSABits: r.RSABits, Depth: r.Depth}
 	for _, p := range r.Policies {
 		if oid, err := x509.ParseOID(string(p)); err == nil { // parsePolicy saw to it
 			rules.Policies = append(rules.Policies, oid)

@@ -19,6 +19,8 @@ import (
 	"github.com/piano-roc/rpn/annuaire/fictif"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // flags are what `annuaire serve` is told.
@@ -115,11 +117,11 @@ func (f flags) load() (*fictif.Server, *tls.Config, error) {
 	if err := f.complete(); err != nil {
 		return nil, nil, err
 	}
-	own, err := tlsconf.OpenSource(tlsconf.SourceOptions{Name: "--cert and --key", CertFile: f.cert, KeyFile: f.key, Purpose: tlsconf.ForServer})
+	own, err := identity.OpenSource(identity.SourceOptions{Name: "--cert and --key", CertFile: f.cert, KeyFile: f.key, Purpose: identity.ForServer})
 	if err != nil {
 		return nil, nil, err
 	}
-	clients, err := tlsconf.OpenStore(tlsconf.StoreOptions{Name: "--client-ca", Paths: f.clientCA})
+	clients, err := trust.OpenStore(trust.StoreOptions{Name: "--client-ca", Paths: f.clientCA})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -140,7 +142,7 @@ func (f flags) load() (*fictif.Server, *tls.Config, error) {
 }
 
 func (f flags) signatureKey() (xmlsig.Key, error) {
-	source, err := tlsconf.OpenSource(tlsconf.SourceOptions{Name: "--sign-cert and --sign-key", CertFile: f.signCert, KeyFile: f.signKey, Purpose: tlsconf.ForSignature})
+	source, err := identity.OpenSource(identity.SourceOptions{Name: "--sign-cert and --sign-key", CertFile: f.signCert, KeyFile: f.signKey, Purpose: identity.ForSignature})
 	if err != nil {
 		return xmlsig.Key{}, err
 	}

@@ -17,7 +17,7 @@ import (
 
 	"github.com/piano-roc/rpn/app"
 	"github.com/piano-roc/rpn/app/config"
-	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/expiry"
 )
 
 func certificatesCommand() *cobra.Command {
@@ -75,15 +75,15 @@ func certificates(cmd *cobra.Command, where adminFlags, o certificatesOptions) e
 		return err
 	}
 	for _, e := range kept {
-		if !e.Renewed && (e.Level == tlsconf.Ended || e.Level == tlsconf.Within1) {
+		if !e.Renewed && (e.Level == expiry.Ended || e.Level == expiry.Within1) {
 			return &exitError{code: exitFailed}
 		}
 	}
 	return nil
 }
 
-func (o certificatesOptions) keep(all []tlsconf.Expiry) []tlsconf.Expiry {
-	var kept []tlsconf.Expiry
+func (o certificatesOptions) keep(all []expiry.Expiry) []expiry.Expiry {
+	var kept []expiry.Expiry
 	for _, e := range all {
 		if (o.within <= 0 || e.Days < o.within) && (o.all || !e.Renewed) {
 			kept = append(kept, e)
@@ -92,7 +92,7 @@ func (o certificatesOptions) keep(all []tlsconf.Expiry) []tlsconf.Expiry {
 	return kept
 }
 
-func writeCertificates(w io.Writer, all []tlsconf.Expiry) error {
+func writeCertificates(w io.Writer, all []expiry.Expiry) error {
 	if len(all) == 0 {
 		_, err := fmt.Fprintln(w, "no certificate ends in that time")
 		return err
@@ -101,7 +101,7 @@ func writeCertificates(w io.Writer, all []tlsconf.Expiry) error {
 	fmt.Fprintln(t, "END\tLEFT\tKIND\tOWNER\tNAME\tDEPT\tCALLS/DAY\tSERIAL")
 	for _, e := range all {
 		left := strconv.Itoa(e.Days) + "d"
-		if e.Level == tlsconf.Ended {
+		if e.Level == expiry.Ended {
 			left = "ended"
 		}
 		if e.Renewed {

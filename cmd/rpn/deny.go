@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/piano-roc/rpn/internal/durable"
-	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/revocation"
 )
 
 func denyCommand() *cobra.Command {
@@ -57,7 +57,7 @@ The list replaces the one before: keep the lines of who must stay out.`,
 			if err != nil {
 				return refused(err)
 			}
-			signer, err := tlsconf.ReadSigningKey(key)
+			signer, err := revocation.ReadSigningKey(key)
 			if err != nil {
 				return refused(err)
 			}
@@ -66,7 +66,7 @@ The list replaces the one before: keep the lines of who must stay out.`,
 					return refused(err)
 				}
 			}
-			signed, err := tlsconf.SignDenyList(lines, sequence, time.Now(), signer)
+			signed, err := revocation.SignDenyList(lines, sequence, time.Now(), signer)
 			if err != nil {
 				return refused(fmt.Errorf("%w (the lines begin at line 4 of the list)", err))
 			}
@@ -92,7 +92,7 @@ func denyCheckCommand() *cobra.Command {
 		Short: "Check a signed list, and say who is on it",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			keys, err := tlsconf.ReadDenySigners(signers...)
+			keys, err := revocation.ReadDenySigners(signers...)
 			if err != nil {
 				return refused(err)
 			}
@@ -100,7 +100,7 @@ func denyCheckCommand() *cobra.Command {
 			if err != nil {
 				return refused(err)
 			}
-			list, err := tlsconf.ReadDenyList(text, keys)
+			list, err := revocation.ReadDenyList(text, keys)
 			if err != nil {
 				return failed(fmt.Errorf("%s: %w", args[0], err))
 			}
@@ -123,7 +123,7 @@ func denyLineCommand() *cobra.Command {
 				if err != nil {
 					return refused(err)
 				}
-				if _, err := fmt.Fprintln(cmd.OutOrStdout(), tlsconf.DenyLine(c)); err != nil {
+				if _, err := fmt.Fprintln(cmd.OutOrStdout(), revocation.DenyLine(c)); err != nil {
 					return failed(err)
 				}
 			}
@@ -132,7 +132,7 @@ func denyLineCommand() *cobra.Command {
 	}
 }
 
-func sayDenyList(w io.Writer, file string, l *tlsconf.DenyList) error {
+func sayDenyList(w io.Writer, file string, l *revocation.DenyList) error {
 	_, err := fmt.Fprintf(w, "%s: good, sequence %d, of %s, %d entries\n", file, l.Sequence, l.Date.Format(time.RFC3339), l.Entries())
 	for _, s := range l.Structures {
 		fmt.Fprintf(w, "structure %s\n", s)

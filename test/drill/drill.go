@@ -24,7 +24,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/nation"
-	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/revocation"
 )
 
 type options struct {
@@ -270,11 +270,11 @@ func (c *country) deny(out []*visitor) error {
 		if i%2 == 0 {
 			c.denied = append(c.denied, "structure "+string(roc.StructureOf(v.e.EJ)))
 		} else {
-			c.denied = append(c.denied, tlsconf.DenyLine(v.e.TLS.Cert))
+			c.denied = append(c.denied, revocation.DenyLine(v.e.TLS.Cert))
 		}
 	}
 	c.sequence++
-	signed, err := tlsconf.SignDenyList([]byte(strings.Join(c.denied, "\n")), c.sequence, time.Now(), c.denyKey)
+	signed, err := revocation.SignDenyList([]byte(strings.Join(c.denied, "\n")), c.sequence, time.Now(), c.denyKey)
 	if err != nil {
 		return err
 	}

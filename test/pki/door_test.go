@@ -10,6 +10,9 @@ import (
 
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/revocation"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -19,7 +22,7 @@ var quiet = slog.New(slog.DiscardHandler)
 type door struct {
 	*tlsconf.Listener
 	server   *tlsconf.Server
-	failures chan *tlsconf.Failure
+	failures chan *trust.Failure
 	welcomes chan string // the CN
 	made     chan string // "TLS 1.3", "TLS 1.3 resumed"
 	gate     atomic.Pointer[chan struct{}]
@@ -33,12 +36,12 @@ func (d *door) holdWhoComes() chan struct{} {
 	return gate
 }
 
-func openDoor(t *testing.T, pki *igc.PKI, r *tlsconf.Revocation, options ...igc.Option) *door {
+func openDoor(t *testing.T, pki *igc.PKI, r *revocation.Checker, options ...igc.Option) *door {
 	t.Helper()
 	side := igc.EtablissementTLS
 	server, err := tlsconf.NewServer(tlsconf.ServerOptions{
-		Certificate: tlsconf.FixedSource(pki.Server(side, "rpn.test", append([]igc.Option{igc.Names("127.0.0.1")}, options...)...).TLS()),
-		Clients:     tlsconf.FixedStore(tlsconf.NewTrust(pki.Roots(side), pki.Intermediates(side))),
+		Certificate: identity.FixedSource(pki.Server(side, "rpn.test", append([]igc.Option{igc.Names("127.0.0.1")}, options...)...).TLS()),
+		Clients:     trust.FixedStore(trust.NewTrust(pki.Roots(side), pki.Intermediates(side))),
 		Revocation:  r,
 	})
 	if err != nil {
@@ -48,9 +51,9 @@ func openDoor(t *testing.T, pki *igc.PKI, r *tlsconf.Revocation, options ...igc.
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &door{server: server, failures: make(chan *tlsconf.Failure, 100), welcomes: make(chan string, 100), made: make(chan string, 100)}
+	d := &door{server: server, failures: make(chan *trust.Failure, 100), welcomes: make(chan string, 100), made: make(chan string, 100)}
 	d.Listener, err = tlsconf.NewListener(inner, tlsconf.ListenerOptions{
-		Server: server, Log: quiet, OnFailure: func(f *tlsconf.Failure) { d.failures <- f },
+		Server: server, Log: quiet, OnFailure: func(f *trust.Failure) { d.failures <- f },
 		OnHandshake: func(version string, resumed bool) {
 			if resumed {
 				version += " resumed"

@@ -22,6 +22,9 @@ import (
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/revocation"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 var keys = igc.NewKeys()
@@ -39,27 +42,27 @@ var matrix = []struct {
 	options   []igc.Option
 	wrong     bool           // made by the authorities of another side
 	revoke    func(s *state) // what its CA publishes
-	listener  tlsconf.Reason // as a caller
-	client    tlsconf.Reason // as the server of an AMC
+	listener  trust.Reason   // as a caller
+	client    trust.Reason   // as the server of an AMC
 	signature roc.Reason     // as the signer of a message
 }{
 	{name: "good"},
-	{name: "expired", options: opt(igc.Expired()), listener: tlsconf.Expired, client: tlsconf.Expired, signature: roc.UntrustedSigner},
-	{name: "not-yet", options: opt(igc.NotYet()), listener: tlsconf.NotYetValid, client: tlsconf.NotYetValid, signature: roc.UntrustedSigner},
-	{name: "revoked", revoke: (*state).leaf, listener: tlsconf.Revoked, client: tlsconf.Revoked, signature: roc.Revoked},
-	{name: "revoked-intermediate", options: opt(igc.Under("REVOQUEE")), revoke: (*state).intermediate, listener: tlsconf.Revoked, client: tlsconf.Revoked, signature: roc.Revoked},
-	{name: "no-list-yet", options: opt(igc.Points("http://127.0.0.1:9/absent.crl")), listener: tlsconf.RevocationUnknown, client: tlsconf.RevocationUnknown, signature: roc.Revoked},
-	{name: "wrong-eku", options: opt(igc.WrongEKU()), listener: tlsconf.WrongUsage, client: tlsconf.WrongUsage, signature: roc.UntrustedSigner},
-	{name: "wrong-ku", options: opt(igc.WrongKU()), listener: tlsconf.WrongUsage, client: tlsconf.WrongUsage, signature: roc.UntrustedSigner},
-	{name: "wrong-store", wrong: true, listener: tlsconf.UnknownCA, client: tlsconf.UnknownCA, signature: roc.UntrustedSigner},
-	{name: "other-root", options: opt(igc.OtherCA()), listener: tlsconf.UnknownCA, client: tlsconf.UnknownCA, signature: roc.UntrustedSigner},
-	{name: "impostor", options: opt(igc.Impostor()), listener: tlsconf.UnknownCA, client: tlsconf.UnknownCA, signature: roc.UntrustedSigner},
-	{name: "self-signed", options: opt(igc.SelfSigned()), listener: tlsconf.UnknownCA, client: tlsconf.UnknownCA, signature: roc.UntrustedSigner},
-	{name: "sha1", options: opt(igc.SHA1()), listener: tlsconf.WeakKey, client: tlsconf.WeakKey, signature: roc.UntrustedSigner},
-	{name: "rsa1024", options: opt(igc.WeakRSA()), listener: tlsconf.WeakKey, client: tlsconf.WeakKey, signature: notSigned},
-	{name: "long-chain", options: opt(igc.LongChain(6)), listener: tlsconf.UnknownCA, client: tlsconf.UnknownCA, signature: roc.UntrustedSigner},
+	{name: "expired", options: opt(igc.Expired()), listener: trust.Expired, client: trust.Expired, signature: roc.UntrustedSigner},
+	{name: "not-yet", options: opt(igc.NotYet()), listener: trust.NotYetValid, client: trust.NotYetValid, signature: roc.UntrustedSigner},
+	{name: "revoked", revoke: (*state).leaf, listener: trust.Revoked, client: trust.Revoked, signature: roc.Revoked},
+	{name: "revoked-intermediate", options: opt(igc.Under("REVOQUEE")), revoke: (*state).intermediate, listener: trust.Revoked, client: trust.Revoked, signature: roc.Revoked},
+	{name: "no-list-yet", options: opt(igc.Points("http://127.0.0.1:9/absent.crl")), listener: trust.RevocationUnknown, client: trust.RevocationUnknown, signature: roc.Revoked},
+	{name: "wrong-eku", options: opt(igc.WrongEKU()), listener: trust.WrongUsage, client: trust.WrongUsage, signature: roc.UntrustedSigner},
+	{name: "wrong-ku", options: opt(igc.WrongKU()), listener: trust.WrongUsage, client: trust.WrongUsage, signature: roc.UntrustedSigner},
+	{name: "wrong-store", wrong: true, listener: trust.UnknownCA, client: trust.UnknownCA, signature: roc.UntrustedSigner},
+	{name: "other-root", options: opt(igc.OtherCA()), listener: trust.UnknownCA, client: trust.UnknownCA, signature: roc.UntrustedSigner},
+	{name: "impostor", options: opt(igc.Impostor()), listener: trust.UnknownCA, client: trust.UnknownCA, signature: roc.UntrustedSigner},
+	{name: "self-signed", options: opt(igc.SelfSigned()), listener: trust.UnknownCA, client: trust.UnknownCA, signature: roc.UntrustedSigner},
+	{name: "sha1", options: opt(igc.SHA1()), listener: trust.WeakKey, client: trust.WeakKey, signature: roc.UntrustedSigner},
+	{name: "rsa1024", options: opt(igc.WeakRSA()), listener: trust.WeakKey, client: trust.WeakKey, signature: notSigned},
+	{name: "long-chain", options: opt(igc.LongChain(6)), listener: trust.UnknownCA, client: trust.UnknownCA, signature: roc.UntrustedSigner},
 	{name: "semicolon-in-cn", options: opt(igc.CN("rpps.tra.henix;asipsante.fr"))},
-	{name: "name-constraint", options: opt(igc.Constrained("permis.test"), igc.Names("interdit.test")), listener: tlsconf.UnknownCA, client: tlsconf.UnknownCA, signature: roc.UntrustedSigner},
+	{name: "name-constraint", options: opt(igc.Constrained("permis.test"), igc.Names("interdit.test")), listener: trust.UnknownCA, client: trust.UnknownCA, signature: roc.UntrustedSigner},
 	{name: "huge", options: opt(igc.Huge(800))},
 	{name: "no-chain", options: opt(igc.NoChain())},
 }
@@ -76,7 +79,7 @@ type state struct {
 	pki  *igc.PKI
 	side igc.Side
 	pair igc.Pair
-	*tlsconf.Revocation
+	*revocation.Checker
 }
 
 func (s *state) publish(l igc.List) string {
@@ -97,7 +100,7 @@ func (s *state) intermediate() {
 func (s *state) open(lists ...string) {
 	s.t.Helper()
 	var err error
-	s.Revocation, err = tlsconf.OpenRevocation(s.t.Context(), tlsconf.RevocationOptions{
+	s.Checker, err = revocation.Open(s.t.Context(), revocation.Options{
 		Authorities: func() []*x509.Certificate { return append(s.pki.Roots(s.side), s.pki.Intermediates(s.side)...) },
 		Log:         quiet, Lists: lists,
 	})
@@ -131,15 +134,15 @@ func TestEachCertificateAtEachDoor(t *testing.T) {
 			}
 
 			s := newState(t, pki, side, caller, c.revoke)
-			if got := atTheListener(t, pki, s.Revocation, caller); got != c.listener {
+			if got := atTheListener(t, pki, s.Checker, caller); got != c.listener {
 				t.Errorf("the listener: %q, want %q", got, c.listener)
 			}
 			s = newState(t, pki, igc.AMCTLS, server, c.revoke)
-			if got := atTheClient(t, pki, s.Revocation, server); got != c.client {
+			if got := atTheClient(t, pki, s.Checker, server); got != c.client {
 				t.Errorf("the client: %q, want %q", got, c.client)
 			}
 			s = newState(t, pki, other, signer, c.revoke)
-			if got := atTheSignature(t, pki, s.Revocation, signer); got != c.signature {
+			if got := atTheSignature(t, pki, s.Checker, signer); got != c.signature {
 				t.Errorf("the signature: %q, want %q", got, c.signature)
 			}
 		})
@@ -147,7 +150,7 @@ func TestEachCertificateAtEachDoor(t *testing.T) {
 }
 
 // atTheListener says why the listener refuses the caller; "" when it does not.
-func atTheListener(t *testing.T, pki *igc.PKI, r *tlsconf.Revocation, p igc.Pair) tlsconf.Reason {
+func atTheListener(t *testing.T, pki *igc.PKI, r *revocation.Checker, p igc.Pair) trust.Reason {
 	t.Helper()
 	d := openDoor(t, pki, r)
 	own := p.TLS()
@@ -174,11 +177,11 @@ func atTheListener(t *testing.T, pki *igc.PKI, r *tlsconf.Revocation, p igc.Pair
 }
 
 // atTheClient says why our client refuses a server of that certificate.
-func atTheClient(t *testing.T, pki *igc.PKI, r *tlsconf.Revocation, p igc.Pair) tlsconf.Reason {
+func atTheClient(t *testing.T, pki *igc.PKI, r *revocation.Checker, p igc.Pair) trust.Reason {
 	t.Helper()
 	client, err := tlsconf.NewClient(tlsconf.ClientOptions{
-		Certificate: tlsconf.FixedSource(pki.Auth(igc.RPN, "RPN FICTIF").TLS()),
-		Servers:     tlsconf.FixedStore(tlsconf.NewTrust(pki.Roots(igc.AMCTLS), pki.Intermediates(igc.AMCTLS))),
+		Certificate: identity.FixedSource(pki.Auth(igc.RPN, "RPN FICTIF").TLS()),
+		Servers:     trust.FixedStore(trust.NewTrust(pki.Roots(igc.AMCTLS), pki.Intermediates(igc.AMCTLS))),
 		Revocation:  r,
 	})
 	if err != nil {
@@ -203,10 +206,10 @@ func atTheClient(t *testing.T, pki *igc.PKI, r *tlsconf.Revocation, p igc.Pair) 
 const message = `<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Header/><s:Body><essai xmlns="urn:essai"/></s:Body></s:Envelope>`
 
 // atTheSignature says why a message that it signed is refused.
-func atTheSignature(t *testing.T, pki *igc.PKI, r *tlsconf.Revocation, p igc.Pair) roc.Reason {
+func atTheSignature(t *testing.T, pki *igc.PKI, r *revocation.Checker, p igc.Pair) roc.Reason {
 	t.Helper()
 	side := igc.EtablissementSignature
-	store := tlsconf.NewTrust(pki.Roots(side), pki.Intermediates(side))
+	store := trust.NewTrust(pki.Roots(side), pki.Intermediates(side))
 	trust := xmlsig.NewTrustWithRules(store.Roots(), store.Intermediates(), store.Admit, func(chain []*x509.Certificate) error { return r.Check(chain, time.Now()) })
 	signed, err := xmlsig.Sign(roc.NewContent([]byte(message)), xmlsig.Key{Certificate: p.Cert, Chain: p.Chain, Signer: p.Key}, xmlsig.SignOptions{At: time.Now(), Token: xmlsig.PKIPath})
 	if err != nil {
@@ -237,12 +240,12 @@ func TestTheRootForTestsIsNotForProduction(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, side := range []igc.Side{igc.EtablissementTLS, igc.EtablissementSignature, igc.AMCTLS, igc.AMCSignature} {
-		o := tlsconf.StoreOptions{Name: "trust." + side.String(), Paths: []string{igc.StoreFile(dir, side)}, Environment: tlsconf.Production}
-		if _, err := tlsconf.OpenStore(o); err == nil || !strings.Contains(err.Error(), "not for production") {
+		o := trust.StoreOptions{Name: "trust." + side.String(), Paths: []string{igc.StoreFile(dir, side)}, Environment: trust.Production}
+		if _, err := trust.OpenStore(o); err == nil || !strings.Contains(err.Error(), "not for production") {
 			t.Errorf("%s: %v", side, err)
 		}
-		o.Environment = tlsconf.Testing
-		if _, err := tlsconf.OpenStore(o); err != nil {
+		o.Environment = trust.Testing
+		if _, err := trust.OpenStore(o); err != nil {
 			t.Errorf("%s, in a test environment: %v", side, err)
 		}
 	}

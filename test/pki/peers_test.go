@@ -16,7 +16,8 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/internal/igc"
-	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/revocation"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // A frontier is a door that a real program knocks at, and the deny list.
@@ -26,7 +27,7 @@ type frontier struct {
 	dir           string
 	host, port    string
 	cert, key, ca string
-	r             *tlsconf.Revocation
+	r             *revocation.Checker
 	private       ed25519.PrivateKey
 	sequence      uint64
 }
@@ -54,9 +55,9 @@ func newFrontier(t *testing.T) *frontier {
 	if err := os.WriteFile(signer, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f.r, err = tlsconf.OpenRevocation(t.Context(), tlsconf.RevocationOptions{
+	f.r, err = revocation.Open(t.Context(), revocation.Options{
 		Authorities: func() []*x509.Certificate { return pki.Roots(igc.EtablissementTLS) },
-		Log:         quiet, Deny: &tlsconf.DenyOptions{File: filepath.Join(f.dir, "deny"), Signers: []string{signer}},
+		Log:         quiet, Deny: &revocation.DenyOptions{File: filepath.Join(f.dir, "deny"), Signers: []string{signer}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +70,7 @@ func newFrontier(t *testing.T) *frontier {
 func (f *frontier) deny() {
 	f.t.Helper()
 	f.sequence++
-	list, err := tlsconf.SignDenyList([]byte("structure "+string(structure)), f.sequence, time.Now(), f.private)
+	list, err := revocation.SignDenyList([]byte("structure "+string(structure)), f.sequence, time.Now(), f.private)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -95,7 +96,7 @@ func (f *frontier) next(what <-chan string) string {
 	return ""
 }
 
-func (f *frontier) refused() tlsconf.Reason {
+func (f *frontier) refused() trust.Reason {
 	f.t.Helper()
 	select {
 	case bad := <-f.failures:
@@ -139,10 +140,10 @@ func TestOpenSSLIsNotResumedOnceDenied(t *testing.T) {
 			t.Errorf("%s, before: %s\n%s", version, got, out)
 		}
 		f.deny()
-		if out := run(t, "", "openssl", args...); f.refused() != tlsconf.Denied || strings.Contains(out, "bonjour") {
+		if out := run(t, "", "openssl", args...); f.refused() != trust.Denied || strings.Contains(out, "bonjour") {
 			t.Errorf("%s, its session after: \n%s", version, out)
 		}
-		if out := run(t, "", "openssl", args[:len(args)-4]...); f.refused() != tlsconf.Denied || strings.Contains(out, "bonjour") {
+		if out := run(t, "", "openssl", args[:len(args)-4]...); f.refused() != trust.Denied || strings.Contains(out, "bonjour") {
 			t.Errorf("%s, a new one after: \n%s", version, out)
 		}
 	}
@@ -180,7 +181,7 @@ func TestGnuTLSIsNotResumedOnceDenied(t *testing.T) {
 			for len(f.failures) > 0 {
 				<-f.failures
 			}
-			if run(t, "", "gnutls-cli", args[2:]...); f.refused() != tlsconf.Denied { // --waitresumption would wait for ever
+			if run(t, "", "gnutls-cli", args[2:]...); f.refused() != trust.Denied { // --waitresumption would wait for ever
 				t.Errorf("%s: it comes in afterwards", version)
 			}
 		}
@@ -206,7 +207,7 @@ func TestCurlIsOutOnceDenied(t *testing.T) {
 	}
 	f.next(f.made)
 	f.deny()
-	if out := run(t, "", "curl", args...); f.refused() != tlsconf.Denied || strings.Contains(out, "bonjour") {
+	if out := run(t, "", "curl", args...); f.refused() != trust.Denied || strings.Contains(out, "bonjour") {
 		t.Error(out)
 	}
 }

@@ -1,0 +1,156 @@
+package identity
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"golang.org/x/crypto/ocsp"
+
+	"github.com/piano-roc/rpn/tlsconf/trust"
+)
+
+// StapleOptions are what Staple needs.
+type StapleOptions struct {
+	Log   *slog.Logger
+	Every time.Duration // how often it looks whether one is due; 0: 1 min
+	// Client asks the responders. Nil: one with a time-out of 10 s that follows
+	// no redirect.
+	Client *http.Client
+}
+
+// Staple keeps beside each certificate of the Source that names an OCSP
+// responder its latest answer, so that clients need not ask, until ctx ends.
+// A responder that is down costs nothing but the staple once it is too old:
+// the handshake goes on without.
+func (s *Source) Staple(ctx context.Context, o StapleOptions) {
+	if o.Every <= 0 {
+		o.Every = time.Minute
+	}
+	if o.Client == nil {
+		o.Client = &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		defer o.Client.CloseIdleConnections()
+	}
+	tick := time.NewTicker(o.Every)
+	defer tick.Stop()
+	for {
+		for _, c := range s.Certificates() {
+			s.refresh(ctx, c, o)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// refresh asks for a staple past the middle of the life of the present one.
+func (s *Source) refresh(ctx context.Context, c *tls.Certificate, o StapleOptions) {
+	issuer := issuerOf(c)
+	if issuer == nil || len(c.Leaf.OCSPServer) == 0 {
+		return
+	}
+	now := s.now()
+	old, err := ocsp.ParseResponseForCert(c.OCSPStaple, c.Leaf, issuer)
+	if err == nil && now.Before(old.ThisUpdate.Add(old.NextUpdate.Sub(old.ThisUpdate)/2)) {
+		return
+	}
+	staple, err := askResponder(ctx, o.Client, c.Leaf, issuer, now)
+	if err != nil {
+		if ctx.Err() == nil {
+			o.Log.Warn("no OCSP answer for our own certificate", slog.String("certificate", trust.Describe(c.Leaf)),
+				slog.String("responder", trust.Safe(c.Leaf.OCSPServer[0])), slog.String("error", trust.Safe(err.Error())))
+		}
+		if old == nil || now.Before(old.NextUpdate) {
+			return
+		}
+		staple = nil // too old to show
+	}
+	s.staple(c, staple)
+}
+
+// staple puts a copy of the certificate with this staple in its place, unless
+// a reload has replaced it meanwhile.
+func (s *Source) staple(c *tls.Certificate, staple []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := slices.Clone(s.Certificates())
+	i := slices.Index(all, c)
+	if i < 0 {
+		return
+	}
+	stapled := *c
+	stapled.OCSPStaple = staple
+	all[i] = &stapled
+	s.current.Store(&own{all})
+}
+
+func (s *Source) now() time.Time {
+	if s.options.Now == nil {
+		return time.Now()
+	}
+	return s.options.Now()
+}
+
+func issuerOf(c *tls.Certificate) *x509.Certificate {
+	if len(c.Certificate) < 2 {
+		return nil
+	}
+	issuer, err := x509.ParseCertificate(c.Certificate[1])
+	if err != nil {
+		return nil
+	}
+	return issuer
+}
+
+// maxOCSP is the largest answer read: a few hundred bytes and a certificate.
+const maxOCSP = 64 << 10
+
+// askResponder returns the responder's signed answer when it says good, now.
+func askResponder(ctx context.Context, client *http.Client, leaf, issuer *x509.Certificate, now time.Time) ([]byte, error) {
+	question, err := ocsp.CreateRequest(leaf, issuer, nil)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, leaf.OCSPServer[0], bytes.NewReader(question))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/ocsp-request")
+	answer, err := client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("HTTP status %d", answer.StatusCode)
+	}
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxOCSP+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > maxOCSP {
+		return nil, errors.New("the answer is too large")
+	}
+	said, err := ocsp.ParseResponseForCert(body, leaf, issuer)
+	switch {
+	case err != nil:
+		return nil, err
+	case said.Status == ocsp.Revoked:
+		return nil, fmt.Errorf("OUR CERTIFICATE IS REVOKED, since %s: ask for another one now", trust.Day(said.RevokedAt))
+	case said.Status != ocsp.Good:
+		return nil, errors.New("the responder does not know this certificate")
+	case now.Before(said.ThisUpdate.Add(-5*time.Minute)) || !now.Before(said.NextUpdate):
+		return nil, fmt.Errorf("the answer is for %s to %s", trust.Day(said.ThisUpdate), trust.Day(said.NextUpdate))
+	}
+	return body, nil
+}

@@ -1,0 +1,67 @@
+package trust
+
+import (
+	"crypto/rsa"
+	"crypto/x509"
+	"fmt"
+	"slices"
+)
+
+// Rules are what a store demands of a certificate beside a chain to one of its
+// roots, key and extended key usages, and the floor that no configuration
+// lowers: RSA of 2048 bits, P-256, SHA-256. The zero Rules demand nothing more.
+type Rules struct {
+	// Policies are certificate policies (OIDs), one of which the leaf must
+	// carry. None: not looked at.
+	Policies []x509.OID
+	// RSABits is the smallest RSA key, of the leaf and of every CA above it.
+	// 0: 2048.
+	RSABits int
+	// Depth is how many CAs may stand above a leaf, its root included. 0: 4.
+	Depth int
+}
+
+const defaultDepth = 4
+
+// check says why a chain, leaf first and root last, breaks the rules.
+func (r Rules) check(chain []*x509.Certificate) *Failure {
+	depth := r.Depth
+	if depth == 0 {
+		depth = defaultDepth
+	}
+	if n := len(chain) - 1; n > depth {
+		return &Failure{Reason: UnknownCA, Detail: fmt.Sprintf("%d CAs stand above the certificate, and %d are accepted", n, depth)}
+	}
+	for i, c := range chain {
+		if k, ok := c.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() < r.RSABits {
+			whose := "the certificate"
+			if i > 0 {
+				whose = "the CA " + NameOf(c.Subject)
+			}
+			return &Failure{Reason: WeakKey, Detail: fmt.Sprintf("%s has an RSA key of %d bits: %d are needed", whose, k.N.BitLen(), r.RSABits)}
+		}
+	}
+	if len(r.Policies) > 0 && !slices.ContainsFunc(chain[0].Policies, r.names) {
+		return &Failure{Reason: WrongUsage, Detail: "the certificate carries none of the certificate policies that are asked of it: was another certificate of the same owner meant?"}
+	}
+	return nil
+}
+
+func (r Rules) names(p x509.OID) bool {
+	return slices.ContainsFunc(r.Policies, p.Equal)
+}
+
+// Admit says whether a chain, leaf first and root last, keeps the rules of the
+// store: for whoever builds its chains itself (signatures).
+func (t *Trust) Admit(chain []*x509.Certificate) error {
+	if len(chain) == 0 {
+		return &Failure{Reason: NoCertificate, Detail: "no certificate"}
+	}
+	if _, ok := windowOf(chain); !ok {
+		return (&Failure{Reason: WeakKey, Detail: "the certificate, or a CA above it, has a key or a signature that is not accepted"}).Presented(chain[0])
+	}
+	if f := t.rules.check(chain); f != nil {
+		return f.Presented(chain[0])
+	}
+	return nil
+}
