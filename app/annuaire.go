@@ -18,7 +18,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/secret"
 	"github.com/piano-roc/rpn/internal/xmlsig"
-	"github.com/piano-roc/rpn/proxy"
+	"github.com/piano-roc/rpn/proxy/facade"
 )
 
 // openShared opens what the instances share: secrets, and Redis.
@@ -87,11 +87,14 @@ func (a *App) openAnswers() {
 }
 
 // facade is what answers the searches of establishments.
-func (a *App) facade(answers *xmlsig.Verifier) (*proxy.Facade, error) {
+func (a *App) facade(answers *xmlsig.Verifier) (*facade.Facade, error) {
 	c := a.config
-	f := &proxy.Facade{Verifier: answers, Signer: c.Annuaire.Signer, MaxAge: c.Annuaire.MaxAge, Endpoint: c.Endpoint, Life: c.Facade.Life}
+	o := facade.Options{
+		Verifier: answers, Signer: c.Annuaire.Signer, MaxAge: c.Annuaire.MaxAge, Limits: soapLimits(c),
+		Endpoint: c.Endpoint, Life: c.Facade.Life, Now: a.now,
+	}
 	if c.Facade.Signature == nil {
-		return f, nil
+		return facade.New(o), nil
 	}
 	pair, err := tls.LoadX509KeyPair(c.Facade.Signature.Certificate, c.Facade.Signature.Key)
 	if err != nil {
@@ -109,11 +112,11 @@ func (a *App) facade(answers *xmlsig.Verifier) (*proxy.Facade, error) {
 		return nil, setup(errors.New(c.File()+": facade.signature: "+h.Detail), "renew it")
 	}
 	key := xmlsig.Key{Certificate: chain[0], Chain: chain[1:], Signer: signer}
-	f.Keys = a.secrets
-	f.Sign = func(m roc.Content, at time.Time) (roc.Content, error) {
+	o.Keys = a.secrets
+	o.Sign = func(m roc.Content, at time.Time) (roc.Content, error) {
 		return xmlsig.Sign(m, key, xmlsig.SignOptions{At: at})
 	}
-	return f, nil
+	return facade.New(o), nil
 }
 
 // resolver is network.resolver; nil is the system's.

@@ -27,6 +27,7 @@ import (
 	"github.com/piano-roc/rpn/limits"
 	"github.com/piano-roc/rpn/limits/replay"
 	"github.com/piano-roc/rpn/proxy"
+	"github.com/piano-roc/rpn/proxy/http1"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/register/attempts"
 	"github.com/piano-roc/rpn/routing"
@@ -255,8 +256,8 @@ func (a *App) replayWindow(p replay.Policy) replay.Window {
 // everywhere is every network: the annuaire's URL is the operator's own word.
 var everywhere = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
 
-func (a *App) sender(client *tlsconf.Client, allowed []netip.Prefix) *proxy.Sender {
-	return proxy.NewSender(proxy.SenderOptions{
+func (a *App) sender(client *tlsconf.Client, allowed []netip.Prefix) *http1.Upstream {
+	return http1.NewUpstream(http1.UpstreamOptions{
 		Handshake:       client.Handshake,
 		AllowedNetworks: allowed,
 		DialTimeout:     a.config.Timeouts.Connect,

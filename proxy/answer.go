@@ -5,10 +5,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/proxy/http1"
 )
 
 // An answer is what goes back to the establishment: the far end's as it came,
@@ -25,24 +24,21 @@ type answer struct {
 	allow      string        // Allow, of a 405
 }
 
-// write gives the answer to fasthttp (profile section 8). The body is not
-// copied: it belongs to the answer until it is written.
-func (a *answer) write(r *fasthttp.Response) {
-	r.SetStatusCode(a.status)
-	if a.contentType != "" {
-		r.Header.SetContentType(a.contentType)
+// wire is the answer as the Server writes it (profile section 8). The body is
+// not copied: it belongs to the answer until it is written.
+func (a *answer) wire() http1.Answer {
+	return http1.Answer{
+		Status:      a.status,
+		ContentType: a.contentType,
+		Fields: http1.Fields{
+			{Name: "RPN-Echange", Value: string(a.exchange)},
+			{Name: "RPN-Origine", Value: string(a.origin)},
+			{Name: "Server-Timing", Value: a.timing},
+			{Name: "Retry-After", Value: seconds(a.retryAfter)},
+			{Name: "Allow", Value: a.allow},
+		},
+		Body: a.body,
 	}
-	set := func(name, value string) {
-		if value != "" {
-			r.Header.SetCanonical([]byte(name), []byte(value))
-		}
-	}
-	set("RPN-Echange", string(a.exchange))
-	set("RPN-Origine", string(a.origin))
-	set("Server-Timing", a.timing)
-	set("Retry-After", seconds(a.retryAfter))
-	set("Allow", a.allow)
-	r.SetBodyRaw(a.body.Bytes())
 }
 
 // seconds is a delay as Retry-After says it: whole seconds, never too short.
@@ -71,8 +67,8 @@ func page(status int, texte string) answer {
 }
 
 // pageOf is the answer to malformed HTTP.
-func pageOf(m *malformed) answer {
-	return page(m.status, "Requête HTTP refusée ("+m.rule+") : "+m.texte+".")
+func pageOf(m *http1.Malformed) answer {
+	return page(m.Status, "Requête HTTP refusée ("+m.Rule+") : "+m.Texte+".")
 }
 
 // timingOf writes Server-Timing: where the time went, in milliseconds.

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"testing"
+
+	"github.com/piano-roc/rpn/proxy/http1/http1test"
 )
 
 // BenchmarkExchange is one signed IDB over mTLS in and out, keep-alive. It
@@ -13,10 +15,8 @@ import (
 // profile, and measure CPU by docs/bench.
 func BenchmarkExchange(b *testing.B) {
 	c := newCountry(b, func(o *Options) { o.AnswerPolicy, o.Observers = AnswersOff, nil })
-	c.far.does(func(conn net.Conn, _ farRequest) {
-		c.far.mu.Lock()
-		c.far.got = nil
-		c.far.mu.Unlock()
+	c.far.Does(func(conn net.Conn, _ http1test.Got) {
+		c.far.Forget()
 		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n<ok/>")
 	})
 	w := c.call()

@@ -14,10 +14,5 @@
 //  9. send: the bytes that were checked, untouched; the answer comes back as it came
 //  10. close: answer written, record closed, observers told
 //
-// HTTP/1.1 framing is decided here and nowhere else (wire.go, head.go, body.go),
-// on both legs and by the same code: fasthttp runs the connections of the
-// server, writes the answers, pools the connections to the insurers and writes
-// the requests, but no byte that a peer sends is framed by it. What its parsers
-// forgive (a bare LF, two lengths, a fold) would be a second opinion on where a
-// message ends.
+// HTTP/1.1 on both legs is http1's, the searches of establishments facade's.
 package proxy

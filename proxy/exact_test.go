@@ -13,6 +13,7 @@ import (
 
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/proxy/http1/http1test"
 )
 
 // Rule 1 of the profile: the bytes that were checked are the bytes that leave,
@@ -22,7 +23,7 @@ func TestBytesOutAreBytesIn(t *testing.T) {
 	t.Parallel()
 	c := newCountry(t)
 	var answer string
-	c.far.does(func(conn net.Conn, _ farRequest) { io.WriteString(conn, answer) })
+	c.far.Does(func(conn net.Conn, _ http1test.Got) { io.WriteString(conn, answer) })
 	var kept *caller // one connection for all cases, until one fails
 	rapid.Check(t, func(rt *rapid.T) {
 		w := kept
@@ -33,7 +34,7 @@ func TestBytesOutAreBytesIn(t *testing.T) {
 		status := rapid.SampledFrom([]int{200, 200, 202, 400, 404, 500, 503, 599}).Draw(rt, "status")
 		back := anyBytes(rt, "answer", 300_000)
 		answer = anyAnswer(rt, status, back)
-		before := len(c.far.received())
+		before := len(c.far.Received())
 		w.say(anyRequest(rt, body))
 		r, err := w.tryHear()
 		if err != nil {
@@ -41,8 +42,8 @@ func TestBytesOutAreBytesIn(t *testing.T) {
 		}
 		rec := c.record()
 
-		got := c.far.received()[before:]
-		if len(got) != 1 || !bytes.Equal(got[0].body, body) {
+		got := c.far.Received()[before:]
+		if len(got) != 1 || !bytes.Equal(got[0].Body, body) {
 			rt.Fatalf("%d messages reached the insurer, or other bytes than the %d that were sent; answer %d, %s", len(got), len(body), r.StatusCode, rec.Cause)
 		}
 		if int(got[0].ContentLength) != len(body) || len(got[0].TransferEncoding) > 0 {
@@ -66,14 +67,14 @@ func anyMessage(rt *rapid.T, t testing.TB) []byte {
 		nom += strings.Repeat("x", size)
 	}
 	v := rapid.SampledFrom([]soap.Version{soap.SOAP11, soap.SOAP12}).Draw(rt, "version")
-	return sign(t, idb(nom).Envelope(v), theWorld().sign)
+	return sign(t, idb(nom).Envelope(v), http1test.World().Sign)
 }
 
 // anySize is mostly small, at times near a boundary of ours, at times large.
 func anySize(rt *rapid.T, label string, most int) int {
 	return rapid.OneOf(
 		rapid.IntRange(0, 3000),
-		rapid.SampledFrom([]int{0, firstBuffer, maxHead, firstBody - 1, firstBody, firstBody + 1, 2 * firstBody}),
+		rapid.SampledFrom([]int{0, 4 << 10, 16 << 10, 64<<10 - 1, 64 << 10, 64<<10 + 1, 128 << 10}),
 		rapid.IntRange(0, most),
 	).Draw(rt, label)
 }

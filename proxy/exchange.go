@@ -13,6 +13,8 @@ import (
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/limits/replay"
+	"github.com/piano-roc/rpn/proxy/facade"
+	"github.com/piano-roc/rpn/proxy/http1"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/routing"
 )
@@ -21,17 +23,17 @@ import (
 // long as its answer is being written.
 type exchange struct {
 	proxy *Proxy
-	q     *request
+	q     *http1.Request
 	rec   *roc.Record
 	ctx   context.Context
 
 	contentType string
 	body        roc.Content // once read: the one buffer, never copied
 	env         *soap.Envelope
-	observed    roc.Content // an answer to look at once it is written
-	clef        *clef       // of the address, when it is one of the façade
-	entered     bool        // it holds one of the places
-	status      int         // of our fault; 0: 500
+	observed    roc.Content   // an answer to look at once it is written
+	token       *facade.Token // of the address, when it is one of the façade
+	entered     bool          // it holds one of the slots
+	status      int           // of our fault; 0: 500
 }
 
 // errAbandoned: the caller left; nobody reads the answer.
@@ -40,29 +42,29 @@ var errAbandoned = errors.New("the caller left before the answer")
 // identify says whose connection this is, and by which structure its
 // certificate names it: the EJ, or one of its EG.
 func (x *exchange) identify(list *register.List) (roc.StructureID, *register.Etablissement, error) {
-	caller, err := roc.StructureOfCertificate(x.q.gate.leaf)
+	caller, err := roc.StructureOfCertificate(x.q.Leaf())
 	if err == nil {
 		x.rec.From = caller
 	}
-	if err := x.q.gate.refused(); err != nil {
+	if err := x.q.Refused(); err != nil {
 		return "", nil, err
 	}
-	es, err := list.Caller(x.q.gate.leaf)
+	es, err := list.Caller(x.q.Leaf())
 	if err != nil {
 		return "", nil, err
 	}
 	return caller, es, nil
 }
 
-// enter takes one of the places for exchanges in flight. There is no queue:
-// a caller that is told to come back waits better than one that is kept.
+// enter takes one of the slots for exchanges in flight. There is no queue:
+// refuse with Retry-After rather than hold the connection.
 func (x *exchange) enter() error {
 	select {
-	case x.proxy.places <- struct{}{}:
+	case x.proxy.slots <- struct{}{}:
 		x.entered = true
 		return nil
 	default:
-		return roc.Refuse(roc.Overloaded, "%d exchanges are in flight", cap(x.proxy.places)).After(time.Second)
+		return roc.Refuse(roc.Overloaded, "%d exchanges are in flight", cap(x.proxy.slots)).After(time.Second)
 	}
 }
 
@@ -73,15 +75,15 @@ func (x *exchange) read() (*soap.Envelope, error) {
 	if err := x.acceptable(); err != nil {
 		return nil, err
 	}
-	b, err := x.q.gate.readBody(x.proxy.o.Limits.Bytes)
+	b, err := x.q.ReadBody(x.proxy.o.Limits.Bytes)
 	switch {
-	case errors.Is(err, errTooLarge):
+	case errors.Is(err, http1.ErrTooLarge):
 		return nil, roc.Refuse(roc.TooLarge, "the body is larger than %d bytes", x.proxy.o.Limits.Bytes).
 			Saying("Le message dépasse %d octets.", x.proxy.o.Limits.Bytes)
-	case isTimeout(err):
-		return nil, &malformed{408, "slow-body", "le corps n'est pas arrivé à temps"}
+	case http1.IsTimeout(err):
+		return nil, &http1.Malformed{Status: 408, Rule: "slow-body", Texte: "le corps n'est pas arrivé à temps"}
 	case err != nil:
-		if m, ok := malformedAs(err); ok {
+		if m, ok := http1.AsMalformed(err); ok {
 			return nil, m
 		}
 		return nil, errAbandoned
@@ -99,16 +101,16 @@ func (x *exchange) read() (*soap.Envelope, error) {
 // acceptable refuses, by the headers alone, what could not be carried
 // (profile sections 2 and 8).
 func (x *exchange) acceptable() error {
-	h := &x.q.head
-	if p, _, _ := strings.Cut(h.target, "?"); p != Path && x.clef == nil {
+	fields := x.q.Fields()
+	if p, _, _ := strings.Cut(x.q.Target(), "?"); p != Path && x.token == nil {
 		x.status = 404
 		return roc.Refuse(roc.UnknownOperation, "no such address under %s/", Path).
 			Saying("Cette adresse n'est connue d'aucun organisme ; l'adresse de tous les services est %s.", Path)
 	}
-	if e := h.fields.joined("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+	if e := fields.Joined("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
 		return roc.Refuse(roc.NotSOAP, "Content-Encoding").Saying("Content-Encoding n'est pas admis : envoyez le message sans compression.")
 	}
-	if h.fields.loops() {
+	if fields.Loops() {
 		return roc.Refuse(roc.NotSOAP, "loop: Via names this proxy").Saying("L'en-tête Via nomme déjà le RPN : le message tourne en boucle.")
 	}
 	return checkContentType(x.contentType)
@@ -182,6 +184,8 @@ func (x *exchange) once(c *xmlsig.Checked) error {
 	return nil
 }
 
+const retrySoon = 10 * time.Second
+
 // replayLife is how long a message without Timestamp is remembered.
 const replayLife = 10 * time.Minute
 
@@ -197,30 +201,30 @@ func (x *exchange) find(permit routing.Permit) (annuaire.Entry, error) {
 
 // send carries the message to its insurer, unless the caller has left: a
 // calculation that nobody waits for may commit somebody.
-func (x *exchange) send(route routing.Route, caller roc.StructureID, c *xmlsig.Checked) (farAnswer, error) {
+func (x *exchange) send(route routing.Route, caller roc.StructureID, c *xmlsig.Checked) (http1.Response, error) {
 	x.rec.AMCName = route.AMCName()
-	x.sayNew(route)
-	if err := x.q.gate.refused(); err != nil {
-		return farAnswer{}, err
+	x.logNew(route)
+	if err := x.q.Refused(); err != nil {
+		return http1.Response{}, err
 	}
-	if x.q.gate.gone() {
-		return farAnswer{}, errAbandoned
+	if x.q.Gone() {
+		return http1.Response{}, errAbandoned
 	}
 	urls := append([]string{route.URL()}, route.Alternatives()...)
 	a, err := x.proxy.o.AMC.Send(x.ctx, x.rec, urls, x.outgoing(caller, c))
 	if err != nil {
-		return farAnswer{}, err
+		return http1.Response{}, err
 	}
 	if err := x.checkAnswer(a); err != nil {
-		return farAnswer{}, err
+		return http1.Response{}, err
 	}
 	x.rec.Origin = roc.FromAMC
 	return a, nil
 }
 
-// sayNew tells the operator what a policy accepted without being vouched for,
+// logNew tells the operator what a policy accepted without being vouched for,
 // and the addresses that were not used beside the one that is.
-func (x *exchange) sayNew(route routing.Route) {
+func (x *exchange) logNew(route routing.Route) {
 	if !route.NewAMC() && !route.NewDomain() && len(route.SetAside()) == 0 {
 		return
 	}
@@ -246,29 +250,29 @@ func ofAnnuaire(err error) error {
 }
 
 // outgoing is the checked message with the headers that go with it.
-func (x *exchange) outgoing(caller roc.StructureID, c *xmlsig.Checked) outgoing {
-	m := outgoing{
-		content:     c.Content(),
-		contentType: x.contentType,
-		accept:      x.q.head.fields.joined("Accept"),
-		exchange:    x.rec.ID,
-		structure:   caller,
+func (x *exchange) outgoing(caller roc.StructureID, c *xmlsig.Checked) http1.Message {
+	m := http1.Message{
+		Content:     c.Content(),
+		ContentType: x.contentType,
+		Accept:      x.q.Fields().Joined("Accept"),
+		Exchange:    x.rec.ID,
+		Structure:   caller,
 	}
-	if x.q.head.fields.count("SOAPAction") == 1 {
-		action := x.q.header("SOAPAction")
-		m.soapAction = &action
+	if x.q.Fields().Count("SOAPAction") == 1 {
+		action := x.q.Header("SOAPAction")
+		m.SOAPAction = &action
 	}
 	return m
 }
 
 // checkAnswer applies the AnswerPolicy. Only enforce refuses, and so only
 // enforce makes the caller wait: observe looks once the answer is written.
-func (x *exchange) checkAnswer(a farAnswer) error {
+func (x *exchange) checkAnswer(a http1.Response) error {
 	switch x.proxy.o.AnswerPolicy {
 	case AnswersObserve:
-		x.observed = a.body
+		x.observed = a.Body
 	case AnswersEnforce:
-		if r := x.lookAt(a.body); r != nil {
+		if r := x.lookAt(a.Body); r != nil {
 			return roc.Refuse(roc.AMCBadAnswer, "the answer's signature: %w", r)
 		}
 	}
@@ -289,7 +293,7 @@ func (x *exchange) lookAt(answer roc.Content) *roc.Refusal {
 
 func (x *exchange) verifyAnswer(body roc.Content) error {
 	limits := x.proxy.o.Limits
-	limits.Bytes = max(limits.Bytes, x.proxy.o.AMC.o.AnswerBytes)
+	limits.Bytes = max(limits.Bytes, x.proxy.o.AMC.AnswerBytes())
 	env, err := soap.Read(body, limits)
 	if err != nil {
 		return err

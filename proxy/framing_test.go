@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/proxy/http1/http1test"
 )
 
 // Each of these is refused, its connection ends, and nothing reaches the
@@ -96,9 +97,9 @@ func TestMalformedRequestsAreRefusedAndTheConnectionEnds(t *testing.T) {
 		{"two Content-Types", head(host, kind, kind, size), 400, "two-content-type"},
 		{"two SOAPActions", head(host, kind, size, `SOAPAction: "a"`, `SOAPAction: "b"`), 400, "two-soapaction"},
 		{"another expectation", head(host, kind, size, "Expect: 200-ok"), 417, "expect"},
-		{"a head too large", head(host, kind, size, "X-A: "+strings.Repeat("a", maxHead)), 431, "head-too-large"},
-		{"a first line without end", strings.Repeat("P", maxHead+1), 431, "head-too-large"},
-		{"too many fields", head(host, kind, size, strings.TrimSuffix(strings.Repeat("X-A: b\r\n", maxFields), "\r\n")), 431, "too-many-fields"},
+		{"a head too large", head(host, kind, size, "X-A: "+strings.Repeat("a", 16<<10)), 431, "head-too-large"},
+		{"a first line without end", strings.Repeat("P", 16<<10+1), 431, "head-too-large"},
+		{"too many fields", head(host, kind, size, strings.TrimSuffix(strings.Repeat("X-A: b\r\n", 64), "\r\n")), 431, "too-many-fields"},
 		{"two spaces in the first line", "POST  /roc HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "request-line"},
 		{"a space at the end of the first line", "POST /roc HTTP/1.1 \r\nHost: localhost\r\n\r\n", 400, "request-line"},
 		{"a tab in the first line", "POST\t/roc HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "request-line"},
@@ -128,8 +129,8 @@ func TestMalformedRequestsAreRefusedAndTheConnectionEnds(t *testing.T) {
 			}
 		})
 	}
-	for _, r := range c.far.received() {
-		t.Errorf("forwarded: %s, %d bytes", r.Method, len(r.body))
+	for _, r := range c.far.Received() {
+		t.Errorf("forwarded: %s, %d bytes", r.Method, len(r.Body))
 	}
 	for len(c.told) > 0 { // those whose head was good: a body at fault
 		if rec := <-c.told; rec.Outcome != roc.Refused || rec.Reason != roc.NotSOAP || rec.From != chu {
@@ -158,15 +159,15 @@ func TestUnusualButSoundRequestsAreCarried(t *testing.T) {
 		{"HTTP/1.0 without Host", fmt.Sprintf("POST /roc HTTP/1.0\r\nContent-Type: application/soap+xml\r\nContent-Length: %d\r\n\r\n%s", len(body), body)},
 	} {
 		t.Run(m.name, func(t *testing.T) {
-			before := len(c.far.received())
+			before := len(c.far.Received())
 			w := c.call()
 			w.t = t
 			w.say(m.raw)
 			if r := w.hear(); r.StatusCode != 200 || string(r.body) != "<ok/>" {
 				t.Fatalf("status %d, body %q", r.StatusCode, r.body)
 			}
-			got := c.far.received()[before:]
-			if len(got) != 1 || string(got[0].body) != string(body) || got[0].ContentLength != int64(len(body)) || got[0].Trailer != nil {
+			got := c.far.Received()[before:]
+			if len(got) != 1 || string(got[0].Body) != string(body) || got[0].ContentLength != int64(len(body)) || got[0].Trailer != nil {
 				t.Errorf("the insurer received %d messages, not the one that was sent", len(got))
 			}
 		})
@@ -189,7 +190,7 @@ func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 		}
 	}
 	w.wantClosed()
-	if n := len(c.far.received()); n != 3 {
+	if n := len(c.far.Received()); n != 3 {
 		t.Errorf("%d messages reached the insurer, want 3", n)
 	}
 }
@@ -216,7 +217,7 @@ func TestContinueIsSaidOnlyToACallerWhoIsAccepted(t *testing.T) {
 		w    *caller
 		head string
 	}{
-		"unknown structure": {c.callAs(theWorld().stranger), head},
+		"unknown structure": {c.callAs(http1test.World().Stranger), head},
 		"too large":         {c.call(), "POST /roc HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: 99999999\r\nExpect: 100-continue"},
 		"compressed":        {c.call(), head + "\r\nContent-Encoding: gzip"},
 	} {
@@ -227,7 +228,7 @@ func TestContinueIsSaidOnlyToACallerWhoIsAccepted(t *testing.T) {
 		}
 		refused.w.wantClosed()
 	}
-	if n := len(c.far.received()); n != 1 {
+	if n := len(c.far.Received()); n != 1 {
 		t.Errorf("%d messages reached the insurer, want 1", n)
 	}
 }
@@ -237,7 +238,7 @@ func TestContinueIsSaidOnlyToACallerWhoIsAccepted(t *testing.T) {
 func TestARefusalBeforeTheBodyKeepsTheConnection(t *testing.T) {
 	t.Parallel()
 	c := newCountry(t)
-	w := c.callAs(theWorld().stranger)
+	w := c.callAs(http1test.World().Stranger)
 	for range 3 {
 		w.say(post(good(t)))
 		if r := w.hear(); r.StatusCode != 500 || r.Close || !strings.Contains(string(r.body), "RPN101") {

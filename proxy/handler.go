@@ -16,6 +16,7 @@ import (
 	"github.com/piano-roc/rpn/internal/message"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/proxy/http1"
 )
 
 // Path is the one address of every establishment (profile section 1).
@@ -25,8 +26,8 @@ const Path = "/roc"
 // end it with Shutdown.
 type Proxy struct {
 	o        Options
-	server   *server
-	places   chan struct{} // one token per exchange in flight, once limited
+	server   *http1.Server
+	slots    chan struct{} // one token per exchange in flight, once limited
 	inFlight atomic.Int64
 
 	// ctx ends when Shutdown cuts what is left.
@@ -39,11 +40,11 @@ func New(o Options) (*Proxy, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	p := &Proxy{o: o, places: make(chan struct{}, o.Exchanges)}
+	p := &Proxy{o: o, slots: make(chan struct{}, o.Exchanges)}
 	p.ctx, p.stop = context.WithCancelCause(context.Background())
-	p.server = newServer(serverOptions{
-		handle:       p.handle,
-		abort:        p.abort,
+	p.server = http1.NewServer(http1.ServerOptions{
+		Handle:       p.handle,
+		Abort:        p.abort,
 		Connections:  o.Connections,
 		IdleTimeout:  o.IdleTimeout,
 		HeadTimeout:  o.HeadTimeout,
@@ -62,9 +63,9 @@ func (p *Proxy) Serve(ln net.Listener) error { return p.server.Serve(ln) }
 
 // Shutdown stops accepting and lets the exchanges in flight finish. When ctx
 // ends first it cuts them, and says how many connections that were. The
-// Senders are the caller's to close, afterwards.
+// Upstreams are the caller's to close, afterwards.
 func (p *Proxy) Shutdown(ctx context.Context) error {
-	defer p.stop(errShutdown)
+	defer p.stop(errStopped)
 	return p.server.Shutdown(ctx)
 }
 
@@ -73,7 +74,7 @@ func (p *Proxy) InFlight() int { return int(p.inFlight.Load()) }
 
 // abort ends what the exchanges in flight wait for.
 func (p *Proxy) abort() {
-	p.stop(errShutdown)
+	p.stop(errStopped)
 	p.o.AMC.Close()
 	p.o.Annuaire.Close()
 }
@@ -87,24 +88,30 @@ func LogRecord(log *slog.Logger) func(*roc.Record) {
 }
 
 // handle answers one request, whatever it is and whatever happens.
-func (p *Proxy) handle(q *request) (a answer, done func(writeErr error)) {
+func (p *Proxy) handle(q *http1.Request) (http1.Answer, func(writeErr error)) {
+	a, done := p.reply(q)
+	return a.wire(), done
+}
+
+// reply is handle, in our words.
+func (p *Proxy) reply(q *http1.Request) (a answer, done func(writeErr error)) {
 	defer func() {
 		if v := recover(); v != nil {
-			p.sayPanic("", v)
+			p.logPanic("", v)
 			a = internalPage()
 		}
 	}()
-	if q.bad != nil {
-		p.sayMalformed(q, q.bad)
-		return pageOf(q.bad), nil
+	if q.Malformed() != nil {
+		p.logMalformed(q, q.Malformed())
+		return pageOf(q.Malformed()), nil
 	}
-	path, query, _ := strings.Cut(q.head.target, "?")
+	path, query, _ := strings.Cut(q.Target(), "?")
 	switch {
 	case path != Path && !strings.HasPrefix(path, Path+"/"):
 		return page(404, "Adresse inconnue. Le RPN répond à POST "+Path+" et GET "+Path+"?wsdl."), nil
-	case q.head.method == "POST":
+	case q.Method() == "POST":
 		return p.exchange(q)
-	case path == Path && (q.head.method == "GET" || q.head.method == "HEAD"):
+	case path == Path && (q.Method() == "GET" || q.Method() == "HEAD"):
 		return p.describe(q, query), nil
 	}
 	a = page(405, "Méthode non admise : POST pour un message, GET "+Path+"?wsdl pour la description.")
@@ -113,10 +120,10 @@ func (p *Proxy) handle(q *request) (a answer, done func(writeErr error)) {
 }
 
 // describe answers GET /roc?wsdl.
-func (p *Proxy) describe(q *request, query string) answer {
+func (p *Proxy) describe(q *http1.Request, query string) answer {
 	endpoint := p.o.Endpoint
 	if endpoint == "" {
-		endpoint = "https://" + q.header("Host") + Path
+		endpoint = "https://" + q.Header("Host") + Path
 	}
 	body, contentType, ok := message.Document(query, endpoint)
 	if !ok {
@@ -125,20 +132,20 @@ func (p *Proxy) describe(q *request, query string) answer {
 	return answer{status: 200, contentType: contentType, body: roc.NewContent(body)}
 }
 
-func (p *Proxy) sayMalformed(q *request, m *malformed) {
-	p.o.Log.Warn("malformed HTTP refused", "rule", m.rule, "peer", q.gate.peer)
+func (p *Proxy) logMalformed(q *http1.Request, m *http1.Malformed) {
+	p.o.Log.Warn("malformed HTTP refused", "rule", m.Rule, "peer", q.Peer())
 	if p.o.OnMalformed != nil {
-		p.o.OnMalformed(m.rule)
+		p.o.OnMalformed(m.Rule)
 	}
 }
 
 // exchange opens a record, carries, answers. The returned func closes the
 // record and tells the observers, once, when the answer is written.
-func (p *Proxy) exchange(q *request) (answer, func(error)) {
+func (p *Proxy) exchange(q *http1.Request) (answer, func(error)) {
 	p.inFlight.Add(1)
-	rec := &roc.Record{ID: roc.NewExchangeID(q.in), RequestIn: q.in, Peer: q.gate.peer}
-	ctx, cancel := context.WithDeadline(p.ctx, time.Now().Add(p.patience(q)))
-	x := &exchange{proxy: p, q: q, rec: rec, ctx: ctx, contentType: q.header("Content-Type")}
+	rec := &roc.Record{ID: roc.NewExchangeID(q.Arrived()), RequestIn: q.Arrived(), Peer: q.Peer()}
+	ctx, cancel := context.WithDeadline(p.ctx, time.Now().Add(p.patience(q.Header("RPN-Delai-Ms"))))
+	x := &exchange{proxy: p, q: q, rec: rec, ctx: ctx, contentType: q.Header("Content-Type")}
 	a := p.answer(x)
 	cancel()
 	if x.env != nil { // the answer and the record hold nothing of it
@@ -147,7 +154,7 @@ func (p *Proxy) exchange(q *request) (answer, func(error)) {
 	a.exchange, a.origin = rec.ID, rec.Origin
 	a.timing = timingOf(rec, p.o.Now().Sub(rec.RequestIn))
 	rec.AnswerBytes, rec.AnswerSHA256 = a.body.Len(), sha256.Sum256(a.body.Bytes())
-	hungUp := q.gate.gone()
+	hungUp := q.Gone()
 	return a, func(writeErr error) {
 		if rec.Outcome != roc.Refused && (hungUp || writeErr != nil) {
 			rec.Outcome = roc.Abandoned
@@ -159,8 +166,8 @@ func (p *Proxy) exchange(q *request) (answer, func(error)) {
 // patience is how long the exchange may last: ours, or what the caller says it
 // still waits (RPN-Delai-Ms, profile section 8) when that is less. What is not
 // a number of milliseconds states nothing.
-func (p *Proxy) patience(q *request) time.Duration {
-	ms, ok := length(q.header("RPN-Delai-Ms"))
+func (p *Proxy) patience(stated string) time.Duration {
+	ms, ok := http1.Number(stated)
 	if !ok || ms == 0 || ms >= int(p.o.Deadline/time.Millisecond) {
 		return p.o.Deadline
 	}
@@ -171,32 +178,35 @@ func (p *Proxy) patience(q *request) time.Duration {
 func (p *Proxy) answer(x *exchange) (a answer) {
 	defer func() {
 		if v := recover(); v != nil { // while writing our own fault
-			p.sayPanic(x.rec.ID, v)
+			p.logPanic(x.rec.ID, v)
 			x.rec.Outcome, x.rec.Reason, x.rec.Cause = roc.Refused, roc.Internal, "panic: "+harmless(v)
 			a = internalPage()
 		}
 	}()
 	far, err := p.attempt(x)
 	if err == nil {
-		x.rec.FarStatus = far.status
+		x.rec.FarStatus = far.Status
 		x.rec.Outcome = roc.FarFault
-		if far.status >= 200 && far.status <= 299 {
+		if far.Status >= 200 && far.Status <= 299 {
 			x.rec.Outcome = roc.Answered
 		}
-		return answer{status: far.status, contentType: far.contentType, body: far.body}
+		return answer{status: far.Status, contentType: far.ContentType, body: far.Body}
 	}
 	x.rec.Origin = roc.FromRPN
 	if errors.Is(err, errAbandoned) {
 		x.rec.Outcome, x.rec.Cause = roc.Abandoned, err.Error()
 		return page(400, "L'appelant est parti avant la réponse.")
 	}
-	if m, ok := malformedAs(err); ok && !isRefusal(err) {
-		p.sayMalformed(x.q, m)
+	if m, ok := http1.AsMalformed(err); ok && !isRefusal(err) {
+		p.logMalformed(x.q, m)
 		x.rec.Outcome, x.rec.Reason, x.rec.Cause = roc.Refused, roc.NotSOAP, m.Error()
 		return pageOf(m)
 	}
 	return x.refuse(roc.RefusalOf(err))
 }
+
+// errStopped is why what is left of an exchange ends.
+var errStopped = errors.New("the RPN stops")
 
 func internalPage() answer { return page(500, roc.Internal.Meaning().Libelle) }
 
@@ -221,7 +231,7 @@ func (x *exchange) version() soap.Version {
 	switch {
 	case x.env != nil:
 		return x.env.Version()
-	case x.body.Len() == 0 && checkContentType(x.contentType) != nil && x.q.head.fields.count("SOAPAction") > 0:
+	case x.body.Len() == 0 && checkContentType(x.contentType) != nil && x.q.Fields().Count("SOAPAction") > 0:
 		return soap.SOAP11
 	}
 	return soap.VersionFor(x.contentType, x.body.Bytes())
@@ -234,19 +244,19 @@ func isRefusal(err error) bool {
 
 // attempt is carry, and a refusal when it panics: one message must not take
 // the others down.
-func (p *Proxy) attempt(x *exchange) (a farAnswer, err error) {
+func (p *Proxy) attempt(x *exchange) (a http1.Response, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			p.sayPanic(x.rec.ID, v)
-			a, err = farAnswer{}, roc.Refuse(roc.Internal, "panic: %s", harmless(v))
+			p.logPanic(x.rec.ID, v)
+			a, err = http1.Response{}, roc.Refuse(roc.Internal, "panic: %s", harmless(v))
 		}
 	}()
 	return p.carry(x)
 }
 
-// sayPanic logs where, and not what: a panic's value may quote a message. The
+// logPanic logs where, and not what: a panic's value may quote a message. The
 // stack shows addresses and sizes, never the text of an argument.
-func (p *Proxy) sayPanic(id roc.ExchangeID, v any) {
+func (p *Proxy) logPanic(id roc.ExchangeID, v any) {
 	p.o.Log.Error("panic recovered", "echange", string(id), "panic", harmless(v), "stack", string(debug.Stack()))
 }
 
@@ -265,22 +275,22 @@ func harmless(v any) string {
 func (p *Proxy) close(x *exchange) {
 	x.rec.AnswerOut = p.o.Now()
 	if x.observed.Len() > 0 {
-		p.tell(func(*roc.Record) { x.lookAt(x.observed) }, x.rec)
+		p.notify(func(*roc.Record) { x.lookAt(x.observed) }, x.rec)
 	}
 	if x.entered {
-		<-p.places
+		<-p.slots
 	}
 	for _, tell := range p.o.Observers {
-		p.tell(tell, x.rec)
+		p.notify(tell, x.rec)
 	}
 	p.inFlight.Add(-1)
 }
 
-// tell keeps the panic of one observer from the others and from the caller.
-func (p *Proxy) tell(observer func(*roc.Record), rec *roc.Record) {
+// notify keeps the panic of one observer from the others and from the caller.
+func (p *Proxy) notify(observer func(*roc.Record), rec *roc.Record) {
 	defer func() {
 		if v := recover(); v != nil {
-			p.sayPanic(rec.ID, v)
+			p.logPanic(rec.ID, v)
 		}
 	}()
 	observer(rec)

@@ -21,14 +21,16 @@ import (
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/limits"
+	"github.com/piano-roc/rpn/proxy/http1"
+	"github.com/piano-roc/rpn/proxy/http1/http1test"
 	"github.com/piano-roc/rpn/register"
 )
 
 func TestAGoodMessageIsCarriedAndWrittenDown(t *testing.T) {
 	t.Parallel()
 	c := newCountry(t)
-	answer := sign(t, message.IDBAnswer{Version: roc.V1, CR: message.CR{Code: "00", Libelle: "OK"}}.Envelope(soap.SOAP12), theWorld().farSigner)
-	c.far.says(raw(200, string(answer)))
+	answer := sign(t, message.IDBAnswer{Version: roc.V1, CR: message.CR{Code: "00", Libelle: "OK"}}.Envelope(soap.SOAP12), http1test.World().FarSigner)
+	c.far.Says(http1test.Raw(200, string(answer)))
 	body := good(t)
 	r := c.send(body)
 	rec := c.record()
@@ -63,7 +65,7 @@ func TestAGoodMessageIsCarriedAndWrittenDown(t *testing.T) {
 	if rec.Read <= 0 || rec.Check <= 0 || rec.AMC <= 0 {
 		t.Errorf("steps: %v %v %v", rec.Read, rec.Check, rec.AMC)
 	}
-	if got := c.far.received(); len(got) != 1 || string(got[0].body) != string(body) || got[0].RequestURI != "/services/roc?x=1" {
+	if got := c.far.Received(); len(got) != 1 || string(got[0].Body) != string(body) || got[0].RequestURI != "/services/roc?x=1" {
 		t.Error("the insurer did not receive the message as it was sent")
 	}
 }
@@ -78,7 +80,7 @@ func TestHeadersToTheInsurer(t *testing.T) {
 		"RPN-Structure: 1999999999", "RPN-Origine: amc", "RPN-Echange: forged", "X-Forwarded-For: 10.0.0.1", "Forwarded: for=x",
 		"X-SSL-Client: x", "X-Client-Cert: x", "Via: 1.0 fred, 1.1 gap.example (x)", "RPN-Delai-Ms: 15000", "traceparent: 00-x")
 	rec := c.record()
-	got := c.far.received()[0]
+	got := c.far.Received()[0]
 	want := http.Header{
 		"Content-Type": {"application/soap+xml; charset=utf-8"}, "Content-Length": {got.Header.Get("Content-Length")},
 		"Soapaction": {`"urn:roc:idb:1.0.0:interroger"`}, "Accept": {"application/soap+xml, text/xml"}, "Accept-Encoding": {"identity"},
@@ -93,7 +95,7 @@ func TestHeadersToTheInsurer(t *testing.T) {
 	for name := range want {
 		t.Errorf("%s is missing", name)
 	}
-	if got.Host != farName+":"+c.far.port() {
+	if got.Host != farName+":"+c.far.Port() {
 		t.Errorf("Host %q", got.Host)
 	}
 }
@@ -102,9 +104,9 @@ func TestASOAPActionIsCarriedAsItIs(t *testing.T) {
 	t.Parallel()
 	c := newCountry(t)
 	for line, want := range map[string][]string{`SOAPAction: ""`: {`""`}, "SOAPAction:": {""}, "X-None: x": nil} {
-		before := len(c.far.received())
+		before := len(c.far.Received())
 		c.send(good(t), line)
-		if got := c.far.received()[before].Header["Soapaction"]; strings.Join(got, "|") != strings.Join(want, "|") || len(got) != len(want) {
+		if got := c.far.Received()[before].Header["Soapaction"]; strings.Join(got, "|") != strings.Join(want, "|") || len(got) != len(want) {
 			t.Errorf("%s: the insurer has %q, want %q", line, got, want)
 		}
 	}
@@ -113,7 +115,7 @@ func TestASOAPActionIsCarriedAsItIs(t *testing.T) {
 func TestHeadersOfTheInsurerAreDropped(t *testing.T) {
 	t.Parallel()
 	c := newCountry(t)
-	c.far.says(raw(500, "<fault/>", "Set-Cookie: a=b", "Server: x", "RPN-Origine: rpn", "RPN-Echange: forged", "Retry-After: 1", "Location: https://x/", "X-Powered-By: y"))
+	c.far.Says(http1test.Raw(500, "<fault/>", "Set-Cookie: a=b", "Server: x", "RPN-Origine: rpn", "RPN-Echange: forged", "Retry-After: 1", "Location: https://x/", "X-Powered-By: y"))
 	r := c.send(good(t))
 	rec := c.record()
 	if r.StatusCode != 500 || string(r.body) != "<fault/>" || rec.Outcome != roc.FarFault || rec.Responsable() != roc.ByAMC {
@@ -134,7 +136,7 @@ func TestHeadersOfTheInsurerAreDropped(t *testing.T) {
 // Every way an exchange can end: what the caller hears, and one record.
 func TestEachExchangeIsToldOnce(t *testing.T) {
 	t.Parallel()
-	w := theWorld()
+	w := http1test.World()
 	fails := func(err error) func(*Options) {
 		return func(o *Options) {
 			o.Directory = find(func(context.Context, roc.Key) (annuaire.Entry, error) { return annuaire.Entry{}, err })
@@ -152,11 +154,11 @@ func TestEachExchangeIsToldOnce(t *testing.T) {
 		name   string
 		reason roc.Reason
 		adjust func(*Options)
-		caller func(*world) igc.Pair
+		caller func(*http1test.Certificates) igc.Pair
 		body   func(testing.TB) []byte
 		lines  []string
 	}{
-		{name: "unknown structure", reason: roc.UnknownStructure, caller: func(w *world) igc.Pair { return w.stranger }},
+		{name: "unknown structure", reason: roc.UnknownStructure, caller: func(w *http1test.Certificates) igc.Pair { return w.Stranger }},
 		{name: "too many", reason: roc.TooMany, adjust: func(o *Options) {
 			o.Limiter = allow(func() error { return roc.Refuse(roc.TooMany, "test").After(1500 * time.Millisecond) })
 		}},
@@ -167,16 +169,16 @@ func TestEachExchangeIsToldOnce(t *testing.T) {
 		{name: "actions that disagree", reason: roc.UnknownOperation, lines: []string{"SOAPAction: urn:roc:clc:1.0.0:calculer"}},
 		{name: "not signed", reason: roc.NotSigned, body: func(testing.TB) []byte { return idb("FICTIF").Envelope(soap.SOAP12).Bytes() }},
 		{name: "altered", reason: roc.BadSignature, body: altered},
-		{name: "signed by another side", reason: roc.UntrustedSigner, body: func(t testing.TB) []byte { return sign(t, idb("F").Envelope(soap.SOAP12), w.farSigner) }},
+		{name: "signed by another side", reason: roc.UntrustedSigner, body: func(t testing.TB) []byte { return sign(t, idb("F").Envelope(soap.SOAP12), w.FarSigner) }},
 		{name: "another establishment's FINESS", reason: roc.StructureMismatch, body: func(t testing.TB) []byte {
 			m := idb("F")
 			m.Etablissement.EJ = "2A0000014"
-			return sign(t, m.Envelope(soap.SOAP12), w.sign)
+			return sign(t, m.Envelope(soap.SOAP12), w.Sign)
 		}},
 		{name: "no AMC number", reason: roc.BadKey, body: func(t testing.TB) []byte {
 			m := idb("F")
 			m.Adressage.AMC = "12"
-			return sign(t, m.Envelope(soap.SOAP12), w.sign)
+			return sign(t, m.Envelope(soap.SOAP12), w.Sign)
 		}},
 		{name: "unknown AMC", reason: roc.UnknownAMC, adjust: fails(roc.Refuse(roc.UnknownAMC, "test"))},
 		{name: "silent annuaire", reason: roc.AnnuaireSilent, adjust: fails(roc.Refuse(roc.AnnuaireSilent, "test").After(time.Second))},
@@ -195,7 +197,7 @@ func TestEachExchangeIsToldOnce(t *testing.T) {
 				adjust = append(adjust, x.adjust)
 			}
 			c := newCountry(t, adjust...)
-			who, body := w.auth, good(t)
+			who, body := w.Auth, good(t)
 			if x.caller != nil {
 				who = x.caller(w)
 			}
@@ -226,7 +228,7 @@ func TestEachExchangeIsToldOnce(t *testing.T) {
 			if rec.Outcome != roc.Refused || rec.Reason != x.reason || rec.Origin != roc.FromRPN || rec.AnswerOut.IsZero() || rec.AnswerBytes != len(r.body) {
 				t.Errorf("record: %s %s (%s)", rec.Outcome, rec.Reason, rec.Cause)
 			}
-			if n := len(c.far.received()); n != 0 {
+			if n := len(c.far.Received()); n != 0 {
 				t.Errorf("%d messages reached the insurer", n)
 			}
 			call.say(post(good(t), "Connection: close"))
@@ -234,7 +236,7 @@ func TestEachExchangeIsToldOnce(t *testing.T) {
 				c.record() // of this second one, so that a late second telling of the first would show
 			}
 			c.noMore()
-			waitFor(t, func() bool { return c.proxy.InFlight() == 0 })
+			http1test.WaitFor(t, func() bool { return c.proxy.InFlight() == 0 })
 		})
 	}
 }
@@ -308,33 +310,23 @@ func TestAnObserverThatPanicsHarmsNobody(t *testing.T) {
 		}
 		c.record()
 	}
-	waitFor(t, func() bool { return c.proxy.InFlight() == 0 })
+	http1test.WaitFor(t, func() bool { return c.proxy.InFlight() == 0 })
 }
 
 // waitHangUp waits until the proxy can see that a caller has hung up.
 func (c *country) waitHangUp() {
 	c.t.Helper()
-	waitFor(c.t, func() bool {
-		s := c.proxy.server
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for g := range s.gates {
-			if g.gone() {
-				return true
-			}
-		}
-		return false
-	})
+	http1test.WaitFor(c.t, func() bool { return c.proxy.server.Departed() > 0 })
 }
 
 func TestACallerThatLeavesIsWrittenDown(t *testing.T) {
 	t.Parallel()
 	c := newCountry(t)
 	proceed := make(chan struct{})
-	c.far.does(func(conn net.Conn, r farRequest) { <-proceed; answerOK(conn, r) })
+	c.far.Does(func(conn net.Conn, r http1test.Got) { <-proceed; http1test.AnswerOK(conn, r) })
 	w := c.call()
 	w.say(post(good(t)))
-	waitFor(t, func() bool { return len(c.far.received()) == 1 })
+	http1test.WaitFor(t, func() bool { return len(c.far.Received()) == 1 })
 	w.Close()
 	c.waitHangUp()
 	close(proceed)
@@ -359,7 +351,7 @@ func TestAMessageWhoseCallerHasLeftIsNotSent(t *testing.T) {
 		o.Directory = find(func(context.Context, roc.Key) (annuaire.Entry, error) {
 			close(looking)
 			<-proceed
-			return entry(c.far.url()), nil
+			return entry(c.far.URL()), nil
 		})
 	})
 	w := c.call()
@@ -368,8 +360,8 @@ func TestAMessageWhoseCallerHasLeftIsNotSent(t *testing.T) {
 	w.Close()
 	c.waitHangUp()
 	close(proceed)
-	if rec := c.record(); rec.Outcome != roc.Abandoned || len(c.far.received()) != 0 {
-		t.Errorf("%s, %d messages sent", rec.Outcome, len(c.far.received()))
+	if rec := c.record(); rec.Outcome != roc.Abandoned || len(c.far.Received()) != 0 {
+		t.Errorf("%s, %d messages sent", rec.Outcome, len(c.far.Received()))
 	}
 }
 
@@ -377,11 +369,11 @@ func TestMoreExchangesThanPlacesAreRefused(t *testing.T) {
 	t.Parallel()
 	c := newCountry(t, func(o *Options) { o.Exchanges = 2 })
 	proceed := make(chan struct{})
-	c.far.does(func(conn net.Conn, r farRequest) { <-proceed; answerOK(conn, r) })
+	c.far.Does(func(conn net.Conn, r http1test.Got) { <-proceed; http1test.AnswerOK(conn, r) })
 	a, b := c.call(), c.call()
 	a.say(post(good(t)))
 	b.say(post(good(t)))
-	waitFor(t, func() bool { return len(c.far.received()) == 2 })
+	http1test.WaitFor(t, func() bool { return len(c.far.Received()) == 2 })
 	if n := c.proxy.InFlight(); n != 2 {
 		t.Errorf("%d in flight, want 2", n)
 	}
@@ -422,7 +414,7 @@ func TestTheDeadlineIsTheShorterOne(t *testing.T) {
 	c := newCountry(t)
 	quiet := make(chan struct{})
 	defer close(quiet)
-	c.far.does(func(net.Conn, farRequest) { <-quiet })
+	c.far.Does(func(net.Conn, http1test.Got) { <-quiet })
 	r := c.send(good(t), "RPN-Delai-Ms: 30")
 	if !strings.Contains(string(r.body), "RPN402") {
 		t.Errorf("the caller's: status %d, %s", r.StatusCode, r.body)
@@ -434,7 +426,7 @@ func TestTheDeadlineIsTheShorterOne(t *testing.T) {
 	for stated, want := range map[string]time.Duration{
 		"30": 30 * time.Millisecond, "60001": time.Minute, "": time.Minute, "0": time.Minute, "-5": time.Minute, "soon": time.Minute, "99999999999999": time.Minute,
 	} {
-		if got := p.patience(&request{head: requestHead{fields: fields{{"RPN-Delai-Ms", stated}}}}); got != want {
+		if got := p.patience(stated); got != want {
 			t.Errorf("RPN-Delai-Ms %q: %s, want %s", stated, got, want)
 		}
 	}
@@ -465,8 +457,8 @@ func TestASlowRequestIsGivenUp(t *testing.T) {
 
 func TestTheAnswerPolicies(t *testing.T) {
 	t.Parallel()
-	signed := string(sign(t, message.IDBAnswer{Version: roc.V1, CR: message.CR{Code: "00", Libelle: "OK"}}.Envelope(soap.SOAP12), theWorld().farSigner))
-	byAnother := string(sign(t, message.IDBAnswer{Version: roc.V1, CR: message.CR{Code: "00", Libelle: "OK"}}.Envelope(soap.SOAP12), theWorld().sign))
+	signed := string(sign(t, message.IDBAnswer{Version: roc.V1, CR: message.CR{Code: "00", Libelle: "OK"}}.Envelope(soap.SOAP12), http1test.World().FarSigner))
+	byAnother := string(sign(t, message.IDBAnswer{Version: roc.V1, CR: message.CR{Code: "00", Libelle: "OK"}}.Envelope(soap.SOAP12), http1test.World().Sign))
 	unsigned := string(message.IDBAnswer{Version: roc.V1, CR: message.CR{Code: "00", Libelle: "OK"}}.Envelope(soap.SOAP12).Bytes())
 	for _, p := range []struct {
 		policy            AnswerPolicy
@@ -493,7 +485,7 @@ func TestTheAnswerPolicies(t *testing.T) {
 					o.AnswerSignatures = nil
 				}
 			})
-			c.far.says(raw(200, p.answer))
+			c.far.Says(http1test.Raw(200, p.answer))
 			r := c.send(good(t))
 			rec := c.record()
 			if delivered := string(r.body) == p.answer; delivered != p.delivered || rec.AnswerCheck != p.check {
@@ -510,13 +502,15 @@ func TestTheAnswerPolicies(t *testing.T) {
 // answer comes back byte for byte.
 func TestASearchIsPassedToTheAnnuaire(t *testing.T) {
 	t.Parallel()
-	annuaireEnd := newFarEnd(t)
+	annuaireEnd := http1test.New(t)
+	toAnnuaire := http1.NewUpstream(upstreamOptions())
+	t.Cleanup(toAnnuaire.Close)
 	c := newCountry(t, func(o *Options) {
-		o.AnnuaireURL = annuaireEnd.url()
-		o.Annuaire = newSender(t)
+		o.AnnuaireURL = annuaireEnd.URL()
+		o.Annuaire = toAnnuaire
 	})
 	search := message.SearchRequest{Adressage: message.Adressage{AMC: rhone, Convention: "RO", Domaine: roc.HOSP}, Service: "IDB", Norme: "ROC", Version: "V1"}.Envelope(soap.SOAP11)
-	for name, body := range map[string][]byte{"unsigned": search.Bytes(), "signed": sign(t, search, theWorld().sign)} {
+	for name, body := range map[string][]byte{"unsigned": search.Bytes(), "signed": sign(t, search, http1test.World().Sign)} {
 		r := c.send(body)
 		rec := c.record()
 		if r.StatusCode != 200 || string(r.body) != "<ok/>" || r.Header.Get("RPN-Origine") != "annuaire" {
@@ -525,21 +519,21 @@ func TestASearchIsPassedToTheAnnuaire(t *testing.T) {
 		if rec.Service != roc.Annuaire || rec.Outcome != roc.Answered || rec.Annuaire <= 0 || rec.AMC != 0 {
 			t.Errorf("%s: %s %s", name, rec.Service, rec.Outcome)
 		}
-		if got := annuaireEnd.received(); string(got[len(got)-1].body) != string(body) {
+		if got := annuaireEnd.Received(); string(got[len(got)-1].Body) != string(body) {
 			t.Errorf("%s: the annuaire received something else", name)
 		}
 	}
-	if n := len(c.far.received()); n != 0 {
+	if n := len(c.far.Received()); n != 0 {
 		t.Errorf("%d messages reached the insurer", n)
 	}
-	annuaireEnd.does(func(conn net.Conn, _ farRequest) { conn.Close() })
+	annuaireEnd.Does(func(conn net.Conn, _ http1test.Got) { conn.Close() })
 	if r := c.send(search.Bytes()); !strings.Contains(string(r.body), "RPN305") {
 		t.Errorf("cut twice: %s", r.body)
 	}
 	if rec := c.record(); rec.Responsable() != roc.ByAnnuaire {
 		t.Errorf("responsable %s", rec.Responsable())
 	}
-	annuaireEnd.close()
+	annuaireEnd.Close()
 	if r := c.send(search.Bytes()); !strings.Contains(string(r.body), "RPN304") || r.Header.Get("Retry-After") == "" {
 		t.Errorf("away: %s", r.body)
 	}
@@ -608,7 +602,7 @@ func TestAConnectionWithoutACertificateIsNoCaller(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- c.proxy.Serve(tls.NewListener(ln, serverTLS())) }() // no Leaf
-	conn, err := tls.Dial("tcp", ln.Addr().String(), &tls.Config{ServerName: "localhost", RootCAs: theWorld().pki.Pool(igc.EtablissementTLS), Certificates: []tls.Certificate{theWorld().auth.TLS()}})
+	conn, err := tls.Dial("tcp", ln.Addr().String(), &tls.Config{ServerName: "localhost", RootCAs: http1test.World().PKI.Pool(igc.EtablissementTLS), Certificates: []tls.Certificate{http1test.World().Auth.TLS()}})
 	if err == nil {
 		io.WriteString(conn, post(good(t)))
 		if b, _ := io.ReadAll(conn); len(b) > 0 {
@@ -627,7 +621,7 @@ func TestWhatIsMissingInOptionsIsNamed(t *testing.T) {
 	}
 	if _, err := New(Options{
 		List: func() *register.List { return nil }, Limiter: allow(nil), Signatures: xmlsig.NewVerifier(xmlsig.Options{}),
-		Directory: find(nil), AMC: NewSender(SenderOptions{}), Log: slog.New(slog.DiscardHandler),
+		Directory: find(nil), AMC: http1.NewUpstream(http1.UpstreamOptions{}), Log: slog.New(slog.DiscardHandler),
 	}); err == nil || !strings.Contains(err.Error(), "AnswerSignatures") {
 		t.Errorf("observe without a verifier: %v", err)
 	}

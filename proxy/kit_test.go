@@ -14,7 +14,6 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +26,8 @@ import (
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/limits"
+	"github.com/piano-roc/rpn/proxy/http1"
+	"github.com/piano-roc/rpn/proxy/http1/http1test"
 	"github.com/piano-roc/rpn/register"
 )
 
@@ -44,37 +45,17 @@ func TestMain(m *testing.M) {
 const patience = 20 * time.Second
 
 const (
-	chu     = roc.StructureID("1010003812")
+	chu     = http1test.CHU
 	rhone   = roc.NumeroAMC("0075500025")
-	farName = "roc.rhone.example"
+	farName = http1test.FarName
 )
-
-// A world is the certificates, made once for all tests.
-type world struct {
-	pki                    *igc.PKI
-	auth, sign, stranger   igc.Pair
-	server, far, farSigner igc.Pair
-	client                 igc.Pair
-}
-
-var theWorld = sync.OnceValue(func() *world {
-	pki := igc.New(igc.Options{ECDSA: true})
-	w := &world{pki: pki}
-	w.auth, w.sign = pki.Establishment(chu, "CHU FICTIF")
-	w.stranger = pki.Auth("1690000013", "CLINIQUE INCONNUE")
-	w.server = pki.Server(igc.EtablissementTLS, "localhost")
-	w.far = pki.Server(igc.AMCTLS, farName)
-	w.farSigner = pki.AMCSigner("2000000018", "MUTUELLE FICTIVE")
-	w.client = pki.Auth("2000000026", "RPN FICTIF")
-	return w
-})
 
 func key(p igc.Pair) xmlsig.Key {
 	return xmlsig.Key{Certificate: p.Cert, Chain: p.Chain, Signer: p.Key}
 }
 
 func trust(side igc.Side) func() *xmlsig.Trust {
-	t := xmlsig.NewTrust(theWorld().pki.Roots(side), theWorld().pki.Intermediates(side))
+	t := xmlsig.NewTrust(http1test.World().PKI.Roots(side), http1test.World().PKI.Intermediates(side))
 	return func() *xmlsig.Trust { return t }
 }
 
@@ -82,7 +63,7 @@ func trust(side igc.Side) func() *xmlsig.Trust {
 // sockets. The other ports are doubles.
 type country struct {
 	t     testing.TB
-	far   *farEnd
+	far   *http1test.FarEnd
 	proxy *Proxy
 	addr  string
 	told  chan roc.Record
@@ -124,11 +105,11 @@ func entry(urls ...string) annuaire.Entry {
 
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 
-func senderOptions() SenderOptions {
-	w := theWorld()
-	return SenderOptions{
+func upstreamOptions() http1.UpstreamOptions {
+	w := http1test.World()
+	return http1.UpstreamOptions{
 		Handshake: func(ctx context.Context, c net.Conn, name string) (*tls.Conn, error) {
-			t := tls.Client(c, &tls.Config{ServerName: name, RootCAs: w.pki.Pool(igc.AMCTLS), Certificates: []tls.Certificate{w.client.TLS()}})
+			t := tls.Client(c, &tls.Config{ServerName: name, RootCAs: w.PKI.Pool(igc.AMCTLS), Certificates: []tls.Certificate{w.Client.TLS()}})
 			if err := t.HandshakeContext(ctx); err != nil {
 				c.Close()
 				return nil, err
@@ -145,17 +126,17 @@ func senderOptions() SenderOptions {
 // newCountry starts a country; adjust may change the options.
 func newCountry(t testing.TB, adjust ...func(*Options)) *country {
 	t.Helper()
-	c := &country{t: t, far: newFarEnd(t), told: make(chan roc.Record, 1000)}
+	c := &country{t: t, far: http1test.New(t), told: make(chan roc.Record, 1000)}
 	list := smallRegister(t)
-	sender := NewSender(senderOptions())
-	t.Cleanup(sender.Close)
+	upstream := http1.NewUpstream(upstreamOptions())
+	t.Cleanup(upstream.Close)
 	o := Options{
 		List:             func() *register.List { return list },
 		Limiter:          limits.NewLocal(limits.Options{Default: register.Limite{ParSeconde: 1e6, Rafale: 1e6}}),
 		Signatures:       xmlsig.NewVerifier(xmlsig.Options{Trust: trust(igc.EtablissementSignature)}),
 		AnswerSignatures: xmlsig.NewVerifier(xmlsig.Options{Trust: trust(igc.AMCSignature)}),
-		Directory:        find(func(context.Context, roc.Key) (annuaire.Entry, error) { return entry(c.far.url()), nil }),
-		AMC:              sender,
+		Directory:        find(func(context.Context, roc.Key) (annuaire.Entry, error) { return entry(c.far.URL()), nil }),
+		AMC:              upstream,
 		Log:              slog.New(slog.NewTextHandler(locked{&c.mu, &c.log}, nil)),
 		Observers:        []func(*roc.Record){func(r *roc.Record) { c.told <- *r }},
 		OnMalformed:      func(rule string) { c.mu.Lock(); c.malformed = append(c.malformed, rule); c.mu.Unlock() },
@@ -221,9 +202,9 @@ func (c *country) noMore() {
 }
 
 func serverTLS() *tls.Config {
-	w := theWorld()
+	w := http1test.World()
 	return &tls.Config{
-		Certificates: []tls.Certificate{w.server.TLS()}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: w.pki.Pool(igc.EtablissementTLS),
+		Certificates: []tls.Certificate{w.Server.TLS()}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: w.PKI.Pool(igc.EtablissementTLS),
 	}
 }
 
@@ -258,11 +239,11 @@ type caller struct {
 	r *bufio.Reader
 }
 
-func (c *country) call() *caller { return c.callAs(theWorld().auth) }
+func (c *country) call() *caller { return c.callAs(http1test.World().Auth) }
 
 func (c *country) callAs(who igc.Pair) *caller {
 	c.t.Helper()
-	conn, err := tls.Dial("tcp", c.addr, &tls.Config{ServerName: "localhost", RootCAs: theWorld().pki.Pool(igc.EtablissementTLS), Certificates: []tls.Certificate{who.TLS()}})
+	conn, err := tls.Dial("tcp", c.addr, &tls.Config{ServerName: "localhost", RootCAs: http1test.World().PKI.Pool(igc.EtablissementTLS), Certificates: []tls.Certificate{who.TLS()}})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -307,7 +288,7 @@ func (c *caller) tryHear() (reply, error) {
 // wantClosed checks that nothing more comes.
 func (c *caller) wantClosed() {
 	c.t.Helper()
-	if b, err := io.ReadAll(c.r); len(b) > 0 || isTimeout(err) {
+	if b, err := io.ReadAll(c.r); len(b) > 0 || http1.IsTimeout(err) {
 		c.t.Errorf("the connection stays open: %d bytes more, %v", len(b), err)
 	}
 }
@@ -347,123 +328,5 @@ func sign(t testing.TB, c roc.Content, who igc.Pair) []byte {
 
 // good is a signed request that passes everything.
 func good(t testing.TB) []byte {
-	return sign(t, idb("FICTIF").Envelope(soap.SOAP12), theWorld().sign)
-}
-
-// A farEnd is an insurer, read by net/http and answered by a script.
-type farEnd struct {
-	t        testing.TB
-	ln       net.Listener
-	accepted atomic.Int32
-
-	mu     sync.Mutex
-	got    []farRequest
-	script func(c net.Conn, r farRequest) // writes the answer; nil: answerOK
-	conns  map[net.Conn]bool
-	wg     sync.WaitGroup
-}
-
-type farRequest struct {
-	*http.Request
-	body []byte
-}
-
-func newFarEnd(t testing.TB) *farEnd {
-	t.Helper()
-	w := theWorld()
-	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
-		Certificates: []tls.Certificate{w.far.TLS()}, ClientAuth: tls.RequireAnyClientCert,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &farEnd{t: t, ln: ln, conns: map[net.Conn]bool{}}
-	f.wg.Go(f.run)
-	t.Cleanup(f.close)
-	return f
-}
-
-func (f *farEnd) close() {
-	f.ln.Close()
-	f.mu.Lock()
-	for c := range f.conns {
-		c.Close()
-	}
-	f.mu.Unlock()
-	f.wg.Wait()
-}
-
-func (f *farEnd) port() string { _, p, _ := net.SplitHostPort(f.ln.Addr().String()); return p }
-func (f *farEnd) url() string  { return "https://" + farName + ":" + f.port() + "/services/roc?x=1" }
-
-func (f *farEnd) run() {
-	for {
-		c, err := f.ln.Accept()
-		if err != nil {
-			return
-		}
-		f.accepted.Add(1)
-		f.mu.Lock()
-		f.conns[c] = true
-		f.mu.Unlock()
-		f.wg.Go(func() { f.serve(c) })
-	}
-}
-
-func (f *farEnd) serve(c net.Conn) {
-	defer c.Close()
-	r := bufio.NewReader(c)
-	for {
-		req, err := http.ReadRequest(r)
-		if err != nil {
-			return
-		}
-		body, err := io.ReadAll(req.Body)
-		if err != nil {
-			return
-		}
-		f.mu.Lock()
-		f.got = append(f.got, farRequest{req, body})
-		script := f.script
-		f.mu.Unlock()
-		if script == nil {
-			script = answerOK
-		}
-		script(c, farRequest{req, body})
-	}
-}
-
-func answerOK(c net.Conn, _ farRequest) { io.WriteString(c, raw(200, "<ok/>")) }
-
-// raw is an answer with a Content-Length.
-func raw(status int, body string, lines ...string) string {
-	return fmt.Sprintf("HTTP/1.1 %d X\r\nContent-Type: text/xml; charset=utf-8\r\nContent-Length: %d\r\n%s\r\n%s",
-		status, len(body), strings.Join(append(lines, ""), "\r\n"), body)
-}
-
-// says makes the far end answer each request with these bytes.
-func (f *farEnd) says(bytes string) {
-	f.does(func(c net.Conn, _ farRequest) { io.WriteString(c, bytes) })
-}
-
-func (f *farEnd) does(script func(net.Conn, farRequest)) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.script = script
-}
-
-func (f *farEnd) received() []farRequest {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return append([]farRequest(nil), f.got...)
-}
-
-// hangUp closes every connection that is open.
-func (f *farEnd) hangUp() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for c := range f.conns {
-		c.Close()
-		delete(f.conns, c)
-	}
+	return sign(t, idb("FICTIF").Envelope(soap.SOAP12), http1test.World().Sign)
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/limits/replay"
+	"github.com/piano-roc/rpn/proxy/facade"
+	"github.com/piano-roc/rpn/proxy/http1"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/routing"
 )
@@ -67,7 +69,7 @@ type Options struct {
 	Signatures       *xmlsig.Verifier // of the establishments' messages
 	AnswerSignatures *xmlsig.Verifier // of the insurers' answers; may be nil when AnswerPolicy is off
 	Directory        Directory
-	AMC              *Sender // to the insurers
+	AMC              *http1.Upstream // to the insurers
 	Log              *slog.Logger
 
 	AMCLimiter AMCLimiter // nil: no AMC has a limit
@@ -75,11 +77,11 @@ type Options struct {
 	// AnnuaireURL is where an establishment's own search is passed on, by
 	// Annuaire. "": such a request is refused as annuaire-silent.
 	AnnuaireURL string
-	Annuaire    *Sender // default: AMC
+	Annuaire    *http1.Upstream // default: AMC
 
 	// Facade answers the searches of establishments. nil: they are passed on
 	// to the annuaire and its answers back, unseen.
-	Facade *Facade
+	Facade *facade.Facade
 
 	Limits       soap.Limits    // of a request; zero: soap.DefaultLimits
 	Routing      routing.Policy // what to do with an address not seen before

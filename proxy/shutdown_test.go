@@ -7,28 +7,31 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/proxy/http1/http1test"
 )
 
 func TestShutdownLosesNoExchange(t *testing.T) {
 	t.Parallel()
 	c := newCountry(t, func(o *Options) { o.DrainIdle = 200 * time.Millisecond })
 	proceed := make(chan struct{})
-	c.far.does(func(conn net.Conn, r farRequest) { <-proceed; answerOK(conn, r) })
+	c.far.Does(func(conn net.Conn, r http1test.Got) { <-proceed; http1test.AnswerOK(conn, r) })
 	inFlight, idle, fresh := c.call(), c.call(), c.call()
 	inFlight.say(post(good(t)))
-	waitFor(t, func() bool { return len(c.far.received()) == 1 })
+	http1test.WaitFor(t, func() bool { return len(c.far.Received()) == 1 })
 
 	stopped := make(chan error, 1)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	go func() { stopped <- c.proxy.Shutdown(ctx) }()
-	waitFor(t, func() bool { return c.proxy.server.draining.Load() })
-	if conn, err := net.DialTimeout("tcp", c.addr, time.Second); err == nil {
-		conn.Close()
-		t.Error("a new connection is accepted while stopping")
-	}
+	http1test.WaitFor(t, func() bool { // no new connection is accepted
+		conn, err := net.DialTimeout("tcp", c.addr, time.Second)
+		if err == nil {
+			conn.Close()
+		}
+		return err != nil
+	})
 	idle.say(post(good(t))) // already on its way: it is served, and its connection ends
-	waitFor(t, func() bool { return len(c.far.received()) == 2 })
+	http1test.WaitFor(t, func() bool { return len(c.far.Received()) == 2 })
 	close(proceed)
 	for _, w := range []*caller{inFlight, idle} {
 		if r := w.hear(); r.StatusCode != 200 || !r.Close {
@@ -53,10 +56,10 @@ func TestShutdownLosesNoExchange(t *testing.T) {
 func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
 	t.Parallel()
 	c := newCountry(t)
-	c.far.does(func(conn net.Conn, _ farRequest) { conn.Read(make([]byte, 1)) }) // until we cut
+	c.far.Does(func(conn net.Conn, _ http1test.Got) { conn.Read(make([]byte, 1)) }) // until we cut
 	w := c.call()
 	w.say(post(good(t)))
-	waitFor(t, func() bool { return len(c.far.received()) == 1 })
+	http1test.WaitFor(t, func() bool { return len(c.far.Received()) == 1 })
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
 	if err := c.proxy.Shutdown(ctx); err == nil {

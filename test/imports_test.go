@@ -42,11 +42,14 @@ var mayImport = map[string][]string{
 	"tlsconf":                      {"tlsconf/trust", "tlsconf/revocation", "tlsconf/identity"},
 	"indicators":                   {"internal/roc"},
 	"mutuelle":                     {"internal/roc", "internal/soap", "internal/xmlsig", "internal/message"},
-	"proxy":                        {"internal/roc", "internal/soap", "internal/xmlsig", "internal/message", "register", "limits/replay", "annuaire", "routing"},
+	"proxy":                        {"internal/roc", "internal/soap", "internal/xmlsig", "internal/message", "register", "limits/replay", "annuaire", "routing", "proxy/http1", "proxy/facade"},
+	"proxy/http1":                  {"internal/roc"},
+	"proxy/http1/http1test":        {"internal/roc", "internal/igc"},
+	"proxy/facade":                 {"internal/roc", "internal/soap", "internal/xmlsig", "internal/message", "register"},
 	"internal/secret":              {},
 	"internal/acmeredis":           {"internal/secret"},
 	"app/config":                   {"internal/roc", "internal/strict", "register", "limits/replay", "tlsconf/identity", "tlsconf/revocation", "tlsconf/trust"},
-	"app":                          {"app/config", "internal/roc", "internal/durable", "internal/acmeredis", "internal/secret", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "register/attempts", "register", "register/ops", "limits", "limits/replay", "annuaire", "routing", "tlsconf", "tlsconf/trust", "tlsconf/revocation", "tlsconf/identity", "tlsconf/expiry", "indicators", "proxy"},
+	"app":                          {"app/config", "internal/roc", "internal/durable", "internal/acmeredis", "internal/secret", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "register/attempts", "register", "register/ops", "limits", "limits/replay", "annuaire", "routing", "tlsconf", "tlsconf/trust", "tlsconf/revocation", "tlsconf/identity", "tlsconf/expiry", "indicators", "proxy", "proxy/http1", "proxy/facade"},
 	"nation":                       {"internal/roc", "internal/durable", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "register", "internal/igc", "app", "app/config", "annuaire", "annuaire/fictif", "routing", "tlsconf/revocation", "mutuelle"},
 	"cmd/rpn":                      {"app", "app/config", "register/attempts", "register", "register/ops", "annuaire", "internal/roc", "internal/durable", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "tlsconf/revocation", "tlsconf/expiry"},
 	"cmd/demo":                     {"nation"},
@@ -57,7 +60,7 @@ var mayImport = map[string][]string{
 // doors says by which packages each outside library, or standard package that
 // must not spread, enters. A library without a door is refused.
 var doors = map[string][]string{
-	"github.com/valyala/fasthttp":         {"proxy"},
+	"github.com/valyala/fasthttp":         {"proxy/http1"},
 	"github.com/beevik/etree":             {}, // tests only (docs/decisions/0003)
 	"github.com/russellhaering/goxmldsig": {}, // tests only (docs/decisions/0005)
 	"filippo.io/bigmod":                   {"internal/xmlsig"},

@@ -24,6 +24,8 @@ import (
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/nation"
+	"github.com/piano-roc/rpn/proxy/facade"
+	"github.com/piano-roc/rpn/proxy/http1"
 )
 
 // canary stands for what nobody may read in a log.
@@ -73,6 +75,10 @@ func holders(t *testing.T) map[string]any {
 		"annuaire.Entry":                annuaire.Entry{Raw: signed},
 		"internal/message.Beneficiaire": patient,
 		"nation.Outcome":                nation.Outcome{Body: signed},
+		"proxy/http1.Message":           http1.Message{Content: signed},
+		"proxy/http1.Response":          http1.Response{Body: signed},
+		"proxy/http1.Answer":            http1.Answer{Body: signed},
+		"proxy/facade.Answer":           facade.Answer{Body: signed},
 	}
 }
 
@@ -125,6 +131,14 @@ func hiding(v any) any {
 		return struct{ e annuaire.Entry }{v}
 	case nation.Outcome:
 		return struct{ o nation.Outcome }{v}
+	case http1.Message:
+		return struct{ m http1.Message }{v}
+	case http1.Response:
+		return struct{ r http1.Response }{v}
+	case http1.Answer:
+		return struct{ a http1.Answer }{v}
+	case facade.Answer:
+		return struct{ a facade.Answer }{v}
 	}
 	panic(fmt.Sprintf("hiding: no case for %T", v))
 }

@@ -1,4 +1,4 @@
-package proxy
+package http1
 
 import (
 	"bytes"
@@ -7,21 +7,22 @@ import (
 	"net"
 )
 
-// A malformed is bytes that are not the HTTP/1.1 of RFC 9112, or not the part
+// A Malformed is bytes that are not the HTTP/1.1 of RFC 9112, or not the part
 // of it that we speak. Nothing is repaired: where a peer's idea of the end of
 // a message may differ from ours, the connection ends.
-type malformed struct {
-	status int    // what an establishment is answered: 400, 408, 417, 431, 505
-	rule   string // a word of a closed list, for logs and metrics: "two-lengths"
-	texte  string // French, for the caller; nothing of the request in it
+type Malformed struct {
+	Status int    // what an establishment is answered: 400, 408, 417, 431, 505
+	Rule   string // a word of a closed list, for logs and metrics: "two-lengths"
+	Texte  string // French, for the caller; nothing of the request in it
 }
 
-func (m *malformed) Error() string { return "malformed HTTP: " + m.rule }
+// Error names the rule.
+func (m *Malformed) Error() string { return "malformed HTTP: " + m.Rule }
 
-func bad(rule, texte string) *malformed { return &malformed{400, rule, texte} }
+func bad(rule, texte string) *Malformed { return &Malformed{400, rule, texte} }
 
-// errTooLarge is a body that is larger than its limit.
-var errTooLarge = errors.New("the body is larger than its limit")
+// ErrTooLarge is a body that is larger than its limit.
+var ErrTooLarge = errors.New("the body is larger than its limit")
 
 const (
 	firstBuffer = 4 << 10
@@ -174,14 +175,15 @@ func isCut(err error) bool {
 	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || isReset(err)
 }
 
-// isTimeout reports whether err is a deadline of ours.
-func isTimeout(err error) bool {
+// IsTimeout reports whether err is a deadline of ours.
+func IsTimeout(err error) bool {
 	var t interface{ Timeout() bool }
 	return errors.As(err, &t) && t.Timeout()
 }
 
-func malformedAs(err error) (*malformed, bool) {
-	var m *malformed
+// AsMalformed returns the Malformed inside err.
+func AsMalformed(err error) (*Malformed, bool) {
+	var m *Malformed
 	ok := errors.As(err, &m)
 	return m, ok
 }
@@ -189,7 +191,7 @@ func malformedAs(err error) (*malformed, bool) {
 // tooLong turns a full buffer into the refusal of rule.
 func tooLong(err error, status int, rule, texte string) error {
 	if errors.Is(err, io.ErrShortBuffer) {
-		return &malformed{status, rule, texte}
+		return &Malformed{status, rule, texte}
 	}
 	return err
 }

@@ -1,9 +1,8 @@
-package proxy
+package http1
 
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -19,8 +18,8 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
-// SenderOptions are what a Sender needs. Handshake is required.
-type SenderOptions struct {
+// UpstreamOptions are what an Upstream needs. Handshake is required.
+type UpstreamOptions struct {
 	// Handshake makes a connection TLS, for a server of that DNS name, within
 	// ctx; it closes the connection when it fails. It is asked for each
 	// connection, so a reload takes effect (tlsconf.Client.Handshake).
@@ -48,20 +47,20 @@ type SenderOptions struct {
 	Now         func() time.Time
 }
 
-// A Sender carries messages to the far ends: one pool of connections a host.
+// An Upstream carries messages to the far ends: one pool of connections a host.
 // Safe for concurrent use.
-type Sender struct {
-	o SenderOptions
+type Upstream struct {
+	o UpstreamOptions
 
-	mu     sync.Mutex // guards the fields below
-	places map[string]*place
-	pools  map[string]*pool
-	links  map[*link]bool // all that are open
-	closed bool
+	mu      sync.Mutex // guards the fields below
+	targets map[string]*target
+	pools   map[string]*pool
+	conns   map[*upstreamConn]bool // all that are open
+	closed  bool
 }
 
-// A place is one address of a far end, parsed once.
-type place struct {
+// A target is one address of a far end, parsed once.
+type target struct {
 	host      string // name only, for the record
 	authority string // as Host says it
 	path      string // with its query
@@ -71,12 +70,12 @@ type place struct {
 // A pool is the connections to one host and port.
 type pool struct {
 	*fasthttp.HostClient
-	sender *Sender
+	sender *Upstream
 	used   time.Time // guarded by sender.mu
 }
 
-// NewSender makes a Sender. Close it.
-func NewSender(o SenderOptions) *Sender {
+// NewUpstream makes an Upstream. Close it.
+func NewUpstream(o UpstreamOptions) *Upstream {
 	orDefault(&o.MaxConns, 256)
 	orDefault(&o.IdleTimeout, 50*time.Second)
 	orDefault(&o.LifeTime, 10*time.Minute)
@@ -86,32 +85,35 @@ func NewSender(o SenderOptions) *Sender {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Sender{o: o, places: map[string]*place{}, pools: map[string]*pool{}, links: map[*link]bool{}}
+	return &Upstream{o: o, targets: map[string]*target{}, pools: map[string]*pool{}, conns: map[*upstreamConn]bool{}}
 }
 
+// AnswerBytes is the largest answer that is read.
+func (s *Upstream) AnswerBytes() int { return s.o.AnswerBytes }
+
 // Close ends every connection, exchanges in flight included.
-func (s *Sender) Close() {
+func (s *Upstream) Close() {
 	s.mu.Lock()
 	s.closed = true
-	for l := range s.links {
+	for l := range s.conns {
 		l.raw.Close()
 	}
 	pools := slices.Collect(maps.Values(s.pools))
 	s.mu.Unlock()
 	for _, p := range pools {
-		p.CloseIdleConnections() // takes s.mu, by link.Close
+		p.CloseIdleConnections() // takes s.mu, by upstreamConn.Close
 	}
 }
 
-// place returns the address of a URL: https, a host, no userinfo. routing has
+// target returns the address of a URL: https, a host, no userinfo. routing has
 // judged it already; this only makes sure that it is one.
-func (s *Sender) place(raw string) (*place, error) {
+func (s *Upstream) target(raw string) (*target, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, errShutdown
 	}
-	if p := s.places[raw]; p != nil {
+	if p := s.targets[raw]; p != nil {
 		p.pool.used = s.o.Now()
 		return p, nil
 	}
@@ -123,15 +125,15 @@ func (s *Sender) place(raw string) (*place, error) {
 	if port == "" {
 		port = "443"
 	}
-	p := &place{host: u.Hostname(), authority: u.Host, path: u.RequestURI(), pool: s.poolLocked(u.Hostname(), port)}
-	if len(s.places) >= 4*s.o.Hosts {
-		clear(s.places)
+	p := &target{host: u.Hostname(), authority: u.Host, path: u.RequestURI(), pool: s.poolLocked(u.Hostname(), port)}
+	if len(s.targets) >= 4*s.o.Hosts {
+		clear(s.targets)
 	}
-	s.places[raw] = p
+	s.targets[raw] = p
 	return p, nil
 }
 
-func (s *Sender) poolLocked(host, port string) *pool {
+func (s *Upstream) poolLocked(host, port string) *pool {
 	key := net.JoinHostPort(host, port)
 	p := s.pools[key]
 	if p == nil {
@@ -157,7 +159,7 @@ func (s *Sender) poolLocked(host, port string) *pool {
 	return p
 }
 
-func (s *Sender) dropOldestLocked() {
+func (s *Upstream) dropOldestLocked() {
 	oldest := ""
 	for k, p := range s.pools {
 		if oldest == "" || p.used.Before(s.pools[oldest].used) {
@@ -166,17 +168,17 @@ func (s *Sender) dropOldestLocked() {
 	}
 	old := s.pools[oldest]
 	delete(s.pools, oldest)
-	for u, p := range s.places {
+	for u, p := range s.targets {
 		if p.pool == old {
-			delete(s.places, u)
+			delete(s.targets, u)
 		}
 	}
-	go old.CloseIdleConnections() // it takes s.mu, by link.Close
+	go old.CloseIdleConnections() // it takes s.mu, by upstreamConn.Close
 }
 
 // acquire returns a connection that is known alive: a kept one that the far
 // end has not closed and on which nothing waits, or a fresh one.
-func (p *place) acquire(deadline time.Time) (*link, error) {
+func (p *target) acquire(deadline time.Time) (*upstreamConn, error) {
 	for {
 		left := time.Until(deadline)
 		if left <= 0 {
@@ -187,7 +189,7 @@ func (p *place) acquire(deadline time.Time) (*link, error) {
 		if err != nil {
 			return nil, err
 		}
-		l := cc.Conn().(*link)
+		l := cc.Conn().(*upstreamConn)
 		l.drop = func(reusable bool) {
 			if reusable && time.Since(cc.CreatedTime()) < p.pool.sender.o.LifeTime {
 				p.pool.ReleaseConn(cc)
@@ -203,24 +205,24 @@ func (p *place) acquire(deadline time.Time) (*link, error) {
 	}
 }
 
-func (p *place) release(l *link, reusable bool) { l.drop(reusable) }
+func (p *target) release(l *upstreamConn, reusable bool) { l.drop(reusable) }
 
-// A link is one connection to a far end.
-type link struct {
+// An upstreamConn is one connection to a far end.
+type upstreamConn struct {
 	*tls.Conn
 	raw    net.Conn
 	socket syscall.RawConn
 	in     wire
-	fields fields
+	fields Fields
 	used   bool
 	drop   func(reusable bool) // of the current use
-	sender *Sender
+	sender *Upstream
 }
 
 // alive reports, before anything is written, that the connection is open and
 // that nothing waits on it: bytes beyond the last answer would be read as the
 // answer to the next request, which may be another establishment's.
-func (l *link) alive() bool {
+func (l *upstreamConn) alive() bool {
 	if l.in.buffered() > 0 || hasPending(l.socket) {
 		return false
 	}
@@ -229,19 +231,19 @@ func (l *link) alive() bool {
 	l.SetReadDeadline(time.Unix(1, 0))
 	var b [1]byte
 	n, err := l.Read(b[:])
-	return n == 0 && isTimeout(err)
+	return n == 0 && IsTimeout(err)
 }
 
 // Close ends the connection and forgets it.
-func (l *link) Close() error {
+func (l *upstreamConn) Close() error {
 	l.sender.mu.Lock()
-	delete(l.sender.links, l)
+	delete(l.sender.conns, l)
 	l.sender.mu.Unlock()
 	return l.Conn.Close()
 }
 
 // dial connects and shakes hands. The guard sees the very address dialed.
-func (s *Sender) dial(addr, serverName string, timeout time.Duration) (net.Conn, error) {
+func (s *Upstream) dial(addr, serverName string, timeout time.Duration) (net.Conn, error) {
 	if timeout <= 0 || timeout > s.o.DialTimeout {
 		timeout = s.o.DialTimeout
 	}
@@ -256,19 +258,19 @@ func (s *Sender) dial(addr, serverName string, timeout time.Duration) (net.Conn,
 	if err != nil {
 		return nil, fmt.Errorf("TLS handshake: %w", err)
 	}
-	l := &link{Conn: conn, raw: raw, socket: rawConn(raw), in: newWire(conn), sender: s}
+	l := &upstreamConn{Conn: conn, raw: raw, socket: rawConn(raw), in: newWire(conn), sender: s}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		raw.Close()
 		return nil, errShutdown
 	}
-	s.links[l] = true
+	s.conns[l] = true
 	return l, nil
 }
 
 // known replaces a name whose address is configured.
-func (s *Sender) known(addr string) string {
+func (s *Upstream) known(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || s.o.Addresses == nil {
 		return addr
@@ -279,57 +281,8 @@ func (s *Sender) known(addr string) string {
 	return addr
 }
 
-var errForbiddenAddress = errors.New("address not allowed")
-
-// guard refuses to dial an address that no insurer has: loopback, private,
-// link-local (cloud metadata with it), multicast, unspecified, shared or
-// reserved, unless the configuration allows its network. It runs after the
-// name is resolved, on the address of the socket: a name that changes its mind
-// between a check and a dial gains nothing. It fails closed.
-func (s *Sender) guard(_, address string, _ syscall.RawConn) error {
-	ap, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return errForbiddenAddress
+func orDefault[T int | time.Duration](v *T, def T) {
+	if *v <= 0 {
+		*v = def
 	}
-	ip := ap.Addr().Unmap().WithZone("")
-	for _, n := range s.o.AllowedNetworks {
-		if n.Contains(ip) {
-			return nil
-		}
-	}
-	if !isPublic(ip) {
-		return errForbiddenAddress
-	}
-	return nil
-}
-
-// notPublic is what net/netip has no word for (IANA special-purpose registries).
-var notPublic = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"),
-	netip.MustParsePrefix("100.64.0.0/10"), // shared, RFC 6598
-	netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("192.0.2.0/24"), // documentation
-	netip.MustParsePrefix("198.18.0.0/15"),
-	netip.MustParsePrefix("198.51.100.0/24"),
-	netip.MustParsePrefix("203.0.113.0/24"),
-	netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("64:ff9b::/96"), // NAT64: an IPv4 address inside
-	netip.MustParsePrefix("64:ff9b:1::/48"),
-	netip.MustParsePrefix("100::/64"),
-	netip.MustParsePrefix("2001::/23"),
-	netip.MustParsePrefix("2001:db8::/32"),
-	netip.MustParsePrefix("2002::/16"), // 6to4: an IPv4 address inside
-	netip.MustParsePrefix("fec0::/10"),
-}
-
-func isPublic(ip netip.Addr) bool {
-	if !ip.IsGlobalUnicast() || ip.IsPrivate() {
-		return false
-	}
-	for _, n := range notPublic {
-		if n.Contains(ip) {
-			return false
-		}
-	}
-	return true
 }

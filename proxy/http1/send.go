@@ -1,4 +1,4 @@
-package proxy
+package http1
 
 import (
 	"context"
@@ -13,44 +13,44 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
-// An outgoing is a message on its way out: the bytes that were checked, and
+// A Message is a message on its way out: the bytes that were checked, and
 // what profile section 8 lets through of the caller's headers.
-type outgoing struct {
-	content     roc.Content
-	contentType string
-	soapAction  *string // nil: the caller sent none; "" is not the same
-	accept      string
+type Message struct {
+	Content     roc.Content
+	ContentType string
+	SOAPAction  *string // nil: the caller sent none; "" is not the same
+	Accept      string
 
-	exchange  roc.ExchangeID
-	structure roc.StructureID
+	Exchange  roc.ExchangeID
+	Structure roc.StructureID
 
-	// again allows one more attempt after the bytes have left: reads only
+	// Again allows one more attempt after the bytes have left: reads only
 	// (profile section 1).
-	again bool
+	Again bool
 }
 
-// A farAnswer is what the far end answered, as it came.
-type farAnswer struct {
-	status      int
-	contentType string
-	body        roc.Content
+// A Response is what the far end answered, as it came.
+type Response struct {
+	Status      int
+	ContentType string
+	Body        roc.Content
 }
 
 // Send carries the message to the first of the addresses that can be reached
 // and returns its answer. What may have left is never sent again, unless
-// m.again says so; what has not (name, connection, TLS, a kept connection
+// m.Again says so; what has not (name, connection, TLS, a kept connection
 // found dead before its use) may be tried at once on a fresh connection, then
 // at the next address. Refusals: AMCUnreachable, AMCSilent, AMCBadAnswer,
 // AnnuaireRefused (an address that the dial guard forbids), Overloaded.
-func (s *Sender) Send(ctx context.Context, rec *roc.Record, urls []string, m outgoing) (farAnswer, error) {
+func (s *Upstream) Send(ctx context.Context, rec *roc.Record, urls []string, m Message) (Response, error) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		return farAnswer{}, errors.New("proxy: Send needs a deadline")
+		return Response{}, errors.New("proxy: Send needs a deadline")
 	}
 	var last error
 	for _, u := range urls {
 		a, err := s.sendTo(rec, u, m, deadline)
-		if err != nil && m.again && !neverLeft(err) && time.Now().Before(deadline) {
+		if err != nil && m.Again && !neverLeft(err) && time.Now().Before(deadline) {
 			a, err = s.sendTo(rec, u, m, deadline)
 		}
 		if err == nil {
@@ -64,7 +64,7 @@ func (s *Sender) Send(ctx context.Context, rec *roc.Record, urls []string, m out
 	if last == nil {
 		last = errors.New("proxy: no address to send to")
 	}
-	return farAnswer{}, refusalOfSend(last)
+	return Response{}, refusalOfSend(last)
 }
 
 // A notSent is a failure before the first byte of the request was written.
@@ -79,15 +79,15 @@ func neverLeft(err error) bool {
 }
 
 // sendTo makes one attempt at one address.
-func (s *Sender) sendTo(rec *roc.Record, url string, m outgoing, deadline time.Time) (farAnswer, error) {
-	p, err := s.place(url)
+func (s *Upstream) sendTo(rec *roc.Record, url string, m Message, deadline time.Time) (Response, error) {
+	p, err := s.target(url)
 	if err != nil {
-		return farAnswer{}, &notSent{err}
+		return Response{}, &notSent{err}
 	}
 	rec.Target = p.host
 	l, err := p.acquire(deadline)
 	if err != nil {
-		return farAnswer{}, &notSent{err}
+		return Response{}, &notSent{err}
 	}
 	rec.RequestOut = s.o.Now()
 	a, reusable, err := l.exchange(p, m, deadline, s.o.AnswerBytes)
@@ -102,7 +102,7 @@ func (s *Sender) sendTo(rec *roc.Record, url string, m outgoing, deadline time.T
 
 // exchange writes the request and reads its answer. reusable: both ends agree
 // on where the answer ended.
-func (l *link) exchange(p *place, m outgoing, deadline time.Time, limit int) (a farAnswer, reusable bool, err error) {
+func (l *upstreamConn) exchange(p *target, m Message, deadline time.Time, limit int) (a Response, reusable bool, err error) {
 	l.SetDeadline(deadline)
 	if err := l.writeRequest(p, m); err != nil {
 		return a, false, fmt.Errorf("sending: %w", err)
@@ -112,24 +112,24 @@ func (l *link) exchange(p *place, m outgoing, deadline time.Time, limit int) (a 
 		return a, false, fmt.Errorf("reading the head of the answer: %w", err)
 	}
 	l.fields = h.fields
-	if e := h.fields.joined("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+	if e := h.fields.Joined("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
 		return a, false, bad("content-encoding", "")
 	}
-	if h.fields.count("Content-Type") > 1 {
+	if h.fields.Count("Content-Type") > 1 {
 		return a, false, bad("two-content-types", "")
 	}
 	body, err := l.in.readBody(h.framing, limit)
 	if err != nil {
 		return a, false, fmt.Errorf("reading the body of the answer: %w", err)
 	}
-	contentType, _ := h.fields.one("Content-Type")
-	a = farAnswer{status: h.status, contentType: contentType, body: roc.NewContent(body)}
+	contentType, _ := h.fields.One("Content-Type")
+	a = Response{Status: h.status, ContentType: contentType, Body: roc.NewContent(body)}
 	return a, !h.last && l.in.buffered() == 0, nil
 }
 
 // writeRequest writes the headers of profile section 8 and the body, with its
 // length. Nothing else of the caller's headers passes.
-func (l *link) writeRequest(p *place, m outgoing) error {
+func (l *upstreamConn) writeRequest(p *target, m Message) error {
 	req := fasthttp.AcquireRequest()
 	defer fasthttp.ReleaseRequest(req)
 	h := &req.Header
@@ -138,18 +138,18 @@ func (l *link) writeRequest(p *place, m outgoing) error {
 	h.SetMethod(fasthttp.MethodPost)
 	h.SetRequestURI(p.path)
 	h.SetHost(p.authority)
-	h.SetContentType(m.contentType)
+	h.SetContentType(m.ContentType)
 	h.Set("Accept-Encoding", "identity")
-	if m.soapAction != nil {
-		h.Set("SOAPAction", *m.soapAction)
+	if m.SOAPAction != nil {
+		h.Set("SOAPAction", *m.SOAPAction)
 	}
-	if m.accept != "" {
-		h.Set("Accept", m.accept)
+	if m.Accept != "" {
+		h.Set("Accept", m.Accept)
 	}
-	h.Set("RPN-Echange", string(m.exchange))
-	h.Set("RPN-Structure", string(m.structure))
+	h.Set("RPN-Echange", string(m.Exchange))
+	h.Set("RPN-Structure", string(m.Structure))
 	h.Set("Via", via)
-	req.SetBodyRaw(m.content.Bytes())
+	req.SetBodyRaw(m.Content.Bytes())
 	bw := p.pool.AcquireWriter(l)
 	defer p.pool.ReleaseWriter(bw)
 	if err := req.Write(bw); err != nil {
@@ -163,13 +163,13 @@ const (
 	via     = "1.1 " + viaName
 )
 
-// loops reports whether the message has already passed here (profile section 8).
-func (fs fields) loops() bool {
+// Loops reports whether the message has already passed here (profile section 8).
+func (fs Fields) Loops() bool {
 	for i := range fs {
-		if !strings.EqualFold(fs[i].name, "Via") {
+		if !strings.EqualFold(fs[i].Name, "Via") {
 			continue
 		}
-		for hop := range strings.SplitSeq(fs[i].value, ",") {
+		for hop := range strings.SplitSeq(fs[i].Value, ",") {
 			// received-protocol SP received-by [ SP comment ]
 			if words := strings.Fields(hop); len(words) >= 2 && strings.EqualFold(words[1], viaName) {
 				return true
@@ -197,9 +197,9 @@ func refusalOfSend(err error) error {
 		return roc.Refuse(roc.AMCUnreachable, "no connection: %w", err).After(retrySoon)
 	case isRemoteAlert(err):
 		return roc.Refuse(roc.AMCUnreachable, "TLS refused by the far end: %w", err)
-	case isTimeout(err):
+	case IsTimeout(err):
 		return roc.Refuse(roc.AMCSilent, "no answer within the deadline: %w", err)
-	case errors.Is(err, errTooLarge):
+	case errors.Is(err, ErrTooLarge):
 		return roc.Refuse(roc.AMCBadAnswer, "the answer is larger than the limit")
 	case isCut(err):
 		return roc.Refuse(roc.AMCBadAnswer, "the connection was cut before the end of the answer: %w", err)

@@ -1,4 +1,4 @@
-package proxy
+package http1
 
 import (
 	"crypto/x509"
@@ -12,20 +12,20 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
-// A gate is one connection of an establishment. It stands between the socket
+// A clientConn is one connection of an establishment. It stands between the socket
 // and fasthttp: it reads each request itself, by our rules, and lets fasthttp
 // see a constant request without a body in its place. So nothing a peer sends
 // is framed by fasthttp, and the handler runs before a byte of the body is
 // read.
-type gate struct {
+type clientConn struct {
 	net.Conn // verified TLS
-	server   *server
+	server   *Server
 	leaf     *x509.Certificate
 	peer     string
 	socket   syscall.RawConn
 	in       wire
 
-	request request
+	request Request
 	unread  bool // a body is still in front of the next request
 	give    []byte
 	arrived time.Time            // of the first byte of the current request
@@ -53,7 +53,7 @@ var (
 )
 
 // Read is called by fasthttp when it wants the next request.
-func (g *gate) Read(p []byte) (int, error) {
+func (g *clientConn) Read(p []byte) (int, error) {
 	if len(g.give) == 0 {
 		if !g.next() {
 			return 0, io.EOF
@@ -69,7 +69,7 @@ func (g *gate) Read(p []byte) (int, error) {
 }
 
 // Write is called by fasthttp with the answer.
-func (g *gate) Write(p []byte) (int, error) {
+func (g *clientConn) Write(p []byte) (int, error) {
 	n, err := g.Conn.Write(p)
 	if err != nil && g.wrote == nil {
 		g.wrote = err
@@ -78,7 +78,7 @@ func (g *gate) Write(p []byte) (int, error) {
 }
 
 // Close ends the last exchange, then the connection.
-func (g *gate) Close() error {
+func (g *clientConn) Close() error {
 	g.end()
 	if g.unread {
 		g.linger()
@@ -89,7 +89,7 @@ func (g *gate) Close() error {
 }
 
 // end tells the exchange that its answer is written, or that it failed.
-func (g *gate) end() {
+func (g *clientConn) end() {
 	if g.finish != nil {
 		f := g.finish
 		g.finish = nil
@@ -99,7 +99,7 @@ func (g *gate) end() {
 
 // next reads the head of the next request into g.request; a malformed one is
 // left there for the handler to refuse. False: there is none.
-func (g *gate) next() bool {
+func (g *clientConn) next() bool {
 	g.end()
 	if g.last || g.wrote != nil || g.skipBody() != nil {
 		return false
@@ -108,7 +108,7 @@ func (g *gate) next() bool {
 		return false
 	}
 	h, err := g.in.readRequest(g.request.head.fields)
-	g.request = request{head: h, gate: g, in: g.arrived}
+	g.request = Request{head: h, conn: g, in: g.arrived}
 	if err != nil {
 		return g.malformed(err)
 	}
@@ -117,7 +117,7 @@ func (g *gate) next() bool {
 }
 
 // wait waits for the first byte of a request, within the idle time.
-func (g *gate) wait() bool {
+func (g *clientConn) wait() bool {
 	if g.in.buffered() > 0 {
 		g.arrived = g.server.o.Now()
 		return true
@@ -142,10 +142,10 @@ func (g *gate) wait() bool {
 }
 
 // malformed keeps what is wrong for the handler; a peer that left gets nothing.
-func (g *gate) malformed(err error) bool {
-	m, ok := malformedAs(err)
-	if !ok && isTimeout(err) {
-		m, ok = &malformed{408, "slow-head", "les en-têtes ne sont pas arrivés à temps"}, true
+func (g *clientConn) malformed(err error) bool {
+	m, ok := AsMalformed(err)
+	if !ok && IsTimeout(err) {
+		m, ok = &Malformed{408, "slow-head", "les en-têtes ne sont pas arrivés à temps"}, true
 	}
 	if !ok {
 		return false
@@ -158,7 +158,7 @@ func (g *gate) malformed(err error) bool {
 
 // skipBody passes over a body that the last exchange did not read, when it is
 // short enough to be worth a connection. The handler has asked keepable first.
-func (g *gate) skipBody() error {
+func (g *clientConn) skipBody() error {
 	if !g.unread {
 		return nil
 	}
@@ -171,25 +171,25 @@ func (g *gate) skipBody() error {
 // answer to this one. A handshake costs a dozen requests and more, so a short
 // body is passed over rather than the connection closed; but not one that may
 // never come (Expect) and not one without a stated length.
-func (g *gate) keepable() bool {
+func (g *clientConn) keepable() bool {
 	h := &g.request.head
 	switch {
-	case g.last, h.http10, h.fields.has("Connection", "close"), g.server.draining.Load():
+	case g.last, h.http10, h.fields.Has("Connection", "close"), g.server.draining.Load():
 		return false
 	case !g.unread:
 		return true
 	}
-	return !h.framing.chunked && h.framing.length <= maxSkip && h.fields.count("Expect") == 0
+	return !h.framing.chunked && h.framing.length <= maxSkip && h.fields.Count("Expect") == 0
 }
 
 const maxSkip = 256 << 10
 
 // readBody reads the body of the current request. To a caller that waits for
 // it, 100 is said here: after the decision to read, never before.
-func (g *gate) readBody(limit int) ([]byte, error) {
+func (g *clientConn) readBody(limit int) ([]byte, error) {
 	f := g.request.head.framing
 	if f.length > limit {
-		return nil, errTooLarge
+		return nil, ErrTooLarge
 	}
 	if !g.unread {
 		return nil, nil
@@ -211,7 +211,7 @@ func (g *gate) readBody(limit int) ([]byte, error) {
 	return b, nil
 }
 
-func (g *gate) sayContinue() error {
+func (g *clientConn) sayContinue() error {
 	g.SetWriteDeadline(time.Now().Add(g.server.o.WriteTimeout))
 	if _, err := g.Conn.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n")); err != nil {
 		g.wrote = err
@@ -222,7 +222,7 @@ func (g *gate) sayContinue() error {
 
 // refused says that the caller's certificate was revoked since its handshake.
 // The connection is being closed, but this request was already read.
-func (g *gate) refused() error {
+func (g *clientConn) refused() error {
 	c, ok := g.Conn.(interface{ Refused() error }) // tlsconf.Conn
 	if !ok {
 		return nil
@@ -234,7 +234,7 @@ func (g *gate) refused() error {
 }
 
 // gone reports whether the caller has hung up.
-func (g *gate) gone() bool { return hasHungUp(g.socket) }
+func (g *clientConn) gone() bool { return hasHungUp(g.socket) }
 
 // Lingering (RFC 9112 section 9.6): closing a socket on unread bytes resets
 // it, and the caller may lose the answer that says why. So: our side first,
@@ -245,7 +245,7 @@ const (
 	lingerers   = 64 // at once; beyond, connections are just closed
 )
 
-func (g *gate) linger() {
+func (g *clientConn) linger() {
 	if g.wrote != nil || g.server.lingering.Add(1) > lingerers {
 		g.server.lingering.Add(-1)
 		return
@@ -277,22 +277,54 @@ func (in *wire) holdsHead() bool {
 	return false
 }
 
-// A request is what the handler sees of a request.
-type request struct {
+// A Request is what the handler sees of a request. It is valid until its
+// answer is written.
+type Request struct {
 	head requestHead
-	gate *gate
-	bad  *malformed // what is wrong with it; then head is empty
+	conn *clientConn
+	bad  *Malformed // what is wrong with it; then head is empty
 	in   time.Time  // when its first byte was there
 }
 
+// Malformed says what is wrong with the request, or nil. It then has neither
+// method, target nor fields, and its answer ends the connection.
+func (q *Request) Malformed() *Malformed { return q.bad }
+
+// Method is the request's method.
+func (q *Request) Method() string { return q.head.method }
+
+// Target is the request's target, as sent.
+func (q *Request) Target() string { return q.head.target }
+
+// Fields are its header fields.
+func (q *Request) Fields() Fields { return q.head.fields }
+
+// Arrived is when its first byte was there.
+func (q *Request) Arrived() time.Time { return q.in }
+
+// Peer is the caller's address, without its port.
+func (q *Request) Peer() string { return q.conn.peer }
+
+// Leaf is the caller's certificate, verified.
+func (q *Request) Leaf() *x509.Certificate { return q.conn.leaf }
+
+// Refused says that the caller's certificate was revoked since its handshake.
+func (q *Request) Refused() error { return q.conn.refused() }
+
+// Gone reports whether the caller has hung up.
+func (q *Request) Gone() bool { return q.conn.gone() }
+
+// ReadBody reads the whole body, at most limit bytes: ErrTooLarge beyond it.
+func (q *Request) ReadBody(limit int) ([]byte, error) { return q.conn.readBody(limit) }
+
 // expects reports whether the caller waits for 100 before its body.
-func (q *request) expects() bool {
-	v, _ := q.head.fields.one("Expect")
+func (q *Request) expects() bool {
+	v, _ := q.head.fields.One("Expect")
 	return !q.head.http10 && v != ""
 }
 
-// header returns the value of a header that may stand once, "" when absent.
-func (q *request) header(name string) string {
-	v, _ := q.head.fields.one(name)
+// Header returns the value of a header that may stand once, "" when absent.
+func (q *Request) Header(name string) string {
+	v, _ := q.head.fields.One(name)
 	return v
 }

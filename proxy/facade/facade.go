@@ -1,4 +1,7 @@
-package proxy
+// Package facade is the directory's façade: it answers the searches of
+// establishments by the annuaire's signed answer, byte for byte or with each
+// address replaced by one of ours (profile section 5).
+package facade
 
 import (
 	"encoding/base64"
@@ -24,10 +27,9 @@ type Sealer interface {
 	Open(purpose string, sealed []byte) ([]byte, error)
 }
 
-// A Facade is what the RPN needs to answer the searches of establishments
-// itself (profile section 5). Verifier is required; Keys, Sign and Endpoint are
-// for the mode reecriture.
-type Facade struct {
+// Options are what a Facade needs. Verifier is required; Keys, Sign and
+// Endpoint are for the mode reecriture.
+type Options struct {
 	// Verifier checks the annuaire's answers, and Signer, where given, is who
 	// must have signed them.
 	Verifier *xmlsig.Verifier
@@ -36,79 +38,79 @@ type Facade struct {
 	// MaxAge is how long an answer serves when the annuaire is silent.
 	MaxAge time.Duration
 
+	Limits soap.Limits // of an answer; zero: soap.DefaultLimits
+
 	Keys     Sealer                                                 // of the addresses that are given out
 	Sign     func(m roc.Content, at time.Time) (roc.Content, error) // the answers that are rewritten
 	Endpoint string                                                 // the public URL of POST /roc
 	Life     time.Duration                                          // of an address given out
 
+	Now func() time.Time // default: time.Now
+}
+
+// A Facade answers searches. Safe for concurrent use.
+type Facade struct {
+	o      Options
 	memory remembered
 }
 
-// rewrites reports whether the mode reecriture is possible.
-func (f *Facade) rewrites() bool {
-	return f != nil && f.Keys != nil && f.Sign != nil && f.Endpoint != ""
+// New makes a Facade.
+func New(o Options) *Facade {
+	if o.Limits == (soap.Limits{}) {
+		o.Limits = soap.DefaultLimits
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Facade{o: o}
 }
 
-// search answers an establishment's own question to the annuaire: by the
-// annuaire's signed answer, byte for byte, or rewritten (profile section 5). It
-// is a read: it may be asked again. The question may be unsigned: it decides
-// nothing but its own answer.
-func (x *exchange) search(es *register.Etablissement, caller roc.StructureID, c *xmlsig.Checked) (farAnswer, error) {
-	if x.clef != nil {
-		return farAnswer{}, roc.Refuse(roc.BadKey, "a search at an address of the façade").
-			Saying("Cette adresse est celle d'un service d'un organisme ; l'annuaire est interrogé à l'adresse %s.", Path)
-	}
-	if x.proxy.o.AnnuaireURL == "" {
-		return farAnswer{}, roc.Refuse(roc.AnnuaireSilent, "no annuaire is configured")
-	}
-	f := x.proxy.o.Facade
+// Rewrites reports whether the mode reecriture is possible.
+func (f *Facade) Rewrites() bool {
+	return f != nil && f.o.Keys != nil && f.o.Sign != nil && f.o.Endpoint != ""
+}
+
+// An Answer is what a search is answered.
+type Answer struct {
+	Status      int
+	ContentType string
+	Body        roc.Content
+	FromMemory  bool // the annuaire was not asked, or did not answer
+}
+
+// Search answers an establishment's own question, which ask puts to the
+// annuaire as it came. The question may be unsigned: it decides nothing but its
+// own answer.
+func (f *Facade) Search(es *register.Etablissement, asked *xmlsig.Checked, ask func() (Answer, error)) (Answer, error) {
 	rewrite := es.Facade == register.Reecriture
-	switch {
-	case rewrite && !f.rewrites():
+	if rewrite && !f.Rewrites() {
 		// app.Config.CanServe accepts no such register.
-		return farAnswer{}, roc.Refuse(roc.Internal, "the register says facade: reecriture, and the configuration has no façade")
-	case f == nil:
-		return x.passOn(caller, c)
+		return Answer{}, roc.Refuse(roc.Internal, "the register says facade: reecriture, and the configuration has no façade")
 	}
-	a, checked, err := x.searched(f, caller, c)
+	a, checked, err := f.find(asked.Envelope(), ask)
 	if err != nil || !rewrite || checked == nil {
 		return a, err
 	}
 	defer checked.Envelope().Release()
-	return x.rewrite(f, es, c.Envelope(), checked)
+	return f.rewrite(es, asked.Envelope(), a, checked)
 }
 
-// passOn puts the question to the annuaire as it came.
-func (x *exchange) passOn(caller roc.StructureID, c *xmlsig.Checked) (farAnswer, error) {
-	m := x.outgoing(caller, c)
-	m.again = true
-	a, err := x.proxy.o.Annuaire.Send(x.ctx, x.rec, []string{x.proxy.o.AnnuaireURL}, m)
-	x.rec.Annuaire, x.rec.AMC = x.rec.AMC, 0
-	if err != nil {
-		return farAnswer{}, ofAnnuaire(err)
-	}
-	x.rec.Origin = roc.FromAnnuaire
-	return a, nil
-}
-
-// searched is the annuaire's signed answer to a question: remembered while its
-// own signature is young enough for the establishment to accept it, else asked,
+// find is the annuaire's signed answer to a question: remembered while its own
+// signature is young enough for the establishment to accept it, else asked,
 // else the last one while the annuaire is silent. checked is nil for a fault of
 // the annuaire, which is handed on.
-func (x *exchange) searched(f *Facade, caller roc.StructureID, c *xmlsig.Checked) (farAnswer, *xmlsig.Checked, error) {
-	now := x.proxy.o.Now()
-	q, mayRemember := questionOf(c.Envelope())
+func (f *Facade) find(asked *soap.Envelope, ask func() (Answer, error)) (Answer, *xmlsig.Checked, error) {
+	now := f.o.Now()
+	q, mayRemember := questionOf(asked)
 	if mayRemember {
-		if a, ok := f.memory.get(q, now, 0); ok {
-			if checked, err := f.believe(q, a, x.proxy.o.Limits); err == nil {
-				return x.fromMemory(a), checked, nil
-			}
+		if a, checked, ok := f.remembered(q, now, 0); ok {
+			return a, checked, nil
 		}
 	}
-	far, err := x.passOn(caller, c)
-	if err == nil && far.status == 200 {
-		a := storedAnswer{far: far, at: now}
-		checked, bad := f.believe(q, a, x.proxy.o.Limits)
+	far, err := ask()
+	if err == nil && far.Status == 200 {
+		a := storedAnswer{Answer: far, at: now}
+		checked, bad := f.verify(q, a)
 		if bad == nil {
 			if mayRemember {
 				a.until = now.Add(checked.Until().Sub(now) / 2)
@@ -116,31 +118,39 @@ func (x *exchange) searched(f *Facade, caller roc.StructureID, c *xmlsig.Checked
 			}
 			return far, checked, nil
 		}
-		far, err = farAnswer{}, roc.Refuse(roc.AnnuaireRefused, "the annuaire's answer: %w", bad).After(retrySoon)
+		far, err = Answer{}, roc.Refuse(roc.AnnuaireRefused, "the annuaire's answer: %w", bad).After(retrySoon)
 	}
 	if mayRemember && (err == nil || roc.IsRefused(err, roc.AnnuaireSilent) || roc.IsRefused(err, roc.AnnuaireRefused)) {
-		if a, ok := f.memory.get(q, now, f.MaxAge); ok {
-			if checked, e := f.believe(q, a, x.proxy.o.Limits); e == nil {
-				return x.fromMemory(a), checked, nil
-			}
+		if a, checked, ok := f.remembered(q, now, f.o.MaxAge); ok {
+			return a, checked, nil
 		}
 	}
 	return far, nil, err // a fault of the annuaire, as it came, or our refusal
 }
 
-func (x *exchange) fromMemory(a storedAnswer) farAnswer {
-	x.rec.Origin, x.rec.FromMemory = roc.FromCache, true
-	return a.far
+const retrySoon = 10 * time.Second
+
+// remembered is a kept answer that is young, or not older than maxAge, and
+// that still holds.
+func (f *Facade) remembered(q question, now time.Time, maxAge time.Duration) (Answer, *xmlsig.Checked, bool) {
+	stored, ok := f.memory.get(q, now, maxAge)
+	if !ok {
+		return Answer{}, nil, false
+	}
+	checked, err := f.verify(q, stored)
+	a := stored.Answer
+	a.FromMemory = true
+	return a, checked, err == nil
 }
 
-// believe checks an answer of the annuaire at the time it was given: who
-// signed it, and that it is about the AMC asked.
-func (f *Facade) believe(q question, a storedAnswer, limits soap.Limits) (*xmlsig.Checked, error) {
-	env, err := soap.Read(a.far.body, limits)
+// verify checks an answer of the annuaire at the time it was given: who signed
+// it, and that it is about the AMC asked.
+func (f *Facade) verify(q question, a storedAnswer) (*xmlsig.Checked, error) {
+	env, err := soap.Read(a.Body, f.o.Limits)
 	if err != nil {
 		return nil, err
 	}
-	checked, err := f.Verifier.Check(env, xmlsig.Policy{Answer: true}, xmlsig.Expect{Structure: f.Signer}, a.at)
+	checked, err := f.o.Verifier.Check(env, xmlsig.Policy{Answer: true}, xmlsig.Expect{Structure: f.o.Signer}, a.at)
 	if err != nil {
 		return nil, err
 	}
@@ -157,16 +167,16 @@ func (f *Facade) believe(q question, a storedAnswer, limits soap.Limits) (*xmlsi
 // rewrite answers in the annuaire's place: each address of a service that
 // passes here becomes one of ours, the rest stays as it is, mail addresses with
 // it.
-func (x *exchange) rewrite(f *Facade, es *register.Etablissement, asked *soap.Envelope, checked *xmlsig.Checked) (farAnswer, error) {
+func (f *Facade) rewrite(es *register.Etablissement, asked *soap.Envelope, a Answer, checked *xmlsig.Checked) (Answer, error) {
 	answer, err := message.ReadSearchAnswer(checked)
 	if err != nil {
-		return farAnswer{}, err
+		return Answer{}, err
 	}
 	answer.Addressing = nil
-	if a, ok := message.AddressingOf(asked); ok {
-		answer.Addressing = &message.Addressing{RelatesTo: a.MessageID}
+	if to, ok := message.AddressingOf(asked); ok {
+		answer.Addressing = &message.Addressing{RelatesTo: to.MessageID}
 	}
-	now := x.proxy.o.Now()
+	now := f.o.Now()
 	for i := range answer.Adresses {
 		a := &answer.Adresses[i]
 		service, err1 := roc.ParseService(a.Service)
@@ -174,15 +184,15 @@ func (x *exchange) rewrite(f *Facade, es *register.Etablissement, asked *soap.En
 		if err1 != nil || err2 != nil || service == roc.Annuaire || a.Norme != "ROC" || a.Type != "URL" {
 			continue
 		}
-		k := clef{es.Structure, answer.AMC, service, version, now.Add(f.Life)}
-		a.Valeur = strings.TrimSuffix(f.Endpoint, "/") + "/" + k.seal(f.Keys)
+		k := Token{es.Structure, answer.AMC, service, version, now.Add(f.o.Life)}
+		a.Valeur = strings.TrimSuffix(f.o.Endpoint, "/") + "/" + k.seal(f.o.Keys)
 	}
 	answer.Adresses = slices.CompactFunc(answer.Adresses, sameService)
-	m, err := f.Sign(answer.Envelope(asked.Version()), now)
+	m, err := f.o.Sign(answer.Envelope(asked.Version()), now)
 	if err != nil {
-		return farAnswer{}, fmt.Errorf("signing the rewritten answer: %w", err)
+		return Answer{}, fmt.Errorf("signing the rewritten answer: %w", err)
 	}
-	return farAnswer{status: 200, contentType: asked.Version().ContentType(), body: m}, nil
+	return Answer{Status: 200, ContentType: asked.Version().ContentType(), Body: m, FromMemory: a.FromMemory}, nil
 }
 
 // sameService: several addresses of one service are one address of ours, which
@@ -191,11 +201,11 @@ func sameService(a, b message.Adresse) bool {
 	return a.Type == "URL" && a.Type == b.Type && a.Service == b.Service && a.Norme == "ROC" && a.Norme == b.Norme && a.Version == b.Version
 }
 
-// A clef is the last part of an address that the façade gives out. It is
+// A Token is the last part of an address that the façade gives out. It is
 // sealed: opaque to whoever holds it, and of no use to another establishment,
 // for another insurer or service, or after its time. It decides no route: the
 // signed message does, and must agree with it.
-type clef struct {
+type Token struct {
 	structure roc.StructureID
 	amc       roc.NumeroAMC
 	service   roc.Service
@@ -204,25 +214,26 @@ type clef struct {
 }
 
 const (
-	clefPurpose = "clef"
-	maxClef     = 256
+	// tokenPurpose binds the seal; its value is in every address given out.
+	tokenPurpose = "clef"
+	maxToken     = 256
 )
 
-func (k *clef) seal(s Sealer) string {
+func (k *Token) seal(s Sealer) string {
 	b := make([]byte, 0, 48)
 	b = append(b, byte(k.service), byte(k.version), byte(len(k.amc)))
 	b = append(b, k.amc...)
 	b = binary.BigEndian.AppendUint64(b, uint64(k.until.Unix()))
 	b = append(b, k.structure...)
-	return base64.RawURLEncoding.EncodeToString(s.Seal(clefPurpose, b))
+	return base64.RawURLEncoding.EncodeToString(s.Seal(tokenPurpose, b))
 }
 
-func readClef(s Sealer, text string) (*clef, error) {
+func readToken(s Sealer, text string) (*Token, error) {
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(text) > maxClef {
+	if err != nil || len(text) > maxToken {
 		return nil, errors.New("it is no text of ours")
 	}
-	b, err := s.Open(clefPurpose, sealed)
+	b, err := s.Open(tokenPurpose, sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -230,42 +241,38 @@ func readClef(s Sealer, text string) (*clef, error) {
 		return nil, errors.New("it is too short")
 	}
 	rest := b[3+int(b[2]):]
-	return &clef{
+	return &Token{
 		service: roc.Service(b[0]), version: roc.Version(b[1]), amc: roc.NumeroAMC(b[3 : 3+int(b[2])]),
 		until: time.Unix(int64(binary.BigEndian.Uint64(rest)), 0), structure: roc.StructureID(rest[8:]),
 	}, nil
 }
 
-// openClef looks at the address that the message was sent to, when it is one
-// that the façade gave out: it must be of this establishment, and in its time.
-func (x *exchange) openClef(es *register.Etablissement) error {
-	path, _, _ := strings.Cut(x.q.head.target, "?")
-	text, ok := strings.CutPrefix(path, Path+"/")
-	if !ok || !x.proxy.o.Facade.rewrites() {
-		return nil // acceptable judges the path
-	}
-	k, err := readClef(x.proxy.o.Facade.Keys, text)
+// ErrNotGivenOut is the cause of the refusal of an address that is none of the
+// façade's: nothing is found there.
+var ErrNotGivenOut = errors.New("an address of the façade that was not given out")
+
+// OpenToken reads the last part of an address that a message was sent to: it
+// must be of this establishment, and in its time.
+func (f *Facade) OpenToken(text string, es roc.StructureID, at time.Time) (*Token, error) {
+	k, err := readToken(f.o.Keys, text)
 	if err != nil {
-		x.status = 404
-		return roc.Refuse(roc.BadKey, "an address of the façade that was not given out: %w", err).
+		return nil, roc.Refuse(roc.BadKey, "%w: %w", ErrNotGivenOut, err).
 			Saying("Cette adresse n'a pas été donnée par le RPN : interrogez de nouveau l'annuaire.")
 	}
 	switch {
-	case k.structure != es.Structure:
-		return roc.Refuse(roc.StructureMismatch, "an address of the façade that was given to another establishment").
+	case k.structure != es:
+		return nil, roc.Refuse(roc.StructureMismatch, "an address of the façade that was given to another establishment").
 			Saying("Cette adresse a été donnée à un autre établissement : interrogez l'annuaire avec le certificat de celui-ci.")
-	case !x.proxy.o.Now().Before(k.until):
-		return roc.Refuse(roc.BadKey, "an address of the façade that is out of date").
+	case !at.Before(k.until):
+		return nil, roc.Refuse(roc.BadKey, "an address of the façade that is out of date").
 			Saying("Cette adresse n'est plus valable : interrogez de nouveau l'annuaire.")
 	}
-	x.clef = k
-	return nil
+	return k, nil
 }
 
-// agrees refuses a message whose signed fields are not those of the address it
-// was sent to.
-func (x *exchange) agrees(key roc.Key) error {
-	k := x.clef
+// Agrees refuses a message whose signed fields are not those of the address it
+// was sent to. A nil Token, of the common address, agrees with any.
+func (k *Token) Agrees(key roc.Key) error {
 	if k == nil || k.amc == key.AMC && k.service == key.Service && k.version == key.Version {
 		return nil
 	}
@@ -295,7 +302,7 @@ func questionOf(env *soap.Envelope) (question, bool) {
 // A storedAnswer is an answer of the annuaire, when it came, and until when its
 // signature is young.
 type storedAnswer struct {
-	far       farAnswer
+	Answer
 	at, until time.Time
 }
 

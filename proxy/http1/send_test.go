@@ -1,4 +1,4 @@
-package proxy
+package http1
 
 import (
 	"context"
@@ -15,25 +15,26 @@ import (
 
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/proxy/http1/http1test"
 )
 
-// newSender makes a Sender of its own; adjust may change its options.
-func newSender(t testing.TB, adjust ...func(*SenderOptions)) *Sender {
+// newUpstream makes an Upstream of its own; adjust may change its options.
+func newUpstream(t testing.TB, adjust ...func(*UpstreamOptions)) *Upstream {
 	t.Helper()
-	o := senderOptions()
+	o := upstreamOptions()
 	for _, f := range adjust {
 		f(&o)
 	}
-	s := NewSender(o)
+	s := NewUpstream(o)
 	t.Cleanup(s.Close)
 	return s
 }
 
-func carried(body string) outgoing {
-	return outgoing{content: roc.NewContent([]byte(body)), contentType: "text/xml", exchange: "id", structure: chu}
+func carried(body string) Message {
+	return Message{Content: roc.NewContent([]byte(body)), ContentType: "text/xml", Exchange: "id", Structure: http1test.CHU}
 }
 
-func sendIt(t testing.TB, s *Sender, m outgoing, urls ...string) (farAnswer, roc.Record, error) {
+func sendIt(t testing.TB, s *Upstream, m Message, urls ...string) (Response, roc.Record, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -44,13 +45,13 @@ func sendIt(t testing.TB, s *Sender, m outgoing, urls ...string) (farAnswer, roc
 
 func TestAKeptConnectionIsUsedAgain(t *testing.T) {
 	t.Parallel()
-	far, s := newFarEnd(t), newSender(t)
+	far, s := http1test.New(t), newUpstream(t)
 	for range 5 {
-		if _, _, err := sendIt(t, s, carried("<a/>"), far.url()); err != nil {
+		if _, _, err := sendIt(t, s, carried("<a/>"), far.URL()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := far.accepted.Load(); n != 1 {
+	if n := far.Accepted.Load(); n != 1 {
 		t.Errorf("%d connections for five messages one after the other, want 1", n)
 	}
 }
@@ -59,33 +60,24 @@ func TestAKeptConnectionIsUsedAgain(t *testing.T) {
 // yet, so the message goes on a fresh one, once.
 func TestADeadIdleConnectionIsFoundBeforeItsUse(t *testing.T) {
 	t.Parallel()
-	far, s := newFarEnd(t), newSender(t)
+	far, s := http1test.New(t), newUpstream(t)
 	const together = 4 // several dead connections, one after the other
 	var wg sync.WaitGroup
 	gate := make(chan struct{})
-	far.does(func(c net.Conn, r farRequest) { <-gate; answerOK(c, r) })
+	far.Does(func(c net.Conn, r http1test.Got) { <-gate; http1test.AnswerOK(c, r) })
 	for range together {
-		wg.Go(func() { sendIt(t, s, carried("<a/>"), far.url()) })
+		wg.Go(func() { sendIt(t, s, carried("<a/>"), far.URL()) })
 	}
-	waitFor(t, func() bool { return len(far.received()) == together })
+	http1test.WaitFor(t, func() bool { return len(far.Received()) == together })
 	close(gate)
 	wg.Wait()
-	far.says(raw(200, "<ok/>"))
-	far.hangUp()
-	if _, _, err := sendIt(t, s, carried("<b/>"), far.url()); err != nil {
+	far.Says(http1test.Raw(200, "<ok/>"))
+	far.HangUp()
+	if _, _, err := sendIt(t, s, carried("<b/>"), far.URL()); err != nil {
 		t.Fatalf("a kept connection had died: %v", err)
 	}
-	if n := len(far.received()); n != together+1 {
+	if n := len(far.Received()); n != together+1 {
 		t.Errorf("the far end received %d messages, want %d", n, together+1)
-	}
-}
-
-func waitFor(t testing.TB, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("what the test waits for did not come")
-		}
 	}
 }
 
@@ -95,25 +87,25 @@ func TestNothingIsReadFromAConnectionOnWhichSomethingWaits(t *testing.T) {
 	t.Parallel()
 	const poison = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n<poison>"
 	for name, script := range map[string]func(c net.Conn){
-		"in the same record": func(c net.Conn) { io.WriteString(c, raw(200, "<ok/>")+poison) },
+		"in the same record": func(c net.Conn) { io.WriteString(c, http1test.Raw(200, "<ok/>")+poison) },
 		"in a record of its own": func(c net.Conn) {
-			io.WriteString(c, raw(200, "<ok/>"))
+			io.WriteString(c, http1test.Raw(200, "<ok/>"))
 			io.WriteString(c, poison)
 		},
 		"behind a body of 204":               func(c net.Conn) { io.WriteString(c, "HTTP/1.1 204 X\r\nContent-Length: 5\r\n\r\n<no/>") },
-		"behind a body larger than a record": func(c net.Conn) { io.WriteString(c, raw(200, strings.Repeat("x", 50_000))+poison) },
+		"behind a body larger than a record": func(c net.Conn) { io.WriteString(c, http1test.Raw(200, strings.Repeat("x", 50_000))+poison) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			far, s := newFarEnd(t), newSender(t)
+			far, s := http1test.New(t), newUpstream(t)
 			sent := make(chan struct{}, 100)
-			far.does(func(c net.Conn, _ farRequest) { script(c); sent <- struct{}{} })
+			far.Does(func(c net.Conn, _ http1test.Got) { script(c); sent <- struct{}{} })
 			for range 10 {
-				a, _, err := sendIt(t, s, carried("<a/>"), far.url())
+				a, _, err := sendIt(t, s, carried("<a/>"), far.URL())
 				if err != nil {
 					t.Fatal(err)
 				}
-				if strings.Contains(string(a.body.Bytes()), "poison") || strings.HasPrefix(string(a.body.Bytes()), "<no/>") {
+				if strings.Contains(string(a.Body.Bytes()), "poison") || strings.HasPrefix(string(a.Body.Bytes()), "<no/>") {
 					t.Fatal("the rest of one answer was delivered as the next")
 				}
 				<-sent // so that what follows the answer is on its way
@@ -125,27 +117,27 @@ func TestNothingIsReadFromAConnectionOnWhichSomethingWaits(t *testing.T) {
 // What may have left is never sent again.
 func TestAMessageThatMayHaveLeftIsNotSentAgain(t *testing.T) {
 	t.Parallel()
-	for name, script := range map[string]func(c net.Conn, r farRequest){
-		"closed without an answer": func(c net.Conn, _ farRequest) { c.Close() },
-		"reset": func(c net.Conn, _ farRequest) {
+	for name, script := range map[string]func(c net.Conn, r http1test.Got){
+		"closed without an answer": func(c net.Conn, _ http1test.Got) { c.Close() },
+		"reset": func(c net.Conn, _ http1test.Got) {
 			c.(*tls.Conn).NetConn().(*net.TCPConn).SetLinger(0)
 			c.(*tls.Conn).NetConn().Close()
 		},
-		"cut in the head": func(c net.Conn, _ farRequest) { io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-"); c.Close() },
-		"cut in the body": func(c net.Conn, _ farRequest) { io.WriteString(c, raw(200, "<ok/>")[:60]); c.Close() },
+		"cut in the head": func(c net.Conn, _ http1test.Got) { io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-"); c.Close() },
+		"cut in the body": func(c net.Conn, _ http1test.Got) { io.WriteString(c, http1test.Raw(200, "<ok/>")[:60]); c.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			far, other, s := newFarEnd(t), newFarEnd(t), newSender(t)
-			if _, _, err := sendIt(t, s, carried("<first/>"), far.url()); err != nil { // a kept connection, as in real life
+			far, other, s := http1test.New(t), http1test.New(t), newUpstream(t)
+			if _, _, err := sendIt(t, s, carried("<first/>"), far.URL()); err != nil { // a kept connection, as in real life
 				t.Fatal(err)
 			}
-			far.does(script)
-			_, _, err := sendIt(t, s, carried("<a/>"), far.url(), other.url())
+			far.Does(script)
+			_, _, err := sendIt(t, s, carried("<a/>"), far.URL(), other.URL())
 			if !roc.IsRefused(err, roc.AMCBadAnswer) {
 				t.Errorf("refused as %v, want amc-bad-answer", err)
 			}
-			if n := len(far.received()) + len(other.received()); n != 2 {
+			if n := len(far.Received()) + len(other.Received()); n != 2 {
 				t.Errorf("%d messages were received, want the first and this one, once", n)
 			}
 		})
@@ -155,14 +147,14 @@ func TestAMessageThatMayHaveLeftIsNotSentAgain(t *testing.T) {
 // A read may be asked again, once.
 func TestAReadIsAskedAgainOnce(t *testing.T) {
 	t.Parallel()
-	far, s := newFarEnd(t), newSender(t)
-	far.does(func(c net.Conn, _ farRequest) { c.Close() })
+	far, s := http1test.New(t), newUpstream(t)
+	far.Does(func(c net.Conn, _ http1test.Got) { c.Close() })
 	m := carried("<search/>")
-	m.again = true
-	if _, _, err := sendIt(t, s, m, far.url()); !roc.IsRefused(err, roc.AMCBadAnswer) {
+	m.Again = true
+	if _, _, err := sendIt(t, s, m, far.URL()); !roc.IsRefused(err, roc.AMCBadAnswer) {
 		t.Errorf("refused as %v", err)
 	}
-	if n := len(far.received()); n != 2 {
+	if n := len(far.Received()); n != 2 {
 		t.Errorf("asked %d times, want 2", n)
 	}
 }
@@ -181,21 +173,21 @@ func closedPort(t testing.TB) string {
 func TestWhatNeverLeftGoesToTheNextAddress(t *testing.T) {
 	t.Parallel()
 	_, port, _ := net.SplitHostPort(closedPort(t))
-	liar := newFarEnd(t) // its certificate is not for that name
+	liar := http1test.New(t) // its certificate is not for that name
 	for name, first := range map[string]string{
-		"connection refused": "https://" + farName + ":" + port + "/",
-		"TLS failed":         "https://other.example:" + liar.port() + "/",
+		"connection refused": "https://" + http1test.FarName + ":" + port + "/",
+		"TLS failed":         "https://other.example:" + liar.Port() + "/",
 		"no such name":       "https://nowhere.invalid/",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			far, s := newFarEnd(t), newSender(t)
-			a, rec, err := sendIt(t, s, carried("<a/>"), first, far.url())
-			if err != nil || string(a.body.Bytes()) != "<ok/>" {
+			far, s := http1test.New(t), newUpstream(t)
+			a, rec, err := sendIt(t, s, carried("<a/>"), first, far.URL())
+			if err != nil || string(a.Body.Bytes()) != "<ok/>" {
 				t.Fatalf("%v", err)
 			}
-			if rec.Target != farName || len(far.received()) != 1 {
-				t.Errorf("target %q, %d messages", rec.Target, len(far.received()))
+			if rec.Target != http1test.FarName || len(far.Received()) != 1 {
+				t.Errorf("target %q, %d messages", rec.Target, len(far.Received()))
 			}
 			if _, _, err := sendIt(t, s, carried("<a/>"), first); !roc.IsRefused(err, roc.AMCUnreachable) {
 				t.Errorf("alone: %v, want amc-unreachable", err)
@@ -230,14 +222,14 @@ func TestBadAnswersAreNotCarried(t *testing.T) {
 	} {
 		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()
-			far, s := newFarEnd(t), newSender(t, func(o *SenderOptions) { o.AnswerBytes = 1000 })
-			far.says(b.answer)
-			a, _, err := sendIt(t, s, carried("<a/>"), far.url())
-			if !roc.IsRefused(err, roc.AMCBadAnswer) || a.body.Len() > 0 {
-				t.Errorf("%v, %s; want amc-bad-answer", err, a.body)
+			far, s := http1test.New(t), newUpstream(t, func(o *UpstreamOptions) { o.AnswerBytes = 1000 })
+			far.Says(b.answer)
+			a, _, err := sendIt(t, s, carried("<a/>"), far.URL())
+			if !roc.IsRefused(err, roc.AMCBadAnswer) || a.Body.Len() > 0 {
+				t.Errorf("%v, %s; want amc-bad-answer", err, a.Body)
 			}
-			if far.says(raw(200, "<ok/>")); len(far.received()) != 1 {
-				t.Errorf("received %d times", len(far.received()))
+			if far.Says(http1test.Raw(200, "<ok/>")); len(far.Received()) != 1 {
+				t.Errorf("received %d times", len(far.Received()))
 			}
 		})
 	}
@@ -249,24 +241,24 @@ func TestSoundAnswersArriveAsTheyCame(t *testing.T) {
 		name, answer, body string
 		status             int
 	}{
-		{"with a length", raw(200, "<ok/>"), "<ok/>", 200},
-		{"a fault", raw(500, "<fault/>"), "<fault/>", 500},
+		{"with a length", http1test.Raw(200, "<ok/>"), "<ok/>", 200},
+		{"a fault", http1test.Raw(500, "<fault/>"), "<fault/>", 500},
 		{"a page of a gateway", "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nno", "no", 503},
 		{"in chunks with a trailer", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x\r\n<a\r\n2\r\n/>\r\n0\r\nX: y\r\n\r\n", "<a/>", 200},
 		{"HTTP/1.0", "HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\n<a/>", "<a/>", 200},
-		{"after interim answers", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + raw(200, "<ok/>"), "<ok/>", 200},
+		{"after interim answers", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + http1test.Raw(200, "<ok/>"), "<ok/>", 200},
 		{"no reason phrase", "HTTP/1.1 200\r\nContent-Length: 4\r\n\r\n<a/>", "<a/>", 200},
 		{"empty", "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n", "", 202},
 		{"no content", "HTTP/1.1 204 No Content\r\n\r\n", "", 204},
-		{"bytes that are no text", raw(200, "\x00\xff\r\n\r\nHTTP/1.1 200 OK"), "\x00\xff\r\n\r\nHTTP/1.1 200 OK", 200},
+		{"bytes that are no text", http1test.Raw(200, "\x00\xff\r\n\r\nHTTP/1.1 200 OK"), "\x00\xff\r\n\r\nHTTP/1.1 200 OK", 200},
 	} {
 		t.Run(g.name, func(t *testing.T) {
 			t.Parallel()
-			far, s := newFarEnd(t), newSender(t)
-			far.says(g.answer)
-			a, rec, err := sendIt(t, s, carried("<a/>"), far.url())
-			if err != nil || a.status != g.status || string(a.body.Bytes()) != g.body {
-				t.Errorf("status %d, %d bytes, %v", a.status, a.body.Len(), err)
+			far, s := http1test.New(t), newUpstream(t)
+			far.Says(g.answer)
+			a, rec, err := sendIt(t, s, carried("<a/>"), far.URL())
+			if err != nil || a.Status != g.status || string(a.Body.Bytes()) != g.body {
+				t.Errorf("status %d, %d bytes, %v", a.Status, a.Body.Len(), err)
 			}
 			if rec.RequestOut.IsZero() || rec.AnswerIn.Before(rec.RequestOut) || rec.AMC <= 0 {
 				t.Errorf("instants: %v %v %v", rec.RequestOut, rec.AnswerIn, rec.AMC)
@@ -277,15 +269,19 @@ func TestSoundAnswersArriveAsTheyCame(t *testing.T) {
 
 func TestASilentInsurerIsGivenUpAtTheDeadline(t *testing.T) {
 	t.Parallel()
-	far, s := newFarEnd(t), newSender(t)
+	far, s := http1test.New(t), newUpstream(t)
 	for name, script := range map[string]func(c net.Conn){
 		"says nothing":      func(net.Conn) {},
 		"stops in the body": func(c net.Conn) { io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n<") },
 	} {
+		far.Says(http1test.Raw(200, "<ok/>")) // a connection is there: only the answer is waited for
+		if _, _, err := sendIt(t, s, carried("<first/>"), far.URL()); err != nil {
+			t.Fatal(err)
+		}
 		quiet := make(chan struct{})
-		far.does(func(c net.Conn, _ farRequest) { script(c); <-quiet })
+		far.Does(func(c net.Conn, _ http1test.Got) { script(c); <-quiet })
 		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-		_, err := s.Send(ctx, new(roc.Record), []string{far.url()}, carried("<a/>"))
+		_, err := s.Send(ctx, new(roc.Record), []string{far.URL()}, carried("<a/>"))
 		if !roc.IsRefused(err, roc.AMCSilent) {
 			t.Errorf("%s: %v, want amc-silent", name, err)
 		}
@@ -294,12 +290,12 @@ func TestASilentInsurerIsGivenUpAtTheDeadline(t *testing.T) {
 	}
 	over, cancel := context.WithDeadline(context.Background(), time.Now().Add(-time.Second))
 	defer cancel()
-	before := len(far.received())
-	_, err := s.Send(over, new(roc.Record), []string{far.url()}, carried("<a/>"))
+	before := len(far.Received())
+	_, err := s.Send(over, new(roc.Record), []string{far.URL()}, carried("<a/>"))
 	if r := roc.RefusalOf(err); r.Reason != roc.AMCSilent || !strings.Contains(r.Detail, "rien n'a été transmis") {
 		t.Errorf("past the deadline: %v %q", err, r.Detail)
 	}
-	if len(far.received()) != before {
+	if len(far.Received()) != before {
 		t.Error("sent past the deadline")
 	}
 }
@@ -308,10 +304,10 @@ func TestASilentInsurerIsGivenUpAtTheDeadline(t *testing.T) {
 // is a connection that failed, not an answer that is bad.
 func TestACertificateRefusedAfterTheHandshakeIsUnreachable(t *testing.T) {
 	t.Parallel()
-	w := theWorld()
-	far, s := newFarEnd(t), newSender(t)
+	w := http1test.World()
+	far, s := http1test.New(t), newUpstream(t)
 	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
-		Certificates: []tls.Certificate{w.far.TLS()}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: w.pki.Pool(igc.AMCSignature), // not ours
+		Certificates: []tls.Certificate{w.Far.TLS()}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: w.PKI.Pool(igc.AMCSignature), // not ours
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -331,7 +327,7 @@ func TestACertificateRefusedAfterTheHandshakeIsUnreachable(t *testing.T) {
 	defer wg.Wait()
 	defer ln.Close()
 	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	if _, _, err := sendIt(t, s, carried("<a/>"), "https://"+farName+":"+port+"/", far.url()); !roc.IsRefused(err, roc.AMCUnreachable) {
+	if _, _, err := sendIt(t, s, carried("<a/>"), "https://"+http1test.FarName+":"+port+"/", far.URL()); !roc.IsRefused(err, roc.AMCUnreachable) {
 		t.Errorf("%v, want amc-unreachable", err)
 	}
 }
@@ -339,7 +335,7 @@ func TestACertificateRefusedAfterTheHandshakeIsUnreachable(t *testing.T) {
 // Profile section 6, on the very address that is dialed.
 func TestTheDialGuard(t *testing.T) {
 	t.Parallel()
-	s := NewSender(SenderOptions{AllowedNetworks: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16"), netip.MustParsePrefix("fd00:1::/32")}})
+	s := NewUpstream(UpstreamOptions{AllowedNetworks: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16"), netip.MustParsePrefix("fd00:1::/32")}})
 	for _, c := range []struct {
 		address string
 		allowed bool
@@ -385,31 +381,31 @@ func TestTheDialGuard(t *testing.T) {
 
 func TestAnAddressThatTheGuardForbidsIsNotDialed(t *testing.T) {
 	t.Parallel()
-	far, s := newFarEnd(t), newSender(t, func(o *SenderOptions) { o.AllowedNetworks = nil })
-	_, _, err := sendIt(t, s, carried("<a/>"), far.url())
+	far, s := http1test.New(t), newUpstream(t, func(o *UpstreamOptions) { o.AllowedNetworks = nil })
+	_, _, err := sendIt(t, s, carried("<a/>"), far.URL())
 	if !roc.IsRefused(err, roc.AnnuaireRefused) || !errors.Is(err, errForbiddenAddress) {
 		t.Errorf("%v, want annuaire-refused", err)
 	}
-	if far.accepted.Load() != 0 {
+	if far.Accepted.Load() != 0 {
 		t.Error("the address was dialed")
 	}
 }
 
 func TestConnectionsToOneHostAreBounded(t *testing.T) {
 	t.Parallel()
-	far, s := newFarEnd(t), newSender(t, func(o *SenderOptions) { o.MaxConns = 2 })
+	far, s := http1test.New(t), newUpstream(t, func(o *UpstreamOptions) { o.MaxConns = 2 })
 	wait := make(chan struct{})
-	far.does(func(c net.Conn, r farRequest) { <-wait; answerOK(c, r) })
+	far.Does(func(c net.Conn, r http1test.Got) { <-wait; http1test.AnswerOK(c, r) })
 	var wg sync.WaitGroup
 	for range 2 {
 		wg.Go(func() {
-			if _, _, err := sendIt(t, s, carried("<a/>"), far.url()); err != nil {
+			if _, _, err := sendIt(t, s, carried("<a/>"), far.URL()); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	waitFor(t, func() bool { return len(far.received()) == 2 })
-	_, _, err := sendIt(t, s, carried("<a/>"), far.url())
+	http1test.WaitFor(t, func() bool { return len(far.Received()) == 2 })
+	_, _, err := sendIt(t, s, carried("<a/>"), far.URL())
 	if r := roc.RefusalOf(err); r.Reason != roc.Overloaded || r.RetryAfter == 0 {
 		t.Errorf("a third at once: %v, want overloaded", err)
 	}
@@ -419,14 +415,14 @@ func TestConnectionsToOneHostAreBounded(t *testing.T) {
 
 func TestPoolsAreBounded(t *testing.T) {
 	t.Parallel()
-	far, s := newFarEnd(t), newSender(t, func(o *SenderOptions) { o.Hosts = 3 })
+	far, s := http1test.New(t), newUpstream(t, func(o *UpstreamOptions) { o.Hosts = 3 })
 	var w sync.WaitGroup
 	for i := range 20 {
 		w.Go(func() {
 			for range 5 {
-				u := fmt.Sprintf("https://%s:%s/%d", farName, far.port(), i)
+				u := fmt.Sprintf("https://%s:%s/%d", http1test.FarName, far.Port(), i)
 				if i%2 == 0 {
-					u = fmt.Sprintf("https://h%d.example:%s/", i, far.port())
+					u = fmt.Sprintf("https://h%d.example:%s/", i, far.Port())
 				}
 				sendIt(t, s, carried("<a/>"), u)
 			}
@@ -435,14 +431,14 @@ func TestPoolsAreBounded(t *testing.T) {
 	w.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.pools) > 3 || len(s.places) > 12 {
-		t.Errorf("%d pools and %d places are kept, want at most 3 and 12", len(s.pools), len(s.places))
+	if len(s.pools) > 3 || len(s.targets) > 12 {
+		t.Errorf("%d pools and %d targets are kept, want at most 3 and 12", len(s.pools), len(s.targets))
 	}
 }
 
 func TestAURLThatIsNoHTTPSAddressIsRefused(t *testing.T) {
 	t.Parallel()
-	s := newSender(t)
+	s := newUpstream(t)
 	for _, u := range []string{"http://roc.rhone.example/", "https:///x", "https://user@roc.rhone.example/", "roc.rhone.example", "https:roc", "https://a b/", ""} {
 		if _, _, err := sendIt(t, s, carried("<a/>"), u); !roc.IsRefused(err, roc.AnnuaireRefused) {
 			t.Errorf("%q: %v, want annuaire-refused", u, err)

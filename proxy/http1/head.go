@@ -1,4 +1,4 @@
-package proxy
+package http1
 
 import (
 	"strconv"
@@ -11,46 +11,47 @@ const (
 	maxFields = 64
 )
 
-// A field is one header field, as sent: the value without the white space
+// A Field is one header field, as sent: the value without the white space
 // around it.
-type field struct{ name, value string }
+type Field struct{ Name, Value string }
 
 // String gives the name only: values are the peer's.
-func (f *field) String() string { return f.name }
+func (f *Field) String() string { return f.Name }
 
-// A fields is the header fields of one message, in order.
-type fields []field
+// Fields are the header fields of one message, in order.
+type Fields []Field
 
-// one returns the only field of that name, "" when there is none; ok is false
+// One returns the only field of that name, "" when there is none; ok is false
 // when there are several.
-func (fs fields) one(name string) (value string, ok bool) {
+func (fs Fields) One(name string) (value string, ok bool) {
 	n := 0
 	for i := range fs {
-		if strings.EqualFold(fs[i].name, name) {
-			value = fs[i].value
+		if strings.EqualFold(fs[i].Name, name) {
+			value = fs[i].Value
 			n++
 		}
 	}
 	return value, n <= 1
 }
 
-func (fs fields) count(name string) (n int) {
+// Count is how many fields of that name there are.
+func (fs Fields) Count(name string) (n int) {
 	for i := range fs {
-		if strings.EqualFold(fs[i].name, name) {
+		if strings.EqualFold(fs[i].Name, name) {
 			n++
 		}
 	}
 	return n
 }
 
-// has reports whether a list-valued field holds the element, compared without
+// Has reports whether a list-valued field holds the element, compared without
 // case ("Connection: close").
-func (fs fields) has(name, element string) bool {
+func (fs Fields) Has(name, element string) bool {
 	for i := range fs {
-		if !strings.EqualFold(fs[i].name, name) {
+		if !strings.EqualFold(fs[i].Name, name) {
 			continue
 		}
-		for e := range strings.SplitSeq(fs[i].value, ",") {
+		for e := range strings.SplitSeq(fs[i].Value, ",") {
 			if strings.EqualFold(strings.Trim(e, " \t"), element) {
 				return true
 			}
@@ -59,16 +60,16 @@ func (fs fields) has(name, element string) bool {
 	return false
 }
 
-// joined returns all fields of that name as one list.
-func (fs fields) joined(name string) string {
-	v, ok := fs.one(name)
+// Joined returns all fields of that name as one list.
+func (fs Fields) Joined(name string) string {
+	v, ok := fs.One(name)
 	if ok {
 		return v
 	}
 	var all []string
 	for i := range fs {
-		if strings.EqualFold(fs[i].name, name) {
-			all = append(all, fs[i].value)
+		if strings.EqualFold(fs[i].Name, name) {
+			all = append(all, fs[i].Value)
 		}
 	}
 	return strings.Join(all, ", ")
@@ -85,10 +86,10 @@ type framing struct {
 // Whatever two implementations might read differently is refused: both at
 // once, a length twice even when equal, a list, a sign, a coding other than
 // chunked alone.
-func (fs fields) framing(http10 bool) (framing, error) {
-	te, oneTE := fs.one("Transfer-Encoding")
-	cl, oneCL := fs.one("Content-Length")
-	hasTE, hasCL := fs.count("Transfer-Encoding") > 0, fs.count("Content-Length") > 0
+func (fs Fields) framing(http10 bool) (framing, error) {
+	te, oneTE := fs.One("Transfer-Encoding")
+	cl, oneCL := fs.One("Content-Length")
+	hasTE, hasCL := fs.Count("Transfer-Encoding") > 0, fs.Count("Content-Length") > 0
 	switch {
 	case hasTE && hasCL:
 		return framing{}, bad("length-and-coding", "Content-Length et Transfer-Encoding ne peuvent figurer ensemble")
@@ -101,7 +102,7 @@ func (fs fields) framing(http10 bool) (framing, error) {
 	case hasTE:
 		return framing{chunked: true, present: true}, nil
 	case hasCL:
-		n, ok := length(cl)
+		n, ok := Number(cl)
 		if !ok {
 			return framing{}, bad("bad-length", "Content-Length n'est pas un nombre")
 		}
@@ -110,8 +111,8 @@ func (fs fields) framing(http10 bool) (framing, error) {
 	return framing{}, nil
 }
 
-// length reads 1*DIGIT. Fifteen digits are enough for anybody.
-func length(s string) (int, bool) {
+// Number reads 1*DIGIT. Fifteen digits are enough for anybody.
+func Number(s string) (int, bool) {
 	if s == "" || len(s) > 15 {
 		return 0, false
 	}
@@ -128,13 +129,13 @@ func length(s string) (int, bool) {
 type requestHead struct {
 	method, target string
 	http10         bool
-	fields         fields
+	fields         Fields
 	framing        framing
 }
 
 // readRequest reads the head of a request. reuse is a slice for its fields.
 // io.EOF: the connection ended before the first byte.
-func (in *wire) readRequest(reuse fields) (requestHead, error) {
+func (in *wire) readRequest(reuse Fields) (requestHead, error) {
 	if err := in.skipOneEmptyLine(); err != nil {
 		return requestHead{}, err
 	}
@@ -164,12 +165,12 @@ func (in *wire) readRequest(reuse fields) (requestHead, error) {
 // expectation there is, is 100-continue (RFC 9110 section 10.1.1).
 func (h *requestHead) checkSingle() error {
 	for _, name := range []string{"Content-Type", "Content-Encoding", "SOAPAction", "RPN-Delai-Ms", "Expect"} {
-		if h.fields.count(name) > 1 {
+		if h.fields.Count(name) > 1 {
 			return bad("two-"+strings.ToLower(name), name+" figure deux fois")
 		}
 	}
-	if v, _ := h.fields.one("Expect"); v != "" && !h.http10 && !strings.EqualFold(v, "100-continue") {
-		return &malformed{417, "expect", "Expect ne peut être que 100-continue"}
+	if v, _ := h.fields.One("Expect"); v != "" && !h.http10 && !strings.EqualFold(v, "100-continue") {
+		return &Malformed{417, "expect", "Expect ne peut être que 100-continue"}
 	}
 	return nil
 }
@@ -207,18 +208,18 @@ func requestLine(s string) (requestHead, error) {
 		return requestHead{method: method, target: target, http10: true}, nil
 	}
 	if len(version) == 8 && strings.HasPrefix(version, "HTTP/") && version[6] == '.' {
-		return requestHead{}, &malformed{505, "http-version", "seul HTTP/1.1 est servi"}
+		return requestHead{}, &Malformed{505, "http-version", "seul HTTP/1.1 est servi"}
 	}
 	return requestHead{}, bad("request-line", "la première ligne n'est pas « méthode cible HTTP/1.1 »")
 }
 
 // checkHost wants exactly one Host (RFC 9112 section 3.2); HTTP/1.0 may have none.
 func (h *requestHead) checkHost() error {
-	host, one := h.fields.one("Host")
+	host, one := h.fields.One("Host")
 	switch {
 	case !one:
 		return bad("two-hosts", "Host figure deux fois")
-	case h.fields.count("Host") == 0 && h.http10:
+	case h.fields.Count("Host") == 0 && h.http10:
 		return nil
 	case !isHost(host):
 		return bad("host", "Host manque ou n'est pas un nom d'hôte")
@@ -229,7 +230,7 @@ func (h *requestHead) checkHost() error {
 // parseFields reads header or trailer lines, each with its CRLF (RFC 9112
 // section 5). Refused: a fold, white space before the colon, a name that is
 // not a token, CR, LF, NUL or another control in a value.
-func parseFields(s string, reuse fields) (fields, error) {
+func parseFields(s string, reuse Fields) (Fields, error) {
 	fs := reuse[:0]
 	for s != "" {
 		var line string
@@ -245,9 +246,9 @@ func parseFields(s string, reuse fields) (fields, error) {
 			return nil, bad("field-value", "la valeur d'un en-tête contient un caractère interdit (CR, LF, NUL, contrôle)")
 		}
 		if len(fs) == maxFields {
-			return nil, &malformed{431, "too-many-fields", "il y a plus de 64 en-têtes"}
+			return nil, &Malformed{431, "too-many-fields", "il y a plus de 64 en-têtes"}
 		}
-		fs = append(fs, field{name, strings.Trim(value, " \t")})
+		fs = append(fs, Field{name, strings.Trim(value, " \t")})
 	}
 	return fs, nil
 }
@@ -255,14 +256,14 @@ func parseFields(s string, reuse fields) (fields, error) {
 // An answerHead is the status and the fields of an answer.
 type answerHead struct {
 	status  int
-	fields  fields
+	fields  Fields
 	framing framing
 	last    bool // the connection ends with this answer
 }
 
 // readAnswer reads the head of the final answer to a POST; interim answers
 // (1xx, RFC 9110 section 15.2) are passed over.
-func (in *wire) readAnswer(reuse fields) (answerHead, error) {
+func (in *wire) readAnswer(reuse Fields) (answerHead, error) {
 	for range 8 {
 		b, err := in.block(maxHead)
 		if err != nil {
@@ -294,7 +295,7 @@ func (in *wire) readAnswer(reuse fields) (answerHead, error) {
 // the connection between two records for a close_notify, so it could not be
 // told from an answer that was cut.
 func (h *answerHead) settle(http10 bool) error {
-	h.last = http10 || h.fields.has("Connection", "close")
+	h.last = http10 || h.fields.Has("Connection", "close")
 	switch {
 	case h.status == 204 || h.status == 304:
 		// No body, whatever is stated; what is stated and does not come is no
@@ -313,7 +314,7 @@ func statusLine(s string) (h answerHead, http10 bool, err error) {
 	if !ok || version != "HTTP/1.1" && version != "HTTP/1.0" || len(code) != 3 || !isValue(reason) {
 		return h, false, bad("status-line", "")
 	}
-	n, ok := length(code)
+	n, ok := Number(code)
 	if !ok || n < 100 || n > 599 {
 		return h, false, bad("status-line", "")
 	}

@@ -1,4 +1,4 @@
-package proxy
+package http1
 
 import (
 	"bufio"
@@ -54,16 +54,16 @@ func FuzzRequest(f *testing.F) {
 			t.Fatalf("method %q or %q, body %q or %q, rest %q or %q", h.method, req.Method, body, other, left, rest)
 		}
 		for _, field := range h.fields {
-			switch strings.ToLower(field.name) {
+			switch strings.ToLower(field.Name) {
 			case "host", "transfer-encoding", "content-length", "trailer":
 				continue // net/http takes them out
 			}
 			found := false
-			for _, v := range req.Header[http.CanonicalHeaderKey(field.name)] {
-				found = found || v == field.value
+			for _, v := range req.Header[http.CanonicalHeaderKey(field.Name)] {
+				found = found || v == field.Value
 			}
 			if !found {
-				t.Fatalf("field %q: %q is not what net/http reads: %q", field.name, field.value, req.Header)
+				t.Fatalf("field %q: %q is not what net/http reads: %q", field.Name, field.Value, req.Header)
 			}
 		}
 	})

@@ -1,4 +1,4 @@
-package proxy
+package http1
 
 import (
 	"context"
@@ -14,14 +14,14 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// serverOptions are what a server needs; every field is required.
-type serverOptions struct {
-	// handle answers one request. done, which may be nil, is called once, when
+// ServerOptions are what a server needs; every field is required.
+type ServerOptions struct {
+	// Handle answers one request. done, which may be nil, is called once, when
 	// the answer is written or has failed.
-	handle func(q *request) (a answer, done func(writeErr error))
+	Handle func(q *Request) (a Answer, done func(writeErr error))
 
-	// abort ends what the handlers wait for.
-	abort func()
+	// Abort ends what the handlers wait for.
+	Abort func()
 
 	Connections                                         int // at once
 	IdleTimeout, HeadTimeout, BodyTimeout, WriteTimeout time.Duration
@@ -31,10 +31,10 @@ type serverOptions struct {
 	Log *slog.Logger
 }
 
-// A server is the HTTP/1.1 leg toward the establishments: fasthttp runs the
-// connections and writes the answers, gates read the requests.
-type server struct {
-	o    serverOptions
+// A Server is the HTTP/1.1 leg toward the establishments: fasthttp runs the
+// connections and writes the answers, clients read the requests.
+type Server struct {
+	o    ServerOptions
 	fast *fasthttp.Server
 
 	draining atomic.Bool // each answer ends its connection
@@ -44,16 +44,17 @@ type server struct {
 
 	mu        sync.Mutex            // guards the fields below
 	listeners map[net.Listener]bool // being served
-	gates     map[*gate]bool
+	clients   map[*clientConn]bool
 	empty     chan struct{} // once draining: closed when nothing of both is left
 }
 
-func newServer(o serverOptions) *server {
-	s := &server{o: o, listeners: map[net.Listener]bool{}, gates: map[*gate]bool{}}
+// NewServer makes a Server.
+func NewServer(o ServerOptions) *Server {
+	s := &Server{o: o, listeners: map[net.Listener]bool{}, clients: map[*clientConn]bool{}}
 	s.fast = &fasthttp.Server{
 		Handler:                       s.serve,
 		Concurrency:                   o.Connections,
-		ReadBufferSize:                256, // of the constant request of a gate
+		ReadBufferSize:                256, // of the constant request of a client connection
 		WriteBufferSize:               16 << 10,
 		WriteTimeout:                  o.WriteTimeout,
 		NoDefaultServerHeader:         true,
@@ -65,10 +66,10 @@ func newServer(o serverOptions) *server {
 	return s
 }
 
-// serve is called by fasthttp once a gate has read a request.
-func (s *server) serve(ctx *fasthttp.RequestCtx) {
-	g := ctx.Conn().(*gate)
-	a, done := s.o.handle(&g.request)
+// serve is called by fasthttp once a client connection has read a request.
+func (s *Server) serve(ctx *fasthttp.RequestCtx) {
+	g := ctx.Conn().(*clientConn)
+	a, done := s.o.Handle(&g.request)
 	g.finish = done
 	if !g.keepable() {
 		g.last = true
@@ -79,7 +80,7 @@ func (s *server) serve(ctx *fasthttp.RequestCtx) {
 
 // Serve accepts connections until the listener is closed. Each connection must
 // be verified TLS and say whose it is (certified).
-func (s *server) Serve(ln net.Listener) error {
+func (s *Server) Serve(ln net.Listener) error {
 	s.mu.Lock()
 	if s.draining.Load() {
 		s.mu.Unlock()
@@ -88,7 +89,7 @@ func (s *server) Serve(ln net.Listener) error {
 	}
 	s.listeners[ln] = true
 	s.mu.Unlock()
-	err := s.fast.Serve(gateListener{ln, s})
+	err := s.fast.Serve(clientListener{ln, s})
 	s.mu.Lock()
 	delete(s.listeners, ln)
 	s.checkEmptyLocked()
@@ -103,15 +104,15 @@ func (s *server) Serve(ln net.Listener) error {
 // returns it: verified, never nil (tlsconf.Conn).
 type certified interface{ Leaf() *x509.Certificate }
 
-// A gateListener puts a gate on each connection.
-type gateListener struct {
+// A clientListener puts a clientConn on each connection.
+type clientListener struct {
 	net.Listener
-	server *server
+	server *Server
 }
 
 // Accept refuses a connection that does not say whose it is: the wiring would
 // be wrong, and no caller could be told from another.
-func (l gateListener) Accept() (net.Conn, error) {
+func (l clientListener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
 		if err != nil {
@@ -123,7 +124,7 @@ func (l gateListener) Accept() (net.Conn, error) {
 			c.Close()
 			continue
 		}
-		g := &gate{Conn: c, server: l.server, leaf: who.Leaf(), peer: hostOf(c.RemoteAddr()), socket: rawConn(c), in: newWire(c)}
+		g := &clientConn{Conn: c, server: l.server, leaf: who.Leaf(), peer: hostOf(c.RemoteAddr()), socket: rawConn(c), in: newWire(c)}
 		if l.server.remember(g) {
 			return g, nil
 		}
@@ -133,25 +134,25 @@ func (l gateListener) Accept() (net.Conn, error) {
 
 // remember takes a connection in. One whose handshake ended while the server
 // drains is served: its first answer will end it.
-func (s *server) remember(g *gate) bool {
+func (s *Server) remember(g *clientConn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended.Load() {
 		return false
 	}
-	s.gates[g] = true
+	s.clients[g] = true
 	return true
 }
 
-func (s *server) forget(g *gate) {
+func (s *Server) forget(g *clientConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.gates, g)
+	delete(s.clients, g)
 	s.checkEmptyLocked()
 }
 
-func (s *server) checkEmptyLocked() {
-	if s.empty != nil && len(s.gates) == 0 && len(s.listeners) == 0 {
+func (s *Server) checkEmptyLocked() {
+	if s.empty != nil && len(s.clients) == 0 && len(s.listeners) == 0 {
 		close(s.empty)
 		s.empty = nil
 	}
@@ -160,7 +161,7 @@ func (s *server) checkEmptyLocked() {
 // Shutdown stops accepting, says Connection: close on each answer, ends the
 // connections that stay idle for DrainIdle, and waits for the exchanges in
 // flight. When ctx ends first it cuts what is left and says how many.
-func (s *server) Shutdown(ctx context.Context) error {
+func (s *Server) Shutdown(ctx context.Context) error {
 	empty := s.drain()
 	idle := time.NewTimer(s.o.DrainIdle)
 	defer idle.Stop()
@@ -174,7 +175,7 @@ func (s *server) Shutdown(ctx context.Context) error {
 		case <-ctx.Done():
 			s.ended.Store(true)
 			n := s.cut()
-			s.o.abort()
+			s.o.Abort()
 			<-empty
 			return fmt.Errorf("%d connections were cut: %w", n, context.Cause(ctx))
 		}
@@ -182,8 +183,8 @@ func (s *server) Shutdown(ctx context.Context) error {
 }
 
 // drain closes the listeners, and returns what is closed with the last of
-// them and of the gates.
-func (s *server) drain() <-chan struct{} {
+// them and of the clients.
+func (s *Server) drain() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.draining.Store(true)
@@ -198,10 +199,10 @@ func (s *server) drain() <-chan struct{} {
 
 // endWaiting ends the connections that wait for a request, but not one whose
 // request is already in the socket.
-func (s *server) endWaiting() {
+func (s *Server) endWaiting() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for g := range s.gates {
+	for g := range s.clients {
 		if g.state.Load() == waiting && hasPending(g.socket) && !g.gone() {
 			continue
 		}
@@ -211,17 +212,29 @@ func (s *server) endWaiting() {
 	}
 }
 
-func (s *server) cut() int {
+// Departed is how many connections have a caller that hung up.
+func (s *Server) Departed() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for g := range s.gates {
+	for g := range s.clients {
+		if g.gone() {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *Server) cut() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for g := range s.clients {
 		if u, ok := g.Conn.(interface{ NetConn() net.Conn }); ok {
 			u.NetConn().Close() // tls.Conn.Close would wait for a write that hangs
 		} else {
 			g.Conn.Close()
 		}
 	}
-	return len(s.gates)
+	return len(s.clients)
 }
 
 // fastLog keeps fasthttp's own lines for debugging: what matters about an

@@ -1,16 +1,16 @@
-package proxy
+package http1
 
 import "bytes"
 
 // readBody reads the body of a message into one buffer of its own, at most
-// limit bytes: errTooLarge beyond it, before what is too much is read when the
+// limit bytes: ErrTooLarge beyond it, before what is too much is read when the
 // length is stated.
 func (in *wire) readBody(f framing, limit int) ([]byte, error) {
 	switch {
 	case f.chunked:
 		return in.readChunked(limit)
 	case f.length > limit:
-		return nil, errTooLarge
+		return nil, ErrTooLarge
 	}
 	return in.extend(nil, f.length)
 }
@@ -58,7 +58,7 @@ func (in *wire) readChunked(limit int) ([]byte, error) {
 			return b, in.skipTrailer()
 		}
 		if size > limit-len(b) {
-			return nil, errTooLarge
+			return nil, ErrTooLarge
 		}
 		if cap(b)-len(b) < size {
 			b = room(b, size)

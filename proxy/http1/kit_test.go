@@ -1,0 +1,49 @@
+package http1
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/piano-roc/rpn/internal/igc"
+	"github.com/piano-roc/rpn/proxy/http1/http1test"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// fasthttp keeps these for as long as the process, or a pool's idle time.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*HostClient).connsCleaner"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+	)
+}
+
+// patience is how long a test waits for what must happen. Nothing is asserted
+// about it but that it is not reached.
+const patience = 20 * time.Second
+
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+
+func upstreamOptions() UpstreamOptions {
+	w := http1test.World()
+	return UpstreamOptions{
+		Handshake: func(ctx context.Context, c net.Conn, name string) (*tls.Conn, error) {
+			t := tls.Client(c, &tls.Config{ServerName: name, RootCAs: w.PKI.Pool(igc.AMCTLS), Certificates: []tls.Certificate{w.Client.TLS()}})
+			if err := t.HandshakeContext(ctx); err != nil {
+				c.Close()
+				return nil, err
+			}
+			return t, nil
+		},
+		AllowedNetworks: loopback,
+		Addresses: func(host string) (netip.Addr, bool) {
+			return netip.MustParseAddr("127.0.0.1"), strings.HasSuffix(host, ".example")
+		},
+	}
+}

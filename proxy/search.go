@@ -1,0 +1,68 @@
+package proxy
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/xmlsig"
+	"github.com/piano-roc/rpn/proxy/facade"
+	"github.com/piano-roc/rpn/proxy/http1"
+	"github.com/piano-roc/rpn/register"
+)
+
+// search answers an establishment's own question to the annuaire (profile
+// section 5).
+func (x *exchange) search(es *register.Etablissement, caller roc.StructureID, c *xmlsig.Checked) (http1.Response, error) {
+	if x.token != nil {
+		return http1.Response{}, roc.Refuse(roc.BadKey, "a search at an address of the façade").
+			Saying("Cette adresse est celle d'un service d'un organisme ; l'annuaire est interrogé à l'adresse %s.", Path)
+	}
+	if x.proxy.o.AnnuaireURL == "" {
+		return http1.Response{}, roc.Refuse(roc.AnnuaireSilent, "no annuaire is configured")
+	}
+	if x.proxy.o.Facade == nil {
+		return x.passOn(caller, c)
+	}
+	a, err := x.proxy.o.Facade.Search(es, c, func() (facade.Answer, error) {
+		r, err := x.passOn(caller, c)
+		return facade.Answer{Status: r.Status, ContentType: r.ContentType, Body: r.Body}, err
+	})
+	if err != nil {
+		return http1.Response{}, err
+	}
+	if a.FromMemory {
+		x.rec.Origin, x.rec.FromMemory = roc.FromCache, true
+	}
+	return http1.Response{Status: a.Status, ContentType: a.ContentType, Body: a.Body}, nil
+}
+
+// passOn puts the question to the annuaire as it came. It is a read: it may be
+// asked again.
+func (x *exchange) passOn(caller roc.StructureID, c *xmlsig.Checked) (http1.Response, error) {
+	m := x.outgoing(caller, c)
+	m.Again = true
+	a, err := x.proxy.o.Annuaire.Send(x.ctx, x.rec, []string{x.proxy.o.AnnuaireURL}, m)
+	x.rec.Annuaire, x.rec.AMC = x.rec.AMC, 0
+	if err != nil {
+		return http1.Response{}, ofAnnuaire(err)
+	}
+	x.rec.Origin = roc.FromAnnuaire
+	return a, nil
+}
+
+// openToken looks at the address that the message was sent to, when it is one
+// that the façade gave out.
+func (x *exchange) openToken(es *register.Etablissement) error {
+	path, _, _ := strings.Cut(x.q.Target(), "?")
+	text, ok := strings.CutPrefix(path, Path+"/")
+	if !ok || !x.proxy.o.Facade.Rewrites() {
+		return nil // acceptable judges the path
+	}
+	k, err := x.proxy.o.Facade.OpenToken(text, es.Structure, x.proxy.o.Now())
+	if errors.Is(err, facade.ErrNotGivenOut) {
+		x.status = 404
+	}
+	x.token = k
+	return err
+}
