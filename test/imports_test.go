@@ -74,7 +74,7 @@ var doors = map[string][]string{
 	"software.sslmate.com/src/go-pkcs12":  {"tlsconf/identity"},
 	"golang.org/x/time":                   {"limits"},
 	"golang.org/x/sync":                   {"annuaire"},
-	"golang.org/x/sys":                    {"cmd/rpn", "app", "internal/rsaverify", "proxy"},
+	"golang.org/x/sys":                    {"cmd/rpn", "app", "internal/rsaverify", "proxy/http1"},
 	"github.com/spf13/cobra":              {"cmd/rpn", "cmd/demo", "cmd/mutuelle", "cmd/annuaire"},
 	"encoding/xml":                        {}, // reads what must be refused (docs/decisions/0003)
 	"net/http/httputil":                   {}, // the exchange goes by proxy alone
