@@ -1,0 +1,234 @@
+// Package breaker lets an address rest that fails or crawls: what would be sent
+// there is refused at once instead of waiting, and one real exchange at a time
+// finds out whether it is back.
+package breaker
+
+import (
+	"hash/maphash"
+	"sync"
+	"time"
+)
+
+// Options are when an address is put to rest; every field has a default.
+type Options struct {
+	// Window is over how long outcomes count. Default: 30 s.
+	Window time.Duration
+	// Failures is how many, and FailureShare which part of all outcomes in the
+	// window, put the address to rest. Defaults: 5, 0.5.
+	Failures     int
+	FailureShare float64
+	// SlowAfter is from when an answer is slow; SlowShare which part of at least
+	// 2*Failures outcomes puts the address to rest. Defaults: 10 s, 0.8.
+	SlowAfter time.Duration
+	SlowShare float64
+	// Rest is how long the first rest lasts; each one that ends with a failure
+	// is followed by one twice as long, LongestRest at most. Defaults: 5 s, 1 min.
+	Rest, LongestRest time.Duration
+	// Trials is how many exchanges must succeed, one after the other, before all
+	// are let through again. Default: 3.
+	Trials int
+	// TrialLife is after how long a trial that was not heard of is given to
+	// another. Default: 90 s.
+	TrialLife time.Duration
+	// Addresses bounds how many are kept; beyond, an address has no breaker: it
+	// fails open, because what is protected is our own patience. Default: 4096.
+	Addresses int
+
+	// OnChange is told of each change of state, under no lock. May be nil.
+	OnChange func(State)
+}
+
+func (o *Options) complete() {
+	orDefault(&o.Window, 30*time.Second)
+	orDefault(&o.Failures, 5)
+	orDefault(&o.FailureShare, 0.5)
+	orDefault(&o.SlowAfter, 10*time.Second)
+	orDefault(&o.SlowShare, 0.8)
+	orDefault(&o.Rest, 5*time.Second)
+	orDefault(&o.LongestRest, time.Minute)
+	orDefault(&o.Trials, 3)
+	orDefault(&o.TrialLife, 90*time.Second)
+	orDefault(&o.Addresses, 4096)
+}
+
+func orDefault[T int | float64 | time.Duration](v *T, def T) {
+	if *v <= 0 {
+		*v = def
+	}
+}
+
+// An Outcome is how one exchange with the address ended.
+type Outcome int
+
+// Outcomes. Nothing says nothing about the address: the caller left, or was not
+// patient enough for its silence to mean anything.
+const (
+	Nothing Outcome = iota
+	Success
+	Failure
+)
+
+// A State is how an address does.
+type State struct {
+	Address string
+	Resting bool
+	Since   time.Time // of the first of the rests that follow one another
+	Until   time.Time // of the current one; a trial is let through then
+	Trials  int       // that succeeded since
+}
+
+// A Set is the breakers of many addresses. Safe for concurrent use.
+type Set struct {
+	o    Options
+	seed maphash.Seed
+
+	mu sync.Mutex // guards by, and the breakers in it
+	by map[string]*breaker
+}
+
+// NewSet makes a Set.
+func NewSet(o Options) *Set {
+	o.complete()
+	return &Set{o: o, seed: maphash.MakeSeed(), by: map[string]*breaker{}}
+}
+
+// A breaker is one address. It is closed while until is zero.
+type breaker struct {
+	window
+	used         time.Time
+	since, until time.Time
+	rest         time.Duration
+	trials       int       // that succeeded
+	trial        time.Time // when the one under way started; zero: none
+	turn         uint64    // counts the trials: a late one settles nothing
+}
+
+// A Pass is the leave to send one exchange. Done must follow.
+type Pass struct {
+	set     *Set
+	address string
+	who     uint64
+	at      time.Time
+	turn    uint64 // of a trial; 0: none
+}
+
+// Allow lets one exchange of who through to the address, or says how it rests.
+func (s *Set) Allow(address, who string, at time.Time) (Pass, State, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.by[address]
+	if b == nil {
+		if b = s.addLocked(address, at); b == nil {
+			return Pass{}, State{}, true
+		}
+	}
+	b.used = at
+	p := Pass{set: s, address: address, who: maphash.String(s.seed, who), at: at}
+	if b.until.IsZero() {
+		return p, State{}, true
+	}
+	if at.Before(b.until) || !b.trial.IsZero() && at.Sub(b.trial) < s.o.TrialLife {
+		st := b.state(address)
+		if !at.Before(st.Until) { // a trial is under way
+			st.Until = at.Add(time.Second)
+		}
+		return Pass{}, st, false
+	}
+	b.trial = at
+	b.turn++
+	p.turn = b.turn
+	return p, State{}, true
+}
+
+// Done says how the exchange ended. A Pass that Allow did not give does nothing.
+func (p Pass) Done(o Outcome, at time.Time) {
+	if p.set == nil {
+		return
+	}
+	st, changed := p.set.done(p, o, at)
+	if changed && p.set.o.OnChange != nil {
+		p.set.o.OnChange(st)
+	}
+}
+
+func (s *Set) done(p Pass, o Outcome, at time.Time) (State, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.by[p.address]
+	if b == nil {
+		return State{}, false
+	}
+	slow := at.Sub(p.at) >= s.o.SlowAfter
+	switch {
+	case p.turn != 0 && p.turn == b.turn:
+		b.trial = time.Time{}
+		return b.tried(s.o, p.address, o == Success && !slow, o == Nothing, at)
+	case o == Nothing || !b.until.IsZero():
+		return State{}, false // what was sent before the rest says nothing new
+	}
+	b.count(s.o.Window, at, p.who, o == Failure, slow)
+	if !b.fails(s.o, at) {
+		return State{}, false
+	}
+	b.since, b.rest = at, s.o.Rest
+	b.until = at.Add(b.rest)
+	return b.state(p.address), true
+}
+
+// tried settles a trial.
+func (b *breaker) tried(o Options, address string, well, nothing bool, at time.Time) (State, bool) {
+	switch {
+	case nothing:
+		return State{}, false
+	case !well:
+		b.trials = 0
+		b.rest = min(2*b.rest, o.LongestRest)
+		b.until = at.Add(b.rest)
+		return b.state(address), true
+	}
+	if b.trials++; b.trials < o.Trials {
+		return State{}, false
+	}
+	*b = breaker{used: b.used, turn: b.turn}
+	return b.state(address), true
+}
+
+func (b *breaker) state(address string) State {
+	return State{Address: address, Resting: !b.until.IsZero(), Since: b.since, Until: b.until, Trials: b.trials}
+}
+
+// Resting lists the addresses at rest.
+func (s *Set) Resting() []State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []State
+	for address, b := range s.by {
+		if !b.until.IsZero() {
+			list = append(list, b.state(address))
+		}
+	}
+	return list
+}
+
+// addLocked makes room by what has not been used for longest among a few: an
+// address that rests stays.
+func (s *Set) addLocked(address string, at time.Time) *breaker {
+	if len(s.by) >= s.o.Addresses {
+		oldest, looked := "", 0
+		for a, b := range s.by {
+			if b.until.IsZero() && (oldest == "" || b.used.Before(s.by[oldest].used)) {
+				oldest = a
+			}
+			if looked++; looked >= 64 {
+				break
+			}
+		}
+		if oldest == "" || at.Sub(s.by[oldest].used) < s.o.Window {
+			return nil
+		}
+		delete(s.by, oldest)
+	}
+	b := &breaker{}
+	s.by[address] = b
+	return b
+}

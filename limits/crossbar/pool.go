@@ -1,0 +1,211 @@
+package crossbar
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// A pool is the seats of one insurer, and who waits for them. It has no clock
+// and no lock of its own.
+//
+// Each establishment is a flow with a virtual time, in seat-seconds: what it
+// has used. A free seat goes to the flow that waits and has used least; a flow
+// that comes, or comes back, starts at what the pool serves now, so that nobody
+// saves up idle time. What a seat will cost is estimated when it is taken and
+// corrected when it is given back (as Kubernetes' API priority and fairness
+// does; with one seat each, deficit round robin of one exchange a turn).
+type pool struct {
+	seats, part int // in all; for one flow at most
+	running     int
+	waiting     int
+	started     float64 // sum of the instants at which the seats running were taken
+	epoch       time.Time
+	hold        float64 // seconds that a seat was held, lately; 0: not known
+	virtual     float64 // where the flow served last began
+	flows       map[string]*flow
+	active      []*flow // that have somebody waiting
+}
+
+type flow struct {
+	name    string
+	used    float64
+	running int
+	queue   []*waiter
+}
+
+type waiter struct {
+	flow   *flow
+	ready  chan struct{} // closed when served
+	served bool
+	seat   seat
+}
+
+type seat struct {
+	flow     *flow
+	at       float64
+	expected float64
+}
+
+const (
+	firstHold = 0.5  // seconds, before anything is known
+	weight    = 0.05 // of the newest in hold
+	mostFlows = 4096 // kept, beyond those in use
+)
+
+func (p *pool) resize(seats int, o Options) {
+	if seats <= 0 {
+		seats = o.Seats
+	}
+	p.seats, p.part = seats, max(1, int(math.Ceil(o.PairShare*float64(seats))))
+}
+
+func (p *pool) seconds(at time.Time) float64 {
+	if p.epoch.IsZero() {
+		p.epoch = at
+	}
+	return at.Sub(p.epoch).Seconds()
+}
+
+// holds is how long a seat is held, as far as is known now: what runs for long
+// already counts before it has ended.
+func (p *pool) holds(at time.Time) float64 {
+	h := p.hold
+	if h == 0 {
+		h = firstHold
+	}
+	if p.running > 0 {
+		h = max(h, p.seconds(at)-p.started/float64(p.running))
+	}
+	return h
+}
+
+func (p *pool) flow(who string) *flow {
+	f := p.flows[who]
+	if f == nil {
+		if len(p.flows) >= mostFlows {
+			p.forget()
+		}
+		f = &flow{name: who}
+		p.flows[who] = f
+	}
+	if f.running == 0 && len(f.queue) == 0 {
+		f.used = max(f.used, p.virtual)
+	}
+	return f
+}
+
+// forget drops the flows that are not in use: they come back as new ones.
+func (p *pool) forget() {
+	for who, f := range p.flows {
+		if f.running == 0 && len(f.queue) == 0 {
+			delete(p.flows, who)
+		}
+	}
+}
+
+// take takes a seat at once, when one is free and nobody is before.
+func (p *pool) take(who string, at time.Time) (seat, bool) {
+	f := p.flow(who)
+	if p.running >= p.seats || f.running >= p.part || len(f.queue) > 0 {
+		return seat{}, false
+	}
+	for _, other := range p.active { // those that wait for their own part are not before
+		if other.running < p.part {
+			return seat{}, false
+		}
+	}
+	return p.give(f, at), true
+}
+
+func (p *pool) give(f *flow, at time.Time) seat {
+	s := seat{f, p.seconds(at), p.holds(at)}
+	p.virtual = max(p.virtual, f.used)
+	f.used += s.expected
+	f.running++
+	p.running++
+	p.started += s.at
+	return s
+}
+
+// wait queues who, or refuses: its queue is full, or its turn would come too
+// late for an exchange that has this much time left.
+func (p *pool) wait(who string, at time.Time, left time.Duration, queue int) (*waiter, *Refusal) {
+	f := p.flow(who)
+	turn := p.turn(f, at)
+	own := f.running >= p.part || len(f.queue) >= queue
+	if len(f.queue) >= queue || turn+p.holds(at) > left.Seconds() {
+		return nil, &Refusal{Own: own, Held: f.running, Waiting: len(f.queue), Part: p.part, Seats: p.seats, Running: p.running,
+			Wait: max(100*time.Millisecond, seconds(min(turn, 60)))}
+	}
+	w := &waiter{flow: f, ready: make(chan struct{})}
+	if len(f.queue) == 0 {
+		p.active = append(p.active, f)
+	}
+	f.queue = append(f.queue, w)
+	p.waiting++
+	return w, nil
+}
+
+// turn is in how many seconds a seat for one more of f is expected: each flow
+// that waits gets its equal part of the seats that become free, at most its
+// part of the pool.
+func (p *pool) turn(f *flow, at time.Time) float64 {
+	among := len(p.active)
+	if len(f.queue) == 0 {
+		among++
+	}
+	rate := min(float64(p.seats)/float64(among), float64(p.part)) / p.holds(at)
+	return float64(len(f.queue)+1) / rate
+}
+
+// leave gives a seat back and serves whoever is next.
+func (p *pool) leave(s seat, at time.Time) {
+	took := max(0, p.seconds(at)-s.at)
+	s.flow.used += took - s.expected
+	s.flow.running--
+	p.running--
+	p.started -= s.at
+	if p.running == 0 {
+		p.started = 0 // no rounding is carried over
+	}
+	if p.hold == 0 {
+		p.hold = took
+	}
+	p.hold += weight * (took - p.hold)
+	p.serve(at)
+}
+
+func (p *pool) serve(at time.Time) {
+	for p.running < p.seats {
+		var next *flow
+		for _, f := range p.active {
+			if f.running < p.part && (next == nil || f.used < next.used) {
+				next = f
+			}
+		}
+		if next == nil {
+			return
+		}
+		w := next.queue[0]
+		next.queue = slices.Delete(next.queue, 0, 1)
+		p.dequeued(next)
+		w.seat, w.served = p.give(next, at), true
+		close(w.ready)
+	}
+}
+
+func (p *pool) giveUp(w *waiter) {
+	if i := slices.Index(w.flow.queue, w); i >= 0 {
+		w.flow.queue = slices.Delete(w.flow.queue, i, i+1)
+		p.dequeued(w.flow)
+	}
+}
+
+func (p *pool) dequeued(f *flow) {
+	p.waiting--
+	if len(f.queue) == 0 {
+		i := slices.Index(p.active, f)
+		p.active = slices.Delete(p.active, i, i+1)
+	}
+}
