@@ -14,6 +14,10 @@ const (
 	// silence is how long nobody asks before the store takes it that the
 	// instances lived without it.
 	silence = 3 * heartbeat
+	// settling is how long after its mark the store gives nothing: until then
+	// every instance that can has noticed that the store is there, and all leave
+	// their own bucket together.
+	settling = 1500 * time.Millisecond
 	// heartbeat is how often an instance asks at least.
 	heartbeat = time.Second
 )
@@ -39,6 +43,7 @@ type Want struct {
 // An Answer is what the store gave.
 type Answer struct {
 	Mark, Sequence int64
+	Settling       bool // the store gives nothing yet
 	Instances      int
 	Grants         []Grant // one for each Want
 }
@@ -65,7 +70,7 @@ type level struct {
 // Ask answers q at the instant now of the store's own clock.
 //
 // What a lost store held is not known, so a missing account is not a full one:
-// it holds what the rate gave since the mark. The mark is set anew when there
+// it holds what the rate gave since the mark and the time to settle. The mark is set anew when there
 // is none, when the store has gone back in time (its sequence is below what an
 // instance has seen), when an instance has lived without the store, and when
 // nobody has asked for a while.
@@ -85,7 +90,7 @@ func (c *Central) Ask(q Question, now time.Duration) Answer {
 			delete(c.members, id)
 		}
 	}
-	a := Answer{Mark: c.mark, Sequence: c.sequence, Instances: len(c.members), Grants: make([]Grant, len(q.Wants))}
+	a := Answer{Mark: c.mark, Sequence: c.sequence, Settling: at-c.mark < settling.Microseconds(), Instances: len(c.members), Grants: make([]Grant, len(q.Wants))}
 	for i, w := range q.Wants {
 		a.Grants[i] = c.take(w, len(c.members), at)
 	}
@@ -94,7 +99,7 @@ func (c *Central) Ask(q Question, now time.Duration) Answer {
 
 func (c *Central) take(w Want, instances int, at int64) Grant {
 	burst := w.Terms.CentralBurst(instances)
-	units := min(burst, w.Terms.Rate*float64(at-c.mark)/1e6)
+	units := min(burst, w.Terms.Rate*float64(max(0, at-c.mark-settling.Microseconds()))/1e6)
 	if l, ok := c.levels[w.Account]; ok {
 		units = min(units, l.units+w.Terms.Rate*float64(max(0, at-l.at))/1e6)
 	}

@@ -1,7 +1,7 @@
 -- The central buckets of package quota; central.go says the same in Go.
 -- KEYS: 1 the store's mark and sequence, 2 the instances, 3... one per account.
 -- ARGV: instance, its mark, its sequence, lost ("1"), life of an instance in
--- microseconds, its silence, then rate, burst, life in seconds, overdraft, units per account.
+-- microseconds, silence, settling, then rate, burst, life in seconds, overdraft, units per account.
 local t = redis.call('TIME')
 local at = t[1] * 1000000 + t[2]
 local store = redis.call('HMGET', KEYS[1], 'mark', 'sequence', 'last')
@@ -14,12 +14,12 @@ redis.call('HSET', KEYS[1], 'mark', string.format('%.0f', mark), 'sequence', str
 redis.call('ZADD', KEYS[2], string.format('%.0f', at), ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('(%.0f', at - tonumber(ARGV[5])))
 local n = redis.call('ZCARD', KEYS[2])
-local out = {string.format('%.0f', mark), string.format('%.0f', sequence), n}
+local out = {string.format('%.0f', mark), string.format('%.0f', sequence), n, at - mark < tonumber(ARGV[7]) and 1 or 0}
 for i = 3, #KEYS do
-  local a = 6 + (i - 3) * 5
+  local a = 7 + (i - 3) * 5
   local rate, whole, life, overdraft, want = tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4]), tonumber(ARGV[a + 5])
   local burst = math.max(1, whole - rate * life - overdraft * math.max(1, n))
-  local units = math.min(burst, rate * (at - mark) / 1e6)
+  local units = math.min(burst, rate * math.max(0, at - mark - tonumber(ARGV[7])) / 1e6)
   local kept = redis.call('HMGET', KEYS[i], 'units', 'at')
   if kept[1] and kept[2] then
     units = math.min(units, tonumber(kept[1]) + rate * math.max(0, at - tonumber(kept[2])) / 1e6)

@@ -53,6 +53,7 @@ type Meter struct {
 	round          chan struct{} // closed, and made anew, at each answer
 	mark, sequence int64
 	outages        int
+	lost           bool      // since the last answer, one did not come
 	heard          time.Time // of the last answer
 	swept          time.Time
 }

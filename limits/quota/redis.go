@@ -43,9 +43,9 @@ func (s *Redis) Ask(ctx context.Context, q Question) (Answer, error) {
 	if q.Lost {
 		lost = "1"
 	}
-	args := make([]any, 6, 6+5*len(q.Wants))
+	args := make([]any, 7, 7+5*len(q.Wants))
 	args[0], args[1], args[2], args[3] = q.Instance, q.Mark, q.Sequence, lost
-	args[4], args[5] = memberLife.Microseconds(), silence.Microseconds()
+	args[4], args[5], args[6] = memberLife.Microseconds(), silence.Microseconds(), settling.Microseconds()
 	for _, w := range q.Wants {
 		keys = append(keys, s.prefix+"compte:"+w.Account)
 		args = append(args, number(w.Terms.Rate), number(w.Terms.Burst), number(w.Terms.Life.Seconds()), number(w.Terms.Overdraft), number(w.Units))
@@ -69,7 +69,7 @@ var errAnswer = errors.New("quota: not an answer of the script")
 // readAnswer reads what the script returned. What is not an answer is an error:
 // a store that says nonsense is a store that is away.
 func readAnswer(out []any, wants int) (a Answer, err error) {
-	if len(out) != 3+2*wants {
+	if len(out) != 4+2*wants {
 		return a, errAnswer
 	}
 	numbers := make([]int64, len(out))
@@ -88,9 +88,9 @@ func readAnswer(out []any, wants int) (a Answer, err error) {
 			return a, errAnswer
 		}
 	}
-	a = Answer{Mark: numbers[0], Sequence: numbers[1], Instances: int(numbers[2]), Grants: make([]Grant, wants)}
+	a = Answer{Mark: numbers[0], Sequence: numbers[1], Instances: int(numbers[2]), Settling: numbers[3] != 0, Grants: make([]Grant, wants)}
 	for i := range a.Grants {
-		a.Grants[i] = Grant{float64(numbers[3+2*i]), time.Duration(min(numbers[4+2*i], 3600e6)) * time.Microsecond}
+		a.Grants[i] = Grant{float64(numbers[4+2*i]), time.Duration(min(numbers[5+2*i], 3600e6)) * time.Microsecond}
 	}
 	return a, nil
 }

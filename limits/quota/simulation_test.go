@@ -35,6 +35,7 @@ type member struct {
 	mark, sequence int64
 	away           Away
 	outages, known int
+	lost           bool
 }
 
 type event struct {
@@ -77,12 +78,16 @@ func (w *world) ask(m *member, need float64) {
 }
 
 func (w *world) question(m *member, sent time.Duration, wanted float64, wants []Want) {
-	q := Question{Instance: m.id, Mark: m.mark, Sequence: m.sequence, Lost: m.away.Outage > 0, Wants: wants}
-	failed := func() {
+	q := Question{Instance: m.id, Mark: m.mark, Sequence: m.sequence, Lost: m.lost, Wants: wants}
+	alone := func() {
 		if m.away.Outage == 0 {
 			m.outages++
 			m.away = Away{m.outages, w.now + m.skew}
 		}
+	}
+	failed := func() {
+		m.lost = true
+		alone()
 		m.account.Answered(wanted, Grant{}, false, sent, w.now+m.skew)
 	}
 	w.after(w.between(10*time.Microsecond, 3*time.Millisecond), func() {
@@ -96,7 +101,13 @@ func (w *world) question(m *member, sent time.Duration, wanted float64, wants []
 			return
 		}
 		w.after(w.between(10*time.Microsecond, 3*time.Millisecond), func() {
-			m.mark, m.sequence, m.away, m.known = a.Mark, max(m.sequence, a.Sequence), Away{}, a.Instances
+			m.mark, m.sequence, m.lost = a.Mark, max(m.sequence, a.Sequence), false
+			if a.Settling {
+				alone()
+				m.known = max(m.known, a.Instances)
+			} else {
+				m.away, m.known = Away{}, a.Instances
+			}
 			if len(wants) > 0 {
 				m.account.Answered(wanted, a.Grants[0], true, sent, w.now+m.skew)
 			}

@@ -81,7 +81,7 @@ func (m *Meter) trip(list []pending) {
 		q.Wants[i] = p.want
 	}
 	m.mu.Lock()
-	q.Mark, q.Sequence, q.Lost = m.mark, m.sequence, m.away.Load().Outage > 0
+	q.Mark, q.Sequence, q.Lost = m.mark, m.sequence, m.lost
 	m.mu.Unlock()
 
 	m.trips.Add(1)
@@ -112,27 +112,29 @@ func (m *Meter) trip(list []pending) {
 	m.mu.Unlock()
 }
 
-// learn takes over what an answer says of the store, or that there was none.
+// learn takes over what an answer says of the store, or that there was none. An
+// instance lives on its own while the store does not answer or still settles.
 func (m *Meter) learn(a Answer, err error) {
 	m.mu.Lock()
-	was := m.away.Load().Outage > 0
-	if err != nil {
-		if !was {
-			m.outages++
-			m.away.Store(&Away{m.outages, time.Since(m.start)})
-		}
-	} else {
+	was, lost := m.away.Load().Outage > 0, m.lost
+	alone := err != nil || a.Settling
+	if m.lost = err != nil; err == nil {
 		m.heard = time.Now()
 		if a.Sequence > m.sequence { // answers may overtake one another
 			m.mark, m.sequence = a.Mark, a.Sequence
-			m.known.Store(int64(max(1, a.Instances)))
-		}
-		if was {
-			m.away.Store(&Away{})
+			if n := int64(a.Instances); !a.Settling || n > m.known.Load() { // until then not all are counted
+				m.known.Store(max(1, n))
+			}
 		}
 	}
+	if alone && !was {
+		m.outages++
+		m.away.Store(&Away{m.outages, time.Since(m.start)})
+	} else if !alone && was {
+		m.away.Store(&Away{})
+	}
 	m.mu.Unlock()
-	if was != (err != nil) && m.o.OnAway != nil {
+	if lost != (err != nil) && m.o.OnAway != nil {
 		m.o.OnAway(err)
 	}
 }
