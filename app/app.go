@@ -18,6 +18,7 @@ import (
 
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/app/config"
+	"github.com/piano-roc/rpn/app/logsink"
 	"github.com/piano-roc/rpn/indicators"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/secret"
@@ -42,6 +43,10 @@ import (
 type Options struct {
 	Config *config.Config // from config.Read. Required.
 	Log    *slog.Logger   // Required.
+
+	// LogSink is what Log writes to, when it is one: its state is then a line of
+	// /readyz. May be nil.
+	LogSink *logsink.Sink
 
 	Version, Revision string           // of the build, for /metrics
 	Now               func() time.Time // default: time.Now

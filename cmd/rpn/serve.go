@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,11 +9,13 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/piano-roc/rpn/app"
 	"github.com/piano-roc/rpn/app/config"
+	"github.com/piano-roc/rpn/app/logsink"
 	"github.com/piano-roc/rpn/internal/strict"
 )
 
@@ -34,6 +37,9 @@ configuration or the machine keeps it from starting: one line says why.`,
 	return cmd
 }
 
+// lastLines is how long the last lines of the log may take to be read.
+const lastLines = 2 * time.Second
+
 func serve(cmd *cobra.Command, file string) error {
 	c, err := config.Read(file)
 	if err != nil {
@@ -42,11 +48,17 @@ func serve(cmd *cobra.Command, file string) error {
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
+	signal.Ignore(syscall.SIGPIPE) // a reader of the log that goes ends the log, not the RPN
+	sink := logsink.New(cmd.OutOrStdout(), logsink.Options{})
 	err = app.Run(cmd.Context(), app.Options{
 		Config:  c,
-		Log:     slog.New(slog.NewJSONHandler(cmd.OutOrStdout(), &slog.HandlerOptions{Level: c.LogLevel()})),
+		Log:     slog.New(slog.NewJSONHandler(sink, &slog.HandlerOptions{Level: c.LogLevel()})),
+		LogSink: sink,
 		Version: version(),
 	}, reload)
+	ctx, cancel := context.WithTimeout(context.Background(), lastLines)
+	defer cancel()
+	sink.Close(ctx)
 	var setup *config.SetupError
 	switch {
 	case err == nil:

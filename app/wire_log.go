@@ -1,0 +1,33 @@
+package app
+
+import (
+	"fmt"
+	"time"
+)
+
+// dropsCount is how long a dropped line of the log keeps the readiness degraded.
+const dropsCount = 10 * time.Minute
+
+// checkLog says whether the log is read. It degrades: exchanges go on, and what
+// is dropped is counted.
+func (a *App) checkLog(now time.Time) Health {
+	h := Health{Name: "log", OK: true}
+	if a.opts.LogSink == nil {
+		h.Detail = "written directly"
+		return h
+	}
+	st := a.opts.LogSink.State()
+	h.Detail = fmt.Sprintf("%d bytes queued, %d lines dropped since the start", st.Queued, st.Dropped)
+	switch {
+	case st.Error != nil:
+		h.Degraded, h.LastError = true, st.Error.Error()
+		h.Detail += "; it cannot be written: look at what reads the standard output"
+	case !st.Stuck.IsZero():
+		h.Degraded = true
+		h.Detail += "; its reader takes nothing since " + st.Stuck.UTC().Format(time.RFC3339) + ": look at what reads the standard output"
+	case st.Dropped > 0 && now.Sub(st.At) < dropsCount:
+		h.Degraded = true
+		h.Detail += ", the last at " + st.At.UTC().Format(time.RFC3339)
+	}
+	return h
+}
