@@ -14,7 +14,7 @@ import (
 
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/app/config"
-	"github.com/piano-roc/rpn/indicators"
+	"github.com/piano-roc/rpn/indicators/live"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/secret"
 	"github.com/piano-roc/rpn/internal/xmlsig"
@@ -130,14 +130,14 @@ func resolver(n *config.Network) *net.Resolver {
 }
 
 // redisState is how Redis does, for the metrics.
-func (a *App) redisState() indicators.RedisState {
+func (a *App) redisState() live.RedisState {
 	switch {
 	case a.shared == nil:
-		return indicators.NoRedis
+		return live.NoRedis
 	case a.shared.Health().OK:
-		return indicators.RedisThere
+		return live.RedisThere
 	}
-	return indicators.RedisLost
+	return live.RedisLost
 }
 
 // checkHeld says whether the annuaire's changes wait for an operator.

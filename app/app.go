@@ -19,7 +19,7 @@ import (
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/app/logsink"
-	"github.com/piano-roc/rpn/indicators"
+	"github.com/piano-roc/rpn/indicators/live"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/secret"
 	"github.com/piano-roc/rpn/internal/soap"
@@ -94,9 +94,9 @@ type App struct {
 	tickets    *tlsconf.TicketSecret // nil: none
 	revocation *revocation.Checker
 	proxy      *proxy.Proxy
-	live       *indicators.Live
+	live       *live.Metrics
 	horizon    *expiry.Inventory
-	clocks     *indicators.Clocks
+	clocks     *live.Clocks
 	checks     []func(time.Time) Health
 
 	addr, adminAddr   net.Addr
@@ -157,7 +157,7 @@ func New(o Options) (_ *App, err error) {
 	signatures := xmlsig.NewVerifier(xmlsig.Options{Trust: a.signatureTrust(a.stores.EtablissementSignature, expiry.CallerSignature), AllowSHA1: c.Policies.AllowSHA1})
 	answers := xmlsig.NewVerifier(xmlsig.Options{Trust: a.signatureTrust(a.stores.AMCSignature, expiry.PeerSignature), AllowSHA1: c.Policies.AllowSHA1})
 
-	a.live, a.clocks = indicators.NewLive(a.indicatorOptions()), indicators.NewClocks()
+	a.live, a.clocks = live.New(a.indicatorOptions()), live.NewClocks()
 
 	toAnnuaire := a.sender(client, everywhere)
 	toAMC := a.sender(client, c.Network.Allow)
@@ -283,8 +283,8 @@ func address(n *config.Network) func(host string) (netip.Addr, bool) {
 
 // indicatorOptions gives the indicators what they ask at each exchange and at
 // each scrape. The label of an AMC is its name in the register: a closed list.
-func (a *App) indicatorOptions() indicators.Options {
-	return indicators.Options{
+func (a *App) indicatorOptions() live.Options {
+	return live.Options{
 		AMC: func(n roc.NumeroAMC) (string, bool) {
 			if amc, ok := a.register.Current().AMC(n); ok {
 				return amc.Nom, true
@@ -295,9 +295,9 @@ func (a *App) indicatorOptions() indicators.Options {
 		Revocation:   a.revocationStats,
 		Open:         func() (int, int) { return a.server.Open(), a.client.Open() },
 		Certificates: a.certificateCounts,
-		Annuaire: func() indicators.AnnuaireStats {
+		Annuaire: func() live.AnnuaireStats {
 			s := a.directory.Stats()
-			return indicators.AnnuaireStats{
+			return live.AnnuaireStats{
 				Memory: s.Hits + s.UnknownHits, Asked: s.Misses,
 				Answered: s.Asks - s.Unknown - s.Silent - s.Refused - s.Failed, Unknown: s.Unknown,
 				Silent: s.Silent, Refused: s.Refused, Failed: s.Failed,

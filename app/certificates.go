@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/piano-roc/rpn/indicators"
+	"github.com/piano-roc/rpn/indicators/live"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/tlsconf/expiry"
@@ -118,9 +118,9 @@ func amcOfHost(l *register.List, host string) string {
 }
 
 // certificateCounts is the horizon for /metrics.
-func (a *App) certificateCounts() []indicators.CertificateCount {
+func (a *App) certificateCounts() []live.CertificateCount {
 	type key struct{ kind, level string }
-	counts := map[key]*indicators.CertificateCount{}
+	counts := map[key]*live.CertificateCount{}
 	for _, e := range a.expiries() {
 		if e.Renewed {
 			continue
@@ -128,7 +128,7 @@ func (a *App) certificateCounts() []indicators.CertificateCount {
 		k := key{string(e.Kind), string(e.Level)}
 		n := counts[k]
 		if n == nil {
-			n = &indicators.CertificateCount{Kind: k.kind, Level: k.level}
+			n = &live.CertificateCount{Kind: k.kind, Level: k.level}
 			counts[k] = n
 		}
 		n.Count++
@@ -137,7 +137,7 @@ func (a *App) certificateCounts() []indicators.CertificateCount {
 			n.FirstEnd = e.End
 		}
 	}
-	var all []indicators.CertificateCount
+	var all []live.CertificateCount
 	for _, n := range counts {
 		all = append(all, *n)
 	}

@@ -16,13 +16,13 @@ import (
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/roc"
-	"github.com/piano-roc/rpn/register/ops"
+	"github.com/piano-roc/rpn/routing/explain"
 )
 
 // Explain says what would become of a message, at an instant (zero: now),
 // without sending it: `rpn explain`. It opens no port. fromCache leaves the
 // annuaire alone: only what is remembered on disk counts.
-func Explain(ctx context.Context, o Options, q ops.Question, at time.Time, fromCache bool) (x *ops.Explanation, err error) {
+func Explain(ctx context.Context, o Options, q explain.Question, at time.Time, fromCache bool) (x *explain.Explanation, err error) {
 	if fromCache {
 		o.Asker = notAsked{}
 	}
@@ -79,12 +79,12 @@ func copyFile(from, to string) error {
 }
 
 // explain answers with the parts of the path of an exchange.
-func (a *App) explain(ctx context.Context, q ops.Question, at time.Time) *ops.Explanation {
+func (a *App) explain(ctx context.Context, q explain.Question, at time.Time) *explain.Explanation {
 	now := a.now()
 	if at.IsZero() {
 		at = now
 	}
-	return ops.Explain(ctx, ops.Parts{
+	return explain.Explain(ctx, explain.Parts{
 		List: a.register.Current().At(at), Find: a.directory.Find, Policy: routingPolicy(a.config), Now: now,
 	}, q)
 }
@@ -115,7 +115,7 @@ func (a *App) serveExplain(w http.ResponseWriter, r *http.Request) {
 
 // ExplainRunning asks the RPN that runs on this machine, over its admin
 // listener, with all that it remembers.
-func ExplainRunning(ctx context.Context, c *config.Config, q ops.Question, at time.Time) (*ops.Explanation, error) {
+func ExplainRunning(ctx context.Context, c *config.Config, q explain.Question, at time.Time) (*explain.Explanation, error) {
 	u := url.URL{Scheme: "http", Host: c.Admin, Path: "/-/explain", RawQuery: writeQuestion(q, at).Encode()}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
@@ -129,11 +129,11 @@ func ExplainRunning(ctx context.Context, c *config.Config, q ops.Question, at ti
 	if answer.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the RPN at %s answers %s", c.Admin, answer.Status)
 	}
-	x := new(ops.Explanation)
+	x := new(explain.Explanation)
 	return x, json.NewDecoder(http.MaxBytesReader(nil, answer.Body, 1<<20)).Decode(x)
 }
 
-func writeQuestion(q ops.Question, at time.Time) url.Values {
+func writeQuestion(q explain.Question, at time.Time) url.Values {
 	v := url.Values{
 		"structure": {string(q.Structure)}, "eg": {string(q.EG)}, "amc": {string(q.Key.AMC)}, "convention": {string(q.Key.Convention)}, "csr": {string(q.Key.CSR)},
 		"domaine": {string(q.Key.Domaine)}, "service": {q.Key.Service.String()}, "version": {q.Key.Version.String()},
@@ -145,8 +145,8 @@ func writeQuestion(q ops.Question, at time.Time) url.Values {
 }
 
 // readQuestion reads what writeQuestion writes.
-func readQuestion(v url.Values) (q ops.Question, at time.Time, err error) {
-	q, err = ops.ParseQuestion(v.Get)
+func readQuestion(v url.Values) (q explain.Question, at time.Time, err error) {
+	q, err = explain.ParseQuestion(v.Get)
 	if s := v.Get("at"); s != "" && err == nil {
 		at, err = time.Parse(time.RFC3339, s)
 	}

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/piano-roc/rpn/indicators"
+	"github.com/piano-roc/rpn/indicators/live"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/tlsconf"
@@ -140,11 +140,11 @@ func (a *App) sayCuts(side string, cuts []tlsconf.Cut) {
 }
 
 // revocationStats is what the indicators show.
-func (a *App) revocationStats() indicators.RevocationStats {
-	var s indicators.RevocationStats
+func (a *App) revocationStats() live.RevocationStats {
+	var s live.RevocationStats
 	of := map[string]int{} // a CA whose list is cut in pieces is one line
 	for _, l := range a.revocation.Status() {
-		one := indicators.RevocationList{CA: l.CommonName, Issued: l.From, Ends: l.To, Entries: l.Entries, Serves: l.State != "stale"}
+		one := live.RevocationList{CA: l.CommonName, Issued: l.From, Ends: l.To, Entries: l.Entries, Serves: l.State != "stale"}
 		i, known := of[l.CommonName]
 		if !known {
 			of[l.CommonName] = len(s.Lists)

@@ -21,7 +21,7 @@ import (
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/nation"
 	"github.com/piano-roc/rpn/register/attempts"
-	"github.com/piano-roc/rpn/register/ops"
+	"github.com/piano-roc/rpn/routing/explain"
 )
 
 // Each exchange of an establishment in accrochage is kept, whatever came of
@@ -166,7 +166,7 @@ func TestAMessageIsExplainedWithoutBeingSent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := ops.Question{Structure: "1990000011", Key: roc.Key{AMC: "0099000003", Convention: "RO", Domaine: roc.HOSP, Service: roc.IDB, Version: roc.V2}}
+	q := explain.Question{Structure: "1990000011", Key: roc.Key{AMC: "0099000003", Convention: "RO", Domaine: roc.HOSP, Service: roc.IDB, Version: roc.V2}}
 	running, err := app.ExplainRunning(t.Context(), c, q, time.Time{})
 	if err != nil || !running.Pass || !strings.Contains(running.URL, "roc.mutuelle-bleue.example") {
 		t.Fatalf("%v, %v", running, err)
@@ -237,7 +237,7 @@ func TestAMessageIsExplainedFromWhatIsOnDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := app.Options{Config: c, Log: slog.New(slog.DiscardHandler)}
-	q := ops.Question{Structure: "1990000011", Key: roc.Key{AMC: "0099000003", Convention: "RO", Domaine: roc.HOSP, Service: roc.IDB, Version: roc.V2}}
+	q := explain.Question{Structure: "1990000011", Key: roc.Key{AMC: "0099000003", Convention: "RO", Domaine: roc.HOSP, Service: roc.IDB, Version: roc.V2}}
 	x, err := app.Explain(t.Context(), o, q, time.Time{}, true)
 	if err != nil || x.Reason != roc.AnnuaireSilent {
 		t.Fatalf("nothing is remembered yet: %v, %v", x, err)

@@ -2,9 +2,15 @@ package test
 
 import (
 	"encoding/json"
+	"flag"
+	"fmt"
 	"io"
+	"io/fs"
+	"maps"
+	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,64 +18,85 @@ import (
 
 const module = "github.com/piano-roc/rpn/"
 
-// mayImport is the import map of ARCHITECTURE.md: what each package of ours
-// may import of ours. Every arrow ends in internal/roc. Test files are free.
-var mayImport = map[string][]string{
-	"internal/roc":                 {},
-	"internal/strict":              {},
-	"internal/durable":             {},
-	"internal/soap":                {"internal/roc"},
-	"internal/rsaverify":           {},
-	"internal/xsd":                 {},
-	"internal/xmlsig":              {"internal/roc", "internal/soap", "internal/rsaverify", "internal/xsd"},
-	"internal/message":             {"internal/roc", "internal/soap", "internal/xmlsig", "internal/xsd"},
-	"internal/redistest":           {},
-	"internal/message/messagetest": {"internal/roc", "internal/message"},
-	"register":                     {"internal/roc", "internal/strict"},
-	"register/attempts":            {"internal/roc", "internal/durable"},
-	"limits/replay":                {"internal/roc"},
-	"limits/quota":                 {},
-	"limits/breaker":               {},
-	"limits/crossbar":              {},
-	"limits/shed":                  {},
-	"limits/shares":                {},
-	"app/logsink":                  {},
-	"limits":                       {"internal/roc", "register", "limits/quota"},
-	"internal/igc":                 {"internal/roc"},
-	"annuaire":                     {"internal/roc", "internal/durable", "internal/soap", "internal/xmlsig", "internal/message"},
-	"annuaire/fictif":              {"annuaire", "internal/roc", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict"},
-	"routing":                      {"internal/roc", "register", "annuaire"},
-	"register/ops":                 {"internal/roc", "internal/strict", "register", "annuaire", "routing"},
-	"tlsconf/trust":                {"internal/roc"},
-	"tlsconf/revocation":           {"internal/roc", "tlsconf/trust"},
-	"tlsconf/identity":             {"tlsconf/trust"},
-	"tlsconf/expiry":               {"tlsconf/trust"},
-	"tlsconf":                      {"tlsconf/trust", "tlsconf/revocation", "tlsconf/identity"},
-	"indicators":                   {"internal/roc"},
-	"mutuelle":                     {"internal/roc", "internal/soap", "internal/xmlsig", "internal/message"},
-	"proxy":                        {"internal/roc", "internal/soap", "internal/xmlsig", "internal/message", "register", "limits/replay", "annuaire", "routing", "proxy/http1", "proxy/facade"},
-	"proxy/http1":                  {"internal/roc"},
-	"proxy/http1/http1test":        {"internal/roc", "internal/igc"},
-	"proxy/facade":                 {"internal/roc", "internal/soap", "internal/xmlsig", "internal/message", "register"},
-	"internal/secret":              {},
-	"internal/acmeredis":           {"internal/secret"},
-	"app/config":                   {"internal/roc", "internal/strict", "register", "limits/replay", "tlsconf/identity", "tlsconf/revocation", "tlsconf/trust"},
-	"app":                          {"app/config", "app/logsink", "internal/roc", "internal/durable", "internal/acmeredis", "internal/secret", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "register/attempts", "register", "register/ops", "limits", "limits/replay", "annuaire", "routing", "tlsconf", "tlsconf/trust", "tlsconf/revocation", "tlsconf/identity", "tlsconf/expiry", "indicators", "proxy", "proxy/http1", "proxy/facade"},
-	"nation":                       {"internal/roc", "internal/durable", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "register", "internal/igc", "app", "app/config", "annuaire", "annuaire/fictif", "routing", "tlsconf/revocation", "mutuelle"},
-	"cmd/rpn":                      {"app", "app/config", "app/logsink", "register/attempts", "register", "register/ops", "annuaire", "internal/roc", "internal/durable", "internal/soap", "internal/xmlsig", "internal/message", "internal/strict", "tlsconf/revocation", "tlsconf/expiry"},
-	"cmd/demo":                     {"nation"},
-	"cmd/mutuelle":                 {"mutuelle", "internal/roc", "internal/xmlsig", "internal/strict"},
-	"cmd/annuaire":                 {"annuaire/fictif", "tlsconf", "tlsconf/identity", "tlsconf/trust", "internal/roc", "internal/xmlsig", "internal/strict"},
+var update = flag.Bool("update", false, "write imports.txt anew; its diff is for a reader")
+
+// arrowsFile holds every arrow of the import map, one a line. It is exact: an
+// arrow that is not in it fails, and so does one that nobody uses.
+//
+//	go test ./test -run Arrow -update
+const arrowsFile = "imports.txt"
+
+// rooms say what each room may import of ours, beside itself and what is below
+// it, the roof first: an arrow to a room that stands higher is refused however
+// it is listed. "internal/..." is everything of the ground.
+var rooms = []struct {
+	room string
+	may  []string
+}{
+	{"cmd/rpn", []string{"app", "app/...", "register", "register/...", "routing/...", "annuaire", "journal", "journal/...", "indicators/...", "internal/..."}},
+	{"cmd/mutuelle", []string{"mutuelle"}},
+	{"cmd/annuaire", []string{"annuaire/fictif"}},
+	{"cmd/demo", []string{"nation"}},
+	{"nation", []string{"app", "app/config", "mutuelle", "annuaire/fictif", "internal/..."}},
+	{"app", []string{"app/...", "proxy", "proxy/...", "annuaire", "routing", "routing/...", "register", "register/...", "tlsconf", "tlsconf/...", "limits", "limits/...", "journal", "journal/...", "indicators/...", "portal", "internal/..."}},
+	{"app/config", []string{"register", "tlsconf", "tlsconf/...", "internal/roc", "internal/strict"}},
+	{"app/admin", []string{"internal/roc"}},
+	{"portal", []string{"indicators/store", "register", "journal", "internal/roc"}},
+	{"dashboards", []string{"indicators/live"}},
+	{"indicators", []string{"journal", "register", "internal/roc"}},
+	{"proxy", []string{"proxy/http1", "proxy/facade", "routing", "annuaire", "register", "internal/..."}},
+	{"proxy/facade", []string{"annuaire", "register", "internal/message", "internal/soap", "internal/xmlsig", "internal/roc"}},
+	{"proxy/http1/http1test", []string{"internal/roc", "internal/igc"}}, // for tests
+	{"proxy/http1", []string{"internal/roc"}},
+	{"mutuelle", []string{"internal/message", "internal/soap", "internal/xmlsig", "internal/roc"}},
+	{"routing", []string{"annuaire", "register", "internal/roc"}},
+	{"routing/explain", []string{"routing", "annuaire", "register", "register/...", "internal/roc"}},
+	{"annuaire", []string{"internal/..."}},
+	{"annuaire/fictif", []string{"annuaire", "internal/..."}},
+	{"limits", []string{"register", "internal/..."}},
+	{"journal", []string{"internal/..."}},
+	{"register", []string{"internal/..."}},
+	{"tlsconf", []string{"internal/roc"}},
+	{"internal/igc", []string{"internal/roc"}},
+	{"internal/message", []string{"internal/soap", "internal/xmlsig", "internal/xsd", "internal/roc"}},
+	{"internal/xmlsig", []string{"internal/soap", "internal/rsaverify", "internal/xsd", "internal/roc"}},
+	{"internal/soap", []string{"internal/roc"}},
+	{"internal/acmeredis", []string{"internal/redis", "internal/secret"}},
+	{"internal/redis", []string{"internal/roc"}},
+	{"internal/redistest", nil},
+	{"internal/durable", []string{"internal/roc"}},
+	{"internal/secret", []string{"internal/roc"}},
+	{"internal/rsaverify", nil},
+	{"internal/xsd", nil},
+	{"internal/strict", nil},
+	{"internal/roc", nil},
+}
+
+// beyond are the arrows that the table of rooms does not have, each with its
+// reason. One that nobody uses fails.
+var beyond = map[string]string{
+	"app/config -> limits/replay":      "the type of policies.replay",
+	"proxy -> limits/replay":           "the window and its policy, asked in the path",
+	"nation -> tlsconf/revocation":     "signs the deny list that the demo plays",
+	"cmd/rpn -> tlsconf/revocation":    "makes and signs a deny list: `rpn deny`",
+	"cmd/rpn -> tlsconf/expiry":        "shows what the running RPN says: `rpn certificates`",
+	"cmd/mutuelle -> internal/roc":     "the content of a message to sign",
+	"cmd/mutuelle -> internal/xmlsig":  "signs the insurer's answers",
+	"cmd/annuaire -> internal/xmlsig":  "signs the annuaire's answers",
+	"cmd/annuaire -> tlsconf":          "opens the certificate of its server",
+	"cmd/annuaire -> tlsconf/identity": "opens the certificate of its server",
+	"cmd/annuaire -> tlsconf/trust":    "opens the certificate of its server",
 }
 
 // doors says by which packages each outside library, or standard package that
-// must not spread, enters. A library without a door is refused.
+// must not spread, enters. A library without a door is refused, and so is a
+// door that nobody uses.
 var doors = map[string][]string{
 	"github.com/valyala/fasthttp":         {"proxy/http1"},
 	"github.com/beevik/etree":             {}, // tests only (docs/decisions/0003)
 	"github.com/russellhaering/goxmldsig": {}, // tests only (docs/decisions/0005)
 	"filippo.io/bigmod":                   {"internal/xmlsig"},
-	"github.com/prometheus/client_golang": {"indicators", "app"},
+	"github.com/prometheus/client_golang": {"indicators/live"},
 	"go.yaml.in/yaml/v4":                  {"internal/strict"},
 	"github.com/redis/go-redis/v9":        {"annuaire", "internal/acmeredis", "app", "limits/replay", "limits/quota"},
 	"github.com/caddyserver/certmagic":    {"tlsconf/identity", "internal/acmeredis"},
@@ -78,47 +105,143 @@ var doors = map[string][]string{
 	"golang.org/x/crypto":                 {"tlsconf/revocation", "tlsconf/identity", "internal/igc"},
 	"software.sslmate.com/src/go-pkcs12":  {"tlsconf/identity"},
 	"golang.org/x/time":                   {"limits"},
-	"golang.org/x/sync":                   {"annuaire"},
-	"golang.org/x/sys":                    {"cmd/rpn", "app", "internal/rsaverify", "proxy/http1"},
+	"golang.org/x/sys":                    {"internal/rsaverify", "proxy/http1"},
 	"github.com/spf13/cobra":              {"cmd/rpn", "cmd/demo", "cmd/mutuelle", "cmd/annuaire"},
 	"encoding/xml":                        {}, // reads what must be refused (docs/decisions/0003)
 	"net/http/httputil":                   {}, // the exchange goes by proxy alone
 }
 
-func TestImportsFollowTheMap(t *testing.T) {
-	seen := map[string]bool{}
+func TestEveryArrowIsInTheMap(t *testing.T) {
+	t.Parallel()
+	var used []string
 	for _, p := range packages(t) {
-		seen[p.path()] = true
-		if p.path() == "test" || strings.HasPrefix(p.path(), "test/") {
-			continue // test sees everything
+		for _, to := range p.ours() {
+			used = append(used, p.path()+" -> "+to)
 		}
-		allowed, known := mayImport[p.path()]
-		if !known {
-			t.Errorf("%s: a new package; give it a line in mayImport", p.path())
+	}
+	slices.Sort(used)
+	if *update {
+		if err := os.WriteFile(arrowsFile, []byte(strings.Join(used, "\n")+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(arrowsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := strings.Split(strings.TrimSpace(string(text)), "\n")
+	for _, a := range used {
+		if !slices.Contains(listed, a) {
+			t.Errorf("%s is a new arrow: go test ./test -run Arrow -update, and tell why in the commit", a)
+		}
+	}
+	for _, a := range listed {
+		if !slices.Contains(used, a) {
+			t.Errorf("%s is in %s, and nobody uses it: go test ./test -run Arrow -update", a, arrowsFile)
+		}
+	}
+}
+
+func TestEveryArrowFollowsTheTableOfRooms(t *testing.T) {
+	t.Parallel()
+	unused := maps.Clone(beyond)
+	for _, p := range packages(t) {
+		from := roomOf(p.path())
+		if from < 0 {
+			t.Errorf("%s is in no room: give it a line in rooms, and in ARCHITECTURE.md", p.path())
 			continue
 		}
-		for _, imp := range p.Imports {
-			if ours, ok := strings.CutPrefix(imp, module); ok {
-				if !slices.Contains(allowed, ours) {
-					t.Errorf("%s imports %s, which the import map does not allow", p.path(), ours)
+		for _, to := range p.ours() {
+			arrow := p.path() + " -> " + to
+			delete(unused, arrow)
+			if beyond[arrow] == "" && !allowed(rooms[from].room, rooms[from].may, to) {
+				t.Errorf("%s: the room %s may not import it", arrow, rooms[from].room)
+			}
+		}
+	}
+	for _, arrow := range slices.Sorted(maps.Keys(unused)) {
+		t.Errorf("%s is an exception that nobody uses: remove its line", arrow)
+	}
+}
+
+// No arrow between two folders of the top goes up: the rooms are listed from
+// the roof to the ground.
+func TestNoArrowBetweenFoldersRunsUpward(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		from := roomOf(p.path())
+		for _, to := range p.ours() {
+			if top(p.path()) != top(to) && roomOf(to) <= from {
+				t.Errorf("%s -> %s runs upward", p.path(), to)
+			}
+		}
+	}
+}
+
+// The largest folder of the top holds less than a third of the Go code, with
+// its tests or without: a room that grows beyond is two.
+func TestNoFolderHoldsAThirdOfTheCode(t *testing.T) {
+	t.Parallel()
+	for name, counted := range map[string]func(file string) bool{
+		"all code":      func(string) bool { return true },
+		"without tests": func(file string) bool { return !strings.HasSuffix(file, "_test.go") },
+	} {
+		size, all := map[string]int{}, 0
+		for _, folder := range topFolders(t) {
+			err := filepath.WalkDir(filepath.Join("..", folder), func(file string, d fs.DirEntry, err error) error {
+				if err != nil || d.IsDir() || !strings.HasSuffix(file, ".go") || !counted(file) {
+					return err
 				}
-			} else if by, ok := door(imp); ok && !slices.Contains(by, p.path()) {
+				text, err := os.ReadFile(file)
+				n := strings.Count(string(text), "\n")
+				size[folder] += n
+				all += n
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for folder, n := range size {
+			if 3*n >= all {
+				t.Errorf("%s: %s holds %d of %d lines, a third or more", name, folder, n, all)
+			}
+		}
+	}
+}
+
+func TestEachLibraryEntersByItsDoor(t *testing.T) {
+	t.Parallel()
+	unused := map[string]bool{}
+	for lib, by := range doors {
+		for _, p := range by {
+			unused[fmt.Sprintf("%s by %s", lib, p)] = true
+		}
+	}
+	for _, p := range packages(t) {
+		for _, imp := range p.Imports {
+			if strings.HasPrefix(imp, module) {
+				continue
+			}
+			lib, by, ok := door(imp)
+			delete(unused, fmt.Sprintf("%s by %s", lib, p.path()))
+			switch {
+			case ok && !slices.Contains(by, p.path()):
 				t.Errorf("%s imports %s, which enters by %s", p.path(), imp, strings.Join(append(by, "no other package"), ", "))
-			} else if !ok && strings.Contains(imp, ".") {
+			case !ok && strings.Contains(imp, "."):
 				t.Errorf("%s imports %s, a new library; give it a door in doors and a line in docs/decisions/dependencies.md", p.path(), imp)
 			}
 		}
 	}
-	for p := range mayImport {
-		if !seen[p] {
-			t.Errorf("%s: no such package; remove its line from mayImport", p)
-		}
+	for _, d := range slices.Sorted(maps.Keys(unused)) {
+		t.Errorf("%s: a door that nobody uses", d)
 	}
 }
 
 // The national binary holds neither the simulator, nor a certificate
 // authority, nor the small nation.
 func TestRPNLinksNothingFictitious(t *testing.T) {
+	t.Parallel()
 	cmd := exec.Command("go", "list", "-deps", "./cmd/rpn")
 	cmd.Dir = ".."
 	out, err := cmd.Output()
@@ -136,14 +259,40 @@ func TestRPNLinksNothingFictitious(t *testing.T) {
 	}
 }
 
-// door returns the packages by which imp enters, and false when it has none.
-func door(imp string) ([]string, bool) {
-	for p := imp; p != "." && p != "/"; p = path.Dir(p) {
-		if by, ok := doors[p]; ok {
-			return by, true
+// roomOf is the place in rooms of a package: of the longest name that holds it.
+func roomOf(p string) int {
+	for ; p != "."; p = path.Dir(p) {
+		for i, r := range rooms {
+			if r.room == p {
+				return i
+			}
 		}
 	}
-	return nil, false
+	return -1
+}
+
+// allowed reports whether a room may import a package: what its line says, and
+// what is below itself.
+func allowed(room string, may []string, to string) bool {
+	for _, m := range append([]string{room, room + "/..."}, may...) {
+		if below, ok := strings.CutSuffix(m, "..."); m == to || ok && strings.HasPrefix(to, below) {
+			return true
+		}
+	}
+	return false
+}
+
+func top(p string) string { first, _, _ := strings.Cut(p, "/"); return first }
+
+// door returns the library that imp is of and the packages by which it enters,
+// and false when it has none.
+func door(imp string) (lib string, by []string, ok bool) {
+	for p := imp; p != "." && p != "/"; p = path.Dir(p) {
+		if by, ok := doors[p]; ok {
+			return p, by, true
+		}
+	}
+	return "", nil, false
 }
 
 type pkg struct {
@@ -153,6 +302,17 @@ type pkg struct {
 
 func (p pkg) path() string { return strings.TrimPrefix(p.ImportPath, module) }
 
+func (p pkg) ours() (list []string) {
+	for _, imp := range p.Imports {
+		if to, ok := strings.CutPrefix(imp, module); ok {
+			list = append(list, to)
+		}
+	}
+	return list
+}
+
+// packages are those of the tree, what is under test left out: test sees
+// everything, and so do test files.
 func packages(t *testing.T) []pkg {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")
@@ -169,6 +329,8 @@ func packages(t *testing.T) []pkg {
 		} else if err != nil {
 			t.Fatalf("go list -json: %v", err)
 		}
-		list = append(list, p)
+		if top(p.path()) != "test" {
+			list = append(list, p)
+		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/register"
-	"github.com/piano-roc/rpn/register/ops"
+	"github.com/piano-roc/rpn/routing/explain"
 )
 
 func domainsCommand() *cobra.Command {
@@ -50,23 +50,23 @@ is a day, at its end.`,
 			if err != nil {
 				return err
 			}
-			list := ops.Domains(l, named, at, quiet)
+			list := explain.Domains(l, named, at, quiet)
 			out := cmd.OutOrStdout()
 			if since == "" {
 				if f.json {
 					return writeIndented(out, list)
 				}
-				return ops.WriteDomains(out, list, asCSV)
+				return explain.WriteDomains(out, list, asCSV)
 			}
 			from, err := endOf("--since", since)
 			if err != nil {
 				return err
 			}
-			delta := ops.DomainDelta(ops.Domains(l, named, from, quiet), list)
+			delta := explain.DomainDelta(explain.Domains(l, named, from, quiet), list)
 			if f.json {
 				return writeIndented(out, delta)
 			}
-			return ops.WriteDomainDelta(out, delta, asCSV)
+			return explain.WriteDomainDelta(out, delta, asCSV)
 		},
 	}
 	f.add(cmd)

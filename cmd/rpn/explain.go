@@ -11,7 +11,7 @@ import (
 	"github.com/piano-roc/rpn/app"
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/register"
-	"github.com/piano-roc/rpn/register/ops"
+	"github.com/piano-roc/rpn/routing/explain"
 )
 
 func explainCommand() *cobra.Command {
@@ -36,7 +36,7 @@ It exits with 0 when the message would go, 1 when it would be refused.`,
 		Example: `  rpn explain -c rpn.yaml --structure 1010003812 --amc 0075500025 --convention RO --csr 030255400 --domaine HOSP --service IDB --version V1`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			q, err := ops.ParseQuestion(func(name string) string { return *asked[name] })
+			q, err := explain.ParseQuestion(func(name string) string { return *asked[name] })
 			if err != nil {
 				return refused(fmt.Errorf("--%w", err))
 			}
@@ -52,7 +52,7 @@ It exits with 0 when the message would go, 1 when it would be refused.`,
 				}
 				when = m.Time
 			}
-			var x *ops.Explanation
+			var x *explain.Explanation
 			if running {
 				x, err = app.ExplainRunning(cmd.Context(), c, q, when)
 			} else {

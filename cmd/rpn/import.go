@@ -12,6 +12,7 @@ import (
 	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/register/ops"
+	"github.com/piano-roc/rpn/routing/explain"
 )
 
 // importFlags are the flags of `rpn register import`.
@@ -135,7 +136,7 @@ func (f *importFlags) compare(notes io.Writer, after *register.List, now time.Ti
 		}
 		return refused(fmt.Errorf("%s is there and is not a register: --force replaces it: %w", f.out, err))
 	}
-	fmt.Fprint(notes, ops.Compare(before, after))
+	fmt.Fprint(notes, explain.Compare(before, after))
 	if f.force {
 		return nil
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/register/attempts"
 	"github.com/piano-roc/rpn/register/ops"
+	"github.com/piano-roc/rpn/routing/explain"
 )
 
 func registerCommand() *cobra.Command {
@@ -157,7 +158,7 @@ an AMC, or a part of a name. It exits with 1 when nobody is found.`,
 			if err != nil {
 				return err
 			}
-			found := ops.Find(l, args[0])
+			found := ops.Find(l, args[0], explain.Reached(l))
 			if err := write(cmd.OutOrStdout(), found, f.json); err != nil {
 				return err
 			}
@@ -204,7 +205,7 @@ wrong.`,
 	return cmd
 }
 
-func diff(f *registerFlags, from, to string) (*ops.Diff, error) {
+func diff(f *registerFlags, from, to string) (*explain.Diff, error) {
 	at, err := instantOf(f.at)
 	if err != nil {
 		return nil, err
@@ -223,7 +224,7 @@ func diff(f *registerFlags, from, to string) (*ops.Diff, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, refused(err)
 	}
-	return ops.Compare(before, after), nil
+	return explain.Compare(before, after), nil
 }
 
 // pairOf settles what an argument of diff means.

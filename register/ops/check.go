@@ -8,6 +8,7 @@ import (
 
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
+	"github.com/piano-roc/rpn/register/words"
 )
 
 // A Summary is what there is in a register at an instant, and what looks wrong
@@ -40,7 +41,7 @@ func (p Planned) String() string {
 
 // Check sums up a register at its moment.
 func Check(l *register.List) *Summary {
-	s := &Summary{At: l.Moment(), Digest: l.Digest(), Etats: map[register.Etat]int{}, EtatsAMC: map[register.EtatAMC]int{}, Planned: planned(l), Warnings: []string{}}
+	s := &Summary{At: l.Moment(), Digest: l.Digest(), Etats: map[register.Etat]int{}, EtatsAMC: map[register.EtatAMC]int{}, Planned: PlannedIn(l), Warnings: []string{}}
 	s.Etablissements, s.Sites, s.Numeros = l.Size()
 	for e := range l.Etablissements() {
 		s.Etats[e.Etat]++
@@ -54,8 +55,8 @@ func Check(l *register.List) *Summary {
 	return s
 }
 
-// planned lists the changes of state to come, by date.
-func planned(l *register.List) []Planned {
+// PlannedIn lists the changes of state to come, by date.
+func PlannedIn(l *register.List) []Planned {
 	out := []Planned{}
 	for e := range l.Etablissements() {
 		before, _ := e.EtatAt(l.Moment())
@@ -64,7 +65,7 @@ func planned(l *register.List) []Planned {
 			if !ok {
 				break
 			}
-			out = append(out, Planned{next.Depuis, string(e.EJ), e.Nom, stateWords(before), stateWords(next)})
+			out = append(out, Planned{next.Depuis, string(e.EJ), e.Nom, words.State(before), words.State(next)})
 			before, at = next, next.Depuis.Time
 		}
 	}
@@ -75,7 +76,7 @@ func planned(l *register.List) []Planned {
 			if !ok {
 				break
 			}
-			out = append(out, Planned{next.Depuis, "AMC " + string(a.Numeros[0]), a.Nom, amcStateWords(before), amcStateWords(next.Etat)})
+			out = append(out, Planned{next.Depuis, "AMC " + string(a.Numeros[0]), a.Nom, words.AMCState(before), words.AMCState(next.Etat)})
 			before, at = next.Etat, next.Depuis.Time
 		}
 	}
@@ -94,7 +95,7 @@ func warnings(l *register.List, e *register.Etablissement) (out []string) {
 	}
 	if e.Etat == register.Surveillance {
 		if amc, ok := l.AMC(e.Miroir); ok && amc.Etat != register.AMCCercle {
-			warn("its AMC miroir %s %s is %s: it reaches nobody", e.Miroir, amc.Nom, amcStateWords(amc.Etat))
+			warn("its AMC miroir %s %s is %s: it reaches nobody", e.Miroir, amc.Nom, words.AMCState(amc.Etat))
 		}
 	}
 	if len(e.EGs) == 0 && e.Active() {
@@ -140,13 +141,10 @@ func luhn(s string) bool {
 	return sum%10 == 0
 }
 
-// mostWarnings is how many warnings are written out.
-const mostWarnings = 20
-
 // String writes the summary for people.
 func (s *Summary) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "register ok, at %s (digest %s)\n", instant(s.At), s.Digest)
+	fmt.Fprintf(&b, "register ok, at %s (digest %s)\n", words.Instant(s.At), s.Digest)
 	var states, amcStates []string
 	for _, e := range []register.Etat{register.Accrochage, register.Surveillance, register.Cercle, register.Suspendu, register.Clos, register.Attendu} {
 		if n := s.Etats[e]; n > 0 {
@@ -155,13 +153,13 @@ func (s *Summary) String() string {
 	}
 	for _, e := range []register.EtatAMC{register.AMCValidation, register.AMCCercle, register.AMCSuspendu, register.AMCAttendue} {
 		if n := s.EtatsAMC[e]; n > 0 {
-			amcStates = append(amcStates, fmt.Sprintf("%d %s", n, amcStateWords(e)))
+			amcStates = append(amcStates, fmt.Sprintf("%d %s", n, words.AMCState(e)))
 		}
 	}
-	fmt.Fprintf(&b, "  %s (%s), %s\n", plural(s.Etablissements, "establishment"), strings.Join(states, ", "), plural(s.Sites, "site"))
-	fmt.Fprintf(&b, "  %s (%s), %s\n", plural(s.AMCs, "AMC"), strings.Join(amcStates, ", "), plural(s.Numeros, "number"))
-	writeList(&b, plural(len(s.Planned), "planned change"), s.Planned)
-	writeList(&b, plural(len(s.Warnings), "warning"), s.Warnings)
+	fmt.Fprintf(&b, "  %s (%s), %s\n", words.Plural(s.Etablissements, "establishment"), strings.Join(states, ", "), words.Plural(s.Sites, "site"))
+	fmt.Fprintf(&b, "  %s (%s), %s\n", words.Plural(s.AMCs, "AMC"), strings.Join(amcStates, ", "), words.Plural(s.Numeros, "number"))
+	words.List(&b, words.Plural(len(s.Planned), "planned change"), s.Planned)
+	words.List(&b, words.Plural(len(s.Warnings), "warning"), s.Warnings)
 	return b.String()
 }
 
@@ -170,18 +168,4 @@ func stateName(e register.Etat) string {
 		return "without a state yet"
 	}
 	return string(e)
-}
-
-func writeList[T any](b *strings.Builder, head string, items []T) {
-	if len(items) == 0 {
-		return
-	}
-	fmt.Fprintf(b, "%s:\n", head)
-	for i, v := range items {
-		if i == mostWarnings {
-			fmt.Fprintf(b, "  ... and %d more (--json gives them all)\n", len(items)-i)
-			break
-		}
-		fmt.Fprintf(b, "  %v\n", v)
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/strict"
 	"github.com/piano-roc/rpn/register"
+	"github.com/piano-roc/rpn/register/words"
 )
 
 // Sources are what a register is imported from.
@@ -125,7 +126,7 @@ func (i *importer) addStates(order []roc.FINESS, states map[roc.FINESS]*stated) 
 		i.lay(s, row)
 	}
 	if i.Base != nil && added > 0 {
-		i.note("%s", agree(added, "establishment", "is new", "are new"))
+		i.note("%s", words.Agree(added, "establishment", "is new", "are new"))
 	}
 }
 
@@ -200,7 +201,7 @@ func (i *importer) addAll() {
 	for _, e := range i.extract.entities {
 		i.rows[e.ej] = &register.Etablissement{EJ: e.ej, Etats: []register.Changement{{Etat: register.Suspendu}}}
 	}
-	i.note("no states were given: %s in state suspendu, which reaches nobody", agree(len(i.rows), "establishment", "is", "are"))
+	i.note("no states were given: %s in state suspendu, which reaches nobody", words.Agree(len(i.rows), "establishment", "is", "are"))
 }
 
 // refresh gives each row the sites of the extract, and what it lacks of the
@@ -224,10 +225,10 @@ func (i *importer) refresh() {
 	}
 	if len(unknown) > 0 {
 		slices.Sort(unknown)
-		i.note("%s in the base and not in the extract; the sites are kept as they were: %s", agree(len(unknown), "establishment", "is", "are"), some(unknown))
+		i.note("%s in the base and not in the extract; the sites are kept as they were: %s", words.Agree(len(unknown), "establishment", "is", "are"), words.Some(unknown))
 	}
 	if named > 0 {
-		i.note("%s named after the first of the sites, for want of a better name: give `nom` in the states", agree(named, "establishment", "is", "are"))
+		i.note("%s named after the first of the sites, for want of a better name: give `nom` in the states", words.Agree(named, "establishment", "is", "are"))
 	}
 }
 
@@ -240,19 +241,10 @@ func (i *importer) result() *Imported {
 	}
 	slices.SortFunc(r.Rows, func(a, b register.Etablissement) int { return cmp.Compare(a.EJ, b.EJ) })
 	left := len(i.extract.entities) - len(r.Rows)
-	first := plural(len(r.Rows), "establishment") + ", " + plural(sites, "site")
+	first := words.Plural(len(r.Rows), "establishment") + ", " + words.Plural(sites, "site")
 	if left > 0 {
 		first += fmt.Sprintf("; left out of the extract: %d more with no state given", left)
 	}
 	r.Notes = append([]string{first}, r.Notes...)
 	return r
-}
-
-// some names the first of a list.
-func some(names []string) string {
-	const most = 5
-	if len(names) <= most {
-		return strings.Join(names, ", ")
-	}
-	return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
+	"github.com/piano-roc/rpn/register/words"
 )
 
 // A Found is the rows that a query matches.
@@ -53,15 +54,18 @@ type AMCView struct {
 	next *register.ChangementAMC
 }
 
+// Reached says which AMCs an establishment of the list reaches.
+type Reached func(*register.Etablissement) []*register.AMC
+
 // Find returns the rows that a query names, at the moment of the list: a
 // FINESS, of an EJ or of a site; a structure id; a number of an AMC; or a part
-// of a name, whatever its accents and capitals.
-func Find(l *register.List, query string) Found {
+// of a name, whatever its accents and capitals. reached says whom an
+// establishment reaches (routing/explain).
+func Find(l *register.List, query string, reached Reached) Found {
 	f := Found{Etablissements: []EtablissementView{}, AMCs: []AMCView{}}
 	query = strings.TrimSpace(query)
-	r := reachOf(l)
 	if e, ok := byNumber(l, query); ok {
-		f.Etablissements = append(f.Etablissements, viewOf(l, r, e))
+		f.Etablissements = append(f.Etablissements, viewOf(l, reached, e))
 		return f
 	}
 	if n, err := roc.ParseNumeroAMC(query); err == nil {
@@ -76,7 +80,7 @@ func Find(l *register.List, query string) Found {
 	}
 	for e := range l.Etablissements() {
 		if strings.Contains(plain(e.Nom), part) {
-			f.Etablissements = append(f.Etablissements, viewOf(l, r, e))
+			f.Etablissements = append(f.Etablissements, viewOf(l, reached, e))
 		}
 	}
 	for a := range l.AMCs() {
@@ -121,17 +125,17 @@ func plain(s string) string {
 	}, s)
 }
 
-func viewOf(l *register.List, r *reach, e *register.Etablissement) EtablissementView {
+func viewOf(l *register.List, reached Reached, e *register.Etablissement) EtablissementView {
 	v := EtablissementView{
 		EJ: e.EJ, Structure: e.Structure, Nom: e.Nom, Departement: e.Departement, Region: e.Region, GAP: e.GAP, Contrat: e.Contrat,
-		Etats: e.Etats, Reaches: []string{}, EGs: e.EGs, Versions: texts(e.Versions), Limite: e.Limite, SansTimestamp: e.SansTimestamp,
+		Etats: e.Etats, Reaches: []string{}, EGs: e.EGs, Versions: words.Texts(e.Versions), Limite: e.Limite, SansTimestamp: e.SansTimestamp,
 		Mandats: e.Delegations, Contacts: e.Contacts, everyone: e.Etat == register.Cercle,
 	}
 	v.InForce, _ = e.EtatAt(l.Moment())
 	if next, ok := e.Next(l.Moment()); ok {
 		v.next = &next
 	}
-	for _, a := range r.by(e) {
+	for _, a := range reached(e) {
 		v.Reaches = append(v.Reaches, fmt.Sprintf("%s %s", a.Numeros[0], a.Nom))
 	}
 	return v
@@ -139,7 +143,7 @@ func viewOf(l *register.List, r *reach, e *register.Etablissement) Etablissement
 
 func viewOfAMC(l *register.List, a *register.AMC) AMCView {
 	v := AMCView{
-		Nom: a.Nom, Numeros: a.Numeros, Etats: a.Etats, Domaines: a.Connus, Versions: texts(a.Versions), Limite: a.Limite, Contacts: a.Contacts,
+		Nom: a.Nom, Numeros: a.Numeros, Etats: a.Etats, Domaines: a.Connus, Versions: words.Texts(a.Versions), Limite: a.Limite, Contacts: a.Contacts,
 		MiroirOf: []roc.FINESS{},
 	}
 	v.InForce, _ = a.EtatAt(l.Moment())
@@ -152,13 +156,6 @@ func viewOfAMC(l *register.List, a *register.AMC) AMCView {
 		}
 	}
 	return v
-}
-
-func texts[T fmt.Stringer](items []T) (out []string) {
-	for _, v := range items {
-		out = append(out, v.String())
-	}
-	return out
 }
 
 // mostShown is how many rows are written whole; more are listed.
@@ -178,7 +175,7 @@ func (f Found) String() string {
 }
 
 func (v *EtablissementView) write(b *strings.Builder, whole bool) {
-	fmt.Fprintf(b, "%s  %s: %s%s\n", v.EJ, v.Nom, stateWords(v.InForce), since(v.InForce.Depuis))
+	fmt.Fprintf(b, "%s  %s: %s%s\n", v.EJ, v.Nom, words.State(v.InForce), words.Since(v.InForce.Depuis))
 	if !whole {
 		return
 	}
@@ -196,20 +193,20 @@ func (v *EtablissementView) write(b *strings.Builder, whole bool) {
 		if c == v.InForce {
 			mark = "   <- in force"
 		}
-		line(name, "%s%s%s%s", stateWords(c), since(c.Depuis), because(c.Motif), mark)
+		line(name, "%s%s%s%s", words.State(c), words.Since(c.Depuis), words.Because(c.Motif), mark)
 	}
 	if v.next != nil {
-		line("next", "%s on %s", stateWords(*v.next), v.next.Depuis)
+		line("next", "%s on %s", words.State(*v.next), v.next.Depuis)
 	}
 	line("reaches", "%s", v.reachWords())
 	line("sites", "%s", siteWords(v.EGs))
 	line("versions", "%s", strings.Join(v.Versions, ", "))
-	line("limit", "%s", limitWords(v.Limite))
+	line("limit", "%s", words.Limit(v.Limite))
 	if v.SansTimestamp {
 		line("timestamp", "not required")
 	}
 	for _, m := range v.Mandats {
-		line("mandate", "%s may sign%s", m.Structure, dates(m.Period))
+		line("mandate", "%s may sign%s", m.Structure, words.Dates(m.Period))
 	}
 	writeContacts(line, v.Contacts)
 }
@@ -219,9 +216,9 @@ func (v *EtablissementView) reachWords() string {
 	case n == 0:
 		return "nobody"
 	case v.everyone:
-		return "the circle: " + plural(n, "AMC")
+		return "the circle: " + words.Plural(n, "AMC")
 	default:
-		return some(v.Reaches)
+		return words.Some(v.Reaches)
 	}
 }
 
@@ -231,25 +228,18 @@ func siteWords(egs []roc.FINESS) string {
 	}
 	const most = 20
 	if len(egs) <= most {
-		return fmt.Sprintf("%d: %s", len(egs), join(egs, " "))
+		return fmt.Sprintf("%d: %s", len(egs), words.Join(egs, " "))
 	}
-	return fmt.Sprintf("%d: %s ... (--json gives them all)", len(egs), join(egs[:most], " "))
-}
-
-func limitWords(l register.Limite) string {
-	if l == (register.Limite{}) {
-		return ""
-	}
-	return fmt.Sprintf("%g messages a second, %d at once (0: the default)", l.ParSeconde, l.Rafale)
+	return fmt.Sprintf("%d: %s ... (--json gives them all)", len(egs), words.Join(egs[:most], " "))
 }
 
 func (v *AMCView) write(b *strings.Builder, whole bool) {
-	fmt.Fprintf(b, "AMC %s  %s: %s%s\n", v.Numeros[0], v.Nom, amcStateWords(v.InForce.Etat), since(v.InForce.Depuis))
+	fmt.Fprintf(b, "AMC %s  %s: %s%s\n", v.Numeros[0], v.Nom, words.AMCState(v.InForce.Etat), words.Since(v.InForce.Depuis))
 	if !whole {
 		return
 	}
 	line := liner(b)
-	line("numbers", "%s", join(v.Numeros, " "))
+	line("numbers", "%s", words.Join(v.Numeros, " "))
 	for i, c := range v.Etats {
 		name := ""
 		if i == 0 {
@@ -259,21 +249,21 @@ func (v *AMCView) write(b *strings.Builder, whole bool) {
 		if c == v.InForce {
 			mark = "   <- in force"
 		}
-		line(name, "%s%s%s%s", c.Etat, since(c.Depuis), because(c.Motif), mark)
+		line(name, "%s%s%s%s", c.Etat, words.Since(c.Depuis), words.Because(c.Motif), mark)
 	}
 	if v.next != nil {
 		line("next", "%s on %s", v.next.Etat, v.next.Depuis)
 	}
 	for _, d := range v.Domaines {
-		line("domain", "%s%s", d.Nom, dates(d.Period))
+		line("domain", "%s%s", d.Nom, words.Dates(d.Period))
 	}
 	if len(v.Domaines) == 0 {
 		line("domain", "none is known")
 	}
 	line("versions", "%s", strings.Join(v.Versions, ", "))
-	line("limit", "%s", limitWords(v.Limite))
+	line("limit", "%s", words.Limit(v.Limite))
 	if n := len(v.MiroirOf); n > 0 {
-		line("AMC miroir of", "%s: %s", plural(n, "establishment"), join(v.MiroirOf, " "))
+		line("AMC miroir of", "%s: %s", words.Plural(n, "establishment"), words.Join(v.MiroirOf, " "))
 	}
 	writeContacts(line, v.Contacts)
 }

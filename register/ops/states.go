@@ -92,10 +92,10 @@ func (t *table) details(s *stated) {
 	once(t, "contrat", &s.Contrat, parse(t, "contrat", register.ParseMoment, "2026-10-15"))
 	once(t, "par_seconde", &s.Limite.ParSeconde, parse(t, "par_seconde", positive, "20"))
 	once(t, "rafale", &s.Limite.Rafale, int(parse(t, "rafale", positive, "40")))
-	if list := parse(t, "versions", words(roc.ParseVersion), `"V1 V2"`); len(list) > 0 {
+	if list := parse(t, "versions", wordsOf(roc.ParseVersion), `"V1 V2"`); len(list) > 0 {
 		s.Versions = list
 	}
-	for _, m := range parse(t, "mandats", words(roc.ParseStructureID), `"318751275100020 12A0000014"`) {
+	for _, m := range parse(t, "mandats", wordsOf(roc.ParseStructureID), `"318751275100020 12A0000014"`) {
 		if !slices.ContainsFunc(s.Delegations, func(d register.Mandat) bool { return d.Structure == m }) {
 			s.Delegations = append(s.Delegations, register.Mandat{Structure: m})
 		}
@@ -121,8 +121,8 @@ func once[T comparable](t *table, column string, kept *T, v T) {
 	}
 }
 
-// words reads values separated by spaces.
-func words[T any](read func(string) (T, error)) func(string) ([]T, error) {
+// wordsOf reads values separated by spaces.
+func wordsOf[T any](read func(string) (T, error)) func(string) ([]T, error) {
 	return func(s string) (all []T, err error) {
 		for w := range strings.FieldsSeq(s) {
 			v, err := read(w)

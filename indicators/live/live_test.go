@@ -1,4 +1,4 @@
-package indicators
+package live
 
 import (
 	"errors"
@@ -28,9 +28,9 @@ func register(n int) func(roc.NumeroAMC) (string, bool) {
 
 func numero(i int) roc.NumeroAMC { return roc.NumeroAMC(fmt.Sprintf("%010d", 75_500_000+i)) }
 
-func full(t testing.TB, amcs int) *Live {
+func full(t testing.TB, amcs int) *Metrics {
 	t.Helper()
-	return NewLive(Options{
+	return New(Options{
 		AMC:      register(amcs),
 		InFlight: func() int { return 3 },
 		Certificates: func() []CertificateCount {
@@ -58,7 +58,7 @@ func record(outcome roc.Outcome, reason roc.Reason, amc roc.NumeroAMC) *roc.Reco
 }
 
 // everything makes each metric appear.
-func everything(l *Live) {
+func everything(l *Metrics) {
 	l.Observe(record(roc.Answered, "", numero(0)))
 	l.Malformed("two-lengths")
 	l.Handshake("TLS 1.3", true)
@@ -203,7 +203,7 @@ func TestSeriesStayWithinTheBudget(t *testing.T) {
 }
 
 // lines is what a scrape without native histograms stores.
-func lines(t *testing.T, l *Live) (n int) {
+func lines(t *testing.T, l *Metrics) (n int) {
 	t.Helper()
 	w := httptest.NewRecorder()
 	l.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))

@@ -1,4 +1,4 @@
-package indicators
+package live
 
 import (
 	"time"
@@ -82,6 +82,6 @@ func (c openCollector) Collect(ch chan<- prometheus.Metric) {
 
 // Cut counts connections closed because their peer is no longer accepted; side
 // is "etablissements" or "amc", reason is of tlsconf's closed list.
-func (l *Live) Cut(side, reason string, connections int) {
+func (l *Metrics) Cut(side, reason string, connections int) {
 	l.cuts.WithLabelValues(side, reason).Add(float64(connections))
 }

@@ -1,9 +1,10 @@
-package ops_test
+package explain_test
 
 import (
+	"flag"
 	"fmt"
+	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -12,13 +13,37 @@ import (
 
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
-	"github.com/piano-roc/rpn/register/ops"
 	"github.com/piano-roc/rpn/routing"
+	"github.com/piano-roc/rpn/routing/explain"
 )
+
+var update = flag.Bool("update", false, "rewrite the .want files of testdata")
+
+var today = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+
+// registers is where the registers of these tests are.
+const registers = "../../register/ops/testdata"
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s\n--- got\n%s--- want\n%s", name, got, want)
+	}
+}
 
 func load(t testing.TB, es, amc string) *register.List {
 	t.Helper()
-	l, err := register.Load(filepath.Join("testdata", es), filepath.Join("testdata", amc), today)
+	l, err := register.Load(filepath.Join(registers, es), filepath.Join(registers, amc), today)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +53,7 @@ func load(t testing.TB, es, amc string) *register.List {
 func TestNothingChanges(t *testing.T) {
 	t.Parallel()
 	l := load(t, "before.yaml", "amc.yaml")
-	d := ops.Compare(l, load(t, "before.yaml", "amc.yaml"))
+	d := explain.Compare(l, load(t, "before.yaml", "amc.yaml"))
 	if !d.Empty() || d.String() != "nothing changes\n" {
 		t.Errorf("%s", d)
 	}
@@ -36,9 +61,9 @@ func TestNothingChanges(t *testing.T) {
 
 func TestWhoGainsAndLosesAccess(t *testing.T) {
 	t.Parallel()
-	d := ops.Compare(load(t, "before.yaml", "amc.yaml"), load(t, "after.yaml", "amc-after.yaml"))
+	d := explain.Compare(load(t, "before.yaml", "amc.yaml"), load(t, "after.yaml", "amc-after.yaml"))
 	golden(t, "diff.want", d.String())
-	back := ops.Compare(load(t, "after.yaml", "amc-after.yaml"), load(t, "before.yaml", "amc.yaml"))
+	back := explain.Compare(load(t, "after.yaml", "amc-after.yaml"), load(t, "before.yaml", "amc.yaml"))
 	if len(d.Lose) != len(back.Gain) || len(d.Gain) != len(back.Lose) || len(d.Unreachable) != len(back.Reachable) || len(d.SitesLost) != len(back.SitesGained)+1 || len(d.Planned) != len(back.Cancelled) {
 		t.Errorf("the way back is not the reverse:\n%s", back)
 	}
@@ -48,7 +73,7 @@ func TestWhoGainsAndLosesAccess(t *testing.T) {
 func TestADiffIsThatOfADate(t *testing.T) {
 	t.Parallel()
 	later := time.Date(2027, 6, 1, 0, 0, 0, 0, time.UTC)
-	golden(t, "diff-2027.want", ops.Compare(load(t, "before.yaml", "amc.yaml").At(later), load(t, "after.yaml", "amc-after.yaml").At(later)).String())
+	golden(t, "diff-2027.want", explain.Compare(load(t, "before.yaml", "amc.yaml").At(later), load(t, "after.yaml", "amc-after.yaml").At(later)).String())
 }
 
 // For random registers: an establishment loses access when by the naive
@@ -86,7 +111,7 @@ func TestADiffAgreesWithTheTablePairByPair(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		before, after := random(t, "before "), random(t, "after ")
-		d := ops.Compare(before, after)
+		d := explain.Compare(before, after)
 		was, amcWas := naive(before)
 		is, amcIs := naive(after)
 		for i := range 4 {
@@ -101,13 +126,13 @@ func TestADiffAgreesWithTheTablePairByPair(t *testing.T) {
 				t.Fatalf("%s unreachable, reachable: %v, want %v\n%s", n, got, want, d)
 			}
 		}
-		if same := ops.Compare(after, after); !same.Empty() {
+		if same := explain.Compare(after, after); !same.Empty() {
 			t.Fatalf("a register differs from itself: %s", same)
 		}
 	})
 }
 
-func has(changes []ops.Change, who string) bool {
+func has(changes []explain.Change, who string) bool {
 	for _, c := range changes {
 		if c.Who == who {
 			return true
@@ -122,54 +147,4 @@ func parse(t rapid.TB, es, amcs string) *register.List {
 		t.Fatal(err)
 	}
 	return l
-}
-
-func TestACheckSaysWhatIsPlannedAndWhatLooksWrong(t *testing.T) {
-	t.Parallel()
-	golden(t, "check.want", ops.Check(load(t, "before.yaml", "amc.yaml")).String())
-}
-
-func TestRowsAreFoundByWhatPeopleType(t *testing.T) {
-	t.Parallel()
-	l := load(t, "before.yaml", "amc.yaml")
-	for query, want := range map[string]string{
-		"010003812": "010003812", "010003820": "010003812", "1010003812": "010003812", "1010003820": "010003812",
-		"75500033": "AMC 0075500025", "00 75 50 00 33": "AMC 0075500025",
-		"lilas": "010003812", "LILAS": "010003812", "hopital de l'orme": "690000013", "RHONE": "AMC 0075500025",
-		"hôpital": "690000013", "fictif": "010003812 2A0000014", "": "", "990000018": "", "personne": "",
-	} {
-		f := ops.Find(l, query)
-		var got []string
-		for _, e := range f.Etablissements {
-			got = append(got, string(e.EJ))
-		}
-		for _, a := range f.AMCs {
-			got = append(got, "AMC "+string(a.Numeros[0]))
-		}
-		if strings.Join(got, " ") != want {
-			t.Errorf("%q finds %v, want %q", query, got, want)
-		}
-	}
-	golden(t, "show.want", ops.Find(l, "010003812").String()+ops.Find(l, "75500025").String()+ops.Find(l, "fictif").String())
-}
-
-// A pair is a folder, or one of the lists; anything else is not guessed.
-func TestWhatAPathStandsFor(t *testing.T) {
-	t.Parallel()
-	in := func(name string) string { return filepath.Join("testdata", name) }
-	for path, want := range map[string]ops.Pair{
-		"testdata":        ops.In("testdata"),
-		in("before.yaml"): {Etablissements: in("before.yaml")},
-		in("amc.yaml"):    {AMC: in("amc.yaml")},
-	} {
-		if p, ok, err := ops.PairOf(path); err != nil || !ok || !reflect.DeepEqual(p, want) {
-			t.Errorf("%s: %v %t %v", path, p, ok, err)
-		}
-	}
-	if _, ok, err := ops.PairOf(in("states.csv")); ok || err == nil {
-		t.Errorf("a CSV file: %t %v", ok, err)
-	}
-	if _, ok, err := ops.PairOf(in("config.yaml")); ok || err != nil {
-		t.Errorf("a configuration: %t %v", ok, err)
-	}
 }

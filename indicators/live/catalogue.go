@@ -1,4 +1,4 @@
-package indicators
+package live
 
 // A Kind is the type of a metric, as Prometheus names it.
 type Kind string

@@ -1,4 +1,4 @@
-package ops
+package explain
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
+	"github.com/piano-roc/rpn/register/words"
 	"github.com/piano-roc/rpn/routing"
 )
 
@@ -122,12 +123,12 @@ func (x *Explanation) refuse(step string, err error) *Explanation {
 
 func (x *Explanation) establishment(l *register.List, es *register.Etablissement) {
 	c, _ := es.EtatAt(l.Moment())
-	s := x.step("establishment", "%s %s: %s%s", es.EJ, es.Nom, stateWords(c), since(c.Depuis))
+	s := x.step("establishment", "%s %s: %s%s", es.EJ, es.Nom, words.State(c), words.Since(c.Depuis))
 	if next, ok := es.Next(l.Moment()); ok {
-		s.detail("then %s on %s", stateWords(next), next.Depuis)
+		s.detail("then %s on %s", words.State(next), next.Depuis)
 	}
 	if len(es.Versions) > 0 {
-		s.detail("speaks %s", strings.Join(texts(es.Versions), " and "))
+		s.detail("speaks %s", strings.Join(words.Texts(es.Versions), " and "))
 	}
 }
 
@@ -141,12 +142,12 @@ func (x *Explanation) amc(p Parts, es *register.Etablissement, amc *register.AMC
 		return
 	}
 	c, _ := amc.EtatAt(p.List.Moment())
-	s := x.step("AMC", "%s %s: %s%s", key.AMC, amc.Nom, amcStateWords(c.Etat), since(c.Depuis))
+	s := x.step("AMC", "%s %s: %s%s", key.AMC, amc.Nom, words.AMCState(c.Etat), words.Since(c.Depuis))
 	if next, ok := amc.Next(p.List.Moment()); ok {
 		s.detail("then %s on %s", next.Etat, next.Depuis)
 	}
 	if len(amc.Domaines) > 0 {
-		s.detail("known domains: %s", join(amc.Domaines, ", "))
+		s.detail("known domains: %s", words.Join(amc.Domaines, ", "))
 	} else {
 		s.detail("no domain of it is known")
 	}
@@ -165,7 +166,7 @@ func (x *Explanation) annuaire(p Parts, e annuaire.Entry, key roc.Key) {
 		s.detail("valid%s%s", dateWords(" from ", e.Debut), dateWords(" to ", e.Fin))
 	}
 	if at := p.List.Moment(); at.Before(e.Debut) || !e.Fin.IsZero() && !at.Before(e.Fin.AddDate(0, 0, 1)) {
-		s.detail("this answer does not cover %s: the annuaire would be asked again", instant(at))
+		s.detail("this answer does not cover %s: the annuaire would be asked again", words.Instant(at))
 	}
 	if e.Stale {
 		s.detail("no longer fresh: it serves while the annuaire is asked again")
@@ -193,7 +194,7 @@ func dateWords(word string, t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return word + day(t)
+	return word + words.Day(t)
 }
 
 func (x *Explanation) choice(r routing.Route) {
@@ -219,7 +220,7 @@ func (x *Explanation) choice(r routing.Route) {
 // String says the explanation for people.
 func (x *Explanation) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "at %s\n", instant(x.At))
+	fmt.Fprintf(&b, "at %s\n", words.Instant(x.At))
 	for i, s := range x.Steps {
 		outcome := "ok"
 		if !s.OK {

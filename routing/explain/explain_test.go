@@ -1,4 +1,4 @@
-package ops_test
+package explain_test
 
 import (
 	"context"
@@ -10,8 +10,8 @@ import (
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
-	"github.com/piano-roc/rpn/register/ops"
 	"github.com/piano-roc/rpn/routing"
+	"github.com/piano-roc/rpn/routing/explain"
 )
 
 // answers is an annuaire that gives these addresses for IDB V1 and V2.
@@ -30,8 +30,8 @@ func silent(context.Context, roc.Key) (annuaire.Entry, error) {
 	return annuaire.Entry{}, roc.Refuse(roc.AnnuaireSilent, "nobody answers")
 }
 
-func question(structure roc.StructureID, amc roc.NumeroAMC) ops.Question {
-	return ops.Question{Structure: structure, Key: roc.Key{AMC: amc, Domaine: roc.HOSP, Service: roc.IDB, Version: roc.V1}}
+func question(structure roc.StructureID, amc roc.NumeroAMC) explain.Question {
+	return explain.Question{Structure: structure, Key: roc.Key{AMC: amc, Domaine: roc.HOSP, Service: roc.IDB, Version: roc.V1}}
 }
 
 // One line per place where a message may be refused, in the order of the path.
@@ -41,7 +41,7 @@ func TestWhatWouldBecomeOfAMessage(t *testing.T) {
 	good := answers("https://roc.rhone.example/idb", "https://b.rhone.example/idb")
 	for _, c := range []struct {
 		name   string
-		q      ops.Question
+		q      explain.Question
 		find   func(context.Context, roc.Key) (annuaire.Entry, error)
 		policy routing.Policy
 		want   roc.Reason // "": it goes
@@ -50,7 +50,7 @@ func TestWhatWouldBecomeOfAMessage(t *testing.T) {
 	}{
 		{"unknown structure", question("1990000018", "0075500025"), good, routing.Policy{}, roc.UnknownStructure, "establishment", nil},
 		{"suspended", question("1690000013", "0075500025"), good, routing.Policy{}, roc.Suspended, "establishment", []string{"RPN102", "suspendu"}},
-		{"a site of another", ops.Question{Structure: "12A0000014", EG: "010003820", Key: question("", "0075500025").Key}, good, routing.Policy{}, roc.StructureMismatch, "establishment", nil},
+		{"a site of another", explain.Question{Structure: "12A0000014", EG: "010003820", Key: question("", "0075500025").Key}, good, routing.Policy{}, roc.StructureMismatch, "establishment", nil},
 		{"annuaire silent", question("12A0000014", "0075500025"), silent, routing.Policy{}, roc.AnnuaireSilent, "annuaire", []string{"RPN304"}},
 		{"outside the circle", question("1010003812", "0075500041"), answers("https://prevoyance.example/"), routing.Policy{}, roc.OutsideCircle, "choice", []string{"does not reach it for IDB", "AMC miroir (0075500025)"}},
 		{"an AMC that is not in the register", question("12A0000014", "0075500090"), good, routing.Policy{}, roc.Quarantined, "guard", []string{"by policy such an AMC is quarantined"}},
@@ -66,7 +66,7 @@ func TestWhatWouldBecomeOfAMessage(t *testing.T) {
 		{"a new domain by policy", question("12A0000014", "0075500025"), answers("https://new.example/"), routing.Policy{NewDomain: routing.Accept}, "", "choice", []string{"outside the known domains"}},
 		{"a site's own certificate", question("1010003820", "0075500025"), good, routing.Policy{}, "", "choice", []string{"010003812 CH fictif des Lilas"}},
 	} {
-		x := ops.Explain(t.Context(), ops.Parts{List: l, Find: c.find, Policy: c.policy, Now: today}, c.q)
+		x := explain.Explain(t.Context(), explain.Parts{List: l, Find: c.find, Policy: c.policy, Now: today}, c.q)
 		last := x.Steps[len(x.Steps)-1]
 		if x.Reason != c.want || x.Pass != (c.want == "") || last.Name != c.step || last.OK != x.Pass || (x.Code == "") != x.Pass || (x.URL == "") == x.Pass {
 			t.Errorf("%s: %s at %s, pass %t\n%s", c.name, x.Reason, last.Name, x.Pass, x)
@@ -76,7 +76,7 @@ func TestWhatWouldBecomeOfAMessage(t *testing.T) {
 				t.Errorf("%s: it does not say %q:\n%s", c.name, s, x)
 			}
 		}
-		var back ops.Explanation
+		var back explain.Explanation
 		if data, err := json.Marshal(x); err != nil || json.Unmarshal(data, &back) != nil || back.Pass != x.Pass || back.String() != x.String() {
 			t.Errorf("%s: JSON does not say the same: %v", c.name, err)
 		}
@@ -88,7 +88,7 @@ func TestWhatWouldBecomeOfAMessage(t *testing.T) {
 func TestWhatWouldBecomeOfItAtAnotherDate(t *testing.T) {
 	t.Parallel()
 	l := load(t, "before.yaml", "amc.yaml").At(time.Date(2027, 2, 1, 0, 0, 0, 0, time.UTC))
-	x := ops.Explain(t.Context(), ops.Parts{List: l, Find: answers("https://roc.rhone.example/"), Now: today}, question("1010003812", "0075500025"))
+	x := explain.Explain(t.Context(), explain.Parts{List: l, Find: answers("https://roc.rhone.example/"), Now: today}, question("1010003812", "0075500025"))
 	if s := x.String(); !x.Pass || !strings.Contains(s, "cercle since 2027-01-01") || !strings.Contains(s, "does not cover 2027-02-01") {
 		t.Errorf("%s", s)
 	}
@@ -105,17 +105,17 @@ func TestQuestionsAsTheyAreTyped(t *testing.T) {
 			return good[n]
 		}
 	}
-	q, err := ops.ParseQuestion(with("", ""))
+	q, err := explain.ParseQuestion(with("", ""))
 	if err != nil || q.Structure != "1010003812" || q.Key.AMC != "0075500025" || q.Key.Convention != "RO" || q.Key.CSR != "030255400" || q.Key.Service != roc.IDB {
 		t.Errorf("%+v, %v", q, err)
 	}
 	for _, optional := range []string{"convention", "csr", "eg"} {
-		if _, err := ops.ParseQuestion(with(optional, "")); err != nil {
+		if _, err := explain.ParseQuestion(with(optional, "")); err != nil {
 			t.Errorf("%s is optional: %v", optional, err)
 		}
 	}
 	for name, value := range map[string]string{"structure": "1234", "amc": "12", "convention": "ro", "csr": "?", "domaine": "", "service": "ANNUAIRE", "version": "V3", "eg": "1"} {
-		if _, err := ops.ParseQuestion(with(name, value)); err == nil || !strings.HasPrefix(err.Error(), name+" ") {
+		if _, err := explain.ParseQuestion(with(name, value)); err == nil || !strings.HasPrefix(err.Error(), name+" ") {
 			t.Errorf("%s %q: %v", name, value, err)
 		}
 	}
@@ -138,7 +138,7 @@ func TestDomainsInUseAtADate(t *testing.T) {
 		{AMC: "0075500090", Name: "unknown.example", First: hour("2026-11-20"), Last: hour("2026-11-20")},
 		{AMC: "0075500041", Name: "roc.prevoyance.example", First: hour("2026-11-01"), Last: hour("2026-12-16")},
 	}
-	names := func(list []ops.Domain) string {
+	names := func(list []explain.Domain) string {
 		var s []string
 		for _, d := range list {
 			mark := ""
@@ -156,20 +156,20 @@ func TestDomainsInUseAtADate(t *testing.T) {
 		"2026-12-16": "validation.mutuelle-ans.example/r nouveau.example/r rhone.example/r roc.rhone.example/a !unknown.example/a", // an AMC is suspended: none of its domains is in use
 		"2025-12-31": "validation.mutuelle-ans.example/r ancien.example/r rhone.example/r",
 	} {
-		if got := names(ops.Domains(l, hosts, hour(at), month)); got != want {
+		if got := names(explain.Domains(l, hosts, hour(at), month)); got != want {
 			t.Errorf("%s\n got %s\nwant %s", at, got, want)
 		}
 	}
-	before, after := ops.Domains(l, hosts, hour("2026-10-05"), month), ops.Domains(l, hosts, hour("2026-12-16"), month)
+	before, after := explain.Domains(l, hosts, hour("2026-10-05"), month), explain.Domains(l, hosts, hour("2026-12-16"), month)
 	var b strings.Builder
-	if err := ops.WriteDomainDelta(&b, ops.DomainDelta(before, after), true); err != nil {
+	if err := explain.WriteDomainDelta(&b, explain.DomainDelta(before, after), true); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "domains-delta.want", strings.ReplaceAll(b.String(), "\r\n", "\n"))
-	if d := ops.DomainDelta(before, before); len(d) != 0 {
+	if d := explain.DomainDelta(before, before); len(d) != 0 {
 		t.Errorf("a list differs from itself: %v", d)
 	}
-	if merged := ops.Domains(l, hosts, hour("2026-11-21"), month); merged[4].Depuis != "2026-09-01" || merged[4].LastSeen != "2026-11-21" {
+	if merged := explain.Domains(l, hosts, hour("2026-11-21"), month); merged[4].Depuis != "2026-09-01" || merged[4].LastSeen != "2026-11-21" {
 		t.Errorf("two numbers of an insurer name one host: %+v", merged[4])
 	}
 }

@@ -1,4 +1,4 @@
-package ops
+package explain
 
 import (
 	"cmp"
@@ -13,6 +13,7 @@ import (
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
+	"github.com/piano-roc/rpn/register/words"
 )
 
 // A Domain is a domain in use by an AMC: one that the register knows, or the
@@ -55,7 +56,7 @@ func Domains(l *register.List, hosts []annuaire.Host, at time.Time, quiet time.D
 		if h.First.After(at) || at.Sub(h.Last) > quiet {
 			continue
 		}
-		d := Domain{AMC: h.AMC, Name: h.Name, Source: byAnnuaire, Depuis: day(h.First), LastSeen: day(h.Last)}
+		d := Domain{AMC: h.AMC, Name: h.Name, Source: byAnnuaire, Depuis: words.Day(h.First), LastSeen: words.Day(h.Last)}
 		if a, ok := l.AMC(h.AMC); ok {
 			if !inUse(a) {
 				continue
@@ -85,8 +86,6 @@ func (d Domain) same(e Domain) bool {
 func (d *Domain) merge(e Domain) {
 	d.Depuis, d.LastSeen = min(d.Depuis, e.Depuis), max(d.LastSeen, e.LastSeen)
 }
-
-func day(t time.Time) string { return register.InParis(t).Format(time.DateOnly) }
 
 // A DomainChange is one that came ("ajout") or went ("retrait") between two
 // instants.

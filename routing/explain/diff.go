@@ -1,4 +1,4 @@
-package ops
+package explain
 
 import (
 	"cmp"
@@ -10,6 +10,8 @@ import (
 
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
+	"github.com/piano-roc/rpn/register/ops"
+	"github.com/piano-roc/rpn/register/words"
 )
 
 // A Diff is what one register changes to another, at one instant: first who
@@ -34,8 +36,8 @@ type Diff struct {
 	SitesGained []Change `json:"sites_gained"`
 	Domains     []Change `json:"domains"` // an AMC's known domains
 
-	Planned   []Planned `json:"planned"`   // changes to come that are new
-	Cancelled []Planned `json:"cancelled"` // changes to come that are no longer
+	Planned   []ops.Planned `json:"planned"`   // changes to come that are new
+	Cancelled []ops.Planned `json:"cancelled"` // changes to come that are no longer
 
 	Other []Change `json:"other"` // versions, mandates, limits, names...
 }
@@ -57,7 +59,7 @@ func (c Change) String() string {
 func Compare(before, after *register.List) *Diff {
 	d := &Diff{
 		At: after.Moment(), Lose: []Change{}, Gain: []Change{}, Move: []Change{}, Silent: []Change{}, Unreachable: []Change{}, Reachable: []Change{},
-		SitesLost: []Change{}, SitesGained: []Change{}, Domains: []Change{}, Planned: []Planned{}, Cancelled: []Planned{}, Other: []Change{},
+		SitesLost: []Change{}, SitesGained: []Change{}, Domains: []Change{}, Planned: []ops.Planned{}, Cancelled: []ops.Planned{}, Other: []Change{},
 	}
 	c := &comparison{Diff: d, before: before, after: after, was: reachOf(before), is: reachOf(after)}
 	for e := range before.Etablissements() {
@@ -112,11 +114,11 @@ func (c *comparison) establishment(was, is *register.Etablissement) {
 	var from, to register.Changement
 	if was != nil {
 		from, _ = was.EtatAt(c.before.Moment())
-		ch.Who, ch.Nom, ch.Before, reached = string(was.EJ), was.Nom, stateWords(from), len(c.was.by(was))
+		ch.Who, ch.Nom, ch.Before, reached = string(was.EJ), was.Nom, words.State(from), len(c.was.by(was))
 	}
 	if is != nil {
 		to, _ = is.EtatAt(c.after.Moment())
-		ch.Who, ch.Nom, ch.After, reaches = string(is.EJ), is.Nom, stateWords(to), len(c.is.by(is))
+		ch.Who, ch.Nom, ch.After, reaches = string(is.EJ), is.Nom, words.State(to), len(c.is.by(is))
 	}
 	switch {
 	case reached > 0 && reaches == 0:
@@ -170,8 +172,8 @@ func (c *comparison) rest(was, is *register.Etablissement) {
 		{"region", was.Region, is.Region},
 		{"software", was.GAP, is.GAP},
 		{"contract", was.Contrat.String(), is.Contrat.String()},
-		{"versions", fmt.Sprint(texts(was.Versions)), fmt.Sprint(texts(is.Versions))},
-		{"limit", limitWords(was.Limite), limitWords(is.Limite)},
+		{"versions", fmt.Sprint(words.Texts(was.Versions)), fmt.Sprint(words.Texts(is.Versions))},
+		{"limit", words.Limit(was.Limite), words.Limit(is.Limite)},
 		{"timestamp required", fmt.Sprint(!was.SansTimestamp), fmt.Sprint(!is.SansTimestamp)},
 		{"façade", string(was.Facade), string(is.Facade)},
 		{"mandates", mandateWords(was.Delegations), mandateWords(is.Delegations)},
@@ -197,7 +199,7 @@ func orNothing(s string) string {
 func mandateWords(mandates []register.Mandat) string {
 	var s []string
 	for _, m := range mandates {
-		s = append(s, string(m.Structure)+dates(m.Period))
+		s = append(s, string(m.Structure)+words.Dates(m.Period))
 	}
 	return strings.Join(s, ", ")
 }
@@ -222,10 +224,10 @@ func (c *comparison) amcs() {
 		is, isThere := c.after.AMC(n)
 		ch := Change{Who: string(n), Before: "not in the register", After: "not in the register"}
 		if wasThere {
-			ch.Nom, ch.Before = was.Nom, amcStateWords(was.Etat)
+			ch.Nom, ch.Before = was.Nom, words.AMCState(was.Etat)
 		}
 		if isThere {
-			ch.Nom, ch.After = is.Nom, amcStateWords(is.Etat)
+			ch.Nom, ch.After = is.Nom, words.AMCState(is.Etat)
 		}
 		switch {
 		case reached[n] && !reaches[n]:
@@ -254,15 +256,15 @@ func (c *comparison) amc(was, is *register.AMC) {
 		c.Domains = append(c.Domains, Change{string(is.Numeros[0]), is.Nom, orNothing(before), orNothing(after)})
 	}
 	c.other(who, "name", was.Nom, is.Nom)
-	c.other(who, "versions", fmt.Sprint(texts(was.Versions)), fmt.Sprint(texts(is.Versions)))
-	c.other(who, "limit", limitWords(was.Limite), limitWords(is.Limite))
+	c.other(who, "versions", fmt.Sprint(words.Texts(was.Versions)), fmt.Sprint(words.Texts(is.Versions)))
+	c.other(who, "limit", words.Limit(was.Limite), words.Limit(is.Limite))
 	c.other(who, "contacts", fmt.Sprint(was.Contacts), fmt.Sprint(is.Contacts))
 }
 
 func domainWords(a *register.AMC) string {
 	var s []string
 	for _, d := range a.Connus {
-		s = append(s, string(d.Nom)+dates(d.Period))
+		s = append(s, string(d.Nom)+words.Dates(d.Period))
 	}
 	slices.Sort(s)
 	return strings.Join(s, ", ")
@@ -286,12 +288,12 @@ func numbers(r *reach) map[roc.NumeroAMC]bool {
 
 // plans compares the changes to come.
 func (c *comparison) plans() {
-	was, is := planned(c.before), planned(c.after)
-	same := func(a, b Planned) bool { return a.Depuis.Equal(b.Depuis.Time) && a.Who == b.Who && a.To == b.To }
-	without := func(list, known []Planned) []Planned {
-		out := []Planned{}
+	was, is := ops.PlannedIn(c.before), ops.PlannedIn(c.after)
+	same := func(a, b ops.Planned) bool { return a.Depuis.Equal(b.Depuis.Time) && a.Who == b.Who && a.To == b.To }
+	without := func(list, known []ops.Planned) []ops.Planned {
+		out := []ops.Planned{}
 		for _, p := range list {
-			if !slices.ContainsFunc(known, func(k Planned) bool { return same(p, k) }) {
+			if !slices.ContainsFunc(known, func(k ops.Planned) bool { return same(p, k) }) {
 				out = append(out, p)
 			}
 		}
@@ -309,7 +311,7 @@ func (d *Diff) String() string {
 	part := func(items []Change, one, verb, verbs string) {
 		if len(items) > 0 {
 			slices.SortStableFunc(items, func(a, b Change) int { return cmp.Compare(a.Who, b.Who) })
-			writeList(&b, agree(len(items), one, verb, verbs), items)
+			words.List(&b, words.Agree(len(items), one, verb, verbs), items)
 		}
 	}
 	part(d.Lose, "establishment", "loses access", "lose access")
@@ -321,8 +323,8 @@ func (d *Diff) String() string {
 	part(d.SitesGained, "site", "is new", "are new")
 	part(d.Domains, "AMC", "has other known domains", "have other known domains")
 	part(d.Silent, "establishment", "changes, and reaches nobody, as before", "change, and reach nobody, as before")
-	writeList(&b, agree(len(d.Planned), "change", "to come is new", "to come are new"), d.Planned)
-	writeList(&b, agree(len(d.Cancelled), "change", "to come is cancelled", "to come are cancelled"), d.Cancelled)
-	writeList(&b, plural(len(d.Other), "other change"), d.Other)
+	words.List(&b, words.Agree(len(d.Planned), "change", "to come is new", "to come are new"), d.Planned)
+	words.List(&b, words.Agree(len(d.Cancelled), "change", "to come is cancelled", "to come are cancelled"), d.Cancelled)
+	words.List(&b, words.Plural(len(d.Other), "other change"), d.Other)
 	return b.String()
 }

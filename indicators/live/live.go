@@ -1,11 +1,11 @@
-// Package indicators is the figures of the RPN. live.go feeds the Prometheus
+// Package live is the figures of the RPN as it runs. live.go feeds the Prometheus
 // metrics that catalogue.go defines.
 //
 // A label value is always one of a closed list: the services, the codes of
 // profile section 7, the insurers of the register (any other is "autre"). An
 // establishment is never a label, nor is a message id, an address or the text
 // of an error: those questions are the record's.
-package indicators
+package live
 
 import (
 	"net/http"
@@ -44,7 +44,7 @@ const (
 	RedisThere
 )
 
-// Options are what a Live needs. A func that is nil leaves its metrics out.
+// Options are what New needs. A func that is nil leaves its metrics out.
 type Options struct {
 	// AMC returns the label of an insurer, and false when the register does not
 	// have it. It is asked at each exchange and must be quick. Required.
@@ -62,9 +62,9 @@ type Options struct {
 	Version, Revision, GoVersion string // of the build
 }
 
-// Live is the metrics of one process, in a registry of their own. Safe for
+// Metrics are the metrics of one process, in a registry of their own. Safe for
 // concurrent use.
-type Live struct {
+type Metrics struct {
 	o        Options
 	registry *prometheus.Registry
 
@@ -116,10 +116,10 @@ const (
 // Malformed sends.
 const maxRules = 64
 
-// NewLive makes the metrics and registers them, with those of the Go runtime and of
+// New makes the metrics and registers them, with those of the Go runtime and of
 // the process.
-func NewLive(o Options) *Live {
-	l := &Live{o: o, registry: prometheus.NewRegistry(), rules: map[string]bool{}}
+func New(o Options) *Metrics {
+	l := &Metrics{o: o, registry: prometheus.NewRegistry(), rules: map[string]bool{}}
 	l.registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	l.exchanges = l.counter(exchanges)
@@ -168,21 +168,21 @@ var (
 	sizeBuckets   = []float64{1 << 10, 4 << 10, 8 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 2 << 20, 8 << 20}
 )
 
-func (l *Live) counter(name string) *prometheus.CounterVec {
+func (l *Metrics) counter(name string) *prometheus.CounterVec {
 	m := metric(name)
 	v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: m.Name, Help: m.Help}, m.Labels)
 	l.registry.MustRegister(v)
 	return v
 }
 
-func (l *Live) gauge(name string) *prometheus.GaugeVec {
+func (l *Metrics) gauge(name string) *prometheus.GaugeVec {
 	m := metric(name)
 	v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: m.Name, Help: m.Help}, m.Labels)
 	l.registry.MustRegister(v)
 	return v
 }
 
-func (l *Live) histogram(name string, buckets []float64) *prometheus.HistogramVec {
+func (l *Metrics) histogram(name string, buckets []float64) *prometheus.HistogramVec {
 	m := metric(name)
 	v := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: m.Name, Help: m.Help, Buckets: buckets,
@@ -195,7 +195,7 @@ func (l *Live) histogram(name string, buckets []float64) *prometheus.HistogramVe
 }
 
 // stepHandles makes every series of the steps at the start: there are few.
-func (l *Live) stepHandles() map[roc.Service]stepHandles {
+func (l *Metrics) stepHandles() map[roc.Service]stepHandles {
 	all := map[roc.Service]stepHandles{}
 	for _, s := range append([]roc.Service{roc.NoService}, roc.Services...) {
 		of := func(step string) prometheus.Observer { return l.steps.WithLabelValues(orNone(s.String()), step) }
@@ -205,7 +205,7 @@ func (l *Live) stepHandles() map[roc.Service]stepHandles {
 }
 
 // Observe counts one exchange that ended. It keeps nothing of the record.
-func (l *Live) Observe(rec *roc.Record) {
+func (l *Metrics) Observe(rec *roc.Record) {
 	amc := l.amcLabel(rec.To.AMC)
 	l.count(exchangeLabels{rec.Service, rec.Version, amc, codeOf(rec), rec.Responsable()})
 	h, ok := l.stepOf[rec.Service]
@@ -244,7 +244,7 @@ func observe(o prometheus.Observer, d time.Duration) {
 	}
 }
 
-func (l *Live) amcLabel(n roc.NumeroAMC) string {
+func (l *Metrics) amcLabel(n roc.NumeroAMC) string {
 	if n == "" {
 		return NoAMC
 	}
@@ -261,7 +261,7 @@ func codeOf(rec *roc.Record) string {
 	return string(rec.Outcome)
 }
 
-func (l *Live) count(k exchangeLabels) {
+func (l *Metrics) count(k exchangeLabels) {
 	c, ok := l.counters.Load(k)
 	if !ok {
 		c, _ = l.counters.LoadOrStore(k, l.exchanges.WithLabelValues(
@@ -270,7 +270,7 @@ func (l *Live) count(k exchangeLabels) {
 	c.(prometheus.Counter).Inc()
 }
 
-func (l *Live) amcHandle(amc string) prometheus.Observer {
+func (l *Metrics) amcHandle(amc string) prometheus.Observer {
 	o, ok := l.amcs.Load(amc)
 	if !ok {
 		o, _ = l.amcs.LoadOrStore(amc, l.amcTime.WithLabelValues(amc))
@@ -294,15 +294,15 @@ func orNobody(r roc.Responsable) string {
 
 // Handshake counts a TLS handshake that succeeded; version is "TLS 1.3", as
 // crypto/tls names it.
-func (l *Live) Handshake(version string, resumed bool) {
+func (l *Metrics) Handshake(version string, resumed bool) {
 	l.handshakes.WithLabelValues(version, strconv.FormatBool(resumed)).Inc()
 }
 
 // HandshakeFailed counts one that failed; reason is of tlsconf's closed list.
-func (l *Live) HandshakeFailed(reason string) { l.failures.WithLabelValues(reason).Inc() }
+func (l *Metrics) HandshakeFailed(reason string) { l.failures.WithLabelValues(reason).Inc() }
 
 // Malformed counts a request refused for its HTTP framing.
-func (l *Live) Malformed(rule string) {
+func (l *Metrics) Malformed(rule string) {
 	l.mu.Lock()
 	if !l.rules[rule] {
 		if len(l.rules) < maxRules {
@@ -317,7 +317,7 @@ func (l *Live) Malformed(rule string) {
 
 // Reloaded counts an attempt to load what ("configuration", "etablissements",
 // "certificates": the caller's closed list).
-func (l *Live) Reloaded(what string, err error, at time.Time) {
+func (l *Metrics) Reloaded(what string, err error, at time.Time) {
 	if err != nil {
 		l.reloads.WithLabelValues(what, "failure").Inc()
 		l.reloadGood.WithLabelValues(what).Set(0)
@@ -329,9 +329,9 @@ func (l *Live) Reloaded(what string, err error, at time.Time) {
 }
 
 // Gatherer gives the metrics to a test or to another exporter.
-func (l *Live) Gatherer() prometheus.Gatherer { return l.registry }
+func (l *Metrics) Gatherer() prometheus.Gatherer { return l.registry }
 
 // Handler serves the metrics in the format that is asked for.
-func (l *Live) Handler() http.Handler {
+func (l *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(l.registry, promhttp.HandlerOpts{EnableOpenMetrics: true, Registry: l.registry})
 }

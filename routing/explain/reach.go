@@ -1,8 +1,9 @@
-package ops
+package explain
 
 import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
+	"github.com/piano-roc/rpn/register/ops"
 	"github.com/piano-roc/rpn/routing"
 )
 
@@ -38,3 +39,6 @@ func (r *reach) by(e *register.Etablissement) []*register.AMC {
 	}
 	return amcs
 }
+
+// Reached says whom the establishments of a list reach, for ops.Find.
+func Reached(l *register.List) ops.Reached { return reachOf(l).by }

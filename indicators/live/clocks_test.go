@@ -1,4 +1,4 @@
-package indicators
+package live
 
 import (
 	"testing"

@@ -1,0 +1,131 @@
+// Package words is how the register is told to operators: its states, dates and
+// counts in words. Every command and page that says them uses these.
+package words
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/piano-roc/rpn/register"
+)
+
+// Plural writes a count and its noun: "1 establishment", "2 establishments".
+func Plural(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}
+
+// Agree is plural with its verb: "1 AMC becomes", "2 AMCs become".
+func Agree(n int, one, verb, verbs string) string {
+	if n == 1 {
+		return Plural(n, one) + " " + verb
+	}
+	return Plural(n, one) + " " + verbs
+}
+
+// State says a state in force: "surveillance (AMC miroir 0075500025)".
+func State(c register.Changement) string {
+	switch {
+	case c.Etat == register.Attendu:
+		return "no state yet"
+	case c.Etat == register.Surveillance:
+		return fmt.Sprintf("surveillance (AMC miroir %s)", c.Miroir)
+	}
+	return string(c.Etat)
+}
+
+func AMCState(s register.EtatAMC) string {
+	if s == register.AMCAttendue {
+		return "no state yet"
+	}
+	return string(s)
+}
+
+// Since says from when: " since 2026-11-01", "" without a date.
+func Since(m register.Moment) string {
+	if m.IsZero() {
+		return ""
+	}
+	return " since " + m.String()
+}
+
+func Because(motif string) string {
+	if motif == "" {
+		return ""
+	}
+	return " (" + motif + ")"
+}
+
+// Dates says a period: "", " from 2026-11-01", " until 2026-12-31".
+func Dates(p register.Period) string {
+	s := ""
+	if !p.Depuis.IsZero() {
+		s += " from " + p.Depuis.String()
+	}
+	if !p.Jusque.IsZero() {
+		s += " until " + p.Jusque.String()
+	}
+	return s
+}
+
+// Instant writes an instant for people, in the zone of the register.
+func Instant(t time.Time) string { return register.InParis(t).Format("2006-01-02 15:04:05 MST") }
+
+// Join writes the items one after the other.
+func Join[T ~string](items []T, sep string) string {
+	s := make([]string, len(items))
+	for i, v := range items {
+		s[i] = string(v)
+	}
+	return strings.Join(s, sep)
+}
+
+// Texts are the items as they write themselves.
+func Texts[T fmt.Stringer](items []T) (out []string) {
+	for _, v := range items {
+		out = append(out, v.String())
+	}
+	return out
+}
+
+// Limit says a limit; "" when there is none.
+func Limit(l register.Limite) string {
+	if l == (register.Limite{}) {
+		return ""
+	}
+	return fmt.Sprintf("%g messages a second, %d at once (0: the default)", l.ParSeconde, l.Rafale)
+}
+
+// Day writes a date for people, in the zone of the register.
+func Day(t time.Time) string { return register.InParis(t).Format(time.DateOnly) }
+
+// mostListed is how many items are written out.
+const mostListed = 20
+
+// List writes a head and the items below it, as many as a person reads; nothing
+// when there are none.
+func List[T any](b *strings.Builder, head string, items []T) {
+	if len(items) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "%s:\n", head)
+	for i, v := range items {
+		if i == mostListed {
+			fmt.Fprintf(b, "  ... and %d more (--json gives them all)\n", len(items)-i)
+			break
+		}
+		fmt.Fprintf(b, "  %v\n", v)
+	}
+}
+
+// Some names the first of a list.
+func Some(names []string) string {
+	const most = 5
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
+}
