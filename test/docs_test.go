@@ -45,6 +45,27 @@ func TestEveryReasonHasItsLineInRefusals(t *testing.T) {
 	}
 }
 
+// Each cause has exactly one line in docs/refusals.md.
+func TestEveryCauseHasItsLineInRefusals(t *testing.T) {
+	t.Parallel()
+	text := page(t, "refusals.md")
+	for _, c := range roc.Causes() {
+		m := c.Meaning()
+		full := m.Reason.MeaningWith(c)
+		code, who, says := full.Code, full.Responsable, full.Libelle+" "+full.Remede
+		if m.Reason == "" {
+			code, who, says = "-", m.Responsable, m.Libelle+" "+m.Remede
+		}
+		want := fmt.Sprintf("| `%s` | %s | %s | %s |", c, code, who, says)
+		if strings.Count(text, want+"\n") != 1 {
+			t.Errorf("docs/refusals.md: want exactly one line\n%s", want)
+		}
+	}
+	if got, want := len(regexp.MustCompile("(?m)^\\| `[a-z-]+` \\|").FindAllString(text, -1)), len(roc.Causes()); got != want {
+		t.Errorf("docs/refusals.md has %d lines for %d causes", got, want)
+	}
+}
+
 // The reasons that no code raises yet are named, and no other.
 func TestRefusalsNamesTheReasonsNotRaisedYet(t *testing.T) {
 	t.Parallel()
@@ -115,9 +136,9 @@ func TestEveryKeyOfARecordHasItsLine(t *testing.T) {
 		ID: "id", From: "1010003812", Peer: "192.0.2.1", Service: roc.IDB, Version: roc.V1,
 		To:      roc.Key{AMC: "0077565712", Convention: "RO", CSR: "030255400", Domaine: roc.HOSP, Service: roc.IDB, Version: roc.V1},
 		AMCName: "AMC", Target: "amc.example", RequestIn: at, RequestOut: at, AnswerIn: at, AnswerOut: at.Add(time.Second),
-		Read: 1e6, Check: 1e6, Annuaire: 1e6, AMC: 1e6, RequestBytes: 1, AnswerBytes: 1,
+		Read: 1e6, Check: 1e6, Annuaire: 1e6, Lookup: 1e6, Connect: 1e6, AMC: 1e6, RequestBytes: 1, AnswerBytes: 1,
 		RequestSHA256: [32]byte{1}, AnswerSHA256: [32]byte{1}, SignatureSHA256: [32]byte{1}, SignerSerial: "01", MessageID: "id",
-		Outcome: roc.Refused, Origin: roc.FromRPN, Reason: roc.TooMany, Cause: "cause", FarStatus: 500, FromMemory: true, Stale: true, AnswerCheck: "good", ClockOffset: new(time.Second), Replayed: true,
+		Outcome: roc.Refused, Origin: roc.FromRPN, Reason: roc.TooMany, Cause: "cause", CauseCode: roc.CallerLeft, FarStatus: 500, FromMemory: true, Stale: true, AnswerCheck: "good", ClockOffset: new(time.Second), Replayed: true,
 	}
 	v := reflect.ValueOf(full)
 	for i := range v.NumField() {

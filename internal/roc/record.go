@@ -72,8 +72,10 @@ type Record struct {
 	// The four instants (X-Road's names). Zero: it did not come to that.
 	RequestIn, RequestOut, AnswerIn, AnswerOut time.Time
 
-	// Where the time went. Annuaire is the time the exchange waited for it.
-	Read, Check, Annuaire, AMC time.Duration
+	// Where the time went. Annuaire is the time the exchange waited for it. AMC
+	// is the insurer's time: Connect is the part of it that went to connecting
+	// (TCP and TLS). Lookup is the DNS, which is nobody else's.
+	Read, Check, Annuaire, Lookup, Connect, AMC time.Duration
 
 	RequestBytes, AnswerBytes   int
 	RequestSHA256, AnswerSHA256 [32]byte // zero: no such message
@@ -89,11 +91,12 @@ type Record struct {
 
 	Outcome    Outcome
 	Origin     Origin
-	Reason     Reason // "" unless refused
-	Cause      string // of a refusal: English, no message content
-	FarStatus  int    // HTTP status of the far end; 0: none
-	FromMemory bool   // the annuaire's answer was remembered
-	Stale      bool   // and no longer fresh: it was asked again beside
+	Reason     Reason    // "" unless refused
+	Cause      string    // of whatever is not answered: English, no message content
+	CauseCode  CauseCode // its stable name, where there is one
+	FarStatus  int       // HTTP status of the far end; 0: none
+	FromMemory bool      // the annuaire's answer was remembered
+	Stale      bool      // and no longer fresh: it was asked again beside
 
 	// AnswerCheck is what the check of the AMC's signature found: "good", a
 	// Reason, or "" when it was not looked at.
@@ -113,7 +116,7 @@ func (r *Record) Code() string {
 func (r *Record) Responsable() Responsable {
 	switch r.Outcome {
 	case Refused:
-		return r.Reason.Meaning().Responsable
+		return r.Reason.MeaningWith(r.CauseCode).Responsable
 	case FarFault:
 		if r.Origin == FromAnnuaire {
 			return ByAnnuaire
@@ -171,6 +174,7 @@ func (r *Record) LogValue() slog.Value {
 	str("code", r.Code())
 	str("reason", string(r.Reason))
 	str("responsable", string(r.Responsable()))
+	str("cause_code", string(r.CauseCode))
 	str("cause", r.Cause)
 	if r.FarStatus != 0 {
 		a = append(a, slog.Int("far_status", r.FarStatus))
@@ -186,6 +190,8 @@ func (r *Record) LogValue() slog.Value {
 	if r.Stale {
 		a = append(a, slog.Bool("annuaire_stale", true))
 	}
+	micros("dns_us", r.Lookup)
+	micros("connect_us", r.Connect)
 	micros("amc_us", r.AMC)
 	micros("total_us", r.Total())
 	a = append(a, slog.Int("request_bytes", r.RequestBytes), slog.Int("answer_bytes", r.AnswerBytes))

@@ -39,10 +39,12 @@ const (
 	AnnuaireSilent     Reason = "annuaire-silent"
 	AnnuaireRefused    Reason = "annuaire-refused"
 	Quarantined        Reason = "quarantined"
+	AMCSuspended       Reason = "amc-suspended"
 	AMCUnreachable     Reason = "amc-unreachable"
 	AMCSilent          Reason = "amc-silent"
 	AMCBadAnswer       Reason = "amc-bad-answer"
 	AMCResting         Reason = "amc-resting"
+	AMCNotSOAP         Reason = "amc-not-soap"
 	Internal           Reason = "internal"
 )
 
@@ -101,6 +103,10 @@ type Refusal struct {
 	Detail     string        // French, one sentence, or ""
 	RetryAfter time.Duration // how long waiting helps; 0: it does not
 	Cause      error         // or nil
+	CauseCode  CauseCode     // which cause of the Reason; "": not told apart
+
+	// Since is since when what refuses is known to be so; zero: not known.
+	Since time.Time
 
 	// ClockOffset is how far the clock of the signer is ahead of ours, when
 	// StaleTimestamp was found in a signed Timestamp; else nil.
@@ -118,6 +124,15 @@ func (r *Refusal) Saying(format string, args ...any) *Refusal {
 	r.Detail = fmt.Sprintf(format, args...)
 	return r
 }
+
+// Because names which cause of its Reason this is, and returns the refusal.
+func (r *Refusal) Because(c CauseCode) *Refusal {
+	r.CauseCode = c
+	return r
+}
+
+// Meaning is the meaning of the Reason with what the cause adds.
+func (r *Refusal) Meaning() Meaning { return r.Reason.MeaningWith(r.CauseCode) }
 
 // After sets how long the caller should wait, and returns the refusal.
 func (r *Refusal) After(d time.Duration) *Refusal {

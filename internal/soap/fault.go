@@ -3,6 +3,7 @@ package soap
 import (
 	"bytes"
 	"strings"
+	"time"
 
 	"github.com/piano-roc/rpn/internal/roc"
 )
@@ -15,10 +16,13 @@ const NSErreur = "urn:rpn:erreur:1"
 // It is readable as it stands: the Reason is the libellé and, where there is
 // one, the detail; the remedy is in the Detail.
 func Fault(v Version, id roc.ExchangeID, r *roc.Refusal) roc.Content {
-	m := r.Reason.Meaning()
+	m := r.Meaning()
 	libelle := m.Libelle
 	if r.Detail != "" {
 		libelle += " " + r.Detail
+	}
+	if !r.Since.IsZero() {
+		libelle += " Depuis le " + r.Since.UTC().Format("02/01/2006 à 15:04 UTC") + "."
 	}
 	severity := "erreur"
 	if !m.Sender {
@@ -33,7 +37,16 @@ func Fault(v Version, id roc.ExchangeID, r *roc.Refusal) roc.Content {
 		escape(&b, libelle)
 		b.WriteString(`</rpn:Libelle><rpn:Remede>`)
 		escape(&b, m.Remede)
-		b.WriteString(`</rpn:Remede></rpn:Erreur>`)
+		b.WriteString(`</rpn:Remede>`)
+		if r.CauseCode != "" {
+			b.WriteString(`<rpn:Detail><rpn:Cause code="`)
+			escape(&b, string(r.CauseCode))
+			if !r.Since.IsZero() {
+				b.WriteString(`" depuis="` + r.Since.UTC().Format(time.RFC3339))
+			}
+			b.WriteString(`"/></rpn:Detail>`)
+		}
+		b.WriteString(`</rpn:Erreur>`)
 	}
 	if v == SOAP11 {
 		code := "soap:Server"

@@ -91,7 +91,7 @@ var retryHelps = []roc.Reason{roc.TooMany, roc.Overloaded, roc.AnnuaireSilent, r
 // and 8 say it, and the exchange written down once.
 func (r *Reply) WantRefused(reason roc.Reason) *Reply {
 	r.t.Helper()
-	m := reason.Meaning()
+	m := reason.MeaningWith(r.Cause())
 	if !r.Refused(reason) {
 		r.t.Fatalf("want %s %s, got %s", m.Code, reason, r.Outcome)
 	}
@@ -142,6 +142,18 @@ func (r *Reply) wantFault(m roc.Meaning) {
 	if remede, _ := e.Child(inner.NSError, "Remede").Text(); remede != m.Remede {
 		r.t.Errorf("rpn:Remede is %q, want %q", remede, m.Remede)
 	}
+	if cause := r.Cause(); cause != "" && cause.Meaning().Reason.Meaning().Code != m.Code {
+		r.t.Errorf("rpn:Cause %s is not of %s", cause, m.Code)
+	}
+}
+
+// Cause is the rpn:Cause of a fault, "" when it has none.
+func (r *Reply) Cause() roc.CauseCode {
+	m := regexp.MustCompile(`<rpn:Detail><rpn:Cause code="([a-z-]+)"`).FindSubmatch(r.Body.Bytes())
+	if m == nil {
+		return ""
+	}
+	return roc.CauseCode(m[1])
 }
 
 // parts are the code and the detail of a fault of either SOAP.

@@ -1,0 +1,203 @@
+package roc
+
+// A CauseCode is the stable name of why, inside a Reason: rpn:Cause of a fault
+// and cause_code of a record. Software may act on it; a name never changes its
+// meaning. The list is closed: each one has a line in docs/refusals.md.
+type CauseCode string
+
+// The causes, by Reason.
+const (
+	// Overloaded.
+	ListenerFull   CauseCode = "listener-full"
+	ExchangesFull  CauseCode = "exchanges-full"
+	AMCBusy        CauseCode = "amc-busy"
+	OutOfResources CauseCode = "out-of-resources"
+
+	// NotSOAP.
+	MalformedHTTP CauseCode = "malformed-http"
+	Compressed    CauseCode = "compressed"
+	Loop          CauseCode = "loop"
+
+	// UnknownOperation.
+	UnknownPath   CauseCode = "unknown-path"
+	UnknownMethod CauseCode = "unknown-method"
+
+	// AnnuaireRefused.
+	ForbiddenAddress CauseCode = "forbidden-address"
+
+	// AMCSuspended.
+	SuspendedAMC CauseCode = "amc-suspended"
+
+	// AMCUnreachable.
+	UnknownName       CauseCode = "unknown-name"
+	ResolverDown      CauseCode = "resolver-down"
+	NoRoute           CauseCode = "no-route"
+	ConnectionRefused CauseCode = "connection-refused"
+	ConnectTimeout    CauseCode = "connect-timeout"
+	TLSFailed         CauseCode = "tls-failed"
+	OurCertificate    CauseCode = "our-certificate-refused"
+
+	// AMCSilent.
+	NoAnswerInTime CauseCode = "no-answer-in-time"
+	DeadlineBefore CauseCode = "deadline-before-sending"
+
+	// AMCBadAnswer.
+	AnswerCut       CauseCode = "answer-cut"
+	AnswerMalformed CauseCode = "answer-malformed"
+	AnswerTooLarge  CauseCode = "answer-too-large"
+	AnswerToAnother CauseCode = "answer-to-another-message"
+	AnswerSignature CauseCode = "answer-signature"
+
+	// AMCNotSOAP.
+	AnswerEmpty     CauseCode = "answer-empty"
+	AnswerRedirect  CauseCode = "answer-redirect"
+	AnswerMediaType CauseCode = "answer-media-type"
+	AnswerNoSOAP    CauseCode = "answer-not-an-envelope"
+
+	// Of no Reason: the exchange was abandoned.
+	CallerLeft   CauseCode = "caller-left"
+	BodyStopped  CauseCode = "body-stopped"
+	AnswerUnread CauseCode = "answer-unread"
+
+	// Of no Reason: the far end's own fault, carried as it came.
+	FarEndFault CauseCode = "far-end-fault"
+)
+
+// A CauseMeaning is what a cause adds to its Reason. An empty field says what
+// the Reason says.
+type CauseMeaning struct {
+	Reason      Reason // "": no refusal
+	Responsable Responsable
+	Libelle     string
+	Remede      string
+}
+
+const verifyBefore = "Le message a pu être traité : vérifiez avant de renvoyer un calcul ou une annulation."
+
+var causes = []struct {
+	code CauseCode
+	CauseMeaning
+}{
+	{ListenerFull, CauseMeaning{Overloaded, ByRPN,
+		"Toutes les connexions que le RPN ROC peut tenir sont prises.",
+		"Renvoyez le message après le délai indiqué (Retry-After), sur une connexion gardée ouverte."}},
+	{ExchangesFull, CauseMeaning{Overloaded, ByRPN,
+		"Le RPN ROC traite déjà autant de messages qu'il le peut.", ""}},
+	{AMCBusy, CauseMeaning{Overloaded, ByAMC,
+		"Toutes les connexions vers cet organisme sont occupées : il répond trop lentement pour ce qui lui est envoyé.", ""}},
+	{OutOfResources, CauseMeaning{Overloaded, ByRPN,
+		"Le RPN ROC manque de ressources (descripteurs, ports ou mémoire) pour ouvrir une connexion ; rien n'a été transmis.", ""}},
+
+	{MalformedHTTP, CauseMeaning{NotSOAP, "",
+		"Le corps de la requête HTTP est mal formé.",
+		"Écrivez Content-Length ou des fragments (chunked) selon la RFC 9112."}},
+	{Compressed, CauseMeaning{NotSOAP, "",
+		"Le message est compressé (Content-Encoding).",
+		"Envoyez le message sans compression."}},
+	{Loop, CauseMeaning{NotSOAP, "",
+		"Le message est déjà passé par le RPN ROC : il tourne en boucle.",
+		"Corrigez l'adresse du relais qui renvoie les messages vers le RPN ROC."}},
+
+	{UnknownPath, CauseMeaning{UnknownOperation, "",
+		"Aucun service du RPN ROC n'est à cette adresse.",
+		"Envoyez les messages par POST à /roc ; la description est à GET /roc?wsdl."}},
+	{UnknownMethod, CauseMeaning{UnknownOperation, "",
+		"Cette méthode HTTP n'est pas admise.",
+		"Envoyez les messages par POST à /roc ; la description est à GET /roc?wsdl."}},
+
+	{ForbiddenAddress, CauseMeaning{AnnuaireRefused, "",
+		"L'adresse donnée par l'annuaire pour cet organisme n'est pas une adresse publique.", ""}},
+
+	{SuspendedAMC, CauseMeaning{AMCSuspended, "", "", ""}},
+
+	{UnknownName, CauseMeaning{AMCUnreachable, ByAMC,
+		"Le nom de l'organisme n'existe pas dans le DNS ; rien n'a été transmis.",
+		"Renvoyez le message plus tard ; l'organisme doit rétablir son nom ou son inscription à l'annuaire."}},
+	{ResolverDown, CauseMeaning{AMCUnreachable, ByRPN,
+		"Le RPN ROC n'a pas pu interroger le DNS ; rien n'a été transmis.", ""}},
+	{NoRoute, CauseMeaning{AMCUnreachable, ByReseau,
+		"Le réseau ne conduit pas à l'organisme ; rien n'a été transmis.", ""}},
+	{ConnectionRefused, CauseMeaning{AMCUnreachable, ByAMC,
+		"Le serveur de l'organisme refuse la connexion ; rien n'a été transmis.", ""}},
+	{ConnectTimeout, CauseMeaning{AMCUnreachable, ByAMC,
+		"Le serveur de l'organisme n'a pas établi la connexion dans le délai ; rien n'a été transmis.", ""}},
+	{TLSFailed, CauseMeaning{AMCUnreachable, ByAMC,
+		"La connexion TLS avec l'organisme a échoué ; rien n'a été transmis.", ""}},
+	{OurCertificate, CauseMeaning{AMCUnreachable, ByAMC,
+		"Le serveur de l'organisme a refusé le certificat du RPN ROC.",
+		"Renvoyez le message plus tard ; l'organisme doit autoriser le certificat du RPN ROC."}},
+
+	{NoAnswerInTime, CauseMeaning{AMCSilent, "", "", ""}},
+	{DeadlineBefore, CauseMeaning{AMCSilent, "",
+		"Le délai est passé avant l'envoi : rien n'a été transmis à l'organisme.",
+		"Renvoyez le message, avec un délai (RPN-Delai-Ms) plus long s'il est indiqué."}},
+
+	{AnswerCut, CauseMeaning{AMCBadAnswer, "",
+		"La connexion avec l'organisme a été coupée avant la fin de sa réponse.", verifyBefore}},
+	{AnswerMalformed, CauseMeaning{AMCBadAnswer, "",
+		"La réponse de l'organisme n'est pas une réponse HTTP bien formée.", verifyBefore}},
+	{AnswerTooLarge, CauseMeaning{AMCBadAnswer, "",
+		"La réponse de l'organisme dépasse la taille admise.", verifyBefore}},
+	{AnswerToAnother, CauseMeaning{AMCBadAnswer, "",
+		"La réponse de l'organisme porte l'identifiant d'un autre message (wsa:RelatesTo) : elle n'est pas remise.", verifyBefore}},
+	{AnswerSignature, CauseMeaning{AMCBadAnswer, "",
+		"La signature de la réponse de l'organisme n'est pas acceptée.", verifyBefore}},
+
+	{AnswerEmpty, CauseMeaning{AMCNotSOAP, "",
+		"L'organisme a répondu sans message (réponse vide, 202 ou 204).", verifyBefore}},
+	{AnswerRedirect, CauseMeaning{AMCNotSOAP, "",
+		"L'organisme a répondu par une redirection, qui n'est jamais suivie.",
+		"Renvoyez le message plus tard ; l'organisme doit corriger son adresse à l'annuaire."}},
+	{AnswerMediaType, CauseMeaning{AMCNotSOAP, "",
+		"L'organisme a répondu par un autre contenu qu'un message SOAP (par exemple une page HTML).", ""}},
+	{AnswerNoSOAP, CauseMeaning{AMCNotSOAP, "",
+		"La réponse de l'organisme n'est pas une enveloppe SOAP.", ""}},
+
+	{CallerLeft, CauseMeaning{"", ByEtablissement,
+		"L'appelant a fermé la connexion avant la réponse.", "Attendez la réponse plus longtemps (60 s)."}},
+	{BodyStopped, CauseMeaning{"", ByEtablissement,
+		"Le corps du message n'est pas arrivé en entier dans le délai.", "Vérifiez le réseau de l'établissement et renvoyez le message."}},
+	{AnswerUnread, CauseMeaning{"", ByEtablissement,
+		"La réponse n'a pas pu être écrite à l'appelant.", "Le message a été traité : vérifiez avant de renvoyer un calcul ou une annulation."}},
+
+	{FarEndFault, CauseMeaning{"", "",
+		"L'organisme a répondu par une erreur, remise telle quelle.", "Lisez l'erreur de l'organisme."}},
+}
+
+// Causes lists every cause, by Reason.
+func Causes() []CauseCode {
+	list := make([]CauseCode, len(causes))
+	for i := range causes {
+		list[i] = causes[i].code
+	}
+	return list
+}
+
+// Meaning returns what the cause adds to its Reason; nothing when the cause is
+// not of the list.
+func (c CauseCode) Meaning() CauseMeaning {
+	for i := range causes {
+		if causes[i].code == c {
+			return causes[i].CauseMeaning
+		}
+	}
+	return CauseMeaning{}
+}
+
+// MeaningWith returns the meaning of the reason with what a cause of it adds.
+func (r Reason) MeaningWith(c CauseCode) Meaning {
+	m, add := r.Meaning(), c.Meaning()
+	if c == "" || add.Reason != r {
+		return m
+	}
+	if add.Responsable != "" {
+		m.Responsable = add.Responsable
+	}
+	if add.Libelle != "" {
+		m.Libelle = add.Libelle
+	}
+	if add.Remede != "" {
+		m.Remede = add.Remede
+	}
+	return m
+}
