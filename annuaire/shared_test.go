@@ -4,100 +4,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
-	"fmt"
 	"io"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
-
+	"github.com/piano-roc/rpn/internal/redis"
+	"github.com/piano-roc/rpn/internal/redis/redistest"
 	"github.com/piano-roc/rpn/internal/roc"
 )
-
-func init() { redis.SetLogger(mute{}) }
-
-type mute struct{}
-
-func (mute) Printf(context.Context, string, ...any) {}
-
-// A redisServer is a real redis-server on a free port.
-type redisServer struct {
-	t    *testing.T
-	dir  string
-	port string
-	args []string
-	cmd  *exec.Cmd
-}
-
-func startRedis(t *testing.T, args ...string) *redisServer {
-	t.Helper()
-	r := &redisServer{t: t, dir: t.TempDir(), port: freePort(t), args: args}
-	r.start()
-	t.Cleanup(r.kill)
-	return r
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.Close()
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		if len(port) == 5 && port < "55000" { // a Cluster's bus is 10 000 above
-			return port
-		}
-	}
-}
-
-func (r *redisServer) addr() string { return "127.0.0.1:" + r.port }
-
-func (r *redisServer) start() {
-	r.t.Helper()
-	args := append([]string{"--port", r.port, "--bind", "127.0.0.1", "--dir", r.dir, "--save", "", "--appendonly", "no", "--daemonize", "no", "--logfile", "redis.log"}, r.args...)
-	r.run(exec.Command("redis-server", args...))
-}
-
-func (r *redisServer) run(cmd *exec.Cmd) {
-	r.t.Helper()
-	r.cmd = cmd
-	if err := cmd.Start(); err != nil {
-		r.t.Fatalf("redis-server: %v (make deps installs it)", err)
-	}
-	eventually(r.t, "redis-server answers on "+r.port, func() bool {
-		c, err := net.Dial("tcp", r.addr())
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
-}
-
-func (r *redisServer) kill() {
-	if r.cmd != nil {
-		r.cmd.Process.Kill()
-		r.cmd.Wait()
-		r.cmd = nil
-	}
-}
-
-func (r *redisServer) cli(args ...string) string {
-	r.t.Helper()
-	out, err := exec.Command("redis-cli", append([]string{"-p", r.port}, args...)...).CombinedOutput()
-	if err != nil {
-		r.t.Fatalf("redis-cli %v: %v: %s", args, err, out)
-	}
-	return string(out)
-}
 
 func eventually(t *testing.T, what string, ok func() bool) time.Duration {
 	t.Helper()
@@ -198,18 +115,20 @@ func (r *road) cut(yes bool) {
 // An instance is one RPN's directory on a Redis.
 type instance struct {
 	d      *Directory
+	redis  *redis.Client
 	shared *Shared
 	asks   *oracle
 }
 
-func newInstance(t *testing.T, o redis.UniversalOptions, a *oracle, change ...func(*Options)) *instance {
+func newInstance(t *testing.T, o redis.Options, a *oracle, change ...func(*Options)) *instance {
 	t.Helper()
-	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.MaxRetries, o.DialerRetries = time.Second, time.Second, time.Second, 1, 1
-	o.ContextTimeoutEnabled = true
-	client := redis.NewUniversalClient(&o)
+	o.Timeout, o.Probe = time.Second, 50*time.Millisecond
+	client, err := redis.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { client.Close() })
-	i := &instance{asks: a, shared: NewShared(SharedOptions{Client: client, Tags: fakeTags("ours"), MaxAge: time.Hour, Timeout: time.Second, Probe: 50 * time.Millisecond})}
+	i := &instance{asks: a, redis: client, shared: NewShared(SharedOptions{Client: client, Tags: fakeTags("ours"), MaxAge: time.Hour})}
 	options := Options{Asker: a, TTL: time.Hour, MaxAge: 24 * time.Hour, Shared: i.shared, Believe: believes, Chance: half}
 	for _, f := range change {
 		f(&options)
@@ -219,8 +138,8 @@ func newInstance(t *testing.T, o redis.UniversalOptions, a *oracle, change ...fu
 	return i
 }
 
-func (i *instance) lost() bool  { return !i.shared.Health().OK }
-func (i *instance) there() bool { h := i.shared.Health(); return h.OK && !h.LastSuccess.IsZero() }
+func (i *instance) lost() bool  { return !i.redis.Health().OK }
+func (i *instance) there() bool { h := i.redis.Health(); return h.OK && h.Hearing > 0 }
 
 // host is where an instance sends the messages of a key.
 func (i *instance) host(t *testing.T, n int) string {
@@ -289,16 +208,16 @@ func shares(t *testing.T, a, b *instance, m *mover, n int) {
 func (d *Directory) asks1(t *testing.T) {
 	t.Helper()
 	eventually(t, "the answer is published", func() bool {
-		h := d.o.Shared.Health()
+		h := d.o.Shared.o.Client.Health()
 		return h.OK && !h.LastSuccess.IsZero() && d.Stats().InFlight == 0 && d.published.Load() >= d.asked.Load()
 	})
 }
 
 func TestOneInstancesAnswerServesAll(t *testing.T) {
 	t.Parallel()
-	r := startRedis(t)
+	r := redistest.Start(t)
 	m := newMover("amc.example")
-	o := redis.UniversalOptions{Addrs: []string{r.addr()}}
+	o := redis.Options{URLs: []string{r.URL()}}
 	a, b := newInstance(t, o, &m.oracle), newInstance(t, o, &m.oracle)
 	shares(t, a, b, m, 1)
 	if s := b.d.Stats(); s.FromShared < 1 || s.Disbelieved != 0 {
@@ -309,10 +228,13 @@ func TestOneInstancesAnswerServesAll(t *testing.T) {
 // Whoever can write in Redis can make the instances ask again, and no more.
 func TestRedisIsNotBelieved(t *testing.T) {
 	t.Parallel()
-	r := startRedis(t)
+	r := redistest.Start(t)
 	m := newMover("amc.example")
-	o := redis.UniversalOptions{Addrs: []string{r.addr()}}
-	client := redis.NewClient(&redis.Options{Addr: r.addr(), MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}})
+	o := redis.Options{URLs: []string{r.URL()}}
+	client, err := redis.Open(redis.Options{URLs: []string{r.URL()}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer client.Close()
 	record := func(tags fakeTags, of, at int, raw string, age time.Duration) []byte {
 		s := NewShared(SharedOptions{Tags: tags})
@@ -343,7 +265,7 @@ func TestRedisIsNotBelieved(t *testing.T) {
 		if i >= 2 {
 			p.pack(keyAt(n))
 		}
-		if err := client.Set(t.Context(), sharedKey(&p), c.value, 0).Err(); err != nil {
+		if err := client.Set(t.Context(), sharedKey(&p), c.value, 0); err != nil {
 			t.Fatal(err)
 		}
 		k, _ := p.unpack()
@@ -358,22 +280,24 @@ func TestRedisIsNotBelieved(t *testing.T) {
 	// even heard, and who could seal would have it asked again, no more.
 	b := newInstance(t, o, &m.oracle)
 	eventually(t, "Redis is seen", b.there)
-	heard := client.Subscribe(t.Context(), sharedChannel)
-	defer heard.Close()
-	if _, err := heard.Receive(t.Context()); err != nil { // subscribed
-		t.Fatal(err)
-	}
+	heard, joined := make(chan string, 16), make(chan struct{}, 16)
+	listening, over := context.WithCancel(t.Context())
+	defer over()
+	go client.Hear(listening, sharedChannel, func() { joined <- struct{}{} }, func(text string) {
+		select {
+		case heard <- text:
+		default: // the first one is all that is looked at
+		}
+	})
+	<-joined
 	b.host(t, 50)
 	var p packed
 	p.pack(keyAt(50))
-	news, err := heard.ReceiveMessage(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if text, err := base64.RawStdEncoding.DecodeString(news.Payload); err != nil || bytes.Contains(text, p[:12]) {
+	news := <-heard
+	if text, err := base64.RawStdEncoding.DecodeString(news); err != nil || bytes.Contains(text, p[:12]) {
 		t.Errorf("the key is published in clear, or not as base64: %v", err)
 	}
-	if k, _, ok := b.shared.readNews(news.Payload); !ok || k != *keyAt(50) {
+	if k, _, ok := b.shared.readNews(news); !ok || k != *keyAt(50) {
 		t.Error("what is published is not heard by an instance")
 	}
 	for _, text := range []string{"", "x", strings.Repeat("A", 1000), base64.RawStdEncoding.EncodeToString(make([]byte, 48)), base64.RawStdEncoding.EncodeToString(append(p[:], make([]byte, 16)...)),
@@ -381,12 +305,12 @@ func TestRedisIsNotBelieved(t *testing.T) {
 		if _, _, ok := b.shared.readNews(text); ok {
 			t.Errorf("%.60q is heard", text)
 		}
-		if err := client.Publish(t.Context(), sharedChannel, text).Err(); err != nil {
+		if err := client.Publish(t.Context(), sharedChannel, text); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, text := range []string{base64.RawStdEncoding.EncodeToString(fakeTags("ours").Seal(newsPurpose, append(p[:], make([]byte, digestSize)...)))} {
-		if err := client.Publish(t.Context(), sharedChannel, text).Err(); err != nil {
+		if err := client.Publish(t.Context(), sharedChannel, text); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -398,25 +322,25 @@ func TestRedisIsNotBelieved(t *testing.T) {
 
 func TestARedisThatIsKilledLeavesEachAlone(t *testing.T) {
 	t.Parallel()
-	r := startRedis(t)
+	r := redistest.Start(t)
 	m := newMover("amc.example")
-	o := redis.UniversalOptions{Addrs: []string{r.addr()}}
+	o := redis.Options{URLs: []string{r.URL()}}
 	a, b := newInstance(t, o, &m.oracle), newInstance(t, o, &m.oracle)
 	shares(t, a, b, m, 1)
-	r.kill()
+	r.Stop()
 	eventually(t, "both know that it is lost", func() bool { return a.lost() && b.lost() })
 	before := m.asked.Load()
 	for _, i := range []*instance{a, b} {
 		i.host(t, 1)
 		i.host(t, 2)
-		if h := i.shared.Health(); h.LastError == nil || h.Losses == 0 {
+		if h := i.redis.Health(); h.LastError == nil || h.Losses == 0 {
 			t.Errorf("health %+v: the loss is told", h)
 		}
 	}
 	if n := m.asked.Load() - before; n != 2 {
 		t.Errorf("%d questions, want each instance to ask its own", n)
 	}
-	r.start()
+	r.Restart()
 	shares(t, a, b, m, 3)
 }
 
@@ -424,11 +348,11 @@ func TestARedisThatIsKilledLeavesEachAlone(t *testing.T) {
 // none.
 func TestAPartition(t *testing.T) {
 	t.Parallel()
-	r := startRedis(t)
-	road := newRoad(t, r.addr())
+	r := redistest.Start(t)
+	road := newRoad(t, r.Addr())
 	m := newMover("amc.example")
-	a := newInstance(t, redis.UniversalOptions{Addrs: []string{road.Addr().String()}}, &m.oracle)
-	b := newInstance(t, redis.UniversalOptions{Addrs: []string{r.addr()}}, &m.oracle)
+	a := newInstance(t, redis.Options{URLs: []string{"redis://" + road.Addr().String()}}, &m.oracle)
+	b := newInstance(t, redis.Options{URLs: []string{r.URL()}}, &m.oracle)
 	shares(t, a, b, m, 1)
 	road.cut(true)
 	before := m.asked.Load()
@@ -456,68 +380,33 @@ func TestAPartition(t *testing.T) {
 
 func TestASentinelPairFailsOver(t *testing.T) {
 	t.Parallel()
-	master := startRedis(t)
-	replica := startRedis(t, "--replicaof", "127.0.0.1", master.port)
-	eventually(t, "the replica follows", func() bool { return strings.Contains(replica.cli("info", "replication"), "master_link_status:up") })
-	var sentinels []string
-	for range 2 {
-		s := &redisServer{t: t, dir: t.TempDir(), port: freePort(t)}
-		file := filepath.Join(s.dir, "sentinel.conf")
-		text := fmt.Sprintf("port %s\nbind 127.0.0.1\ndir %s\nlogfile sentinel.log\nsentinel monitor rpn 127.0.0.1 %s 1\nsentinel down-after-milliseconds rpn 500\nsentinel failover-timeout rpn 3000\n", s.port, s.dir, master.port)
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		s.run(exec.Command("redis-server", file, "--sentinel"))
-		t.Cleanup(s.kill)
-		sentinels = append(sentinels, s.addr())
-		eventually(t, "the sentinel knows the replica", func() bool { return strings.Contains(s.cli("sentinel", "replicas", "rpn"), replica.port) })
-	}
-	eventually(t, "the sentinels know one another", func() bool {
-		out, _ := exec.Command("redis-cli", "-p", strings.TrimPrefix(sentinels[0], "127.0.0.1:"), "sentinel", "sentinels", "rpn").Output()
-		return strings.Contains(string(out), strings.TrimPrefix(sentinels[1], "127.0.0.1:"))
-	})
+	master := redistest.Start(t)
+	replica := master.Replica()
+	sentinels := redistest.Sentinels(t, 2, "rpn", master, replica, "")
 	m := newMover("amc.example")
-	o := redis.UniversalOptions{Addrs: sentinels, MasterName: "rpn"}
+	o := redis.Options{URLs: redistest.URLs(sentinels), SentinelMaster: "rpn"}
 	a, b := newInstance(t, o, &m.oracle), newInstance(t, o, &m.oracle)
 	shares(t, a, b, m, 1)
-	master.kill()
+	master.Stop()
 	eventually(t, "the loss is known", a.lost)
 	if h := a.host(t, 2); h != "amc.example" {
 		t.Errorf("while nobody is master: %s", h)
 	}
-	eventually(t, "the replica is master", func() bool { return strings.Contains(replica.cli("role"), "master") })
+	eventually(t, "the replica is master", func() bool { return strings.Contains(replica.Cli("role"), "master") })
 	eventually(t, "the instances follow", func() bool { return a.there() && b.there() })
 	shares(t, a, b, m, 3)
 }
 
 func TestAClusterOfThree(t *testing.T) {
 	t.Parallel()
-	var nodes []*redisServer
-	var addrs []string
-	for range 3 {
-		n := startRedis(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-config-file", "nodes.conf")
-		nodes, addrs = append(nodes, n), append(addrs, n.addr())
-	}
-	out, err := exec.Command("redis-cli", append([]string{"--cluster-yes", "--cluster", "create"}, addrs...)...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	whole := func() bool {
-		for _, n := range nodes {
-			if !strings.Contains(n.cli("cluster", "info"), "cluster_state:ok") {
-				return false
-			}
-		}
-		return true
-	}
-	eventually(t, "the Cluster is whole", whole)
+	nodes := redistest.Cluster(t)
 	m := newMover("amc.example")
-	o := redis.UniversalOptions{Addrs: addrs, IsClusterMode: true}
+	o := redis.Options{URLs: redistest.URLs(nodes), Cluster: true}
 	a, b := newInstance(t, o, &m.oracle), newInstance(t, o, &m.oracle)
 	for n := range 8 { // over the three nodes
 		shares(t, a, b, m, n)
 	}
-	nodes[1].kill()
+	nodes[1].Stop()
 	eventually(t, "the loss is known", func() bool { return a.lost() && b.lost() })
 	before := m.asked.Load()
 	for n := range 4 {
@@ -526,8 +415,8 @@ func TestAClusterOfThree(t *testing.T) {
 	if m.asked.Load() != before+4 {
 		t.Error("without a whole Cluster the annuaire was not asked")
 	}
-	nodes[1].start()
-	eventually(t, "the Cluster is whole again", whole)
+	nodes[1].Restart()
+	eventually(t, "the Cluster is whole again", func() bool { return redistest.Whole(nodes) })
 	eventually(t, "the instances are back", func() bool { return a.there() && b.there() })
 	shares(t, a, b, m, 40)
 }

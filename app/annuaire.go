@@ -53,18 +53,6 @@ func (a *App) openDirectory(client *annuaire.Client) {
 	a.onStop("annuaire", func(context.Context) error { a.directory.Close(); return nil })
 }
 
-// openRedis connects to Redis, or will: it need not be there.
-func (a *App) openRedis() error {
-	client, err := openRedis(&a.config.Redis, a.config.Redis.Password())
-	if err != nil {
-		return err
-	}
-	a.redis = client
-	a.onStop("connections to Redis", func(context.Context) error { return client.Close() })
-	a.shared = annuaire.NewShared(annuaire.SharedOptions{Client: client, Tags: a.secrets, MaxAge: a.config.Annuaire.MaxAge, Log: a.log, Now: a.now})
-	return nil
-}
-
 // openAnswers opens the answers of the state folder. Without them the RPN only
 // starts with nothing remembered, so it starts.
 func (a *App) openAnswers() {
@@ -132,9 +120,9 @@ func resolver(n *config.Network) *net.Resolver {
 // redisState is how Redis does, for the metrics.
 func (a *App) redisState() live.RedisState {
 	switch {
-	case a.shared == nil:
+	case a.redis == nil:
 		return live.NoRedis
-	case a.shared.Health().OK:
+	case a.redis.Health().OK:
 		return live.RedisThere
 	}
 	return live.RedisLost
@@ -171,11 +159,11 @@ func (a *App) checkMemory(time.Time) Health {
 // checkRedis says whether Redis is there. The RPN never needs it.
 func (a *App) checkRedis(time.Time) Health {
 	h := Health{Name: "redis", OK: true, Detail: "not configured: this instance is alone"}
-	if a.shared == nil {
+	if a.redis == nil {
 		return h
 	}
-	s := a.shared.Health()
-	h.Detail = "answers are shared"
+	s := a.redis.Health()
+	h.Detail = "there: the instances share"
 	if !s.OK {
 		h.Degraded, h.Detail = true, "lost: this instance goes on alone"
 	}

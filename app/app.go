@@ -14,12 +14,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/app/logsink"
 	"github.com/piano-roc/rpn/indicators/live"
+	"github.com/piano-roc/rpn/internal/redis"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/secret"
 	"github.com/piano-roc/rpn/internal/soap"
@@ -81,10 +80,10 @@ type App struct {
 
 	// What lasts as long as the process.
 	directory  *annuaire.Directory
-	shared     *annuaire.Shared      // nil: no Redis
-	disk       *annuaire.Disk        // nil: no state folder
-	redis      redis.UniversalClient // nil: none
-	secrets    *secret.Ring          // nil: none
+	shared     *annuaire.Shared // nil: no Redis
+	disk       *annuaire.Disk   // nil: no state folder
+	redis      *redis.Client    // nil: none
+	secrets    *secret.Ring     // nil: none
 	asker      annuaire.Asker
 	hosts      *annuaire.Hosts // that the annuaire has named
 	attempts   *attempts.Store // nil: not kept

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/piano-roc/rpn/app/config"
-	"github.com/piano-roc/rpn/internal/acmeredis"
+	"github.com/piano-roc/rpn/internal/redis/acme"
 	"github.com/piano-roc/rpn/tlsconf/identity"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
@@ -38,7 +38,7 @@ func (a *App) openACME(name string, c *config.ACME) (*identity.ACME, error) {
 	if c.Storage == config.StorageRedis {
 		o.Storage = ""
 		o.Shared = func(kind string) identity.ACMEStorage {
-			return acmeredis.New(acmeredis.Options{Client: a.redis, Keys: a.secrets, Name: name + "/" + kind})
+			return acme.New(acme.Options{Client: a.redis.Within(redisForACME), Keys: a.secrets, Name: name + "/" + kind})
 		}
 	}
 	if c.Roots != "" {

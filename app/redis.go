@@ -2,79 +2,52 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
-	"net/url"
 	"os"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
-
+	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/app/config"
+	"github.com/piano-roc/rpn/internal/redis"
 )
 
-// quiet keeps go-redis from writing on standard error: what it meets comes
-// back as errors, and is logged by those who asked.
-var quiet = sync.OnceFunc(func() { redis.SetLogger(silence{}) })
-
-type silence struct{}
-
-func (silence) Printf(context.Context, string, ...any) {}
-
-// openRedis connects to Redis, when it is asked something first.
-func openRedis(r *config.Redis, password string) (redis.UniversalClient, error) {
-	quiet()
-	o := &redis.UniversalOptions{
-		MasterName: r.SentinelMaster, IsClusterMode: r.Cluster,
-		Username: r.User, Password: password, ClientName: "rpn",
-		DialTimeout: time.Second, ReadTimeout: 500 * time.Millisecond, WriteTimeout: 500 * time.Millisecond,
-		ContextTimeoutEnabled: true, MaxRetries: 1, DialerRetries: 1, PoolSize: 32, PoolTimeout: 500 * time.Millisecond,
-		DisableIdentity:          true,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+// openRedis makes what speaks to Redis for everybody here; Redis need not be
+// there.
+func (a *App) openRedis() error {
+	o, err := redisOptions(&a.config.Redis)
+	if err != nil {
+		return err
 	}
-	for _, raw := range r.URLs {
-		u, err := url.Parse(raw)
-		if err != nil {
-			return nil, errors.New("redis.urls holds what is no URL")
-		}
-		port := u.Port()
-		if port == "" {
-			port = "6379"
-		}
-		o.Addrs = append(o.Addrs, u.Hostname()+":"+port)
-		if db := strings.Trim(u.Path, "/"); db != "" && !r.Cluster {
-			o.DB, _ = strconv.Atoi(db)
-		}
-		if u.Scheme == "rediss" && o.TLSConfig == nil {
-			if o.TLSConfig, err = redisTLS(r); err != nil {
-				return nil, err
-			}
-		}
+	o.Log, o.Now = a.log, a.now
+	client, err := redis.Open(o)
+	if err != nil {
+		return err
 	}
-	if r.SentinelMaster != "" { // the Sentinels know the same user, or none
-		o.SentinelUsername, o.SentinelPassword = "", ""
-	}
-	return redis.NewUniversalClient(o), nil
+	a.redis = client
+	a.onStop("connections to Redis", func(context.Context) error { return client.Close() })
+	a.shared = annuaire.NewShared(annuaire.SharedOptions{Client: client, Tags: a.secrets, MaxAge: a.config.Annuaire.MaxAge})
+	return nil
 }
 
-func redisTLS(r *config.Redis) (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12}
+// redisForACME bounds a command of ACME's storage, which no message waits for.
+const redisForACME = 2 * time.Second
+
+func redisOptions(r *config.Redis) (redis.Options, error) {
+	o := redis.Options{
+		URLs: r.URLs, SentinelMaster: r.SentinelMaster, Cluster: r.Cluster,
+		User: r.User, Password: r.Password(), SentinelUser: r.SentinelUser, SentinelPassword: r.SentinelPassword(),
+	}
 	if r.CA == "" {
-		return c, nil
+		return o, nil
 	}
 	pem, err := os.ReadFile(r.CA)
 	if err != nil {
-		return nil, err
+		return o, err
 	}
-	c.RootCAs = x509.NewCertPool()
-	if !c.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate", r.CA)
+	o.Roots = x509.NewCertPool()
+	if !o.Roots.AppendCertsFromPEM(pem) {
+		return o, fmt.Errorf("%s holds no certificate", r.CA)
 	}
-	return c, nil
+	return o, nil
 }

@@ -3,16 +3,14 @@ package tlsconf_test
 import (
 	"fmt"
 	"log/slog"
-	"net"
 	"os/exec"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
-	"github.com/piano-roc/rpn/internal/acmeredis"
+	"github.com/piano-roc/rpn/internal/redis"
+	"github.com/piano-roc/rpn/internal/redis/acme"
 	"github.com/piano-roc/rpn/internal/secret"
 	"github.com/piano-roc/rpn/tlsconf/identity"
 )
@@ -42,12 +40,15 @@ func TestInstancesShareWhatACMEGaveByRedis(t *testing.T) {
 	ca := startPebble(t, port, 90*24*time.Hour)
 	var log lockedBuffer
 	instance := func() (*identity.ACME, *identity.Source) {
-		client := redis.NewClient(&redis.Options{Addr: net.JoinHostPort("127.0.0.1", fmt.Sprint(redisPort)), MaxRetries: -1})
+		client, err := redis.Open(redis.Options{URLs: []string{fmt.Sprint("redis://127.0.0.1:", redisPort)}, Timeout: 5 * time.Second, Probe: 100 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
 		t.Cleanup(func() { client.Close() })
 		return acmeSource(t, identity.ACMEOptions{
 			Directory: ca.directory, Roots: ca.https, Names: []string{"shared.example.test"}, AgreedTerms: true,
 			Shared: func(kind string) identity.ACMEStorage {
-				return acmeredis.New(acmeredis.Options{Client: client, Keys: keys, Name: "server/" + kind})
+				return acme.New(acme.Options{Client: client, Keys: keys, Name: "server/" + kind})
 			},
 			TLSALPN: fmt.Sprintf("127.0.0.1:%d", port), Log: slog.New(slog.NewTextHandler(&log, nil)),
 		})

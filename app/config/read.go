@@ -144,6 +144,7 @@ func (c *Config) checkFiles(doc *strict.Document) {
 		{[]any{"state"}, &c.State, true},
 		{[]any{"secrets"}, &c.Secrets, false},
 		{[]any{"redis", "password_file"}, &c.Redis.PasswordFile, false},
+		{[]any{"redis", "sentinel_password_file"}, &c.Redis.SentinelPasswordFile, false},
 		{[]any{"redis", "ca"}, &c.Redis.CA, false},
 		{[]any{"facade", "signature", "certificate"}, &c.facadeSignature().Certificate, false},
 		{[]any{"facade", "signature", "key"}, &c.facadeSignature().Key, false},

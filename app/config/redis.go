@@ -37,11 +37,20 @@ type Redis struct {
 	// password stands in no URL and not here. Default: none.
 	PasswordFile string `yaml:"password_file"`
 
+	// SentinelUser is the ACL user of the Sentinels, where it is another than
+	// Redis's. Default: user.
+	SentinelUser string `yaml:"sentinel_user"`
+
+	// SentinelPasswordFile is a file that holds the password of the Sentinels
+	// on its only line. Default: password_file; Sentinels that ask for no
+	// password are given none.
+	SentinelPasswordFile string `yaml:"sentinel_password_file"`
+
 	// CA is the PEM file of the authorities that Redis's certificate is of,
 	// with rediss. Default: those of the system.
 	CA string `yaml:"ca"`
 
-	password string
+	password, sentinelPassword string
 }
 
 // Given reports whether the configuration has a Redis.
@@ -51,7 +60,7 @@ func (r *Redis) Given() bool { return len(r.URLs) > 0 }
 func (c *Config) checkRedis(doc *strict.Document) {
 	r := &c.Redis
 	if !r.Given() {
-		if r.SentinelMaster != "" || r.Cluster || r.User != "" || r.PasswordFile != "" || r.CA != "" {
+		if r.SentinelMaster != "" || r.Cluster || r.User != "" || r.PasswordFile != "" || r.SentinelUser != "" || r.SentinelPasswordFile != "" || r.CA != "" {
 			doc.Refuse(doc.At("redis"), `add urls: ["rediss://redis.example:6379"], or remove the section`, "redis.urls is missing")
 		}
 		return
@@ -82,17 +91,23 @@ func (c *Config) checkRedis(doc *strict.Document) {
 		doc.Refuse(doc.At("redis", "cluster"), "remove one of the two", "Redis is behind Sentinels, or a Cluster, not both")
 	case len(r.URLs) > 1 && r.SentinelMaster == "" && !r.Cluster:
 		doc.Refuse(doc.At("redis", "urls"), "add sentinel_master or cluster: true, or keep one URL", "several URLs and no word of what they are")
+	case (r.SentinelUser != "" || r.SentinelPasswordFile != "") && r.SentinelMaster == "":
+		doc.Refuse(doc.At("redis"), "add sentinel_master, or remove sentinel_user and sentinel_password_file", "a login of Sentinels is given and Redis is not behind Sentinels")
 	case r.CA != "" && !schemes["rediss"]:
 		doc.Refuse(doc.At("redis", "ca"), "write the URLs with rediss", "an authority is given and Redis is not reached by TLS")
 	}
 	if c.Environment == Production && !schemes["rediss"] && !r.local() {
 		doc.Refuse(doc.At("redis", "urls"), "write it with rediss", "in production a Redis on another machine is reached by TLS")
 	}
-	r.readPassword(doc)
+	r.password = readPassword(doc, "password_file", r.PasswordFile)
+	r.sentinelPassword = readPassword(doc, "sentinel_password_file", r.SentinelPasswordFile)
 }
 
 // Password is what password_file holds.
 func (r *Redis) Password() string { return r.password }
+
+// SentinelPassword is what sentinel_password_file holds.
+func (r *Redis) SentinelPassword() string { return r.sentinelPassword }
 
 // local reports whether every URL is of this machine.
 func (r *Redis) local() bool {
@@ -110,16 +125,17 @@ func isDatabase(path string) bool {
 	return err == nil && n >= 0 && n < 1<<16
 }
 
-func (r *Redis) readPassword(doc *strict.Document) {
-	if r.PasswordFile == "" {
-		return
+func readPassword(doc *strict.Document, field, file string) string {
+	if file == "" {
+		return ""
 	}
-	b, err := os.ReadFile(r.PasswordFile)
+	b, err := os.ReadFile(file)
 	if err != nil {
-		return // said by checkFiles
+		return "" // said by checkFiles
 	}
-	r.password = strings.TrimSpace(string(b))
-	if r.password == "" || strings.Contains(r.password, "\n") {
-		doc.Refuse(doc.At("redis", "password_file"), "write the password on its only line", "%s does not hold one line", r.PasswordFile)
+	password := strings.TrimSpace(string(b))
+	if password == "" || strings.Contains(password, "\n") {
+		doc.Refuse(doc.At("redis", field), "write the password on its only line", "%s does not hold one line", file)
 	}
+	return password
 }

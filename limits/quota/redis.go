@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/piano-roc/rpn/internal/redis"
 )
 
 // A Store is the central side. Ask answers within ctx; an error says that it is
@@ -25,14 +25,14 @@ var centralScript string
 // who can write there can let an establishment send more, or less. Let it evict
 // nothing (maxmemory-policy noeviction): an evicted account is a full one.
 type Redis struct {
-	client redis.UniversalClient
+	client *redis.Client
 	script *redis.Script
 	prefix string
 }
 
 // NewRedis makes a Redis over client, which the caller closes.
-func NewRedis(client redis.UniversalClient) *Redis {
-	return &Redis{client, redis.NewScript(centralScript), "rpn:{limites}:"}
+func NewRedis(client *redis.Client) *Redis {
+	return &Redis{client, redis.NewScript(centralScript), "{limites}:"}
 }
 
 // Ask runs the script once: one round trip, two the first time a server sees it.
@@ -50,7 +50,7 @@ func (s *Redis) Ask(ctx context.Context, q Question) (Answer, error) {
 		keys = append(keys, s.prefix+"compte:"+w.Account)
 		args = append(args, number(w.Terms.Rate), number(w.Terms.Burst), number(w.Terms.Life.Seconds()), number(w.Terms.Overdraft), number(w.Units))
 	}
-	out, err := s.script.Run(ctx, s.client, keys, args...).Slice()
+	out, err := s.client.RunOnSlot(ctx, s.script, keys, args...)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -59,7 +59,7 @@ func (s *Redis) Ask(ctx context.Context, q Question) (Answer, error) {
 
 // Leave tells the others that the instance is no more.
 func (s *Redis) Leave(ctx context.Context, instance string) error {
-	return s.client.ZRem(ctx, s.prefix+"instances", instance).Err()
+	return s.client.ZRem(ctx, s.prefix+"instances", instance)
 }
 
 func number(f float64) string { return strconv.FormatFloat(f, 'g', 17, 64) }

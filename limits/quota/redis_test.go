@@ -5,17 +5,20 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
-	"github.com/piano-roc/rpn/internal/redistest"
+	"github.com/piano-roc/rpn/internal/redis"
+	"github.com/piano-roc/rpn/internal/redis/redistest"
 )
 
-func client(t testing.TB, addr string) redis.UniversalClient {
-	c := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1, DialTimeout: 100 * time.Millisecond, ContextTimeoutEnabled: true})
+func client(t testing.TB, s *redistest.Server) *redis.Client {
+	c, err := redis.Open(redis.Options{URLs: []string{s.URL()}, Probe: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { c.Close() })
 	return c
 }
@@ -24,8 +27,7 @@ func client(t testing.TB, addr string) redis.UniversalClient {
 // clock is read from what it kept.
 func TestTheScriptSaysWhatCentralSays(t *testing.T) {
 	t.Parallel()
-	addr, _ := redistest.Start(t)
-	c := client(t, addr)
+	c := client(t, redistest.Start(t))
 	s := NewRedis(c)
 	ctx := context.Background()
 	var model Central
@@ -44,7 +46,11 @@ func TestTheScriptSaysWhatCentralSays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		last, err := c.HGet(ctx, s.prefix+"depot", "last").Int64()
+		text, err := c.HGet(ctx, s.prefix+"depot", "last")
+		if err != nil {
+			t.Fatal(err)
+		}
+		last, err := strconv.ParseInt(string(text), 10, 64)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,15 +72,14 @@ func TestTheScriptSaysWhatCentralSays(t *testing.T) {
 // answer, one Redis that is killed and comes back empty, twice.
 func TestFourInstancesWhileRedisIsKilledAndEmptied(t *testing.T) {
 	t.Parallel()
-	addr, kill := redistest.Start(t)
-	port := redistest.Port(addr)
+	server := redistest.Start(t)
 	limit := Limit{200, 200}
 	var mu sync.Mutex
 	var admitted []time.Time
 	end := make(chan struct{})
 	var senders sync.WaitGroup
 	for i := range 4 {
-		m := newMeter(t, Options{Store: NewRedis(client(t, addr)), Instance: fmt.Sprint("i", i), Instances: 4})
+		m := newMeter(t, Options{Store: NewRedis(client(t, server)), Instance: fmt.Sprint("i", i), Instances: 4})
 		senders.Go(func() {
 			for {
 				select {
@@ -95,9 +100,9 @@ func TestFourInstancesWhileRedisIsKilledAndEmptied(t *testing.T) {
 	}
 	time.Sleep(1500 * time.Millisecond)
 	for range 2 {
-		kill()
+		server.Stop()
 		time.Sleep(time.Second)
-		kill = redistest.StartOn(t, port) // it keeps nothing: it is empty
+		server.Restart() // it keeps nothing: it is empty
 		time.Sleep(1500 * time.Millisecond)
 	}
 	close(end)

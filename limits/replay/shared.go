@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/piano-roc/rpn/internal/redis"
 )
 
 // Shared is a window that several instances share through Redis. Each keeps
@@ -16,18 +16,18 @@ import (
 // fails open to Local, because the outage of a cache must not stop the billing
 // of a country, and the error says so.
 type Shared struct {
-	local   *Local
-	client  redis.UniversalClient
-	timeout time.Duration
+	local  *Local
+	client *redis.Client
 }
 
 // NewShared makes a window over local and client. timeout bounds each question
-// to Redis; 0 means 100 ms. The caller closes client.
-func NewShared(local *Local, client redis.UniversalClient, timeout time.Duration) *Shared {
+// to Redis; 0 means 100 ms; while Redis is lost, none is asked. The caller closes
+// client.
+func NewShared(local *Local, client *redis.Client, timeout time.Duration) *Shared {
 	if timeout <= 0 {
 		timeout = 100 * time.Millisecond
 	}
-	return &Shared{local, client, timeout}
+	return &Shared{local, client.Within(timeout)}
 }
 
 // Seen asks Local, then Redis.
@@ -39,13 +39,8 @@ func (s *Shared) Seen(ctx context.Context, m Message, at time.Time) (bool, error
 	if life < time.Millisecond {
 		return false, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
 	// One key a message, the signer in braces: a Cluster spreads signers.
-	key := "rpn:rejeu:{" + string(m.Signer) + "}:" + hex.EncodeToString(m.Signature[:16])
-	err := s.client.SetArgs(ctx, key, 1, redis.SetArgs{Mode: "NX", TTL: life}).Err()
-	if err == redis.Nil { // the key was there: another instance saw the message
-		return true, nil
-	}
-	return false, err
+	key := "rejeu:{" + string(m.Signer) + "}:" + hex.EncodeToString(m.Signature[:16])
+	first, err := s.client.SetNew(ctx, key, []byte("1"), life)
+	return err == nil && !first, err // the key was there: another instance saw the message
 }

@@ -9,9 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
-	"github.com/piano-roc/rpn/internal/redistest"
+	"github.com/piano-roc/rpn/internal/redis"
+	"github.com/piano-roc/rpn/internal/redis/redistest"
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
@@ -119,20 +118,22 @@ func TestIdleSignersAreDropped(t *testing.T) {
 
 func TestSharedWindowAcrossInstancesAndWithoutRedis(t *testing.T) {
 	t.Parallel()
-	addr, stop := redistest.Start(t)
-	instance := func() (*Shared, redis.UniversalClient) {
-		c := redis.NewUniversalClient(&redis.UniversalOptions{Addrs: []string{addr}, MaxRetries: -1})
+	server := redistest.Start(t)
+	instance := func() *Shared {
+		c, err := redis.Open(redis.Options{URLs: []string{server.URL()}})
+		if err != nil {
+			t.Fatal(err)
+		}
 		t.Cleanup(func() { c.Close() })
-		return NewShared(NewLocal(0), c, 5*time.Second), c
+		return NewShared(NewLocal(0), c, 5*time.Second)
 	}
-	one, _ := instance()
-	two, _ := instance()
+	one, two := instance(), instance()
 	contract(t, one)
 	m := message("1010003812", 77, 10*time.Minute)
 	if seen(t, one, m, now) || !seen(t, two, m, now) {
 		t.Error("the second instance must see what the first let pass")
 	}
-	stop()
+	server.Stop()
 	later := message("1010003812", 78, 10*time.Minute)
 	if was, err := one.Seen(t.Context(), later, now); was || err == nil {
 		t.Errorf("without Redis: seen %v, error %v; want false, and an error that says the answer is Local's", was, err)

@@ -40,7 +40,7 @@ type ACMEOptions struct {
 	// one renews for all. Required, or Shared.
 	Storage string
 	// Shared is a storage in the folder's place, one for each kind of key
-	// ("ecdsa", "rsa"): internal/acmeredis.
+	// ("ecdsa", "rsa"): internal/redis/acme.
 	Shared func(kind string) ACMEStorage
 	// HTTP (port 80 as the CA sees it) or TLSALPN (port 443) is the address,
 	// host:port, where challenges are answered, open during a challenge only.

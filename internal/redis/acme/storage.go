@@ -1,4 +1,4 @@
-// Package acmeredis keeps in Redis what ACME needs (accounts, keys,
+// Package acme keeps in Redis what ACME needs (accounts, keys,
 // certificates, locks), so that the instances of one RPN obtain one
 // certificate and not one each.
 //
@@ -6,7 +6,7 @@
 // secret), so who can read or write there learns no private key and cannot put
 // one value in the place of another. What can still be done is to remove or to
 // bring back an older value, which costs a new certificate.
-package acmeredis
+package acme
 
 import (
 	"context"
@@ -22,15 +22,15 @@ import (
 	"time"
 
 	"github.com/caddyserver/certmagic"
-	"github.com/redis/go-redis/v9"
 
+	"github.com/piano-roc/rpn/internal/redis"
 	"github.com/piano-roc/rpn/internal/secret"
 )
 
 // Options are what a Storage needs.
 type Options struct {
-	Client redis.UniversalClient // Required.
-	Keys   *secret.Ring          // Required: the same on every instance.
+	Client *redis.Client // Required.
+	Keys   *secret.Ring  // Required: the same on every instance.
 	// Name is one set of certificates: what two names store does not meet.
 	Name string
 	// Lease is how long a lock outlives its holder. 0: 30 s.
@@ -65,7 +65,7 @@ func New(o Options) *Storage {
 	return &Storage{o: o, held: map[string]*lock{}}
 }
 
-func (s *Storage) hash() string            { return "rpn:acme:{" + s.o.Name + "}" }
+func (s *Storage) hash() string            { return "acme:{" + s.o.Name + "}" }
 func (s *Storage) lockKey(n string) string { return s.hash() + ":lock:" + n }
 
 // purpose binds a value to its place.
@@ -80,7 +80,7 @@ const stampSize = 8
 func (s *Storage) Store(ctx context.Context, key string, value []byte) error {
 	key = clean(key)
 	plain := append(binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano())), value...)
-	return s.o.Client.HSet(ctx, s.hash(), key, s.o.Keys.Seal(s.purpose(key), plain)).Err()
+	return s.o.Client.HSet(ctx, s.hash(), key, s.o.Keys.Seal(s.purpose(key), plain))
 }
 
 // Load returns a value; fs.ErrNotExist when there is none. What is there and
@@ -92,8 +92,8 @@ func (s *Storage) Load(ctx context.Context, key string) ([]byte, error) {
 
 func (s *Storage) load(ctx context.Context, key string) ([]byte, time.Time, error) {
 	s.reseal(ctx)
-	sealed, err := s.o.Client.HGet(ctx, s.hash(), key).Bytes()
-	if errors.Is(err, redis.Nil) {
+	sealed, err := s.o.Client.HGet(ctx, s.hash(), key)
+	if errors.Is(err, redis.ErrNone) {
 		return nil, time.Time{}, fmt.Errorf("acme storage: %s: %w", key, fs.ErrNotExist)
 	}
 	if err != nil {
@@ -101,7 +101,7 @@ func (s *Storage) load(ctx context.Context, key string) ([]byte, time.Time, erro
 	}
 	plain, err := s.open(key, sealed)
 	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("acme storage: %s: %w (another secrets file, or somebody wrote in Redis; remove it with HDEL %s)", key, err, s.hash())
+		return nil, time.Time{}, fmt.Errorf("acme storage: %s: %w (another secrets file, or somebody wrote in Redis; remove it with HDEL %s)", key, err, redis.Prefix+s.hash())
 	}
 	return plain[stampSize:], time.Unix(0, int64(binary.BigEndian.Uint64(plain))), nil
 }
@@ -124,7 +124,7 @@ func (s *Storage) reseal(ctx context.Context) {
 	if s.resealed.Swap(true) {
 		return
 	}
-	all, err := s.o.Client.HGetAll(ctx, s.hash()).Result()
+	all, err := s.o.Client.HGetAll(ctx, s.hash())
 	if err != nil {
 		s.resealed.Store(false)
 		return
@@ -134,14 +134,14 @@ func (s *Storage) reseal(ctx context.Context) {
 			continue
 		}
 		if plain, err := s.open(key, []byte(sealed)); err == nil {
-			swap.Run(ctx, s.o.Client, []string{s.hash()}, key, sealed, s.o.Keys.Seal(s.purpose(key), plain))
+			s.o.Client.Run(ctx, swap, s.hash(), key, sealed, s.o.Keys.Seal(s.purpose(key), plain))
 		}
 	}
 }
 
 // keys lists every key at or under that one.
 func (s *Storage) keys(ctx context.Context, at string) ([]string, error) {
-	all, err := s.o.Client.HKeys(ctx, s.hash()).Result()
+	all, err := s.o.Client.HKeys(ctx, s.hash())
 	if err != nil {
 		return nil, fmt.Errorf("acme storage: %w", err)
 	}
@@ -154,7 +154,7 @@ func (s *Storage) Delete(ctx context.Context, key string) error {
 	if err != nil || len(keys) == 0 {
 		return err
 	}
-	return s.o.Client.HDel(ctx, s.hash(), keys...).Err()
+	return s.o.Client.HDel(ctx, s.hash(), keys...)
 }
 
 // Exists reports whether there is a value there or under it.

@@ -1,4 +1,4 @@
-package acmeredis
+package acme
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/piano-roc/rpn/internal/redis"
 )
 
 // Only its holder renews a lock, or releases it.
@@ -38,12 +38,12 @@ func (s *Storage) Lock(ctx context.Context, name string) error {
 // TryLock takes the lock when nobody has it.
 func (s *Storage) TryLock(ctx context.Context, name string) (bool, error) {
 	key, token := s.lockKey(name), rand.Text()
-	err := s.o.Client.SetArgs(ctx, key, token, redis.SetArgs{Mode: "NX", TTL: s.o.Lease}).Err()
-	if err == redis.Nil {
-		return false, nil
-	}
+	ours, err := s.o.Client.SetNew(ctx, key, []byte(token), s.o.Lease)
 	if err != nil {
 		return false, fmt.Errorf("acme storage: lock %s: %w", name, err)
+	}
+	if !ours {
+		return false, nil
 	}
 	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	l := &lock{token: token, stop: stop, done: make(chan struct{})}
@@ -65,7 +65,7 @@ func (s *Storage) renew(ctx context.Context, key string, l *lock) {
 			return
 		case <-tick.C:
 		}
-		n, err := extend.Run(ctx, s.o.Client, []string{key}, l.token, s.o.Lease.Milliseconds()).Int()
+		n, err := s.o.Client.Run(ctx, extend, key, l.token, s.o.Lease.Milliseconds())
 		if err == nil && n == 0 {
 			return // another has it: Redis lost it, or was away for too long
 		}
@@ -84,7 +84,7 @@ func (s *Storage) Unlock(ctx context.Context, name string) error {
 	}
 	l.stop()
 	<-l.done
-	if err := release.Run(ctx, s.o.Client, []string{s.lockKey(name)}, l.token).Err(); err != nil {
+	if _, err := s.o.Client.Run(ctx, release, s.lockKey(name), l.token); err != nil {
 		return fmt.Errorf("acme storage: unlock %s: %w", name, err)
 	}
 	return nil

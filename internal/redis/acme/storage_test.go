@@ -1,4 +1,4 @@
-package acmeredis
+package acme
 
 import (
 	"bytes"
@@ -13,29 +13,32 @@ import (
 	"time"
 
 	"github.com/caddyserver/certmagic"
-	"github.com/redis/go-redis/v9"
 
-	"github.com/piano-roc/rpn/internal/redistest"
+	"github.com/piano-roc/rpn/internal/redis"
+	"github.com/piano-roc/rpn/internal/redis/redistest"
 	"github.com/piano-roc/rpn/internal/secret"
 )
 
+// rights are those that docs/operating/annuaire.md and certificates.md give, and
+// no other.
+var rights = strings.Fields("ACL SETUSER rpn on >fictif resetkeys ~rpn:* resetchannels &rpn:annuaire:1 -@all +get +set +del +publish +subscribe +unsubscribe +ping +hello +auth +client +select +cluster +hget +hset +hdel +hkeys +hgetall +pexpire +eval +evalsha")
+
 func startRedis(t *testing.T) *redis.Client {
 	t.Helper()
-	addr, _ := redistest.Start(t)
-	c := redis.NewClient(&redis.Options{Addr: addr})
-	t.Cleanup(func() { c.Close() })
-	// the rights that docs/operating/certificates.md gives, and no other
-	rights := "ACL SETUSER rpn on >fictif resetkeys ~rpn:* resetchannels -@all +ping +hello +auth +client +get +set +del +hget +hset +hdel +hkeys +hgetall +pexpire +eval +evalsha"
-	var words []any
-	for _, w := range strings.Fields(rights) {
-		words = append(words, w)
-	}
-	if err := c.Do(t.Context(), words...).Err(); err != nil {
+	s := redistest.Start(t)
+	s.Cli(rights...)
+	return open(t, redis.Options{URLs: []string{s.URL()}, User: "rpn", Password: "fictif"})
+}
+
+func open(t *testing.T, o redis.Options) *redis.Client {
+	t.Helper()
+	o.Timeout = 5 * time.Second
+	c, err := redis.Open(o)
+	if err != nil {
 		t.Fatal(err)
 	}
-	user := redis.NewClient(&redis.Options{Addr: c.Options().Addr, Username: "rpn", Password: "fictif"})
-	t.Cleanup(func() { user.Close() })
-	return user
+	t.Cleanup(func() { c.Close() })
+	return c
 }
 
 func ring(t *testing.T, digit string) *secret.Ring {
@@ -50,9 +53,44 @@ func ring(t *testing.T, digit string) *secret.Ring {
 // Whatever certmagic's own storage answers, this one answers.
 func TestItAnswersAsTheFolderDoes(t *testing.T) {
 	t.Parallel()
+	asTheFolder(t, startRedis(t))
+}
+
+// Nothing asks for two keys at once, which a Cluster refuses.
+func TestItAnswersAsTheFolderDoesOnACluster(t *testing.T) {
+	t.Parallel()
+	nodes := redistest.Cluster(t)
+	for _, n := range nodes {
+		n.Cli(rights...)
+	}
+	c := open(t, redis.Options{URLs: redistest.URLs(nodes), Cluster: true, User: "rpn", Password: "fictif"})
+	asTheFolder(t, c)
+	ctx := t.Context()
+	for _, name := range []string{"server/ecdsa", "server/rsa", "client/ecdsa", "client/rsa"} { // on several nodes
+		one, two := New(Options{Client: c, Keys: ring(t, "a"), Name: name, Lease: time.Second}), New(Options{Client: c, Keys: ring(t, "a"), Name: name})
+		if err := one.Lock(ctx, "issue"); err != nil {
+			t.Fatal(err)
+		}
+		if ok, err := two.TryLock(ctx, "issue"); ok || err != nil {
+			t.Errorf("%s: a lock that is held: %t, %v", name, ok, err)
+		}
+		if err := one.Unlock(ctx, "issue"); err != nil {
+			t.Error(err)
+		}
+		if ok, err := two.TryLock(ctx, "issue"); !ok || err != nil {
+			t.Errorf("%s: a lock that was released: %t, %v", name, ok, err)
+		}
+		if err := two.Unlock(ctx, "issue"); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func asTheFolder(t *testing.T, client *redis.Client) {
+	t.Helper()
 	ctx := t.Context()
 	folder := &certmagic.FileStorage{Path: t.TempDir()}
-	ours := New(Options{Client: startRedis(t), Keys: ring(t, "a"), Name: "server/ecdsa"})
+	ours := New(Options{Client: client, Keys: ring(t, "a"), Name: "server/ecdsa"})
 	both := []certmagic.Storage{folder, ours}
 	for _, key := range []string{"certificates/ca/rpn.test/rpn.test.crt", "certificates/ca/rpn.test/rpn.test.key", "certificates/ca/other.test/other.test.crt", "acme/ca/users/default", "certificates2/x", "top"} {
 		for _, s := range both {
@@ -114,7 +152,7 @@ func TestRedisIsNotTrusted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	all, err := c.HGetAll(ctx, s.hash()).Result()
+	all, err := c.HGetAll(ctx, s.hash())
 	if err != nil || len(all) != 2 {
 		t.Fatalf("%d, %v", len(all), err)
 	}
@@ -131,7 +169,7 @@ func TestRedisIsNotTrusted(t *testing.T) {
 		}
 	}
 	for what, put := range map[string]string{"of another key": all["b.key"], "cut": all["a.key"][:20], "empty": "", "in clear": string(key)} {
-		if err := c.HSet(ctx, s.hash(), "a.key", put).Err(); err != nil {
+		if err := c.HSet(ctx, s.hash(), "a.key", []byte(put)); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := s.Load(ctx, "a.key"); err == nil || errors.Is(err, fs.ErrNotExist) {
@@ -140,7 +178,7 @@ func TestRedisIsNotTrusted(t *testing.T) {
 	}
 	// nor a value of the other kind of certificate
 	rsa := New(Options{Client: c, Keys: ring(t, "a"), Name: "server/rsa"})
-	if err := c.HSet(ctx, rsa.hash(), "b.key", all["b.key"]).Err(); err != nil {
+	if err := c.HSet(ctx, rsa.hash(), "b.key", []byte(all["b.key"])); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := rsa.Load(ctx, "b.key"); err == nil {
@@ -169,7 +207,7 @@ func TestTheSecretCanBeChanged(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := c.HSet(ctx, of("a").hash(), "rubbish", "rubbish").Err(); err != nil {
+	if err := c.HSet(ctx, of("a").hash(), "rubbish", []byte("rubbish")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := of("b", "a").Load(ctx, "certificate"); err != nil {
@@ -180,7 +218,7 @@ func TestTheSecretCanBeChanged(t *testing.T) {
 			t.Errorf("%s: %q, %v", k, v, err)
 		}
 	}
-	if v := c.HGet(ctx, of("a").hash(), "rubbish").Val(); v != "rubbish" {
+	if v, _ := c.HGet(ctx, of("a").hash(), "rubbish"); string(v) != "rubbish" {
 		t.Errorf("what is not ours was changed: %q", v)
 	}
 }

@@ -1,15 +1,18 @@
-package app
+package redis
 
 import (
+	"context"
+	"crypto/x509"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/igc"
+	"github.com/piano-roc/rpn/internal/redis/redistest"
 )
 
 // The rights that docs/operating/annuaire.md gives the RPN in Redis.
@@ -47,48 +50,44 @@ func TestRedisOverTLSWithTheRightsOfTheDocumentation(t *testing.T) {
 	}
 	t.Cleanup(func() { server.Process.Kill(); server.Wait() })
 
-	r := config.Redis{URLs: []string{"rediss://localhost:" + port}, User: "rpn", CA: igc.StoreFile(dir, igc.AMCTLS)}
-	client, err := openRedis(&r, "secret-fictif")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
+	o := Options{URLs: []string{"rediss://localhost:" + port}, User: "rpn", Password: "secret-fictif", Roots: roots(t, dir, igc.AMCTLS), Timeout: 5 * time.Second}
+	client := open(t, o)
 	ctx := t.Context()
-	for start := time.Now(); client.Ping(ctx).Err() != nil; time.Sleep(20 * time.Millisecond) {
-		if time.Since(start) > time.Minute {
-			log, _ := os.ReadFile(filepath.Join(dir, "redis.log"))
-			t.Fatalf("%v\n%s", client.Ping(ctx).Err(), log)
-		}
-	}
-	sub := client.Subscribe(ctx, "rpn:annuaire:1")
-	defer sub.Close()
-	if _, err := sub.Receive(ctx); err != nil {
-		t.Fatalf("subscribe: %v", err)
-	}
+	redistest.Eventually(t, "Redis is there", client.there)
+	hearing, over := context.WithCancel(ctx)
+	defer over()
+	joined, heard := make(chan struct{}, 16), make(chan string, 16)
+	go client.Hear(hearing, "annuaire:1", func() { joined <- struct{}{} }, func(s string) { heard <- s })
+	<-joined
+	_, got := client.Get(ctx, "ping")
 	for what, err := range map[string]error{
-		"set":     client.Set(ctx, "rpn:annuaire:1:x", 1, time.Minute).Err(),
-		"get":     client.Get(ctx, "rpn:annuaire:1:x").Err(),
-		"del":     client.Del(ctx, "rpn:annuaire:1:x").Err(),
-		"publish": client.Publish(ctx, "rpn:annuaire:1", "x").Err(),
+		"set":     client.Set(ctx, "annuaire:1:x", []byte("1"), time.Minute),
+		"get":     got,
+		"del":     client.Del(ctx, "annuaire:1:x"),
+		"publish": client.Publish(ctx, "annuaire:1", "x"),
 	} {
 		if err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if m, err := sub.ReceiveMessage(ctx); err != nil || m.Payload != "x" {
-		t.Errorf("heard %v, %v", m, err)
+	if m := <-heard; m != "x" {
+		t.Errorf("heard %q", m)
 	}
-	if client.Set(ctx, "other", 1, 0).Err() == nil {
-		t.Error("the rights reach keys of others")
+	o.Roots = roots(t, dir, igc.EtablissementTLS)
+	stranger := open(t, o)
+	redistest.Eventually(t, "a Redis of another authority is a loss", stranger.gone)
+	if h := stranger.Health(); !strings.Contains(h.LastError.Error(), "certificate") {
+		t.Errorf("it says %v", h.LastError)
 	}
-	wrong := r
-	wrong.CA = igc.StoreFile(dir, igc.EtablissementTLS)
-	stranger, err := openRedis(&wrong, "secret-fictif")
+}
+
+func roots(t *testing.T, dir string, side igc.Side) *x509.CertPool {
+	t.Helper()
+	pem, err := os.ReadFile(igc.StoreFile(dir, side))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stranger.Close()
-	if stranger.Ping(ctx).Err() == nil {
-		t.Error("a Redis of another authority is spoken to")
-	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	return pool
 }

@@ -1,0 +1,428 @@
+package redis
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/piano-roc/rpn/internal/redis/redistest"
+)
+
+func open(t *testing.T, o Options) *Client {
+	t.Helper()
+	c, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func (c *Client) there() bool { h := c.Health(); return h.OK && !h.LastSuccess.IsZero() }
+func (c *Client) gone() bool  { return !c.Health().OK }
+
+// A log that several goroutines write.
+type log struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *log) events(name string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.b.String(), "event="+name)
+}
+
+func (l *log) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+// works is what every Redis does.
+func works(t *testing.T, c *Client) {
+	t.Helper()
+	ctx := t.Context()
+	redistest.Eventually(t, "Redis serves", func() bool { return c.Set(ctx, "w", []byte("v"), time.Minute) == nil })
+	if v, err := c.Get(ctx, "w"); err != nil || string(v) != "v" {
+		t.Errorf("get: %q, %v", v, err)
+	}
+	if _, err := c.Get(ctx, "absent"); err != ErrNone {
+		t.Errorf("get of nothing: %v", err)
+	}
+	if err := c.Del(ctx, "new"); err != nil {
+		t.Error(err)
+	}
+	for i, want := range []bool{true, false} {
+		if ok, err := c.SetNew(ctx, "new", []byte("1"), time.Minute); ok != want || err != nil {
+			t.Errorf("set new, time %d: %t, %v", i, ok, err)
+		}
+	}
+	if n, err := c.Run(ctx, NewScript(`return redis.call("exists",KEYS[1])`), "new"); n != 1 || err != nil {
+		t.Errorf("script: %d, %v", n, err)
+	}
+	hearing, over := context.WithCancel(ctx)
+	joined, heard := make(chan struct{}, 16), make(chan string, 16)
+	var listening sync.WaitGroup
+	listening.Go(func() {
+		c.Hear(hearing, "channel", func() { joined <- struct{}{} }, func(s string) { heard <- s })
+	})
+	<-joined
+	if err := c.Publish(ctx, "channel", "news"); err != nil {
+		t.Error(err)
+	}
+	if s := <-heard; s != "news" {
+		t.Errorf("heard %q", s)
+	}
+	over()
+	listening.Wait()
+}
+
+func TestEachKeyHasThePrefix(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	c := open(t, Options{URLs: []string{s.URL()}})
+	works(t, c)
+	for _, k := range []string{"h"} {
+		if err := c.HSet(t.Context(), k, "f", []byte("v")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for key := range strings.FieldsSeq(s.Cli("keys", "*")) {
+		if !strings.HasPrefix(key, Prefix) {
+			t.Errorf("a key without the prefix: %s", key)
+		}
+	}
+}
+
+// A counter counts the connections to a Redis, and the bytes that come to it.
+type counter struct {
+	net.Listener
+	to           string
+	conns, bytes atomic.Int64
+}
+
+func count(t *testing.T, to string) *counter {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &counter{Listener: l, to: to}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.conns.Add(1)
+			out, err := net.Dial("tcp", to)
+			if err != nil {
+				in.Close()
+				continue
+			}
+			go func() { io.Copy(out, countReader{in, &c.bytes}); out.Close(); in.Close() }()
+			go func() { io.Copy(in, out); out.Close(); in.Close() }()
+		}
+	}()
+	return c
+}
+
+type countReader struct {
+	io.Reader
+	n *atomic.Int64
+}
+
+func (r countReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.n.Add(int64(n))
+	return n, err
+}
+
+// Once it is lost, Redis is not asked by each message: of a thousand commands
+// nothing reaches it, and one line is logged.
+func TestALostRedisIsNotAskedByEachMessage(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"it refuses", "it hangs"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t)
+			road := count(t, s.Addr())
+			var l log
+			// no probe but the first, and those after a loss
+			c := open(t, Options{URLs: []string{"redis://" + road.Addr().String()}, Timeout: 100 * time.Millisecond, Probe: time.Hour, Log: l.logger()})
+			redistest.Eventually(t, "Redis is there", c.there)
+			if how == "it hangs" {
+				s.Hang()
+				defer s.Resume()
+			} else {
+				s.Stop()
+			}
+			if err := c.Set(t.Context(), "k", nil, time.Minute); err == nil || err == ErrLost {
+				t.Fatalf("the first command after the loss: %v", err)
+			}
+			redistest.Eventually(t, "the probe after the loss is over", func() bool { return l.events("redis_lost") == 1 && len(c.lost) == 0 })
+			time.Sleep(1500 * time.Millisecond) // a probe takes a second at most
+			conns, sent := road.conns.Load(), road.bytes.Load()
+			for range 1000 {
+				if err := c.Set(t.Context(), "k", nil, time.Minute); err != ErrLost {
+					t.Fatalf("a command while it is lost: %v", err)
+				}
+			}
+			if road.conns.Load() != conns || road.bytes.Load() != sent {
+				t.Errorf("%d connections and %d bytes for commands while it is lost", road.conns.Load()-conns, road.bytes.Load()-sent)
+			}
+			if n := l.events("redis_lost"); n != 1 {
+				t.Errorf("%d lines say that it is lost, want 1", n)
+			}
+			if h := c.Health(); h.OK || h.Losses != 1 || h.LastError == nil || h.FailedAt.IsZero() {
+				t.Errorf("health %+v", h)
+			}
+		})
+	}
+}
+
+func TestARedisThatComesBackIsUsedAgain(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	var l log
+	c := open(t, Options{URLs: []string{s.URL()}, Probe: 50 * time.Millisecond, Log: l.logger()})
+	works(t, c)
+	joined := make(chan struct{}, 16)
+	hearing, over := context.WithCancel(t.Context())
+	var listening sync.WaitGroup
+	listening.Go(func() { c.Hear(hearing, "channel", func() { joined <- struct{}{} }, func(string) {}) })
+	<-joined
+	s.Stop()
+	redistest.Eventually(t, "the loss is known", c.gone)
+	s.Restart()
+	redistest.Eventually(t, "it is there", c.there)
+	<-joined // what was published meanwhile was missed: the hearer is told
+	works(t, c)
+	over()
+	listening.Wait()
+	if l.events("redis_lost") != 1 || l.events("redis_found") != 2 {
+		t.Errorf("%d losses, %d returns", l.events("redis_lost"), l.events("redis_found"))
+	}
+}
+
+func TestARedisThatIsNotThereYetIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	s.Stop()
+	c := open(t, Options{URLs: []string{s.URL()}, Probe: 50 * time.Millisecond})
+	if err := c.Set(t.Context(), "k", nil, time.Minute); err != ErrLost {
+		t.Errorf("a command to a Redis that was never there: %v", err)
+	}
+	s.Restart()
+	redistest.Eventually(t, "it is there", c.there)
+	works(t, c)
+}
+
+// Whatever the words, an answer that says that this is no master, or that it
+// is not ready, is a loss; a command that is refused is none.
+func TestTheAnswersThatSayThatRedisIsLost(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	for text, want := range map[string]verdict{
+		"READONLY You can't write against a read only replica.":                                                          lost,
+		"ERR Error running script (call to f_1): @user_script:1: -READONLY You can't write against a read only replica.": lost,
+		"ERR You can't write against a read-only replica":                                                                lost,
+		"LOADING Redis is loading the dataset in memory":                                                                 lost,
+		"ERR proxy: upstream said LOADING":                                                                               lost,
+		"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.":                               lost,
+		"CLUSTERDOWN The cluster is down":                                                                                lost,
+		"NOREPLICAS Not enough good replicas to write.":                                                                  lost,
+		"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.":               lost,
+		"OOM command not allowed when used memory > 'maxmemory'.":                                                        lost,
+		"ERR max number of clients reached":                                                                              lost,
+		"NOAUTH Authentication required.":                                                                                lost,
+		"WRONGPASS invalid username-password pair or user is disabled.":                                                  lost,
+		"NOPERM this user has no permissions to run the 'hset' command":                                                  refuses,
+		"WRONGTYPE Operation against a key holding the wrong kind of value":                                              refuses,
+		"ERR unknown command 'FOO'":                                                                                      refuses,
+	} {
+		if got := verdictOf(ctx, said(text)); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
+		if got := verdictOf(ctx, fmt.Errorf("wrapped: %w", said(text))); got != want {
+			t.Errorf("%q, wrapped: %d, want %d", text, got, want)
+		}
+	}
+	if got := verdictOf(ctx, redis.Nil); got != serves {
+		t.Errorf("nothing there: %d", got)
+	}
+	left, leave := context.WithCancel(ctx)
+	leave()
+	if got := verdictOf(left, context.Canceled); got != silent {
+		t.Errorf("a caller that left: %d", got)
+	}
+	if got := verdictOf(ctx, context.DeadlineExceeded); got != lost {
+		t.Errorf("no answer in time: %d", got)
+	}
+}
+
+// said is an answer of Redis that is an error.
+type said string
+
+func (s said) Error() string { return string(s) }
+func (s said) RedisError()   {}
+
+// A command that the rights of our user refuse is no loss of Redis, and is
+// logged once a minute, not by each message.
+func TestARefusedCommandIsNoLossAndIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	s.Cli(strings.Fields("ACL SETUSER rpn on >fictif resetkeys ~rpn:* resetchannels -@all +ping +hello +auth +client +get +set")...)
+	var l log
+	c := open(t, Options{URLs: []string{s.URL()}, User: "rpn", Password: "fictif", Log: l.logger()})
+	redistest.Eventually(t, "it is there", c.there)
+	for range 100 {
+		if err := c.HSet(t.Context(), "h", "f", nil); err == nil || err == ErrLost {
+			t.Fatalf("what is not allowed: %v", err)
+		}
+	}
+	if h := c.Health(); !h.OK || h.Losses != 0 || l.events("redis_refused") != 1 {
+		t.Errorf("health %+v, %d lines", h, l.events("redis_refused"))
+	}
+}
+
+// A user who may not write makes Redis of no use: that is a loss.
+func TestAUserWhoMayNotWriteIsToldAsALoss(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	s.Cli(strings.Fields("ACL SETUSER rpn on >fictif resetkeys ~other:* resetchannels -@all +ping +hello +auth +client +get +set")...)
+	c := open(t, Options{URLs: []string{s.URL()}, User: "rpn", Password: "fictif"})
+	redistest.Eventually(t, "the loss is known", c.gone)
+	if h := c.Health(); h.LastError == nil || !strings.Contains(h.LastError.Error(), "NOPERM") {
+		t.Errorf("health %+v", h)
+	}
+}
+
+// The case of an operator: Sentinels and servers with one password, and a
+// master that dies. Whoever waits for the new one is served within 5 s of its
+// promotion; a margin is left for a busy machine.
+func TestSentinelsWithAPasswordAndAFailover(t *testing.T) {
+	t.Parallel()
+	password := []string{"--requirepass", "fictif", "--masterauth", "fictif"}
+	master := redistest.Start(t, password...).WithPassword("fictif")
+	replica := master.Replica(password...)
+	sentinels := redistest.Sentinels(t, 2, "maitre", master, replica, "fictif")
+	for name, o := range map[string]Options{
+		"one password for all":          {Password: "fictif"},
+		"a user whom no Sentinel knows": {User: "default", Password: "fictif", SentinelPassword: "fictif"},
+	} {
+		o.URLs, o.SentinelMaster = redistest.URLs(sentinels), "maitre"
+		c := open(t, o)
+		redistest.Eventually(t, name+": Redis is found", c.there)
+	}
+	c := open(t, Options{URLs: redistest.URLs(sentinels), SentinelMaster: "maitre", Password: "fictif"})
+	works(t, c)
+	master.Stop()
+	redistest.Eventually(t, "the loss is known", c.gone)
+	redistest.Eventually(t, "the replica is master", func() bool { return strings.Contains(replica.Cli("role"), "master") })
+	took := redistest.Eventually(t, "the new master is found", c.there)
+	t.Logf("the new master was found %v after its promotion", took)
+	works(t, c)
+}
+
+// Sentinels without a password refuse one: they are spoken to without.
+func TestSentinelsWithoutAPasswordBeforeServersWithOne(t *testing.T) {
+	t.Parallel()
+	password := []string{"--requirepass", "fictif", "--masterauth", "fictif"}
+	master := redistest.Start(t, password...).WithPassword("fictif")
+	replica := master.Replica(password...)
+	sentinels := redistest.Sentinels(t, 1, "maitre", master, replica, "")
+	works(t, open(t, Options{URLs: redistest.URLs(sentinels), SentinelMaster: "maitre", Password: "fictif"}))
+	wrong := open(t, Options{URLs: redistest.URLs(sentinels), SentinelMaster: "another", Password: "fictif"})
+	redistest.Eventually(t, "a name that no Sentinel knows is a loss", wrong.gone)
+	if h := wrong.Health(); !strings.Contains(h.LastError.Error(), `"another"`) {
+		t.Errorf("it says %v", h.LastError)
+	}
+}
+
+// A master that becomes a replica answers reads, and refuses writes: its
+// connections are left, and the one that is master now is found.
+func TestAMasterThatIsDemotedIsLeft(t *testing.T) {
+	t.Parallel()
+	master := redistest.Start(t)
+	replica := master.Replica()
+	sentinels := redistest.Sentinels(t, 2, "maitre", master, replica, "")
+	c := open(t, Options{URLs: redistest.URLs(sentinels), SentinelMaster: "maitre"})
+	works(t, c)
+	if out := sentinels[0].Cli("sentinel", "failover", "maitre"); !strings.Contains(out, "OK") {
+		t.Fatalf("sentinel failover: %s", out)
+	}
+	redistest.Eventually(t, "the roles are changed", func() bool {
+		return strings.Contains(replica.Cli("role"), "master") && strings.Contains(master.Cli("role"), "slave")
+	})
+	took := redistest.Eventually(t, "it writes to the new master", func() bool {
+		return c.Set(t.Context(), "after", nil, time.Minute) == nil && strings.Contains(replica.Cli("exists", Prefix+"after"), "1")
+	})
+	t.Logf("written to the new master %v after the change", took)
+	works(t, c)
+}
+
+// A single Redis that is made a replica under our connections: a loss, and no
+// loss any more once it is a master again.
+func TestReadOnlyIsALoss(t *testing.T) {
+	t.Parallel()
+	other, s := redistest.Start(t), redistest.Start(t)
+	c := open(t, Options{URLs: []string{s.URL()}, Probe: 50 * time.Millisecond})
+	works(t, c)
+	s.Cli("replicaof", "127.0.0.1", other.Addr()[strings.LastIndex(other.Addr(), ":")+1:])
+	redistest.Eventually(t, "the loss is known", c.gone)
+	if err := c.Set(t.Context(), "k", nil, time.Minute); !errors.Is(err, ErrLost) {
+		t.Errorf("a write: %v", err)
+	}
+	s.Cli("replicaof", "no", "one")
+	redistest.Eventually(t, "it is master again", c.there)
+	works(t, c)
+}
+
+// A Cluster that has lost a third of its slots is lost, though two nodes serve.
+func TestAClusterIsThereWhenAllItsMastersAre(t *testing.T) {
+	t.Parallel()
+	nodes := redistest.Cluster(t)
+	c := open(t, Options{URLs: redistest.URLs(nodes), Cluster: true, Probe: 50 * time.Millisecond})
+	works(t, c)
+	for i := range 64 { // over the three nodes
+		if err := c.Set(t.Context(), fmt.Sprint("k", i), nil, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	}
+	nodes[2].Stop()
+	redistest.Eventually(t, "the loss is known", c.gone)
+	nodes[2].Restart()
+	redistest.Eventually(t, "the Cluster is whole", func() bool { return redistest.Whole(nodes) })
+	redistest.Eventually(t, "it is there", c.there)
+	works(t, c)
+}
+
+func TestWhatIsNoURLIsAnError(t *testing.T) {
+	t.Parallel()
+	for _, urls := range [][]string{nil, {""}, {"redis://"}, {"redis://h:6379/zero"}, {"://"}} {
+		if c, err := Open(Options{URLs: urls}); err == nil {
+			c.Close()
+			t.Errorf("%q is taken", urls)
+		}
+	}
+}
