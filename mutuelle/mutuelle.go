@@ -134,7 +134,7 @@ func (m *Mutuelle) answer(ctx context.Context, c roc.Content, header http.Header
 		return m.fault(soap.VersionFor(contentType, c.Bytes()), unreadable, err)
 	}
 	defer env.Release()
-	op, err := message.CheckActions(env, contentType, header.Get("SOAPAction"))
+	op, err := message.CheckHeaders(env, header)
 	if err != nil || op.Service == roc.Annuaire {
 		return m.fault(env.Version(), unknownOperation, err)
 	}

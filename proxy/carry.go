@@ -29,7 +29,7 @@ func (p *Proxy) carry(x *exchange) (http1.Response, error) {
 	if err != nil {
 		return http1.Response{}, err
 	}
-	op, err := message.CheckActions(env, x.contentType, x.q.Header("SOAPAction"))
+	op, err := message.CheckActions(env, x.media, x.action)
 	if err != nil {
 		return http1.Response{}, err
 	}

@@ -28,6 +28,8 @@ type exchange struct {
 	ctx   context.Context
 
 	contentType string
+	media       message.ContentType // of the request: what was parsed leaves, and nothing else
+	action      message.SOAPAction
 	body        roc.Content // once read: the one buffer, never copied
 	env         *soap.Envelope
 	observed    roc.Content   // an answer to look at once it is written
@@ -100,8 +102,10 @@ func (x *exchange) read() (*soap.Envelope, error) {
 
 // acceptable refuses, by the headers alone, what could not be carried
 // (profile sections 2 and 8).
-func (x *exchange) acceptable() error {
+func (x *exchange) acceptable() (err error) {
 	fields := x.q.Fields()
+	var bad error
+	x.media, bad = message.ParseContentType(x.contentType) // first: the fault is written in that version
 	if p, _, _ := strings.Cut(x.q.Target(), "?"); p != Path && x.token == nil {
 		x.status = 404
 		return roc.Refuse(roc.UnknownOperation, "no such address under %s/", Path).
@@ -113,26 +117,11 @@ func (x *exchange) acceptable() error {
 	if fields.Loops() {
 		return roc.Refuse(roc.NotSOAP, "loop: Via names this proxy").Saying("L'en-tête Via nomme déjà le RPN : le message tourne en boucle.")
 	}
-	return checkContentType(x.contentType)
-}
-
-func checkContentType(v string) error {
-	media, parameters, _ := strings.Cut(v, ";")
-	media = strings.ToLower(strings.TrimSpace(media))
-	if media != "text/xml" && media != "application/soap+xml" {
-		return roc.Refuse(roc.NotSOAP, "Content-Type is neither text/xml nor application/soap+xml").
-			Saying("Content-Type doit être text/xml (SOAP 1.1) ou application/soap+xml (SOAP 1.2) ; les pièces jointes (multipart, MTOM) ne sont pas admises.")
+	if bad != nil {
+		return bad
 	}
-	for parameter := range strings.SplitSeq(parameters, ";") {
-		name, value, _ := strings.Cut(parameter, "=")
-		if !strings.EqualFold(strings.TrimSpace(name), "charset") {
-			continue
-		}
-		if v := strings.Trim(strings.TrimSpace(value), `"`); !strings.EqualFold(v, "utf-8") && !strings.EqualFold(v, "us-ascii") {
-			return roc.Refuse(roc.NotSOAP, "charset is not UTF-8").Saying("Le message doit être en UTF-8 (paramètre charset de Content-Type).")
-		}
-	}
-	return nil
+	x.action, err = message.ParseSOAPAction(x.q.Header("SOAPAction"), fields.Count("SOAPAction") > 0)
+	return err
 }
 
 // check verifies the signature by the policy of the service and of the
@@ -252,13 +241,12 @@ func ofAnnuaire(err error) error {
 func (x *exchange) outgoing(caller roc.StructureID, c *xmlsig.Checked) http1.Message {
 	m := http1.Message{
 		Content:     c.Content(),
-		ContentType: x.contentType,
+		ContentType: x.media.String(),
 		Accept:      x.q.Fields().Joined("Accept"),
 		Exchange:    x.rec.ID,
 		Structure:   caller,
 	}
-	if x.q.Fields().Count("SOAPAction") == 1 {
-		action := x.q.Header("SOAPAction")
+	if action, there := x.action.Header(); there {
 		m.SOAPAction = &action
 	}
 	return m

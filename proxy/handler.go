@@ -231,7 +231,7 @@ func (x *exchange) version() soap.Version {
 	switch {
 	case x.env != nil:
 		return x.env.Version()
-	case x.body.Len() == 0 && checkContentType(x.contentType) != nil && x.q.Fields().Count("SOAPAction") > 0:
+	case x.body.Len() == 0 && x.media.Version == 0 && x.q.Fields().Count("SOAPAction") > 0:
 		return soap.SOAP11
 	}
 	return soap.VersionFor(x.contentType, x.body.Bytes())

@@ -82,7 +82,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) read(env *soap.Envelope, r *http.Request) (message.SearchRequest, error) {
-	if _, err := message.CheckActions(env, r.Header.Get("Content-Type"), r.Header.Get("SOAPAction")); err != nil {
+	if _, err := message.CheckHeaders(env, r.Header); err != nil {
 		return message.SearchRequest{}, err
 	}
 	search, err := message.ReadSearch(env)

@@ -1,92 +1,94 @@
 package message
 
 import (
-	"mime"
 	"strings"
 
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/internal/xsd"
 )
 
-// CheckActions returns the operation that the Body names, and refuses as
+// addressing are the namespaces of WS-Addressing that insurers' software may
+// act on: the recommendation, the submission and the drafts before it.
+var addressing = [...]string{soap.NSWSA, soap.NSWSA2004, soap.NSWSA2003}
+
+// CheckActions returns the operation that the Body names. It refuses as
+// not-soap a media type that does not go with the Envelope, and as
 // unknown-operation a Body that names none of the profile, or a message whose
-// SOAPAction header, action parameter (contentType is the Content-Type header)
-// or wsa:Action names another one. Each of the three may be absent or empty:
-// then it states nothing. They never decide anything (profile section 1).
-func CheckActions(env *soap.Envelope, contentType, soapAction string) (Operation, error) {
+// SOAPAction header, action parameter or wsa:Action, in any namespace of
+// WS-Addressing, names another one. Each of them may be absent or empty: then
+// it states nothing. They never decide anything (profile section 1).
+func CheckActions(env *soap.Envelope, ct ContentType, sa SOAPAction) (Operation, error) {
+	if err := ct.agrees(env); err != nil {
+		return Operation{}, err
+	}
 	op, ok := operationOf(env.Body().First())
 	if !ok {
 		return Operation{}, roc.Refuse(roc.UnknownOperation, "the Body's child is no request of the profile").
 			Saying("L'élément du Body n'est une requête d'aucun service du profil (espace de noms et nom local, voir GET /roc?wsdl).")
 	}
-	if stated := unquote(soapAction); stated != "" && stated != op.Action {
+	if sa.action != "" && sa.action != op.Action {
 		return Operation{}, disagree("SOAPAction", op)
 	}
-	stated, err := actionParameter(contentType)
-	if err != nil {
-		return Operation{}, roc.Refuse(roc.UnknownOperation, "Content-Type parameters: %v", err).
-			Saying("Le paramètre action de Content-Type est illisible.")
-	}
-	if stated != "" && stated != op.Action {
+	if ct.action != "" && ct.action != op.Action {
 		return Operation{}, disagree("action (Content-Type)", op)
 	}
 	return op, checkWSAAction(env.Header(), op)
 }
 
+// CheckHeaders parses the HTTP headers of a message, then checks its actions,
+// for the servers of the net/http package.
+func CheckHeaders(env *soap.Envelope, h interface{ Values(string) []string }) (Operation, error) {
+	types, actions := h.Values("Content-Type"), h.Values("SOAPAction")
+	if len(types) != 1 || len(actions) > 1 {
+		return Operation{}, notSOAP("not one Content-Type, or more than one SOAPAction", "Il faut un en-tête Content-Type, et au plus un SOAPAction.")
+	}
+	ct, err := ParseContentType(types[0])
+	if err != nil {
+		return Operation{}, err
+	}
+	var sa SOAPAction
+	if len(actions) == 1 {
+		if sa, err = ParseSOAPAction(actions[0], true); err != nil {
+			return Operation{}, err
+		}
+	}
+	return CheckActions(env, ct, sa)
+}
+
 func checkWSAAction(header soap.Node, op Operation) error {
-	seen := false
+	var seen [len(addressing)]bool
 	for n := header.First(); !n.IsZero(); n = n.Next() {
-		if !n.Is(soap.NSWSA, "Action") {
+		i := isAction(n)
+		if i < 0 {
 			continue
 		}
-		if seen {
+		if seen[i] {
 			return roc.Refuse(roc.UnknownOperation, "two wsa:Action").Saying("L'en-tête wsa:Action figure deux fois.")
 		}
-		seen = true
+		seen[i] = true
 		text, ok := n.Text()
-		if stated := strings.TrimSpace(text); !ok || stated != "" && stated != op.Action {
+		if stated := xsd.Collapse(text); !ok || stated != "" && stated != op.Action {
 			return disagree("wsa:Action", op)
 		}
 	}
 	return nil
 }
 
+// isAction returns the place in addressing of the namespace of a wsa:Action,
+// or -1.
+func isAction(n soap.Node) int {
+	for i, space := range addressing {
+		if n.Is(space, "Action") {
+			return i
+		}
+	}
+	return -1
+}
+
 func disagree(where string, op Operation) error {
 	return roc.Refuse(roc.UnknownOperation, "%s names another operation than the Body", where).
 		Saying("%s ne désigne pas l'opération du Body ; attendu : %s.", where, op.Action)
-}
-
-// unquote reads a SOAPAction header: quoted (SOAP 1.1 section 6.1.1), or bare
-// as several clients write it.
-func unquote(s string) string {
-	s = strings.TrimSpace(s)
-	if len(s) >= 2 && s[0] == '"' && s[len(s)-1] == '"' {
-		s = s[1 : len(s)-1]
-	}
-	return strings.TrimSpace(s)
-}
-
-// actionParameter returns the action parameter of a Content-Type (RFC 3902),
-// "" when there is none. The usual Content-Type has none and costs nothing.
-func actionParameter(contentType string) (string, error) {
-	_, parameters, _ := strings.Cut(contentType, ";")
-	if !containsFold(parameters, "action") {
-		return "", nil
-	}
-	_, p, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		return "", err
-	}
-	return strings.TrimSpace(p["action"]), nil
-}
-
-func containsFold(s, lower string) bool {
-	for i := 0; i+len(lower) <= len(s); i++ {
-		if strings.EqualFold(s[i:i+len(lower)], lower) {
-			return true
-		}
-	}
-	return false
 }
 
 // MessageID returns the text of wsa:MessageID when it is a UUID, "uuid:..." or

@@ -17,51 +17,30 @@ func Key(c *xmlsig.Checked) (roc.Key, error) {
 	if err != nil {
 		return roc.Key{}, err
 	}
-	adressage, err := onlyChild(body, "adressage")
+	adressage, err := onlyBlock(body, "adressage")
 	if err != nil {
 		return roc.Key{}, err
 	}
 	k := roc.Key{Service: op.Service, Version: op.Version}
-	var seen [len(keyFields)]bool
-	for n := adressage.First(); !n.IsZero(); n = n.Next() {
-		if err := keyField(&k, &seen, n); err != nil {
-			return roc.Key{}, err
-		}
-	}
-	if k.AMC == "" {
-		return roc.Key{}, missing("adressage/numero_amc")
-	}
-	if k.Domaine == "" {
-		return roc.Key{}, missing("adressage/domaine_conventionnel")
+	err = readBlock(adressage, "adressage", keyFields[:], func(f *field, s string) error { return keyField(&k, f.path, s) })
+	if err != nil {
+		return roc.Key{}, err
 	}
 	return k, nil
 }
 
-// keyFields are the children of adressage that make the key.
-var keyFields = [...]string{"adressage/numero_amc", "adressage/code_type_convention", "adressage/code_csr", "adressage/domaine_conventionnel"}
+// keyFields are the children of adressage, in the order of the schema.
+var keyFields = [...]field{
+	{"numero_amc", "adressage/numero_amc", false},
+	{"code_type_convention", "adressage/code_type_convention", true},
+	{"code_csr", "adressage/code_csr", true},
+	{"domaine_conventionnel", "adressage/domaine_conventionnel", false},
+}
 
-// keyField reads one child of adressage into k. An empty convention or CSR is
-// an absent one: the attestation prints the label even with no value. Elements
-// that the profile does not name are left alone.
-func keyField(k *roc.Key, seen *[len(keyFields)]bool, n soap.Node) error {
-	i := 0
-	for i < len(keyFields) && !n.Is("", keyFields[i][len("adressage/"):]) {
-		i++
-	}
-	if i == len(keyFields) {
-		return nil
-	}
-	field := keyFields[i]
-	if seen[i] {
-		return twice(field)
-	}
-	seen[i] = true
-	s, ok := textOf(n)
-	if !ok {
-		return notText(field)
-	}
-	var err error
-	switch field {
+// keyField reads one value of adressage into k. An empty convention or CSR is
+// an absent one: the attestation prints the label even with no value.
+func keyField(k *roc.Key, path, s string) (err error) {
+	switch path {
 	case "adressage/numero_amc":
 		k.AMC, err = roc.ParseNumeroAMC(s)
 	case "adressage/code_type_convention":
@@ -74,54 +53,55 @@ func keyField(k *roc.Key, seen *[len(keyFields)]bool, n soap.Node) error {
 		k.Domaine, err = roc.ParseDomaine(s)
 	}
 	if err != nil {
-		return malformed(field, s, err)
+		return malformed(path, s, err)
 	}
 	return nil
 }
 
 // Sites reads the establishment that the signed Body names: its legal entity,
 // and its site or "". A malformed or missing number is a bad-key refusal. That
-// they are the caller's is for etablissements to say.
+// they are the caller's is for the register to say.
 func Sites(c *xmlsig.Checked) (ej, eg roc.FINESS, err error) {
-	body, _, err := rocRequest(c)
+	body, op, err := rocRequest(c)
 	if err != nil {
 		return "", "", err
 	}
-	etablissement, err := onlyChild(body, "etablissement")
+	etablissement, err := onlyBlock(body, "etablissement")
 	if err != nil {
 		return "", "", err
 	}
-	for n := etablissement.First(); !n.IsZero(); n = n.Next() {
-		switch {
-		case n.Is("", "finess_ej"):
-			err = finess(n, "etablissement/finess_ej", &ej)
-		case n.Is("", "finess_eg"):
-			err = finess(n, "etablissement/finess_eg", &eg)
+	fields := siteFields[:]
+	if op.Version == roc.V1 {
+		fields = fields[:2]
+	}
+	err = readBlock(etablissement, "etablissement", fields, func(f *field, s string) (err error) {
+		switch f.path {
+		case "etablissement/finess_ej":
+			ej, err = roc.ParseFINESS(s)
+		case "etablissement/finess_eg":
+			if s != "" {
+				eg, err = roc.ParseFINESS(s)
+			}
 		}
 		if err != nil {
-			return "", "", err
+			return malformed(f.path, "", err)
 		}
-	}
-	if ej == "" {
-		return "", "", missing("etablissement/finess_ej")
+		return nil
+	})
+	if err != nil {
+		return "", "", err
 	}
 	return ej, eg, nil
 }
 
-func finess(n soap.Node, field string, into *roc.FINESS) error {
-	if *into != "" {
-		return twice(field)
-	}
-	s, ok := textOf(n)
-	if !ok {
-		return notText(field)
-	}
-	f, err := roc.ParseFINESS(s)
-	if err != nil {
-		return malformed(field, "", err)
-	}
-	*into = f
-	return nil
+// siteFields are the children of etablissement, in the order of the schema;
+// V1 has the first two. Of champ and statut the RPN reads nothing: what they
+// must be is the insurer's business.
+var siteFields = [...]field{
+	{"finess_ej", "etablissement/finess_ej", false},
+	{"finess_eg", "etablissement/finess_eg", true},
+	{"champ", "etablissement/champ", false},
+	{"statut", "etablissement/statut", false},
 }
 
 // rocRequest returns the signed child of the Body, when it is a request of IDB,
@@ -139,32 +119,6 @@ func rocRequest(c *xmlsig.Checked) (soap.Node, Operation, error) {
 	return body, op, nil
 }
 
-func onlyChild(body soap.Node, name string) (soap.Node, error) {
-	var found soap.Node
-	for n := body.First(); !n.IsZero(); n = n.Next() {
-		if !n.Is("", name) {
-			continue
-		}
-		if !found.IsZero() {
-			return found, twice(name)
-		}
-		found = n
-	}
-	if found.IsZero() {
-		return found, missing(name)
-	}
-	return found, nil
-}
-
-// textOf is n.Text with one allocation where the text stands in the message as
-// it is, which is nearly always.
-func textOf(n soap.Node) (string, bool) {
-	if b, ok := n.RawText(); ok {
-		return string(b), true
-	}
-	return n.Text()
-}
-
 func missing(field string) error {
 	return roc.Refuse(roc.BadKey, "field %s is missing", field).
 		Saying("Le champ %s manque (les éléments du corps sont sans espace de noms).", field)
@@ -177,6 +131,22 @@ func twice(field string) error {
 func notText(field string) error {
 	return roc.Refuse(roc.BadKey, "field %s is not a plain text", field).
 		Saying("Le champ %s doit être un simple texte, sans élément ni commentaire.", field)
+}
+
+func misplaced(field string) error {
+	return roc.Refuse(roc.BadKey, "field %s is out of its place", field).
+		Saying("Le champ %s n'est pas à sa place : les champs suivent l'ordre du schéma.", field)
+}
+
+func attributed(field string) error {
+	return roc.Refuse(roc.BadKey, "%s has an attribute", field).
+		Saying("L'élément %s porte un attribut : il n'en admet aucun (xsi:nil seulement sur un champ facultatif et vide).", field)
+}
+
+// unexpected is the refusal of a block that holds more than its fields.
+func unexpected(block string) error {
+	return roc.Refuse(roc.BadKey, "%s holds something else than its fields", block).
+		Saying("L'élément %s contient autre chose que ses champs (sans espace de noms, en minuscules, dans l'ordre du schéma), ou figure aussi sous un autre nom : rien d'autre n'y est admis.", block)
 }
 
 // formats are what a field must look like, for the French detail.

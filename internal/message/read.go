@@ -1,9 +1,8 @@
 package message
 
 import (
-	"strconv"
-
 	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/internal/xsd"
 )
 
 // A FieldError says which field of a body is missing or malformed. It holds no
@@ -112,23 +111,25 @@ func (r *reader) textOf(p place) string {
 	if !ok {
 		r.fail(p.path, "n'est pas un simple texte")
 	}
-	return s
+	return xsd.Collapse(s) // as every type of the schemas says
 }
 
-// number reads a child that is an unsigned number of at most nine digits, 0
-// when it is absent.
+// number reads a child that is a number of at least 0, 0 when it is absent.
 func (r *reader) number(p place, name string) int {
 	s := r.text(p, name)
 	if s == "" {
 		return 0
 	}
-	if len(s) > 9 || !digits(s) {
+	v, err := xsd.Int(s, maxNumber)
+	if err != nil {
 		r.fail(p.join(name), "n'est pas un nombre entier")
 		return 0
 	}
-	v, _ := strconv.Atoi(s)
 	return v
 }
+
+// maxNumber is above the largest number of the schemas.
+const maxNumber = 999_999_999
 
 func (r *reader) montant(p place, name string) Montant {
 	return parsed(r, p, name, r.must(p, name), ParseMontant)

@@ -1,8 +1,6 @@
 package message
 
 import (
-	"time"
-
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 )
@@ -125,9 +123,10 @@ func (r *reader) sejour(root place) *Sejour {
 	if p.absent() {
 		return nil
 	}
-	s := &Sejour{NumeroDossier: r.must(p, "numero_dossier"), Entree: r.day(p, "date_entree"), Sortie: r.text(p, "date_sortie")}
-	parsed(r, p, "date_sortie", s.Sortie, parseDay)
-	return s
+	return &Sejour{
+		NumeroDossier: r.must(p, "numero_dossier"), Entree: r.day(p, "date_entree"),
+		Sortie: day(parsed(r, p, "date_sortie", r.text(p, "date_sortie"), parseDay)),
+	}
 }
 
 func (r *reader) prestations(root place) []Prestation {
@@ -148,17 +147,7 @@ func (r *reader) prestations(root place) []Prestation {
 	return list
 }
 
-// day returns the text of a required date.
+// day returns a required date as we write it.
 func (r *reader) day(p place, name string) string {
-	s := r.must(p, name)
-	parsed(r, p, name, s, parseDay)
-	return s
-}
-
-// parseInstant reads an xs:dateTime, with or without a zone: France without.
-func parseInstant(s string) (time.Time, error) {
-	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
-		return t, nil
-	}
-	return time.ParseInLocation("2006-01-02T15:04:05.999999999", s, paris())
+	return day(parsed(r, p, name, r.must(p, name), parseDay))
 }

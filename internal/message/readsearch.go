@@ -4,6 +4,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
+	"github.com/piano-roc/rpn/internal/xsd"
 )
 
 // ReadSearch reads a search. The request of the annuaire may be unsigned
@@ -60,7 +61,7 @@ func (r *reader) found(resultat place, a *SearchAnswer) {
 	organisme := r.need(resultat, "organisme")
 	a.AMC = parsed(r, organisme, "numero_amc", r.must(organisme, "numero_amc"), roc.ParseNumeroAMC)
 	a.Nom = r.text(organisme, "nom")
-	a.ROC = parsed(r, organisme, "roc", r.must(organisme, "roc"), parseBool)
+	a.ROC = parsed(r, organisme, "roc", r.must(organisme, "roc"), xsd.Boolean)
 	if v := r.one(resultat, "validite"); !v.absent() {
 		a.Debut = parsed(r, v, "debut", r.must(v, "debut"), parseDay)
 		a.Fin = parsed(r, v, "fin", r.text(v, "fin"), parseDay)

@@ -3,7 +3,10 @@ package message
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"time"
+
+	"github.com/piano-roc/rpn/internal/xsd"
 )
 
 // A Montant is an amount of euros, in cents.
@@ -46,18 +49,18 @@ func (m Montant) String() string {
 	return fmt.Sprintf("%s%d.%02d", sign, m/100, m%100)
 }
 
-// dateLayout is xs:date without a zone: a day in France.
+// dateLayout is how we write an xs:date: without a zone, a day in France.
 const dateLayout = "2006-01-02"
 
 // paris is the zone of every date of the profile. The zone database is in the
 // binary (tzdata.go), so a missing one is a mistake in the build.
-func paris() *time.Location {
+var paris = sync.OnceValue(func() *time.Location {
 	l, err := time.LoadLocation("Europe/Paris")
 	if err != nil {
 		panic("message: " + err.Error())
 	}
 	return l
-}
+})
 
 // day writes the date of t in its own zone, "" for the zero time.
 func day(t time.Time) string {
@@ -67,22 +70,24 @@ func day(t time.Time) string {
 	return t.Format(dateLayout)
 }
 
+// parseDay reads an xs:date: the day that is written, which is a day in
+// France, whatever zone a writer adds to it.
 func parseDay(s string) (time.Time, error) {
-	t, err := time.ParseInLocation(dateLayout, s, paris())
+	year, month, day, _, err := xsd.Date(s)
 	if err != nil {
 		return time.Time{}, errors.New("une date s'écrit AAAA-MM-JJ")
 	}
-	return t, nil
+	return time.Date(year, month, day, 0, 0, 0, 0, paris()), nil
 }
 
-func parseBool(s string) (bool, error) {
-	switch s {
-	case "true", "1":
-		return true, nil
-	case "false", "0":
-		return false, nil
+// parseInstant reads an xs:dateTime, with or without a zone: France without.
+func parseInstant(s string) (time.Time, error) {
+	t, zoned, err := xsd.DateTime(s)
+	if err != nil || zoned {
+		return t, err
 	}
-	return false, errors.New("la valeur est true ou false")
+	y, m, d := t.Date()
+	return time.Date(y, m, d, t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), paris()), nil
 }
 
 func digits(s string) bool {

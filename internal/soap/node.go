@@ -38,6 +38,12 @@ func (n Node) Is(space, local string) bool {
 	return n.e.ix.localOf(el) == local && n.e.ix.uri(el.bind) == space
 }
 
+// IsAlike reports whether the element's local name is that one, in any case
+// and namespace.
+func (n Node) IsAlike(local string) bool {
+	return n.e != nil && strings.EqualFold(n.e.ix.localOf(&n.e.ix.elems[n.i]), local)
+}
+
 // In reports whether the element is in that namespace.
 func (n Node) In(space string) bool {
 	return n.e != nil && n.e.ix.uri(n.e.ix.elems[n.i].bind) == space

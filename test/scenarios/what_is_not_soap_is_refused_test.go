@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/soap"
 	inner "github.com/piano-roc/rpn/nation"
 	"github.com/piano-roc/rpn/test/nation"
 )
@@ -22,6 +23,14 @@ func TestWhatIsNotSOAPIsRefused(t *testing.T) {
 	}
 	for _, how := range []nation.Mutation{
 		contentType("application/json"),
+		contentType(`text/xml; transaction="urn:roc:anl:1.0.0:annuler"`),
+		contentType(`application/soap+xml; x="action=urn:roc:anl:1.0.0:annuler"`),
+		contentType("text/xml; charset*=utf-8''utf-8"),
+		with(func(d *inner.Draft) { d.ContentType = otherVersion(d.SOAP).ContentType() }),
+		with(func(d *inner.Draft) { // the message holds other characters
+			d.ContentType = strings.Replace(d.SOAP.ContentType(), "utf-8", "us-ascii", 1)
+			d.Alter = func(b []byte) []byte { return append(b, "<!-- é -->"...) }
+		}),
 		contentType(`multipart/related; type="application/xop+xml"; boundary=b`),
 		with(func(d *inner.Draft) { d.ContentType = strings.Replace(d.SOAP.ContentType(), "utf-8", "iso-8859-1", 1) }),
 		inner.WithHeader("Content-Encoding", "gzip"),
@@ -30,7 +39,7 @@ func TestWhatIsNotSOAPIsRefused(t *testing.T) {
 		shape("<e:Body><a/><b/></e:Body>"),
 		shape("<e:Body><a/></e:Body><e:Body><a/></e:Body>"),
 		shape("<e:Header/><e:Header/><e:Body><a/></e:Body>"),
-		shape("<e:Body><a/></e:Body><!-- after -->"),
+		shape("<e:Body><a/></e:Body><!-- after -->text"),
 		shape("<other/><e:Body><a/></e:Body>"),
 	} {
 		chu.SendBoth(roc.IDB, "bleue", how).WantRefused(roc.NotSOAP)
@@ -38,4 +47,11 @@ func TestWhatIsNotSOAPIsRefused(t *testing.T) {
 	chu.Send(roc.IDB, "bleue", raw("<html/>")).WantRefused(roc.NotSOAP)
 	chu.Send(roc.IDB, "bleue", nation.SOAP11, raw("<html/>")).WantRefused(roc.NotSOAP)
 	n.AMC("bleue").WantReceived(0)
+}
+
+func otherVersion(v soap.Version) soap.Version {
+	if v == soap.SOAP11 {
+		return soap.SOAP12
+	}
+	return soap.SOAP11
 }

@@ -4,10 +4,12 @@ package messagetest
 
 import (
 	"embed"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -46,6 +48,47 @@ func Valid(t testing.TB, m roc.Content) {
 	if p := Problems(t, m); p != "" {
 		t.Errorf("the message does not follow the schemas of the profile:\n%s", p)
 	}
+}
+
+// Which says of each message whether it follows the schemas of the profile, in
+// one run of xmllint.
+func Which(t testing.TB, messages []roc.Content) []bool {
+	t.Helper()
+	dir := t.TempDir()
+	copyAll(t, dir, message.Schemas())
+	copyAll(t, dir, envelopes)
+	args := []string{"--nonet", "--noout", "--schema", "profile.xsd"}
+	for i, m := range messages {
+		name := fmt.Sprintf("%d.xml", i)
+		if err := os.WriteFile(filepath.Join(dir, name), m.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, name)
+	}
+	cmd := exec.Command("xmllint", args...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		t.Fatalf("xmllint is missing: apt-get install libxml2-utils (%v)", err)
+	}
+	valid := make([]bool, len(messages))
+	judged := 0
+	for line := range strings.Lines(string(out)) {
+		name, verdict, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if verdict != "validates" && verdict != "fails to validate" {
+			continue
+		}
+		i, err := strconv.Atoi(strings.TrimSuffix(name, ".xml"))
+		if err != nil {
+			t.Fatalf("xmllint names %q", name)
+		}
+		valid[i] = verdict == "validates"
+		judged++
+	}
+	if judged != len(messages) {
+		t.Fatalf("xmllint judged %d of %d messages: %.500s", judged, len(messages), out)
+	}
+	return valid
 }
 
 func copyAll(t testing.TB, dir string, files fs.FS) {
