@@ -295,7 +295,8 @@ func (c *caller) wantClosed() {
 
 // post is a usual request with these extra header lines.
 func post(body []byte, lines ...string) string {
-	return fmt.Sprintf("POST /roc HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/soap+xml; charset=utf-8\r\nContent-Length: %d\r\n%s\r\n%s",
+	return fmt.Sprintf("POST /roc HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n%s",
+		soap.VersionFor("", body).ContentType(),
 		len(body), strings.Join(append(lines, ""), "\r\n"), body)
 }
 

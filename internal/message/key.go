@@ -95,13 +95,13 @@ func Sites(c *xmlsig.Checked) (ej, eg roc.FINESS, err error) {
 }
 
 // siteFields are the children of etablissement, in the order of the schema;
-// V1 has the first two. Of champ and statut the RPN reads nothing: what they
-// must be is the insurer's business.
+// V1 has the first two. Of champ and statut the RPN reads nothing: whether they
+// must be there, and what they say, is the insurer's business.
 var siteFields = [...]field{
 	{"finess_ej", "etablissement/finess_ej", false},
 	{"finess_eg", "etablissement/finess_eg", true},
-	{"champ", "etablissement/champ", false},
-	{"statut", "etablissement/statut", false},
+	{"champ", "etablissement/champ", true},
+	{"statut", "etablissement/statut", true},
 }
 
 // rocRequest returns the signed child of the Body, when it is a request of IDB,

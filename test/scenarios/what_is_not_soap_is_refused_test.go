@@ -15,6 +15,9 @@ func TestWhatIsNotSOAPIsRefused(t *testing.T) {
 	n := nation.New(t, nation.Binary)
 	chu := n.Etablissement()
 	contentType := func(v string) nation.Mutation { return with(func(d *inner.Draft) { d.ContentType = v }) }
+	parameter := func(p string) nation.Mutation {
+		return with(func(d *inner.Draft) { d.ContentType = d.SOAP.ContentType() + "; " + p })
+	}
 	shape := func(inside string) nation.Mutation {
 		return with(func(d *inner.Draft) {
 			text := `<e:Envelope xmlns:e="` + d.SOAP.Namespace() + `">` + inside + `</e:Envelope>`
@@ -23,9 +26,10 @@ func TestWhatIsNotSOAPIsRefused(t *testing.T) {
 	}
 	for _, how := range []nation.Mutation{
 		contentType("application/json"),
-		contentType(`text/xml; transaction="urn:roc:anl:1.0.0:annuler"`),
-		contentType(`application/soap+xml; x="action=urn:roc:anl:1.0.0:annuler"`),
-		contentType("text/xml; charset*=utf-8''utf-8"),
+		parameter(`transaction="urn:roc:anl:1.0.0:annuler"`),
+		parameter(`x="action=urn:roc:anl:1.0.0:annuler"`),
+		parameter("charset*=utf-8''utf-8"),
+		parameter("charset=utf-8"), // twice
 		with(func(d *inner.Draft) { d.ContentType = otherVersion(d.SOAP).ContentType() }),
 		with(func(d *inner.Draft) { // the message holds other characters
 			d.ContentType = strings.Replace(d.SOAP.ContentType(), "utf-8", "us-ascii", 1)
