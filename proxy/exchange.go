@@ -38,8 +38,12 @@ type exchange struct {
 	status      int           // of our fault; 0: 500
 }
 
-// errAbandoned: the caller left; nobody reads the answer.
-var errAbandoned = errors.New("the caller left before the answer")
+// The exchange is abandoned: nobody reads the answer, or the message never came
+// whole.
+var (
+	errAbandoned   = errors.New("the caller left before the answer")
+	errBodyStopped = errors.New("the body stopped coming")
+)
 
 // identify says whose connection this is, and by which structure its
 // certificate names it: the EJ, or one of its EG.
@@ -61,12 +65,15 @@ func (x *exchange) identify(list *register.List) (roc.StructureID, *register.Eta
 // enter takes one of the slots for exchanges in flight. There is no queue:
 // refuse with Retry-After rather than hold the connection.
 func (x *exchange) enter() error {
+	if x.q.Crowded() {
+		return roc.Refuse(roc.Overloaded, "%d connections are open", x.proxy.o.Connections).Because(roc.ListenerFull).After(time.Second)
+	}
 	select {
 	case x.proxy.slots <- struct{}{}:
 		x.entered = true
 		return nil
 	default:
-		return roc.Refuse(roc.Overloaded, "%d exchanges are in flight", cap(x.proxy.slots)).After(time.Second)
+		return roc.Refuse(roc.Overloaded, "%d exchanges are in flight", cap(x.proxy.slots)).Because(roc.ExchangesFull).After(time.Second)
 	}
 }
 
@@ -83,7 +90,7 @@ func (x *exchange) read() (*soap.Envelope, error) {
 		return nil, roc.Refuse(roc.TooLarge, "the body is larger than %d bytes", x.proxy.o.Limits.Bytes).
 			Saying("Le message dépasse %d octets.", x.proxy.o.Limits.Bytes)
 	case http1.IsTimeout(err):
-		return nil, &http1.Malformed{Status: 408, Rule: "slow-body", Texte: "le corps n'est pas arrivé à temps"}
+		return nil, errBodyStopped
 	case err != nil:
 		if m, ok := http1.AsMalformed(err); ok {
 			return nil, m
@@ -112,10 +119,10 @@ func (x *exchange) acceptable() (err error) {
 			Saying("Cette adresse n'est connue d'aucun organisme ; l'adresse de tous les services est %s.", Path)
 	}
 	if e := fields.Joined("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return roc.Refuse(roc.NotSOAP, "Content-Encoding").Saying("Content-Encoding n'est pas admis : envoyez le message sans compression.")
+		return roc.Refuse(roc.NotSOAP, "Content-Encoding").Because(roc.Compressed).Saying("Content-Encoding n'est pas admis : envoyez le message sans compression.")
 	}
 	if fields.Loops() {
-		return roc.Refuse(roc.NotSOAP, "loop: Via names this proxy").Saying("L'en-tête Via nomme déjà le RPN : le message tourne en boucle.")
+		return roc.Refuse(roc.NotSOAP, "loop: Via names this proxy").Because(roc.Loop).Saying("L'en-tête Via nomme déjà le RPN : le message tourne en boucle.")
 	}
 	if bad != nil {
 		return bad
@@ -260,7 +267,7 @@ func (x *exchange) checkAnswer(a http1.Response) error {
 		x.observed = a.Body
 	case AnswersEnforce:
 		if r := x.lookAt(a.Body); r != nil {
-			return roc.Refuse(roc.AMCBadAnswer, "the answer's signature: %w", r)
+			return roc.Refuse(roc.AMCBadAnswer, "the answer's signature: %w", r).Because(roc.AnswerSignature)
 		}
 	}
 	return nil

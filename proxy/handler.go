@@ -156,8 +156,13 @@ func (p *Proxy) exchange(q *http1.Request) (answer, func(error)) {
 	rec.AnswerBytes, rec.AnswerSHA256 = a.body.Len(), sha256.Sum256(a.body.Bytes())
 	hungUp := q.Gone()
 	return a, func(writeErr error) {
-		if rec.Outcome != roc.Refused && (hungUp || writeErr != nil) {
-			rec.Outcome = roc.Abandoned
+		if rec.Outcome != roc.Refused && rec.Outcome != roc.Abandoned {
+			switch {
+			case hungUp:
+				rec.Outcome, rec.CauseCode, rec.Cause = roc.Abandoned, roc.CallerLeft, errAbandoned.Error()
+			case writeErr != nil:
+				rec.Outcome, rec.CauseCode, rec.Cause = roc.Abandoned, roc.AnswerUnread, "the answer could not be written"
+			}
 		}
 		p.close(x)
 	}
@@ -186,20 +191,24 @@ func (p *Proxy) answer(x *exchange) (a answer) {
 	far, err := p.attempt(x)
 	if err == nil {
 		x.rec.FarStatus = far.Status
-		x.rec.Outcome = roc.FarFault
-		if far.Status >= 200 && far.Status <= 299 {
-			x.rec.Outcome = roc.Answered
+		x.rec.Outcome = roc.Answered
+		if far.Status < 200 || far.Status > 299 {
+			x.rec.Outcome, x.rec.CauseCode, x.rec.Cause = roc.FarFault, roc.FarEndFault, fmt.Sprintf("the far end answered with HTTP status %d", far.Status)
 		}
 		return answer{status: far.Status, contentType: far.ContentType, body: far.Body}
 	}
 	x.rec.Origin = roc.FromRPN
 	if errors.Is(err, errAbandoned) {
-		x.rec.Outcome, x.rec.Cause = roc.Abandoned, err.Error()
+		x.rec.Outcome, x.rec.CauseCode, x.rec.Cause = roc.Abandoned, roc.CallerLeft, err.Error()
 		return page(400, "L'appelant est parti avant la réponse.")
+	}
+	if errors.Is(err, errBodyStopped) {
+		x.rec.Outcome, x.rec.CauseCode, x.rec.Cause = roc.Abandoned, roc.BodyStopped, err.Error()
+		return page(408, "Le corps du message n'est pas arrivé à temps.")
 	}
 	if m, ok := http1.AsMalformed(err); ok && !isRefusal(err) {
 		p.logMalformed(x.q, m)
-		x.rec.Outcome, x.rec.Reason, x.rec.Cause = roc.Refused, roc.NotSOAP, m.Error()
+		x.rec.Outcome, x.rec.Reason, x.rec.CauseCode, x.rec.Cause = roc.Refused, roc.NotSOAP, roc.MalformedHTTP, m.Error()
 		return pageOf(m)
 	}
 	return x.refuse(roc.RefusalOf(err))
@@ -213,7 +222,7 @@ func internalPage() answer { return page(500, roc.Internal.Meaning().Libelle) }
 // refuse is our fault, in the version of the request even when it could not be
 // read.
 func (x *exchange) refuse(r *roc.Refusal) answer {
-	x.rec.Outcome, x.rec.Reason = roc.Refused, r.Reason
+	x.rec.Outcome, x.rec.Reason, x.rec.CauseCode = roc.Refused, r.Reason, r.CauseCode
 	if r.Cause != nil {
 		x.rec.Cause = r.Cause.Error()
 	}

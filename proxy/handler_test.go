@@ -450,8 +450,8 @@ func TestASlowRequestIsGivenUp(t *testing.T) {
 	if r := w.hear(); r.StatusCode != 408 || !r.Close {
 		t.Errorf("a body that does not end: status %d", r.StatusCode)
 	}
-	if rec := c.record(); rec.Outcome != roc.Refused || rec.Responsable() != roc.ByEtablissement {
-		t.Errorf("%s %s", rec.Outcome, rec.Reason)
+	if rec := c.record(); rec.Outcome != roc.Abandoned || rec.CauseCode != roc.BodyStopped || rec.Reason != "" || rec.Responsable() != roc.ByEtablissement {
+		t.Errorf("%s %s %s", rec.Outcome, rec.Reason, rec.CauseCode)
 	}
 }
 

@@ -44,6 +44,10 @@ func (a *arriving) pushOut() {
 	a.Conn.Close()
 }
 
+// NetConn is the connection beneath: whoever asks the kernel about the socket
+// goes down through it.
+func (a *arriving) NetConn() net.Conn { return a.Conn }
+
 // Close takes it out of the open connections.
 func (a *arriving) Close() error {
 	a.listener.options.Server.live.leave(a.member.Load())

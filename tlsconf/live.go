@@ -121,6 +121,9 @@ type watched struct {
 	member atomic.Pointer[member]
 }
 
+// NetConn is the connection beneath, as arriving's.
+func (w *watched) NetConn() net.Conn { return w.Conn }
+
 func (w *watched) Close() error {
 	w.live.leave(w.member.Load())
 	return w.Conn.Close()

@@ -1,7 +1,11 @@
 package http1
 
 import (
-	"github.com/valyala/fasthttp"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/piano-roc/rpn/internal/roc"
 )
@@ -15,17 +19,83 @@ type Answer struct {
 	Body        roc.Content
 }
 
-// write gives the answer to fasthttp. The body is not copied: it belongs to
-// the answer until it is written.
-func (a *Answer) write(r *fasthttp.Response) {
-	r.SetStatusCode(a.Status)
+// writeAnswer writes the answer within the write time. The body is not copied
+// but for its start: it belongs to the answer until it is written.
+func (c *clientConn) writeAnswer(a *Answer) error {
+	buf := getBuffer()
+	defer putBuffer(buf)
+	b := append((*buf)[:0], "HTTP/1.1 "...)
+	b = strconv.AppendInt(b, int64(a.Status), 10)
+	b = append(b, ' ')
+	b = append(b, http.StatusText(a.Status)...)
+	b = append(b, "\r\nDate: "...)
+	b = append(b, c.server.date.at(c.server.o.Now())...)
 	if a.ContentType != "" {
-		r.Header.SetContentType(a.ContentType)
+		b = appendField(b, "Content-Type", a.ContentType)
 	}
+	b = append(b, "\r\nContent-Length: "...)
+	b = strconv.AppendInt(b, int64(a.Body.Len()), 10)
 	for i := range a.Fields {
 		if f := &a.Fields[i]; f.Value != "" {
-			r.Header.SetCanonical([]byte(f.Name), []byte(f.Value))
+			b = appendField(b, f.Name, f.Value)
 		}
 	}
-	r.SetBodyRaw(a.Body.Bytes())
+	if c.last {
+		b = append(b, "\r\nConnection: close"...)
+	}
+	b = append(b, "\r\n\r\n"...)
+	body := a.Body.Bytes()
+	if c.request.head.method == "HEAD" {
+		body = nil
+	}
+	c.SetWriteDeadline(time.Now().Add(c.server.o.WriteTimeout))
+	return writeMessage(c.Conn, b, body)
+}
+
+// appendField begins a line, so that what ends a head is always written.
+// Names and values are ours or were read by parseFields: no CR or LF in them.
+func appendField(b []byte, name, value string) []byte {
+	b = append(b, "\r\n"...)
+	b = append(b, name...)
+	b = append(b, ": "...)
+	return append(b, value...)
+}
+
+// oneRecord is what a TLS record holds: a head and the start of its body leave
+// together.
+const oneRecord = 16 << 10
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, oneRecord); return &b }}
+
+func getBuffer() *[]byte  { return buffers.Get().(*[]byte) }
+func putBuffer(b *[]byte) { buffers.Put(b) }
+
+// writeMessage writes a head and its body: one write when they fit a record.
+func writeMessage(w interface{ Write([]byte) (int, error) }, head, body []byte) error {
+	n := min(len(body), max(0, oneRecord-len(head)))
+	if _, err := w.Write(append(head, body[:n]...)); err != nil {
+		return err
+	}
+	if n == len(body) {
+		return nil
+	}
+	_, err := w.Write(body[n:])
+	return err
+}
+
+// A date is the text of the field Date, made once a second.
+type date struct{ last atomic.Pointer[dateText] }
+
+type dateText struct {
+	second int64
+	text   string
+}
+
+func (d *date) at(now time.Time) string {
+	t := d.last.Load()
+	if t == nil || t.second != now.Unix() {
+		t = &dateText{now.Unix(), now.UTC().Format(http.TimeFormat)}
+		d.last.Store(t)
+	}
+	return t.text
 }

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/valyala/fasthttp"
 )
 
 // ServerOptions are what a server needs; every field is required.
@@ -31,11 +29,11 @@ type ServerOptions struct {
 	Log *slog.Logger
 }
 
-// A Server is the HTTP/1.1 leg toward the establishments: fasthttp runs the
-// connections and writes the answers, clients read the requests.
+// A Server is the HTTP/1.1 leg toward the establishments: one goroutine a
+// connection, and its state in a clientConn.
 type Server struct {
 	o    ServerOptions
-	fast *fasthttp.Server
+	date date
 
 	draining atomic.Bool // each answer ends its connection
 	ended    atomic.Bool // no request is waited for any more
@@ -51,31 +49,7 @@ type Server struct {
 // NewServer makes a Server.
 func NewServer(o ServerOptions) *Server {
 	s := &Server{o: o, listeners: map[net.Listener]bool{}, clients: map[*clientConn]bool{}}
-	s.fast = &fasthttp.Server{
-		Handler:                       s.serve,
-		Concurrency:                   o.Connections,
-		ReadBufferSize:                256, // of the constant request of a client connection
-		WriteBufferSize:               16 << 10,
-		WriteTimeout:                  o.WriteTimeout,
-		NoDefaultServerHeader:         true,
-		NoDefaultContentType:          true,
-		DisableHeaderNamesNormalizing: true,
-		SecureErrorLogMessage:         true,
-		Logger:                        fastLog{o.Log},
-	}
 	return s
-}
-
-// serve is called by fasthttp once a client connection has read a request.
-func (s *Server) serve(ctx *fasthttp.RequestCtx) {
-	g := ctx.Conn().(*clientConn)
-	a, done := s.o.Handle(&g.request)
-	g.finish = done
-	if !g.keepable() {
-		g.last = true
-		ctx.SetConnectionClose()
-	}
-	a.write(&ctx.Response)
 }
 
 // Serve accepts connections until the listener is closed. Each connection must
@@ -89,7 +63,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	}
 	s.listeners[ln] = true
 	s.mu.Unlock()
-	err := s.fast.Serve(clientListener{ln, s})
+	err := s.acceptAll(ln)
 	s.mu.Lock()
 	delete(s.listeners, ln)
 	s.checkEmptyLocked()
@@ -100,54 +74,68 @@ func (s *Server) Serve(ln net.Listener) error {
 	return err
 }
 
+func (s *Server) acceptAll(ln net.Listener) error {
+	for {
+		conn, err := ln.Accept()
+		if err != nil {
+			return err
+		}
+		c, err := s.client(conn)
+		if err != nil {
+			s.o.Log.Error("connection refused: the listener is not wired as it must be", "event", "listener_miswired", "error", err, "peer", conn.RemoteAddr().String())
+			conn.Close()
+			continue
+		}
+		if !s.remember(c) {
+			conn.Close()
+			continue
+		}
+		go c.serve()
+	}
+}
+
 // certified is a connection whose peer has proved the certificate. Leaf
 // returns it: verified, never nil (tlsconf.Conn).
 type certified interface{ Leaf() *x509.Certificate }
 
-// A clientListener puts a clientConn on each connection.
-type clientListener struct {
-	net.Listener
-	server *Server
-}
-
-// Accept refuses a connection that does not say whose it is: the wiring would
-// be wrong, and no caller could be told from another.
-func (l clientListener) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		who, ok := c.(certified)
-		if !ok || who.Leaf() == nil {
-			l.server.o.Log.Error("connection without a verified certificate refused", "peer", c.RemoteAddr().String())
-			c.Close()
-			continue
-		}
-		g := &clientConn{Conn: c, server: l.server, leaf: who.Leaf(), peer: hostOf(c.RemoteAddr()), socket: rawConn(c), in: newWire(c)}
-		if l.server.remember(g) {
-			return g, nil
-		}
-		c.Close()
+// client takes in a connection that says whose it is and whose socket can be
+// looked at. Any other is refused: no caller could be told from another, or one
+// that has left from one that waits. It fails closed.
+func (s *Server) client(conn net.Conn) (*clientConn, error) {
+	who, ok := conn.(certified)
+	if !ok || who.Leaf() == nil {
+		return nil, errors.New("it has no verified certificate")
 	}
+	socket := rawConn(conn)
+	if socket == nil {
+		return nil, fmt.Errorf("the socket under %T cannot be reached: a wrapper has no NetConn", conn)
+	}
+	return &clientConn{Conn: conn, server: s, leaf: who.Leaf(), peer: hostOf(conn.RemoteAddr()), socket: socket, in: newWire(conn)}, nil
 }
 
 // remember takes a connection in. One whose handshake ended while the server
-// drains is served: its first answer will end it.
-func (s *Server) remember(g *clientConn) bool {
+// drains is served: its first answer will end it. One beyond Connections is
+// served one request, to be told so; beyond spareConnections more, it is closed.
+func (s *Server) remember(c *clientConn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended.Load() {
+	if s.ended.Load() || len(s.clients) >= s.o.Connections+spareConnections {
 		return false
 	}
-	s.clients[g] = true
+	c.crowded = len(s.clients) >= s.o.Connections
+	s.clients[c] = true
 	return true
 }
 
-func (s *Server) forget(g *clientConn) {
+const (
+	spareConnections = 64
+	crowdedWait      = 5 * time.Second // for the request of a connection too many
+)
+
+func (s *Server) forget(c *clientConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.clients, g)
+	delete(s.clients, c)
 	s.checkEmptyLocked()
 }
 
@@ -235,16 +223,6 @@ func (s *Server) cut() int {
 		}
 	}
 	return len(s.clients)
-}
-
-// fastLog keeps fasthttp's own lines for debugging: what matters about an
-// exchange is in its record.
-type fastLog struct{ log *slog.Logger }
-
-func (l fastLog) Printf(format string, args ...any) {
-	if l.log.Enabled(context.Background(), slog.LevelDebug) {
-		l.log.Debug("fasthttp: " + fmt.Sprintf(format, args...))
-	}
 }
 
 func hostOf(a net.Addr) string {

@@ -58,6 +58,12 @@ func polled(rc syscall.RawConn, ask, want int16) (yes bool) {
 	return yes || err != nil
 }
 
+// acknowledgeNow sends the acknowledgement that TCP holds back, if any. It lasts
+// for what was received until now only, so it is said before each wait.
+func acknowledgeNow(rc syscall.RawConn) {
+	rc.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) })
+}
+
 func isReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

@@ -1,0 +1,62 @@
+package http1
+
+import (
+	"crypto/x509"
+	"time"
+)
+
+// A Request is what the handler sees of a request. It is valid until its
+// answer is written.
+type Request struct {
+	head requestHead
+	conn *clientConn
+	bad  *Malformed // what is wrong with it; then head is empty
+	in   time.Time  // when its first byte was there
+}
+
+// Malformed says what is wrong with the request, or nil. It then has neither
+// method, target nor fields, and its answer ends the connection.
+func (q *Request) Malformed() *Malformed { return q.bad }
+
+// Method is the request's method.
+func (q *Request) Method() string { return q.head.method }
+
+// Target is the request's target, as sent.
+func (q *Request) Target() string { return q.head.target }
+
+// Fields are its header fields.
+func (q *Request) Fields() Fields { return q.head.fields }
+
+// Arrived is when its first byte was there.
+func (q *Request) Arrived() time.Time { return q.in }
+
+// Peer is the caller's address, without its port.
+func (q *Request) Peer() string { return q.conn.peer }
+
+// Leaf is the caller's certificate, verified.
+func (q *Request) Leaf() *x509.Certificate { return q.conn.leaf }
+
+// Crowded reports whether the Server already has all the connections it takes:
+// this one is there to be told so.
+func (q *Request) Crowded() bool { return q.conn.crowded }
+
+// Refused says that the caller's certificate was revoked since its handshake.
+func (q *Request) Refused() error { return q.conn.refused() }
+
+// Gone reports whether the caller has hung up.
+func (q *Request) Gone() bool { return q.conn.gone() }
+
+// ReadBody reads the whole body, at most limit bytes: ErrTooLarge beyond it.
+func (q *Request) ReadBody(limit int) ([]byte, error) { return q.conn.readBody(limit) }
+
+// expects reports whether the caller waits for 100 before its body.
+func (q *Request) expects() bool {
+	v, _ := q.head.fields.One("Expect")
+	return !q.head.http10 && v != ""
+}
+
+// Header returns the value of a header that may stand once, "" when absent.
+func (q *Request) Header(name string) string {
+	v, _ := q.head.fields.One(name)
+	return v
+}

@@ -1,0 +1,35 @@
+package scenarios
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/test/nation"
+)
+
+// The caller leaves while the annuaire is asked: the insurer computes for
+// nobody.
+func TestAMessageWhoseCallerHasLeftIsNotSent(t *testing.T) {
+	t.Parallel()
+	n := nation.New(t, nation.Binary, nation.Annuaire("timeout: 50s\nprobe: 0s"))
+	chu, bleue := n.Etablissement(), n.AMC("bleue")
+	sent := chu.Send(roc.IDB, "bleue").WantAnswer().Sent
+	n.Restart() // nothing is remembered
+	n.Annuaire.Slow(500 * time.Millisecond)
+	before, asked := bleue.Received(), n.Annuaire.Questions()
+	c := dial(t, n, chu.TLS)
+	c.say(fmt.Sprintf("POST /roc HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/soap+xml\r\nContent-Length: %d\r\n\r\n%s", len(sent), sent))
+	n.Eventually("the annuaire is asked", func() bool { return n.Annuaire.Questions() > asked })
+	c.Close()
+	n.Eventually("the exchange is in the log", func() bool { return len(n.Lines("exchange")) > 0 })
+	lines := n.Lines("exchange")
+	last := lines[len(lines)-1]
+	if got := last.Text("record.outcome"); got != "abandoned" || last.Text("record.cause_code") != string(roc.CallerLeft) {
+		t.Errorf("outcome %q, cause %q", got, last.Text("record.cause_code"))
+	}
+	if got := bleue.Received(); got != before {
+		t.Errorf("the insurer received %d messages for nobody", got-before)
+	}
+}
