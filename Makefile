@@ -30,10 +30,12 @@ record-clients: ## keep anew what every SOAP client sends, for internal/xmlsig
 deps: ## install what the tests run beside Go: needs root or sudo, Debian
 	./test/deps.sh
 
-lint: ## gofmt, vet, staticcheck
+lint: ## gofmt, vet, staticcheck, go.mod, dead code
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "gofmt -w these files:"; echo "$$bad"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
+	$(GO) mod tidy -diff
+	./test/deadcode.sh
 
 scenario: ## one scenario, with its log: make scenario NAME=Surveillance
 	$(GO) test -race -count 1 -v -run '$(NAME)' ./test/scenarios

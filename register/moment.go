@@ -38,9 +38,6 @@ func ParseMoment(s string) (Moment, error) {
 	return Moment{}, errors.New("a date is a day, or an instant with its zone (2026-11-01T08:00:00+01:00)")
 }
 
-// AtMoment makes a Moment of an instant.
-func AtMoment(t time.Time) Moment { return Moment{Time: t} }
-
 // DayOf makes a Moment of the day, in France, that holds an instant.
 func DayOf(t time.Time) Moment {
 	y, m, d := t.In(paris()).Date()

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -180,4 +181,71 @@ func TestEveryPathThatAPageNamesIsThere(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Each library that go.mod requires has its line in dependencies.md, with its
+// version and exactly its doors; each line there is such a library, or a tool.
+func TestDependenciesSaysWhatIsRequiredAndByWhichDoor(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command("go", "mod", "edit", "-json", "../go.mod").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mod struct {
+		Require []struct {
+			Path, Version string
+			Indirect      bool
+		}
+		Tool []struct{ Path string }
+	}
+	if err := json.Unmarshal(out, &mod); err != nil {
+		t.Fatal(err)
+	}
+	lines := map[string][]string{} // library: enters by, version
+	for _, m := range regexp.MustCompile(`(?m)^\| (\S+) \| [^|]+ \| ([^|]+) \| (v\d\S+), `).FindAllStringSubmatch(page(t, "decisions/dependencies.md"), -1) {
+		lines[m[1]] = m[2:]
+	}
+	for _, r := range mod.Require {
+		tool := slices.ContainsFunc(mod.Tool, func(t struct{ Path string }) bool { return strings.HasPrefix(t.Path, r.Path+"/") })
+		if r.Indirect && !tool {
+			continue
+		}
+		name := regexp.MustCompile(`/v\d+$`).ReplaceAllString(strings.TrimPrefix(r.Path, "github.com/"), "")
+		line, ok := lines[name]
+		if name == "go.yaml.in/yaml" {
+			name = "go.yaml.in/yaml/v4"
+			line, ok = lines[name]
+		}
+		if !ok {
+			t.Errorf("docs/decisions/dependencies.md has no line of %s", name)
+			continue
+		}
+		delete(lines, name)
+		if line[1] != r.Version {
+			t.Errorf("%s: the page says %s, go.mod %s", name, line[1], r.Version)
+		}
+		var by []string
+		for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(line[0], -1) {
+			by = append(by, m[1])
+		}
+		slices.Sort(by)
+		want := slices.Clone(doorsOf(r.Path))
+		slices.Sort(want)
+		if !slices.Equal(by, want) {
+			t.Errorf("%s: the page says that it enters by %v, and it does by %v", name, by, want)
+		}
+	}
+	for name := range lines {
+		t.Errorf("docs/decisions/dependencies.md has a line of %s, which go.mod does not require", name)
+	}
+}
+
+// doorsOf are the doors of a module, under whichever of its packages.
+func doorsOf(modulePath string) []string {
+	for lib, by := range doors {
+		if lib == modulePath || strings.HasPrefix(modulePath, lib+"/") {
+			return by
+		}
+	}
+	return nil
 }
