@@ -16,6 +16,7 @@ import (
 	"github.com/piano-roc/rpn/internal/message/messagetest"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/xmlsig"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 const (
@@ -81,7 +82,7 @@ func (l *land) handshake(own igc.Pair) func(context.Context, net.Conn, string) (
 // client makes a client of the land's annuaire; change may change its options.
 func (l *land) client(t *testing.T, change func(*annuaire.ClientOptions)) *annuaire.Client {
 	t.Helper()
-	trust := xmlsig.NewTrust(l.pki.Roots(igc.AMCSignature), l.pki.Intermediates(igc.AMCSignature))
+	trust := xmlsig.NewTrust(trust.NewTrust(l.pki.Roots(igc.AMCSignature), l.pki.Intermediates(igc.AMCSignature)).Signature(nil))
 	o := annuaire.ClientOptions{
 		URL:       l.url,
 		Handshake: l.handshake(l.pki.Auth(ourStructure, "RPN ROC")),

@@ -211,7 +211,7 @@ func parseChain(ders [][]byte) ([]*x509.Certificate, error) {
 	chain := make([]*x509.Certificate, len(ders))
 	for i, der := range ders {
 		var err error
-		if chain[i], err = x509.ParseCertificate(der); err != nil {
+		if chain[i], err = roc.ParseCertificate(der); err != nil {
 			return nil, err
 		}
 	}

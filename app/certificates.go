@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
-	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/tlsconf/expiry"
-	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // sawCaller tells the horizon which certificate an establishment connected
@@ -25,18 +23,6 @@ func (a *App) sawCaller(presented []*x509.Certificate) {
 // sawServer is sawCaller for the servers that we connect to.
 func (a *App) sawServer(name string, presented []*x509.Certificate) {
 	a.horizon.Saw(expiry.PeerTLS, name, presented)
-}
-
-// admitSigner asks the rules of a signature store.
-func admitSigner(t *trust.Trust, chain []*x509.Certificate) error {
-	if err := t.Admit(chain); err != nil {
-		var f *trust.Failure
-		if errors.As(err, &f) {
-			return errors.New(f.Detail)
-		}
-		return err
-	}
-	return nil
 }
 
 // ownerOf is the structure id of a certificate, or its common name.

@@ -37,13 +37,13 @@ func (a *App) storeOptions(name string, o trust.StoreOptions) trust.StoreOptions
 	o.Rules = a.config.Trust.RulesOf(name)
 	switch name {
 	case "etablissements_tls":
-		o.InUse = a.horizon.InUse(expiry.CallerTLS, x509.ExtKeyUsageClientAuth)
+		o.InUse = a.horizon.InUse(expiry.CallerTLS, trust.AsClient)
 	case "etablissements_signature":
-		o.InUse = a.horizon.InUse(expiry.CallerSignature)
+		o.InUse = a.horizon.InUse(expiry.CallerSignature, trust.AsSigner)
 	case "amc_tls":
-		o.InUse = a.horizon.InUse(expiry.PeerTLS, x509.ExtKeyUsageServerAuth)
+		o.InUse = a.horizon.InUse(expiry.PeerTLS, trust.AsServer)
 	case "amc_signature":
-		o.InUse = a.horizon.InUse(expiry.PeerSignature)
+		o.InUse = a.horizon.InUse(expiry.PeerSignature, trust.AsSigner)
 	}
 	return o
 }
@@ -62,8 +62,7 @@ func (a *App) signatureTrust(s *trust.Store, kind expiry.Kind) func() *xmlsig.Tr
 		defer mu.Unlock()
 		if t != from || now != generation {
 			generation = now
-			admit := func(chain []*x509.Certificate) error { return admitSigner(t, chain) }
-			from, made = t, xmlsig.NewTrustWithRules(t.Roots(), t.Intermediates(), admit, a.revoked).
+			from, made = t, xmlsig.NewTrust(t.Signature(a.revocation)).
 				OnProved(func(chain []*x509.Certificate) { a.horizon.Saw(kind, ownerOf(chain[0]), chain) })
 		}
 		return made

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/indicators/live"
-	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/tlsconf"
 	"github.com/piano-roc/rpn/tlsconf/revocation"
@@ -51,20 +50,6 @@ func (a *App) authorities() []*x509.Certificate {
 		all = append(append(all, t.Roots()...), t.Intermediates()...)
 	}
 	return all
-}
-
-// revoked refuses a signer whose chain is revoked, or cannot be known not to
-// be (RPN103).
-func (a *App) revoked(chain []*x509.Certificate) error {
-	err := a.revocation.Check(chain, a.now())
-	if err == nil {
-		return nil
-	}
-	said := "Le certificat de signature est révoqué."
-	if f := tlsconf.Explain(err); f.Reason == trust.RevocationUnknown {
-		said = "Il n'a pas pu être vérifié que le certificat de signature n'est pas révoqué : la liste de révocation de son autorité manque ou est trop ancienne."
-	}
-	return roc.Refuse(roc.Revoked, "signer certificate: %w", err).Saying("%s", said)
 }
 
 // A ground is what connections rest on: when it changes, all are judged again.

@@ -22,6 +22,7 @@ import (
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/mutuelle"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 const ourAMC roc.NumeroAMC = "0077565712"
@@ -43,7 +44,7 @@ type party struct {
 }
 
 func newParty(pki *igc.PKI, side igc.Side, p igc.Pair) party {
-	trust := xmlsig.NewTrust(pki.Roots(side), pki.Intermediates(side))
+	trust := xmlsig.NewTrust(trust.NewTrust(pki.Roots(side), pki.Intermediates(side)).Signature(nil))
 	return party{
 		xmlsig.Key{Certificate: p.Cert, Chain: p.Chain, Signer: p.Key},
 		xmlsig.NewVerifier(xmlsig.Options{Trust: func() *xmlsig.Trust { return trust }}),

@@ -29,6 +29,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/mutuelle"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 const (
@@ -327,7 +328,7 @@ func key(p igc.Pair) xmlsig.Key {
 }
 
 func (n *Nation) verifier(s igc.Side) *xmlsig.Verifier {
-	trust := xmlsig.NewTrust(n.PKI.Roots(s), n.PKI.Intermediates(s))
+	trust := xmlsig.NewTrust(trust.NewTrust(n.PKI.Roots(s), n.PKI.Intermediates(s)).Signature(nil))
 	return xmlsig.NewVerifier(xmlsig.Options{Trust: func() *xmlsig.Trust { return trust }})
 }
 

@@ -29,6 +29,7 @@ import (
 	"github.com/piano-roc/rpn/proxy/http1"
 	"github.com/piano-roc/rpn/proxy/http1/http1test"
 	"github.com/piano-roc/rpn/register"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 func TestMain(m *testing.M) {
@@ -54,8 +55,8 @@ func key(p igc.Pair) xmlsig.Key {
 	return xmlsig.Key{Certificate: p.Cert, Chain: p.Chain, Signer: p.Key}
 }
 
-func trust(side igc.Side) func() *xmlsig.Trust {
-	t := xmlsig.NewTrust(http1test.World().PKI.Roots(side), http1test.World().PKI.Intermediates(side))
+func trustOf(side igc.Side) func() *xmlsig.Trust {
+	t := xmlsig.NewTrust(trust.NewTrust(http1test.World().PKI.Roots(side), http1test.World().PKI.Intermediates(side)).Signature(nil))
 	return func() *xmlsig.Trust { return t }
 }
 
@@ -133,8 +134,8 @@ func newCountry(t testing.TB, adjust ...func(*Options)) *country {
 	o := Options{
 		List:             func() *register.List { return list },
 		Limiter:          limits.NewLocal(limits.Options{Default: register.Limite{ParSeconde: 1e6, Rafale: 1e6}}),
-		Signatures:       xmlsig.NewVerifier(xmlsig.Options{Trust: trust(igc.EtablissementSignature)}),
-		AnswerSignatures: xmlsig.NewVerifier(xmlsig.Options{Trust: trust(igc.AMCSignature)}),
+		Signatures:       xmlsig.NewVerifier(xmlsig.Options{Trust: trustOf(igc.EtablissementSignature)}),
+		AnswerSignatures: xmlsig.NewVerifier(xmlsig.Options{Trust: trustOf(igc.AMCSignature)}),
 		Directory:        find(func(context.Context, roc.Key) (annuaire.Entry, error) { return entry(c.far.URL()), nil }),
 		AMC:              upstream,
 		Log:              slog.New(slog.NewTextHandler(locked{&c.mu, &c.log}, nil)),

@@ -22,9 +22,10 @@ type ClientOptions struct {
 	Revocation  *revocation.Checker // nil: nobody is revoked
 	Now         func() time.Time    // nil: time.Now
 	Sessions    int                 // remembered sessions; 0: 256, enough for the country's AMC
-	// OnPeer is told what each accepted server presented, its own certificate
-	// first. It must not block, and may be nil.
-	OnPeer func(serverName string, presented []*x509.Certificate)
+	// OnPeer is told by which chain each server was accepted, its own
+	// certificate first, once it has proved its key. It must not block, and may
+	// be nil.
+	OnPeer func(serverName string, chain []*x509.Certificate)
 }
 
 // A Client is the TLS of the side toward the annuaire and the AMC. The AMC TLS
@@ -68,7 +69,8 @@ func (c *Client) Config(serverName string) *tls.Config {
 	config.ServerName = serverName
 	// Not the state's ServerName: that one is the SNI, empty for an address.
 	config.VerifyConnection = func(cs tls.ConnectionState) error {
-		return c.judge(cs.PeerCertificates, serverName)
+		_, err := c.verify(cs.PeerCertificates, serverName)
+		return err
 	}
 	return config
 }
@@ -81,19 +83,26 @@ func (c *Client) Config(serverName string) *tls.Config {
 func (c *Client) Handshake(ctx context.Context, conn net.Conn, serverName string) (*tls.Conn, error) {
 	begun := c.epoch()
 	w := &watched{Conn: conn, live: &c.live}
-	t := tls.Client(w, c.Config(serverName))
+	var accepted *trust.Accepted
+	config := c.Config(serverName)
+	config.VerifyConnection = func(cs tls.ConnectionState) (err error) {
+		accepted, err = c.verify(cs.PeerCertificates, serverName)
+		return err
+	}
+	t := tls.Client(w, config)
 	err := t.HandshakeContext(ctx)
 	if err == nil {
-		err = c.admit(w, t, serverName, begun)
+		accepted.Remember(c.options.Revocation) // the server has proved that it holds its key
+		err = c.admit(w, t, serverName, accepted, begun)
 	}
 	if err != nil {
 		w.Close()
-		f := c.explain(err, serverName)
+		f := explain(err, offered{})
 		f.Peer = conn.RemoteAddr().String()
 		return nil, f
 	}
 	if c.options.OnPeer != nil {
-		c.options.OnPeer(serverName, t.ConnectionState().PeerCertificates)
+		c.options.OnPeer(serverName, accepted.Chain())
 	}
 	return t, nil
 }
@@ -103,50 +112,40 @@ func (c *Client) epoch() epoch {
 }
 
 // admit takes in a connection, as Server.admit.
-func (c *Client) admit(w *watched, t *tls.Conn, serverName string, begun epoch) error {
+func (c *Client) admit(w *watched, t *tls.Conn, serverName string, accepted *trust.Accepted, begun epoch) error {
 	presented := t.ConnectionState().PeerCertificates
-	m := &member{raw: w.Conn, presented: presented, judge: func() error { return c.judge(presented, serverName) }}
+	m := newMember(w.Conn, presented, accepted, func() (*trust.Accepted, error) { return c.verify(presented, serverName) })
 	w.member.Store(m)
 	c.live.enter(m)
 	if c.epoch() == begun {
 		return nil
 	}
-	return m.judge()
+	_, err := m.verify()
+	return err
 }
 
-// Sweep judges every open connection again, as Server.Sweep, and closes those
+// Sweep verifies every open connection again, as Server.Sweep, and closes those
 // whose server would be refused: idle ones and those in use.
 func (c *Client) Sweep() []Cut { return c.live.sweep(nil) }
+
+// SweepEnded is Server.SweepEnded.
+func (c *Client) SweepEnded() []Cut { return c.live.ended(c.options.Now()) }
 
 // Open is the number of open connections.
 func (c *Client) Open() int { return c.live.count() }
 
-func (c *Client) explain(err error, serverName string) *trust.Failure {
-	var refused *tls.CertificateVerificationError
-	if !errors.As(err, &refused) {
-		return explain(err, offered{})
-	}
-	if f := trust.AsFailure(c.judge(refused.UnverifiedCertificates, serverName)); f != nil {
-		return f
-	}
-	f := &trust.Failure{Reason: trust.UnknownCA, Detail: trust.Safe(refused.Err.Error()), Err: err}
-	if len(refused.UnverifiedCertificates) > 0 {
-		f.Presented(refused.UnverifiedCertificates[0])
-	}
-	return f
-}
-
-// judge says whether the server that presented these certificates is
-// accepted, on new and resumed sessions alike. It fails closed.
-func (c *Client) judge(presented []*x509.Certificate, serverName string) error {
-	if err := c.options.Servers.Trust().Verify(presented, trust.AsServer, c.options.Revocation, c.options.Now()); err != nil {
-		return err
+// verify says whether the server that presented these certificates is accepted
+// under that name, on new and resumed sessions alike. It fails closed.
+func (c *Client) verify(presented []*x509.Certificate, serverName string) (*trust.Accepted, error) {
+	accepted, err := c.options.Servers.Trust().Verify(presented, trust.AsServer, c.options.Revocation, c.options.Now())
+	if err != nil {
+		return nil, err
 	}
 	if err := presented[0].VerifyHostname(serverName); err != nil {
-		return (&trust.Failure{Reason: trust.BadName, Err: err,
+		return nil, (&trust.Failure{Reason: trust.BadName, Err: err,
 			Detail: "the server's certificate is not for " + trust.Safe(serverName) + ": " + trust.Safe(err.Error())}).Presented(presented[0])
 	}
-	return nil
+	return accepted, nil
 }
 
 func (c *Client) current() *clientGeneration {
@@ -160,7 +159,11 @@ func (c *Client) current() *clientGeneration {
 	}
 	g := &clientGeneration{trust: c.options.Servers.Trust(), own: c.options.Certificate.Certificate()}
 	g.config = &tls.Config{
-		RootCAs:              g.trust.Anchors(),
+		// Not skipped: done by us, once, in VerifyConnection, which Config and
+		// Handshake set for the name of the server; until then nobody passes.
+		InsecureSkipVerify:   true,
+		VerifyConnection:     func(tls.ConnectionState) error { return errNoName },
+		CurvePreferences:     groups,
 		GetClientCertificate: c.options.Certificate.GetClientCertificate,
 		MinVersion:           tls.VersionTLS12,
 		CipherSuites:         suites,
@@ -172,6 +175,8 @@ func (c *Client) current() *clientGeneration {
 	c.generation.Store(g)
 	return g
 }
+
+var errNoName = errors.New("tlsconf: a configuration without the name of its server accepts none")
 
 func (c *Client) fresh(g *clientGeneration) bool {
 	return g != nil && g.trust == c.options.Servers.Trust() && g.own == c.options.Certificate.Certificate()

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +25,10 @@ var suites = []uint16{
 	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
 	tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 }
+
+// groups are the key exchanges of the ANSSI guide, those of the certificates
+// accepted among them: P-521 is neither offered nor taken.
+var groups = []tls.CurveID{tls.X25519MLKEM768, tls.X25519, tls.CurveP256, tls.CurveP384}
 
 // ServerOptions are what a Server needs.
 type ServerOptions struct {
@@ -58,26 +61,7 @@ type serverGeneration struct {
 	made   time.Time
 	keys   [][32]byte // the first one seals, all of them open
 	config *tls.Config
-	brisk  *tls.Config // for who is familiar: judge alone looks at the certificate
-	known  familiar
 }
-
-// configFor returns the configuration for a peer that comes from there and
-// says this. A session that was begun under brisk holds no chain that crypto/tls
-// checked, and can only go on under brisk, in this instance or another: so a
-// TLS 1.3 client that offers one (pre_shared_key) gets it, and TLS 1.2, where
-// an offer does not show, never does.
-func (g *serverGeneration) configFor(h *tls.ClientHelloInfo) *tls.Config {
-	if !slices.Contains(h.SupportedVersions, tls.VersionTLS13) {
-		return g.config
-	}
-	if slices.Contains(h.Extensions, extensionPreSharedKey) || g.known.holds(h.Conn.RemoteAddr()) {
-		return g.brisk
-	}
-	return g.config
-}
-
-const extensionPreSharedKey = 41 // RFC 8446, 4.2.11
 
 // NewServer checks its options and returns the Server.
 func NewServer(o ServerOptions) (*Server, error) {
@@ -91,7 +75,8 @@ func NewServer(o ServerOptions) (*Server, error) {
 }
 
 // Config returns the configuration for a server that does its own handshakes
-// (net/http); a Listener is better, it tells why a handshake failed.
+// (net/http); a Listener is better, it tells why a handshake failed, and
+// remembers who was accepted.
 func (s *Server) Config() *tls.Config {
 	c := s.base(x509.NewCertPool()) // trusts nobody: what serves is the generation's
 	c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.current().config, nil }
@@ -100,27 +85,29 @@ func (s *Server) Config() *tls.Config {
 
 func (s *Server) base(clients *x509.CertPool) *tls.Config {
 	return &tls.Config{
-		GetCertificate:   s.certificate.GetCertificate,
-		ClientAuth:       tls.RequireAndVerifyClientCert,
-		ClientCAs:        clients,
-		VerifyConnection: s.verify,
+		GetCertificate: s.certificate.GetCertificate,
+		// Verified by us, once, in VerifyConnection: the search of crypto/tls
+		// would try whatever CAs a stranger presents (trust.Verify does not). The
+		// price is that every refusal is told by one alert, bad_certificate.
+		ClientAuth: tls.RequireAnyClientCert,
+		ClientCAs:  clients, // named in the CertificateRequest
+		VerifyConnection: func(cs tls.ConnectionState) error {
+			_, err := s.verify(cs.PeerCertificates)
+			return err
+		},
 		MinVersion:       tls.VersionTLS12,
 		CipherSuites:     suites,
+		CurvePreferences: groups,
 		NextProtos:       []string{"http/1.1"},
 		Time:             s.now,
 		// Renegotiation: crypto/tls servers never accept it.
-		// CurvePreferences: the defaults (X25519, also with ML-KEM, and the
-		// NIST curves) are those of the ANSSI guide.
 	}
 }
 
-// verify runs on new and on resumed sessions alike, and judges by the trust of
-// the moment, not by that of the session. It fails closed.
-func (s *Server) verify(cs tls.ConnectionState) error {
-	return s.judge(cs.PeerCertificates)
-}
-
-func (s *Server) judge(presented []*x509.Certificate) error {
+// verify is asked of new handshakes, resumed sessions and open connections
+// alike, and goes by the trust of the moment, not by that of the session. It
+// fails closed.
+func (s *Server) verify(presented []*x509.Certificate) (*trust.Accepted, error) {
 	return s.clients.Trust().Verify(presented, trust.AsClient, s.revocation, s.now())
 }
 
@@ -139,19 +126,23 @@ func (s *Server) admit(m *member, begun epoch) error {
 	if s.epoch() == begun {
 		return nil
 	}
-	if err := m.judge(); err != nil {
+	if _, err := m.verify(); err != nil {
 		s.live.leave(m)
 		return err
 	}
 	return nil
 }
 
-// Sweep judges every open connection again, as a new handshake would be, and
+// Sweep verifies every open connection again, as a new handshake would be, and
 // closes those that would be refused: revoked, denied, expired, of a CA that
 // was removed. also is asked about the others; it may be nil, and what it
 // returns closes the connection as struck-off. Call it when the trust store or
 // the revocation data change, and now and then for the clock.
 func (s *Server) Sweep(also func(leaf *x509.Certificate) error) []Cut { return s.live.sweep(also) }
+
+// SweepEnded closes the connections whose certificates have ended. It costs
+// next to nothing: call it every second or so.
+func (s *Server) SweepEnded() []Cut { return s.live.ended(s.now()) }
 
 // Open is the number of open connections.
 func (s *Server) Open() int { return s.live.count() }
@@ -175,8 +166,6 @@ func (s *Server) current() *serverGeneration {
 	} else {
 		g.config.SetSessionTicketKeys(g.keys)
 	}
-	g.brisk = g.config.Clone()
-	g.brisk.ClientAuth = tls.RequireAnyClientCert
 	s.generation.Store(g)
 	return g
 }

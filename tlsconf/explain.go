@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -42,14 +43,18 @@ func reasonOf(err error, hello offered) (trust.Reason, string) {
 	case errors.As(err, &op) && op.Op == "remote error":
 		return trust.PeerRefused, "the peer ended the handshake: " + trust.Safe(op.Err.Error()) +
 			"; it may not trust our CA, or not accept our certificate"
+	case errors.Is(err, errTooMuch):
+		return trust.Oversized, fmt.Sprintf("the peer sent more than %d bytes in its handshake: send the certificate and the CAs above it, nothing else", maxHandshakeBytes)
 	case errors.As(err, &record):
-		return trust.Protocol, notTLS(record)
+		return trust.Protocol, badRecord(record)
 	case hello.tooOld():
 		return trust.Protocol, "the client offers " + hello.versionNames() + "; TLS 1.2 or TLS 1.3 is needed"
 	case strings.Contains(text, "didn't provide a certificate"):
 		return trust.NoCertificate, "the client sent no certificate: it must present its authentication certificate (IGC-Sante, AUTH_CLI)"
 	case strings.Contains(text, "no cipher suite supported by both"), strings.Contains(text, "no key exchanges supported by both"):
 		return trust.NoCommonSuite, "no cipher suite or group in common: ECDHE with AES-GCM or ChaCha20-Poly1305 is needed"
+	case strings.Contains(text, "failed to parse"):
+		return trust.Malformed, "what is presented is not a certificate: " + trust.Safe(text)
 	case strings.Contains(text, "RSA key larger than"):
 		return trust.WeakKey, "the RSA key of the certificate is larger than 8192 bits"
 	case errors.Is(err, context.Canceled):
@@ -79,11 +84,20 @@ func closed(hello offered) string {
 	return "the peer closed the connection before it said anything"
 }
 
-func notTLS(e tls.RecordHeaderError) string {
-	if looksLikeHTTP(e) {
+func badRecord(e tls.RecordHeaderError) string {
+	switch {
+	case looksLikeHTTP(e):
 		return "the client speaks plain HTTP on the TLS port: its URL must start with https://"
+	case looksLikeTLS(e):
+		return "the peer sent a TLS record that does not fit here: " + trust.Safe(e.Msg)
 	}
 	return "the peer does not speak TLS: " + trust.Safe(e.Msg)
+}
+
+// looksLikeTLS: a kind of record that exists, and a version 3.x.
+func looksLikeTLS(e tls.RecordHeaderError) bool {
+	kind, major := e.RecordHeader[0], e.RecordHeader[1]
+	return kind >= 20 && kind <= 24 && major == 3
 }
 
 func looksLikeHTTP(e tls.RecordHeaderError) bool {

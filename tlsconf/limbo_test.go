@@ -145,15 +145,20 @@ func TestChainsThatAreHardToJudge(t *testing.T) {
 		{"usual", chain(f.leaf(inter), inter), usual, ""},
 		{"no intermediate, and the store has it", chain(f.leaf(inter)), trusted{[]forged{root}, []forged{inter}}, ""},
 		{"no intermediate", chain(f.leaf(inter)), usual, trust.UnknownCA},
-		{"with the root, and in the wrong order", chain(f.leaf(inter), root, inter), usual, ""},
-		{"with certificates that have nothing to do with it", chain(f.leaf(inter), stranger, loopB, inter), usual, ""},
+		// presented certificates are taken in their own order, each issued by the next
+		{"with the root, and in the wrong order", chain(f.leaf(inter), root, inter), usual, trust.UnknownCA},
+		{"with certificates that have nothing to do with it", chain(f.leaf(inter), stranger, loopB, inter), usual, trust.UnknownCA},
+		{"the same, and the store has the intermediate", chain(f.leaf(inter), stranger, loopB, inter), trusted{[]forged{root}, []forged{inter}}, ""},
 		{"rsa intermediate", chain(f.leaf(rsaInter), rsaInter), usual, ""},
 
-		{"two ways up, one is over", chain(f.leaf(inter), endedInter, inter), usual, ""},
+		{"two ways up, one is over", chain(f.leaf(inter), endedInter, inter), usual, trust.Expired},
+		{"the same, and the store has the other", chain(f.leaf(inter), endedInter), trusted{[]forged{root}, []forged{inter}}, ""},
 		{"only the way that is over", chain(f.leaf(inter), endedInter), usual, trust.Expired},
-		{"two ways up, one to a stranger", chain(f.leaf(inter), crossed, inter), usual, ""},
+		{"two ways up, one to a stranger", chain(f.leaf(inter), crossed, inter), usual, trust.UnknownCA},
+		{"the same, and the store has the other one", chain(f.leaf(inter), crossed), trusted{[]forged{root}, []forged{inter}}, ""},
 		{"only the way to a stranger", chain(f.leaf(inter), crossed), usual, trust.UnknownCA},
-		{"a namesake CA of another key in front", chain(f.leaf(inter), namesake, inter), usual, ""},
+		{"a namesake CA of another key in front", chain(f.leaf(inter), namesake, inter), usual, trust.UnknownCA},
+		{"the same, and the store has both", chain(f.leaf(inter), namesake), trusted{[]forged{root}, []forged{namesake, inter}}, ""},
 		{"only the namesake", chain(f.leaf(inter), namesake), usual, trust.UnknownCA},
 		{"a root's two certificates, the old one over", chain(f.leaf(inter), inter), trusted{[]forged{oldRoot, root}, nil}, ""},
 		{"only the old one", chain(f.leaf(inter), inter), trusted{[]forged{oldRoot}, nil}, trust.Expired},
@@ -182,7 +187,7 @@ func TestChainsThatAreHardToJudge(t *testing.T) {
 		{"a critical extension that is unknown", chain(f.leaf(inter, func(c *x509.Certificate) { c.ExtraExtensions = []pkix.Extension{unknown} }), inter), usual, trust.UnknownCA},
 		{"the same in its CA", chain(f.leaf(strange), strange), usual, trust.UnknownCA},
 		{"signed with sha-1", chain(f.leaf(inter, sha1), inter), usual, trust.WeakKey},
-		{"its CA signed with sha-1", chain(f.leaf(sha1Inter), sha1Inter), usual, trust.UnknownCA},
+		{"its CA signed with sha-1", chain(f.leaf(sha1Inter), sha1Inter), usual, trust.WeakKey},
 		{"huge: a thousand names", chain(f.leaf(inter, func(c *x509.Certificate) {
 			for i := range 1000 {
 				c.DNSNames = append(c.DNSNames, fmt.Sprintf("service-%04d.chu.test", i))
@@ -203,7 +208,7 @@ func TestChainsThatAreHardToJudge(t *testing.T) {
 			Clients:     trust.FixedStore(trust.NewTrust(certs(c.trusts.roots), certs(c.trusts.intermediates))),
 		}, nil)
 		pair := igc.Pair{Cert: c.presents[0].cert, Key: c.presents[0].key, Chain: slices.Clone(certs(c.presents[1:]))}
-		// As a stranger, and as one that is familiar: the same verdict.
+		// Verified anew, and remembered: the same verdict.
 		for _, as := range []string{"stranger", "second time"} {
 			_, err := d.knock(clientConfig(server, pair))
 			if c.want == "" && err != nil {

@@ -35,9 +35,9 @@ type ListenerOptions struct {
 	// Both are called from many goroutines, must not block, and may be nil.
 	OnHandshake func(version string, resumed bool)
 	OnFailure   func(*trust.Failure)
-	// OnPeer is told what each accepted peer presented, its own certificate
-	// first. As above.
-	OnPeer func(presented []*x509.Certificate)
+	// OnPeer is told by which chain each peer was accepted, its own certificate
+	// first, once it has proved its key. As above.
+	OnPeer func(chain []*x509.Certificate)
 }
 
 // A Listener makes the TLS handshakes of the connections it accepts, many at
@@ -50,7 +50,7 @@ type Listener struct {
 	inner   net.Listener
 	options ListenerOptions
 	config  *tls.Config
-	lobby   *lobby
+	queue   *handshakeQueue
 	turns   chan struct{} // who computes now: a storm of handshakes leaves room for exchanges
 	log     *failureLog
 
@@ -98,7 +98,7 @@ func NewListener(inner net.Listener, o ListenerOptions) (*Listener, error) {
 		inner:   inner,
 		options: o,
 		config:  o.Server.Config(),
-		lobby:   newLobby(o.Handshakes),
+		queue:   newHandshakeQueue(o.Handshakes),
 		turns:   make(chan struct{}, runtime.GOMAXPROCS(0)),
 		log:     newFailureLog(o.Log),
 		ready:   make(chan *Conn),
@@ -118,13 +118,23 @@ func or[T time.Duration | int](v, otherwise T) T {
 	return otherwise
 }
 
+// configFor is asked once the ClientHello is there. Each handshake has its own
+// copy: what it verified stays with it until the peer has proved its key.
 func (l *Listener) configFor(h *tls.ClientHelloInfo) (*tls.Config, error) {
-	if a, ok := h.Conn.(*arriving); ok {
-		if err := a.said(h); err != nil {
-			return nil, err
-		}
+	config := l.options.Server.current().config
+	p, ok := h.Conn.(*pending)
+	if !ok {
+		return config, nil
 	}
-	return l.options.Server.current().configFor(h), nil
+	if err := p.saidHello(h); err != nil {
+		return nil, err
+	}
+	config = config.Clone()
+	config.VerifyConnection = func(cs tls.ConnectionState) (err error) {
+		p.accepted, err = l.options.Server.verify(cs.PeerCertificates)
+		return err
+	}
+	return config, nil
 }
 
 // Accept returns the next connection whose handshake ended well, a *Conn.
@@ -211,23 +221,22 @@ func passes(err error) bool {
 
 // welcome makes the handshake of c and waits until Accept takes it.
 func (l *Listener) welcome(ctx context.Context, c net.Conn) {
-	a := &arriving{Conn: c, listener: l}
-	leaves, ok := l.lobby.enter(a)
+	p := &pending{Conn: c, listener: l}
+	leaves, ok := l.queue.enter(p)
 	if !ok {
 		c.Close()
-		l.report(a, &trust.Failure{Reason: trust.Crowded, Detail: "too many handshakes under way"})
+		l.report(p, &trust.Failure{Reason: trust.Overloaded, Detail: "too many handshakes under way"})
 		return
 	}
-	defer l.lobby.leave(a)
+	defer l.queue.leave(p)
 	if leaves != nil {
 		leaves.pushOut()
 	}
-	conn, err := l.handshake(ctx, a)
+	conn, err := l.handshake(ctx, p)
 	if err != nil {
-		f := l.failure(a, err)
-		l.options.Server.current().known.refused(a.RemoteAddr())
+		f := l.failure(p, err)
 		c.Close()
-		l.report(a, f)
+		l.report(p, f)
 		return
 	}
 	select {
@@ -237,56 +246,49 @@ func (l *Listener) welcome(ctx context.Context, c net.Conn) {
 	}
 }
 
-func (l *Listener) handshake(ctx context.Context, a *arriving) (*Conn, error) {
-	defer a.yield()
+func (l *Listener) handshake(ctx context.Context, p *pending) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.options.Deadline)
 	defer cancel()
+	p.ctx = ctx
+	defer func() {
+		p.yield()
+		p.over = true
+	}()
 	begun := l.options.Server.epoch()
-	t := tls.Server(a, l.config)
+	t := tls.Server(p, l.config)
 	if err := t.HandshakeContext(ctx); err != nil {
 		return nil, err
 	}
 	state := t.ConnectionState()
-	if len(state.PeerCertificates) == 0 { // verify saw to it; fail closed all the same
+	if len(state.PeerCertificates) == 0 || p.accepted == nil { // verify saw to it; fail closed all the same
 		return nil, &trust.Failure{Reason: trust.NoCertificate, Detail: "no certificate was presented"}
 	}
-	m := &member{raw: a.Conn, presented: state.PeerCertificates, judge: func() error { return l.options.Server.judge(state.PeerCertificates) }}
-	a.member.Store(m)
+	// The handshake is over: the peer has proved that it holds its key.
+	p.accepted.Remember(l.options.Server.revocation)
+	m := newMember(p.Conn, state.PeerCertificates, p.accepted, func() (*trust.Accepted, error) { return l.options.Server.verify(state.PeerCertificates) })
+	p.member.Store(m)
 	if err := l.options.Server.admit(m, begun); err != nil {
 		return nil, err
 	}
-	l.options.Server.current().known.accepted(a.RemoteAddr())
 	if l.options.OnHandshake != nil {
 		l.options.OnHandshake(tls.VersionName(state.Version), state.DidResume)
 	}
 	if l.options.OnPeer != nil {
-		l.options.OnPeer(state.PeerCertificates)
+		l.options.OnPeer(p.accepted.Chain())
 	}
 	return &Conn{Conn: t, leaf: state.PeerCertificates[0], member: m}, nil
 }
 
 // failure tells why a handshake failed.
-func (l *Listener) failure(a *arriving, err error) *trust.Failure {
-	var refused *tls.CertificateVerificationError
-	if errors.As(err, &refused) {
-		// crypto/tls refused first, for the sake of its alert; say it our way.
-		if f := trust.AsFailure(l.options.Server.judge(refused.UnverifiedCertificates)); f != nil {
-			return f
-		}
-		f := &trust.Failure{Reason: trust.UnknownCA, Detail: trust.Safe(refused.Err.Error()), Err: err}
-		if len(refused.UnverifiedCertificates) > 0 {
-			f.Presented(refused.UnverifiedCertificates[0])
-		}
-		return f
-	}
-	if a.pushed.Load() {
-		return &trust.Failure{Reason: trust.Crowded, Detail: "too many handshakes under way, and this peer had said nothing yet", Err: err}
+func (l *Listener) failure(p *pending, err error) *trust.Failure {
+	if p.pushed.Load() {
+		return &trust.Failure{Reason: trust.Overloaded, Detail: "too many handshakes under way, and this peer had said nothing yet", Err: err}
 	}
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) && record.Conn != nil && looksLikeHTTP(record) {
-		answerHTTP(a.Conn)
+		answerHTTP(p.Conn)
 	}
-	return explain(err, a.hello)
+	return explain(err, p.hello)
 }
 
 // answerHTTP tells a client that forgot the s of https, in the only words it
@@ -302,10 +304,10 @@ func answerHTTP(c net.Conn) {
 	}
 }
 
-func (l *Listener) report(a *arriving, f *trust.Failure) {
+func (l *Listener) report(p *pending, f *trust.Failure) {
 	told := *f // f may be shared
-	told.Peer = a.RemoteAddr().String()
-	l.log.write(&told, a.hello)
+	told.Peer = p.RemoteAddr().String()
+	l.log.write(&told, p.hello)
 	if l.options.OnFailure != nil {
 		l.options.OnFailure(&told)
 	}

@@ -159,7 +159,7 @@ func TestAStormDoesNotStarveWhoIsThere(t *testing.T) {
 		Server: server, Log: quiet(), Handshakes: 64,
 		OnHandshake: func(string, bool) { welcomed.Add(1) },
 		OnFailure: func(f *trust.Failure) {
-			if f.Reason == trust.Crowded {
+			if f.Reason == trust.Overloaded {
 				crowded.Add(1)
 			}
 		},

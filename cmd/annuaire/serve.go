@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/piano-roc/rpn/annuaire/fictif"
+	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/tlsconf"
 	"github.com/piano-roc/rpn/tlsconf/identity"
@@ -149,7 +149,7 @@ func (f flags) signatureKey() (xmlsig.Key, error) {
 	c := source.Certificate()
 	key := xmlsig.Key{Certificate: c.Leaf, Signer: source.Signer()}
 	for _, der := range c.Certificate[1:] {
-		cert, err := x509.ParseCertificate(der)
+		cert, err := roc.ParseCertificate(der)
 		if err != nil {
 			return xmlsig.Key{}, fmt.Errorf("--sign-cert %s: an intermediate is unreadable: %w", f.signCert, err)
 		}

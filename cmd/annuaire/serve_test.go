@@ -21,6 +21,7 @@ import (
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/xmlsig"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -77,7 +78,7 @@ func (s *site) args() []string {
 func (s *site) client(t *testing.T, addr string) *annuaire.Client {
 	t.Helper()
 	own := s.pki.Auth("318751275100020", "RPN ROC").TLS()
-	trust := xmlsig.NewTrust(s.pki.Roots(igc.AMCSignature), s.pki.Intermediates(igc.AMCSignature))
+	trust := xmlsig.NewTrust(trust.NewTrust(s.pki.Roots(igc.AMCSignature), s.pki.Intermediates(igc.AMCSignature)).Signature(nil))
 	_, port, _ := net.SplitHostPort(addr)
 	c, err := annuaire.NewClient(annuaire.ClientOptions{
 		URL: "https://localhost:" + port + "/annuaire",

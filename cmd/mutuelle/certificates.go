@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"github.com/piano-roc/rpn/internal/roc"
 )
 
 // A pair is a certificate, its intermediates and its key.
@@ -88,7 +90,7 @@ func readCertificates(flag, file string) ([]*x509.Certificate, error) {
 		if block.Type != "CERTIFICATE" {
 			continue
 		}
-		c, err := x509.ParseCertificate(block.Bytes)
+		c, err := roc.ParseCertificate(block.Bytes)
 		if err != nil {
 			return nil, fmt.Errorf("%s %s: certificate %d is unreadable: %w", flag, file, len(certs)+1, err)
 		}

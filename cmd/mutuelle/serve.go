@@ -17,6 +17,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/mutuelle"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // flags are what `mutuelle serve` is told.
@@ -132,7 +133,7 @@ func (f flags) load() (mutuelle.Options, *tls.Config, error) {
 	if err != nil {
 		return none, nil, err
 	}
-	trust := xmlsig.NewTrust(signers.roots, signers.intermediates)
+	trust := xmlsig.NewTrust(trust.NewTrust(signers.roots, signers.intermediates).Signature(nil))
 	o := mutuelle.Options{
 		AMC: numbers, Nom: f.nom, Slow: f.slow, Big: f.big,
 		Key:      xmlsig.Key{Certificate: sign.leaf, Chain: sign.chain, Signer: sign.key},

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/piano-roc/rpn/internal/durable"
+	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/tlsconf/revocation"
 )
 
@@ -184,7 +185,7 @@ func firstCertificate(file string) (*x509.Certificate, error) {
 	if block, _ := pem.Decode(text); block != nil && block.Type == "CERTIFICATE" {
 		text = block.Bytes
 	}
-	c, err := x509.ParseCertificate(text)
+	c, err := roc.ParseCertificate(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: holds no certificate (PEM or DER)", file)
 	}

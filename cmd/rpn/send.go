@@ -152,7 +152,7 @@ func signMessage(m roc.Content, o sendOptions) (roc.Content, error) {
 	}
 	key := xmlsig.Key{Certificate: pair.Leaf, Signer: signer}
 	for _, der := range pair.Certificate[1:] {
-		c, err := x509.ParseCertificate(der)
+		c, err := roc.ParseCertificate(der)
 		if err != nil {
 			return m, fmt.Errorf("--sign-cert %s: %w", o.signCert, err)
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // verifyOptions are the flags of `rpn verify`.
@@ -108,11 +109,11 @@ func newVerification(o verifyOptions) (*verification, error) {
 		return nil, errors.New("--crl needs --trust: a CRL is believed by the CA that signed it")
 	}
 	if len(o.trust) > 0 {
-		trust, err := readTrust(o.trust, o.crl)
+		signers, err := readTrust(o.trust, o.crl)
 		if err != nil {
 			return nil, err
 		}
-		v.trust = trust
+		v.trust = signers
 	}
 	current := func() *xmlsig.Trust { return v.trust }
 	v.verifier = xmlsig.NewVerifier(xmlsig.Options{Trust: current, AllowSHA1: o.allowSHA1})
@@ -142,7 +143,7 @@ func readTrust(files, crls []string) (*xmlsig.Trust, error) {
 	if err != nil {
 		return nil, err
 	}
-	return xmlsig.NewTrustWithRevocation(roots, intermediates, lists.check), nil
+	return xmlsig.NewTrust(trust.NewTrust(roots, intermediates).Signature(lists)), nil
 }
 
 func readCertificates(name string) ([]*x509.Certificate, error) {
@@ -155,7 +156,7 @@ func readCertificates(name string) ([]*x509.Certificate, error) {
 		if block.Type != "CERTIFICATE" {
 			continue
 		}
-		c, err := x509.ParseCertificate(block.Bytes)
+		c, err := roc.ParseCertificate(block.Bytes)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
@@ -188,22 +189,37 @@ func readCRLs(files []string) (crlList, error) {
 	return lists, nil
 }
 
-// check looks every certificate of a chain up in the CRLs its issuer signed.
-func (l crlList) check(chain []*x509.Certificate) error {
-	for i, c := range chain[:len(chain)-1] {
+// CheckLinks looks every certificate of a chain up in the CRLs its issuer signed.
+func (l crlList) CheckLinks(chain []trust.Link, _ time.Time) *trust.Failure {
+	for i := range chain[:len(chain)-1] {
 		for _, list := range l {
-			if list.CheckSignatureFrom(chain[i+1]) != nil {
+			if list.CheckSignatureFrom(chain[i].Issuer) != nil {
 				continue
 			}
 			for _, r := range list.RevokedCertificateEntries {
-				if r.SerialNumber.Cmp(c.SerialNumber) == 0 {
-					return fmt.Errorf("serial %x is on the CRL of %s", r.SerialNumber, list.ThisUpdate.Format(time.DateOnly))
+				if r.SerialNumber.Cmp(chain[i].Cert.SerialNumber) == 0 {
+					return &trust.Failure{Reason: trust.Revoked, Detail: fmt.Sprintf("serial %x is on the CRL of %s", r.SerialNumber, list.ThisUpdate.Format(time.DateOnly))}
 				}
 			}
 		}
 	}
 	return nil
 }
+
+// Seen has nothing to note: the lists are those given.
+func (l crlList) Seen([]trust.Link) {}
+
+// onlyThis trusts one certificate, whoever issued it.
+type onlyThis struct{ certificate *x509.Certificate }
+
+func (o onlyThis) Verify(presented []*x509.Certificate, _ time.Time) (chain []*x509.Certificate, from, until time.Time, err error) {
+	if c := presented[0]; c.Equal(o.certificate) {
+		return []*x509.Certificate{c}, c.NotBefore, c.NotAfter, nil
+	}
+	return nil, from, until, roc.Refuse(roc.UntrustedSigner, "another certificate")
+}
+
+func (onlyThis) Proved([]*x509.Certificate) {}
 
 // A verdict is one line of --json.
 type verdict struct {
@@ -255,12 +271,12 @@ func (v *verification) check(data roc.Content) (*xmlsig.Report, error) {
 	if len(v.o.trust) == 0 {
 		// First round with nobody trusted, to learn the certificate; second
 		// round trusting exactly it.
-		v.trust = xmlsig.NewTrust(nil, nil)
+		v.trust = xmlsig.NewTrust(nil)
 		_, report, err := v.verifier.Explain(env, policy, v.expect, v.at)
 		if report.Signer == nil {
 			return report, err
 		}
-		v.trust = xmlsig.NewTrust([]*x509.Certificate{report.Signer}, nil)
+		v.trust = xmlsig.NewTrust(onlyThis{report.Signer})
 	}
 	_, report, err := v.verifier.Explain(env, policy, v.expect, v.at)
 	return report, err
@@ -346,7 +362,7 @@ func (v *verification) canonical(cmd *cobra.Command, files []string) error {
 		return failed(err)
 	}
 	if v.trust == nil {
-		v.trust = xmlsig.NewTrust(nil, nil)
+		v.trust = xmlsig.NewTrust(nil)
 	}
 	part, err := v.verifier.CanonicalPart(env, v.o.c14n)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // signer is one fictitious establishment and the verifier that trusts it,
@@ -19,7 +20,7 @@ var signer = sync.OnceValue(func() (s struct {
 }) {
 	pki := igc.New(igc.Options{ECDSA: true})
 	p := pki.Sign("1010003812", "CH FICTIF")
-	trust := xmlsig.NewTrust(pki.Roots(igc.EtablissementSignature), pki.Intermediates(igc.EtablissementSignature))
+	trust := xmlsig.NewTrust(trust.NewTrust(pki.Roots(igc.EtablissementSignature), pki.Intermediates(igc.EtablissementSignature)).Signature(nil))
 	s.key = xmlsig.Key{Certificate: p.Cert, Chain: p.Chain, Signer: p.Key}
 	s.verifier = xmlsig.NewVerifier(xmlsig.Options{Trust: func() *xmlsig.Trust { return trust }})
 	return s

@@ -1,6 +1,8 @@
 package roc
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
@@ -36,4 +38,55 @@ func StructureOfCertificate(c *x509.Certificate) (StructureID, error) {
 		return "", errors.New("the certificate's subject carries no structure id (OU = Struct_IdNat)")
 	}
 	return found, nil
+}
+
+// A CertificateID names a certificate in every memory and list of ours: the
+// SHA-256 of its tbsCertificate, what its CA signed. The bytes around it are
+// its presenter's choice (another value of an ECDSA signature verifies as
+// well), so a hash of the whole is no name.
+type CertificateID [sha256.Size]byte
+
+// IDOfCertificate returns the name of a certificate.
+func IDOfCertificate(c *x509.Certificate) CertificateID { return sha256.Sum256(c.RawTBSCertificate) }
+
+// ErrNotACertificate is the error of what is not exactly a certificate.
+var ErrNotACertificate = errors.New("is not exactly a certificate (one DER sequence of tbsCertificate, signatureAlgorithm and signatureValue)")
+
+// ParseCertificate is the door by which the bytes of a certificate come in,
+// from a message, a file, a peer: nothing else of ours calls
+// x509.ParseCertificate, which takes bytes after the signature (and so lets
+// one certificate have many forms). A test of the tree holds it.
+func ParseCertificate(der []byte) (*x509.Certificate, error) {
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
+	if err := CheckCertificate(c); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// CheckCertificate is ParseCertificate for a certificate that somebody else
+// has parsed: crypto/tls, a library of files.
+func CheckCertificate(c *x509.Certificate) error {
+	var outer, tbs, algorithm, signature asn1.RawValue
+	rest, err := asn1.Unmarshal(c.Raw, &outer)
+	if err != nil || len(rest) > 0 || outer.Tag != asn1.TagSequence {
+		return ErrNotACertificate
+	}
+	rest = outer.Bytes
+	for _, part := range []struct {
+		value *asn1.RawValue
+		tag   int
+	}{{&tbs, asn1.TagSequence}, {&algorithm, asn1.TagSequence}, {&signature, asn1.TagBitString}} {
+		if rest, err = asn1.Unmarshal(rest, part.value); err != nil || part.value.Tag != part.tag || part.value.Class != asn1.ClassUniversal {
+			return ErrNotACertificate
+		}
+	}
+	wholeBytes := len(signature.Bytes) > 0 && signature.Bytes[0] == 0
+	if len(rest) > 0 || !wholeBytes || !bytes.Equal(tbs.FullBytes, c.RawTBSCertificate) {
+		return ErrNotACertificate
+	}
+	return nil
 }

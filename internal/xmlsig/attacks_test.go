@@ -16,6 +16,7 @@ import (
 
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // An attack is a file of testdata/attacks: lines "name: value", a line "---",
@@ -49,7 +50,7 @@ func readAttack(t testing.TB, file string) attack {
 
 // forgeVerifier trusts the committed test CA.
 func forgeVerifier() *Verifier {
-	trust := NewTrust([]*x509.Certificate{forgeKeys()["ac"].Certificate}, nil)
+	trust := NewTrust(trust.NewTrust([]*x509.Certificate{forgeKeys()["ac"].Certificate}, nil).Signature(nil))
 	return NewVerifier(Options{Trust: func() *Trust { return trust }})
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 var testNow = time.Date(2026, 11, 21, 9, 30, 0, 0, time.UTC)
@@ -92,7 +93,7 @@ var testKeys = sync.OnceValue(func() (k struct {
 })
 
 func testVerifier() *Verifier {
-	trust := NewTrust([]*x509.Certificate{testKeys().ca.cert}, nil)
+	trust := NewTrust(trust.NewTrust([]*x509.Certificate{testKeys().ca.cert}, nil).Signature(nil))
 	return NewVerifier(Options{Trust: func() *Trust { return trust }})
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // checkWith checks a message under a trust.
@@ -33,7 +34,7 @@ func TestNothingIsRememberedBeforeTheSignatureIsVerified(t *testing.T) {
 	t.Parallel()
 	k := testKeys()
 	var proved []*x509.Certificate
-	trust := NewTrust([]*x509.Certificate{k.ca.cert}, nil).OnProved(func(chain []*x509.Certificate) { proved = append(proved, chain[0]) })
+	trust := NewTrust(trust.NewTrust([]*x509.Certificate{k.ca.cert}, nil).Signature(nil)).OnProved(func(chain []*x509.Certificate) { proved = append(proved, chain[0]) })
 	right := signed(t, message12, k.ecKey, SignOptions{})
 	var certs []Key
 	for i := range 200 {
@@ -68,7 +69,7 @@ func TestNothingIsRememberedBeforeTheSignatureIsVerified(t *testing.T) {
 func TestACertificateIsKeptOnce(t *testing.T) {
 	t.Parallel()
 	k := testKeys().ecKey
-	trust := NewTrust([]*x509.Certificate{testKeys().ca.cert}, nil)
+	trust := NewTrust(trust.NewTrust([]*x509.Certificate{testKeys().ca.cert}, nil).Signature(nil))
 	text := base64.StdEncoding.EncodeToString(k.Certificate.Raw)
 	for i := range 200 {
 		c, err := trust.signerOf(X509Data, []byte(text[:i]+"\n"+text[i:]), testNow)
@@ -88,7 +89,7 @@ func TestTheOtherValueOfTheIssuerMakesNoSecondCertificate(t *testing.T) {
 	t.Parallel()
 	k := testKeys().ecKey
 	other := otherIssuerValue(t, k.Certificate)
-	trust := NewTrust([]*x509.Certificate{testKeys().ca.cert}, nil)
+	trust := NewTrust(trust.NewTrust([]*x509.Certificate{testKeys().ca.cert}, nil).Signature(nil))
 	for _, der := range [][]byte{k.Certificate.Raw, other, k.Certificate.Raw} {
 		c, err := trust.signerOf(X509Data, []byte(base64.StdEncoding.EncodeToString(der)), testNow)
 		if err != nil {

@@ -1,7 +1,6 @@
 package xmlsig
 
 import (
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
@@ -11,43 +10,31 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
-// Trust is one generation of a signature trust store (profile section 3): the
-// CAs of one side, and the signers that proved themselves under them. A change
-// of CA or CRL makes a new Trust, so that no verdict outlives what it rested
-// on. It is safe for concurrent use.
+// Chains is a signature trust store (profile section 3), as tlsconf/trust
+// builds and checks its chains: for TLS and signatures by the same code. It is
+// safe for concurrent use.
+type Chains interface {
+	// Verify says whether the signer that presented these certificates, its own
+	// first, each issued by the next, is accepted at that time: the chain, and when
+	// all of it is valid. Its error is a *roc.Refusal. It fails closed.
+	Verify(presented []*x509.Certificate, at time.Time) (chain []*x509.Certificate, from, until time.Time, err error)
+	// Proved is told of a chain whose signer has proved, by a signature that
+	// verified, that it holds the key.
+	Proved(chain []*x509.Certificate)
+}
+
+// Trust is one generation of a signature trust store: its chains, and the
+// signers that proved themselves under them. A change of CA or CRL makes a new
+// Trust, so that no verdict outlives what it rested on. It is safe for
+// concurrent use.
 type Trust struct {
-	roots, intermediates *x509.CertPool
-	empty                bool
-	admit, revoked       func(chain []*x509.Certificate) error
-	proved               func(chain []*x509.Certificate)
-	memory               memory
+	chains Chains
+	proved func(chain []*x509.Certificate)
+	memory memory
 }
 
-// NewTrust makes a generation from the roots and intermediates of one side.
-// Without roots nobody is trusted.
-func NewTrust(roots, intermediates []*x509.Certificate) *Trust {
-	return NewTrustWithRevocation(roots, intermediates, nil)
-}
-
-// NewTrustWithRevocation is NewTrust with a check of the whole chain, asked
-// once per certificate and generation: an error refuses the signer as revoked,
-// in its own words when it is a *roc.Refusal.
-func NewTrustWithRevocation(roots, intermediates []*x509.Certificate, revoked func(chain []*x509.Certificate) error) *Trust {
-	return NewTrustWithRules(roots, intermediates, nil, revoked)
-}
-
-// NewTrustWithRules is NewTrustWithRevocation with the rules of the store: an
-// error of admit refuses the signer as untrusted. Either may be nil.
-func NewTrustWithRules(roots, intermediates []*x509.Certificate, admit, revoked func(chain []*x509.Certificate) error) *Trust {
-	t := &Trust{roots: x509.NewCertPool(), intermediates: x509.NewCertPool(), empty: len(roots) == 0, admit: admit, revoked: revoked, memory: newMemory()}
-	for _, c := range roots {
-		t.roots.AddCert(c)
-	}
-	for _, c := range intermediates {
-		t.intermediates.AddCert(c)
-	}
-	return t
-}
+// NewTrust makes a generation. With nil chains nobody is trusted.
+func NewTrust(chains Chains) *Trust { return &Trust{chains: chains, memory: newMemory()} }
 
 // A signer is a certificate whose chain was accepted, with all that a check
 // needs of it.
@@ -63,8 +50,8 @@ type signer struct {
 
 // OnProved makes f hear of each chain whose signer has proved, by a signature
 // that verified, that it holds the key: once per certificate and generation.
-// What a store remembers of who signs under it hangs here, not in admit, which
-// is asked before any proof. To be called before the first check.
+// What an application remembers of who signs under it hangs here. To be called
+// before the first check.
 func (t *Trust) OnProved(f func(chain []*x509.Certificate)) *Trust {
 	t.proved = f
 	return t
@@ -102,6 +89,7 @@ func (t *Trust) remember(c *claim) {
 	}
 	c.signer.chain = nil // nobody else has this signer yet
 	t.memory.remember(c)
+	t.chains.Proved(chain)
 	if t.proved != nil {
 		t.proved(chain)
 	}
@@ -111,14 +99,16 @@ func (s *signer) validAt(at time.Time) bool {
 	return s != nil && !at.Before(s.from) && !at.After(s.to)
 }
 
-// maxPath bounds the certificates of a PKIPath.
+// maxPath bounds the certificates of a PKIPath (profile section 3).
 const maxPath = 8
 
 var errPKIPath = errors.New("not a PKIPath")
 
+// parseToken returns the certificate of a token and those above it, nearest
+// first. Nothing is verified here.
 func parseToken(form TokenForm, der []byte) (cert *x509.Certificate, others []*x509.Certificate, err error) {
 	if form != PKIPath {
-		cert, err = x509.ParseCertificate(der)
+		cert, err = roc.ParseCertificate(der)
 		return cert, nil, err
 	}
 	var path, raw asn1.RawValue
@@ -129,22 +119,19 @@ func parseToken(form TokenForm, der []byte) (cert *x509.Certificate, others []*x
 		if rest, err = asn1.Unmarshal(rest, &raw); err != nil || len(others) == maxPath {
 			return nil, nil, errPKIPath
 		}
-		c, err := x509.ParseCertificate(raw.FullBytes)
+		c, err := roc.ParseCertificate(raw.FullBytes)
 		if err != nil {
 			return nil, nil, err
 		}
-		// Whoever writes a path would else choose how long we verify under it.
-		if key, ok := c.PublicKey.(*rsa.PublicKey); ok && len(rest) > 0 && key.N.BitLen() > 4096 {
-			return nil, nil, errKeySize
-		}
 		others = append(others, c)
 	}
-	return others[len(others)-1], others[:len(others)-1], nil
+	slices.Reverse(others) // a PKIPath ends with the signer
+	return others[0], others[1:], nil
 }
 
-// accept builds the chain of a certificate to the roots of this side.
+// accept asks for a chain of a certificate to the roots of this side.
 func (t *Trust) accept(c *x509.Certificate, others []*x509.Certificate, at time.Time) (*signer, error) {
-	if t.empty {
+	if t.chains == nil {
 		return nil, untrusted("no CA in this signature trust store", "Aucune autorité n'est configurée pour cette signature.")
 	}
 	switch {
@@ -157,50 +144,23 @@ func (t *Trust) accept(c *x509.Certificate, others []*x509.Certificate, at time.
 		return nil, err
 	}
 	err := checkKey(c) // first: keeping a modulus costs more the longer it is
-	var kept *rsaKey
-	if err == nil {
-		kept, err = newRSAKey(c)
-	}
 	if err != nil {
-		return nil, roc.Refuse(roc.ForbiddenAlgorithm, "%w", err).Saying("La clé du certificat de signature n'est pas admise (RSA de 2048 à 8192 bits, ou ECDSA P-256).")
+		return nil, forbiddenKey(err)
 	}
-	pool := t.intermediates
-	if len(others) > 0 {
-		pool = pool.Clone()
-		for _, o := range others {
-			pool.AddCert(o)
-		}
-	}
-	chains, err := c.Verify(x509.VerifyOptions{Roots: t.roots, Intermediates: pool, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	chain, from, until, err := t.chains.Verify(append([]*x509.Certificate{c}, others...), at)
 	if err != nil {
-		return nil, untrusted("no chain to a CA of this side", "Le certificat de signature n'est pas émis par une autorité de signature admise ici.")
+		return nil, err
 	}
-	chain := chains[0]
-	if t.admit != nil {
-		if err := t.admit(chain); err != nil {
-			return nil, untrusted("signer certificate: "+err.Error(), "Le certificat de signature ne respecte pas les règles fixées pour cette autorité (clé, politique de certification ou profondeur de chaîne).")
-		}
-	}
-	if t.revoked != nil {
-		if err := t.revoked(chain); err != nil {
-			var own *roc.Refusal
-			if errors.As(err, &own) {
-				return nil, own
-			}
-			return nil, roc.Refuse(roc.Revoked, "signer certificate: %w", err).Saying("Le certificat de signature est révoqué.")
-		}
-	}
-	s := &signer{cert: c, rsa: kept, serial: c.SerialNumber.Text(16), from: c.NotBefore, to: c.NotAfter, chain: chain}
-	for _, k := range chain[1:] {
-		if k.NotBefore.After(s.from) {
-			s.from = k.NotBefore
-		}
-		if k.NotAfter.Before(s.to) {
-			s.to = k.NotAfter
-		}
+	s := &signer{cert: c, serial: c.SerialNumber.Text(16), from: from, to: until, chain: chain}
+	if s.rsa, err = newRSAKey(c); err != nil {
+		return nil, forbiddenKey(err)
 	}
 	s.structure, s.structureErr = roc.StructureOfCertificate(c)
 	return s, nil
+}
+
+func forbiddenKey(err error) error {
+	return roc.Refuse(roc.ForbiddenAlgorithm, "%w", err).Saying("La clé du certificat de signature n'est pas admise (RSA de 2048 à 8192 bits, ou ECDSA P-256).")
 }
 
 // checkUsage wants a certificate made to sign: digitalSignature or

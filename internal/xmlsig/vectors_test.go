@@ -24,6 +24,7 @@ import (
 
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // The public test files are not in this repository: make vectors gives their
@@ -575,7 +576,7 @@ func profileVerdict(m []byte, sha1 bool) string {
 			}
 		}
 	}
-	trust := NewTrust(roots, nil)
+	trust := NewTrust(trust.NewTrust(roots, nil).Signature(nil))
 	_, err = NewVerifier(Options{Trust: func() *Trust { return trust }, AllowSHA1: sha1}).Check(env, Policy{}, Expect{}, at)
 	if err != nil {
 		return err.Error()

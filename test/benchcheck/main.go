@@ -35,6 +35,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // A subject is one message and what checks it.
@@ -167,7 +168,7 @@ func (s *subject) measure(rounds int, slice time.Duration, loop string) (ours, x
 
 // ours is the check of the request path with every security check on.
 func (s *subject) ours() func() bool {
-	trust := xmlsig.NewTrust([]*x509.Certificate{s.sign.Chain[len(s.sign.Chain)-1]}, s.sign.Chain)
+	trust := xmlsig.NewTrust(trust.NewTrust([]*x509.Certificate{s.sign.Chain[len(s.sign.Chain)-1]}, s.sign.Chain).Signature(nil))
 	v := xmlsig.NewVerifier(xmlsig.Options{Trust: func() *xmlsig.Trust { return trust }})
 	return func() bool {
 		env, err := soap.Read(s.message, soap.DefaultLimits)

@@ -210,7 +210,7 @@ func atTheSignature(t *testing.T, pki *igc.PKI, r *revocation.Checker, p igc.Pai
 	t.Helper()
 	side := igc.EtablissementSignature
 	store := trust.NewTrust(pki.Roots(side), pki.Intermediates(side))
-	trust := xmlsig.NewTrustWithRules(store.Roots(), store.Intermediates(), store.Admit, func(chain []*x509.Certificate) error { return r.Check(chain, time.Now()) })
+	trust := xmlsig.NewTrust(store.Signature(r))
 	signed, err := xmlsig.Sign(roc.NewContent([]byte(message)), xmlsig.Key{Certificate: p.Cert, Chain: p.Chain, Signer: p.Key}, xmlsig.SignOptions{At: time.Now(), Token: xmlsig.PKIPath})
 	if err != nil {
 		return notSigned

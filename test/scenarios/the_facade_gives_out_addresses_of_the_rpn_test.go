@@ -16,6 +16,7 @@ import (
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	inner "github.com/piano-roc/rpn/nation"
 	"github.com/piano-roc/rpn/test/nation"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // asSearch makes the draft a search of the annuaire.
@@ -34,7 +35,7 @@ func answerOf(t *testing.T, n *nation.Nation, side igc.Side, signer roc.Structur
 	if err != nil {
 		t.Fatal(err)
 	}
-	trust := xmlsig.NewTrust(n.PKI.Roots(side), n.PKI.Intermediates(side))
+	trust := xmlsig.NewTrust(trust.NewTrust(n.PKI.Roots(side), n.PKI.Intermediates(side)).Signature(nil))
 	v := xmlsig.NewVerifier(xmlsig.Options{Trust: func() *xmlsig.Trust { return trust }})
 	c, err := v.Check(env, xmlsig.Policy{}, xmlsig.Expect{Structure: signer}, n.Started)
 	if err != nil {

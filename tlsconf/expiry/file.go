@@ -3,15 +3,16 @@ package expiry
 import (
 	"bufio"
 	"bytes"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/piano-roc/rpn/internal/durable"
+	"github.com/piano-roc/rpn/internal/roc"
 )
 
 // keptCertificate is one seenCertificate on disk, a line of JSON.
@@ -50,7 +51,7 @@ func (h *Inventory) Save(file string) error {
 			return err
 		}
 	}
-	return writeAtomic(file, text.Bytes())
+	return durable.WriteFile(file, text.Bytes(), 0o600)
 }
 
 // Load adds what an earlier run saw; no file is not an error. Nobody is let in
@@ -91,11 +92,11 @@ func (h *Inventory) restore(line []byte) bool {
 	}
 	s := &seenCertificate{kind: k.Kind, owner: k.Owner, last: k.Last, hours: k.Hours, hour: k.Hour}
 	var err error
-	if s.certificate, err = x509.ParseCertificate(k.Certificate); err != nil {
+	if s.certificate, err = roc.ParseCertificate(k.Certificate); err != nil {
 		return false
 	}
 	for _, der := range k.Chain {
-		c, err := x509.ParseCertificate(der)
+		c, err := roc.ParseCertificate(der)
 		if err != nil {
 			return false
 		}
@@ -108,33 +109,8 @@ func (h *Inventory) restore(line []byte) bool {
 	defer h.mu.Unlock()
 	print := printOf(s.kind, s.certificate)
 	if h.seen[print] == nil { // what was seen since is newer
-		h.makeRoom()
-		h.seen[print] = s
-		h.counted[useKey{s.kind, s.owner, ""}] = s
-		h.counted[useKey{s.kind, "", s.certificate.SerialNumber.Text(16)}] = s
+		h.add(print, s)
+		h.count(s)
 	}
 	return true
-}
-
-// writeAtomic replaces file by a whole new one, on disk when it returns.
-func writeAtomic(file string, data []byte) error {
-	dir := filepath.Dir(file)
-	f, err := os.CreateTemp(dir, ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), file)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf/expiry"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // After a restart the horizon is what it was: the lines, their calls, and who
@@ -52,7 +53,7 @@ func TestTheHorizonSurvivesARestart(t *testing.T) {
 	if calls != 3 {
 		t.Errorf("%d calls, want the one before and two more", calls)
 	}
-	lost := again.InUse(expiry.CallerTLS)(trustOf(p, igc.EtablissementTLS), trustOf(other, igc.EtablissementTLS))
+	lost := again.InUse(expiry.CallerTLS, trust.AsClient)(trustOf(p, igc.EtablissementTLS), trustOf(other, igc.EtablissementTLS))
 	if lost == nil || !strings.Contains(lost.Error(), string(chu)) {
 		t.Errorf("an authority with a client of before the restart may go: %v", lost)
 	}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -91,11 +92,15 @@ type Expiry struct {
 	Region      string `json:"region,omitempty"`
 }
 
-// maxSeen bounds what is remembered, far above the certificates of the country
+// The bounds of what is remembered, far above the certificates of the country
 // (about 3000 establishments, two each, and their renewals). Only certificates
-// that were accepted enter, so no stranger fills it; past it the one seen
-// longest ago goes.
-const maxSeen = 32_768
+// whose owner has proved the key enter, so no stranger fills it, and no owner
+// but its own part; past a bound the one seen longest ago goes.
+const (
+	maxSeen         = 32_768
+	maxSeenPerOwner = 64
+	maxSeenBytes    = 256 << 20 // of DER
+)
 
 // A Inventory remembers every certificate that was accepted, who uses it and how
 // much: since the start of the process, and before by Load. Safe for concurrent use.
@@ -104,6 +109,8 @@ type Inventory struct {
 
 	mu      sync.Mutex
 	seen    map[[sha256.Size]byte]*seenCertificate
+	owned   map[trust.Owner]int // how many of each owner
+	bytes   int
 	counted map[useKey]*seenCertificate // whose count a call raises
 }
 
@@ -117,8 +124,9 @@ type useKey struct {
 type seenCertificate struct {
 	kind        Kind
 	owner       string
+	whose       trust.Owner
 	certificate *x509.Certificate
-	chain       []*x509.Certificate // what the peer sent beside it
+	chain       []*x509.Certificate // above it
 	last        time.Time
 	hours       [24]uint32 // calls by hour of the day
 	hour        int64      // the last hour counted, since the epoch
@@ -129,52 +137,81 @@ func New(now func() time.Time) *Inventory {
 	if now == nil {
 		now = time.Now
 	}
-	return &Inventory{now: now, seen: map[[sha256.Size]byte]*seenCertificate{}, counted: map[useKey]*seenCertificate{}}
+	return &Inventory{now: now, seen: map[[sha256.Size]byte]*seenCertificate{}, owned: map[trust.Owner]int{}, counted: map[useKey]*seenCertificate{}}
 }
 
-// Saw remembers that owner showed these certificates, its own first, and that
-// they were accepted. From now on its calls count for that one.
-func (h *Inventory) Saw(kind Kind, owner string, presented []*x509.Certificate) {
-	if len(presented) == 0 {
+// Saw remembers that owner was accepted by that chain, its own certificate
+// first, and has proved its key. From now on its calls count for that one.
+func (h *Inventory) Saw(kind Kind, owner string, chain []*x509.Certificate) {
+	if len(chain) == 0 {
 		return
 	}
-	c := presented[0]
-	print := printOf(kind, c)
+	print := printOf(kind, chain[0])
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.seen[print]
 	if s == nil {
-		h.makeRoom()
-		s = &seenCertificate{kind: kind, certificate: c, chain: slices.Clone(presented[1:])}
-		h.seen[print] = s
+		s = &seenCertificate{kind: kind, certificate: chain[0], chain: slices.Clone(chain[1:])}
+		h.add(print, s)
 	}
-	s.owner, s.last = owner, h.now()
-	h.counted[useKey{kind, owner, ""}] = s
-	h.counted[useKey{kind, "", c.SerialNumber.Text(16)}] = s
+	s.owner, s.last = trust.Safe(owner), h.now()
+	h.count(s)
+}
+
+// add takes s in, and makes room for it.
+func (h *Inventory) add(print [sha256.Size]byte, s *seenCertificate) {
+	whose := trust.OwnerOf(s.certificate)
+	s.whose = whose
+	for h.owned[whose] >= maxSeenPerOwner {
+		h.dropOldest(func(o *seenCertificate) bool { return o.whose == whose })
+	}
+	for len(h.seen) > 0 && (len(h.seen) >= maxSeen || h.bytes+s.size() > maxSeenBytes) {
+		h.dropOldest(func(*seenCertificate) bool { return true })
+	}
+	h.seen[print] = s
+	h.owned[whose]++
+	h.bytes += s.size()
+}
+
+func (s *seenCertificate) size() int {
+	n := len(s.certificate.Raw)
+	for _, c := range s.chain {
+		n += len(c.Raw)
+	}
+	return n
+}
+
+// count has the calls of the owner of s count for it.
+func (h *Inventory) count(s *seenCertificate) {
+	h.counted[useKey{s.kind, s.owner, ""}] = s
+	h.counted[useKey{s.kind, "", s.certificate.SerialNumber.Text(16)}] = s
 }
 
 // printOf names a certificate in one use of it.
 func printOf(kind Kind, c *x509.Certificate) [sha256.Size]byte {
-	print := sha256.Sum256(c.Raw)
+	print := [sha256.Size]byte(roc.IDOfCertificate(c))
 	for i := range len(kind) {
 		print[i] ^= kind[i]
 	}
 	return print
 }
 
-func (h *Inventory) makeRoom() {
-	if len(h.seen) < maxSeen {
-		return
-	}
+func (h *Inventory) dropOldest(of func(*seenCertificate) bool) {
 	var oldest [sha256.Size]byte
 	var since time.Time
 	for print, s := range h.seen {
-		if since.IsZero() || s.last.Before(since) {
+		if of(s) && (since.IsZero() || s.last.Before(since)) {
 			oldest, since = print, s.last
 		}
 	}
 	gone := h.seen[oldest]
 	delete(h.seen, oldest)
+	h.bytes -= gone.size()
+	if h.owned[gone.whose] > 1 {
+		h.owned[gone.whose]--
+	} else {
+		delete(h.owned, gone.whose)
+	}
 	for _, k := range []useKey{{gone.kind, gone.owner, ""}, {gone.kind, "", gone.certificate.SerialNumber.Text(16)}} {
 		if h.counted[k] == gone {
 			delete(h.counted, k)
@@ -281,14 +318,14 @@ const today = 24 * time.Hour
 // InUse is for StoreOptions.InUse: it refuses to lose a CA through which
 // somebody of that kind came in within 24 hours, and still valid, would not
 // come in any more.
-func (h *Inventory) InUse(kind Kind, usages ...x509.ExtKeyUsage) func(old, next *trust.Trust) error {
+func (h *Inventory) InUse(kind Kind, as trust.Purpose) func(old, next *trust.Trust) error {
 	return func(old, next *trust.Trust) error {
 		at := h.now()
 		var lost []*seenCertificate
 		h.mu.Lock()
 		for _, s := range h.seen {
 			if s.kind == kind && at.Sub(s.last) < today && at.Before(s.certificate.NotAfter) &&
-				old.Vouches(s.certificate, s.chain, usages, at) && !next.Vouches(s.certificate, s.chain, usages, at) {
+				old.Vouches(s.certificate, s.chain, as, at) && !next.Vouches(s.certificate, s.chain, as, at) {
 				lost = append(lost, s)
 			}
 		}

@@ -94,7 +94,7 @@ func TestACAWithClientsTodayIsNotLost(t *testing.T) {
 	one := pemOf(p.Roots(igc.EtablissementTLS)[0], p.Intermediates(igc.EtablissementTLS)[0])
 	write(t, file, both)
 	h := expiry.New(func() time.Time { return at })
-	s, err := trust.OpenStore(trust.StoreOptions{Name: "trust.etablissements_tls", Paths: []string{file}, InUse: h.InUse(expiry.CallerTLS, x509.ExtKeyUsageClientAuth)})
+	s, err := trust.OpenStore(trust.StoreOptions{Name: "trust.etablissements_tls", Paths: []string{file}, InUse: h.InUse(expiry.CallerTLS, trust.AsClient)})
 	if err != nil {
 		t.Fatal(err)
 	}

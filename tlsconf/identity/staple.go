@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/crypto/ocsp"
 
+	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -105,7 +106,7 @@ func issuerOf(c *tls.Certificate) *x509.Certificate {
 	if len(c.Certificate) < 2 {
 		return nil
 	}
-	issuer, err := x509.ParseCertificate(c.Certificate[1])
+	issuer, err := roc.ParseCertificate(c.Certificate[1])
 	if err != nil {
 		return nil
 	}

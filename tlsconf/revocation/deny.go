@@ -34,7 +34,7 @@ import (
 //	structure 1010003812
 //	serial 3a4f01 issuer 5f0c...(SHA-256 of the CA's public key)
 //	serial 3a4f02
-//	certificate 9b1d...(SHA-256 of the certificate)
+//	certificate 9b1d...(SHA-256 of its tbsCertificate, or of the whole)
 //	signature MEUCIQ...
 //
 // A structure is out with every certificate it has. A serial number alone is
@@ -45,7 +45,7 @@ type DenyList struct {
 	Date         time.Time
 	Structures   []roc.StructureID
 	Serials      []DeniedSerial
-	Certificates [][sha256.Size]byte // SHA-256 of the DER
+	Certificates [][sha256.Size]byte // SHA-256 of tbsCertificate, as DenyLine writes it, or of the whole DER
 }
 
 // A DeniedSerial is one serial number; a zero Issuer is any.
@@ -197,8 +197,7 @@ func parseSerial(s string) (string, error) {
 
 // DenyLine is the line that denies one certificate, and says who that is.
 func DenyLine(c *x509.Certificate) string {
-	sum := sha256.Sum256(c.Raw)
-	return fmt.Sprintf("certificate %x # serial %x of %s", sum, c.SerialNumber, trust.NameOf(c.Subject))
+	return fmt.Sprintf("certificate %x # serial %x of %s", roc.IDOfCertificate(c), c.SerialNumber, trust.NameOf(c.Subject))
 }
 
 // ReadDenySigners reads who may sign a deny list: PEM public keys, or
@@ -223,7 +222,7 @@ func ReadDenySigners(files ...string) ([]crypto.PublicKey, error) {
 				key, err = x509.ParsePKIXPublicKey(block.Bytes)
 			case "CERTIFICATE":
 				var c *x509.Certificate
-				if c, err = x509.ParseCertificate(block.Bytes); err == nil {
+				if c, err = roc.ParseCertificate(block.Bytes); err == nil {
 					key = c.PublicKey
 				}
 			default:

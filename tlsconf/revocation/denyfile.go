@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -199,7 +200,7 @@ func (d *deny) check(links []trust.Link) *trust.Failure {
 	}
 	for i := range links {
 		l := &links[i]
-		yes := n.certificates[l.Print]
+		yes := n.certificates[l.ID] || slices.ContainsFunc(l.Prints, func(print [sha256.Size]byte) bool { return n.certificates[print] })
 		if !yes && len(n.serials) > 0 && l.Issuer != nil {
 			yes = n.serials[DeniedSerial{Serial: l.SerialText}] || n.serials[DeniedSerial{Serial: l.SerialText, Issuer: l.IssuerPIN}]
 		}

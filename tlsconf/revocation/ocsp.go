@@ -57,7 +57,7 @@ func (c *ocspCache) see(l *trust.Link) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.entries[l.Print]; e != nil {
+	if e := c.entries[l.ID]; e != nil {
 		e.seen = c.revocation.o.Now()
 		return
 	}
@@ -65,7 +65,7 @@ func (c *ocspCache) see(l *trust.Link) {
 		return
 	}
 	e := &ocspEntry{leaf: l.Cert, issuer: l.Issuer, seen: c.revocation.o.Now()}
-	c.entries[l.Print] = e
+	c.entries[l.ID] = e
 	c.ask(e)
 }
 
@@ -81,7 +81,7 @@ func (c *ocspCache) ask(e *ocspEntry) {
 func (c *ocspCache) check(l *trust.Link) *trust.Failure {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e := c.entries[l.Print]
+	e := c.entries[l.ID]
 	if e == nil || e.revoked == nil {
 		return nil
 	}

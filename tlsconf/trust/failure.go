@@ -16,6 +16,9 @@ const (
 	NotYetValid   Reason = "not-yet-valid"  // it has not started: a clock may be wrong
 	UnknownCA     Reason = "unknown-ca"     // no chain to the trust store of this side
 	WrongUsage    Reason = "wrong-usage"    // key usage or extended key usage of another purpose
+	Malformed     Reason = "malformed"      // what is presented is not exactly a certificate
+	Oversized     Reason = "oversized"      // too many certificates, or too large
+	WrongCategory Reason = "wrong-category" // product category of the other environment, of a card or a module
 	WeakKey       Reason = "weak-key"       // key or signature algorithm not accepted: RSA < 2048, SHA-1
 	Revoked       Reason = "revoked"        // by its CA: a revocation list, or OCSP
 	Denied        Reason = "denied"         // on the emergency deny list
@@ -28,15 +31,15 @@ const (
 	PeerRefused       Reason = "peer-refused"    // the peer sent an alert: it does not accept us
 	TimedOut          Reason = "timeout"         // the handshake did not end within its deadline
 	Closed            Reason = "closed"          // the peer went away
-	Crowded           Reason = "crowded"         // too many handshakes under way
+	Overloaded        Reason = "overloaded"      // too many handshakes under way
 	Other             Reason = "other"
 )
 
 // Reasons lists every reason.
 func Reasons() []Reason {
 	return []Reason{
-		NoCertificate, Expired, NotYetValid, UnknownCA, WrongUsage, WeakKey, Revoked, Denied, RevocationUnknown, StruckOff, BadName,
-		Protocol, NoCommonSuite, PeerRefused, TimedOut, Closed, Crowded, Other,
+		NoCertificate, Expired, NotYetValid, UnknownCA, WrongUsage, Malformed, Oversized, WrongCategory, WeakKey, Revoked, Denied, RevocationUnknown, StruckOff, BadName,
+		Protocol, NoCommonSuite, PeerRefused, TimedOut, Closed, Overloaded, Other,
 	}
 }
 

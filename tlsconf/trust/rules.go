@@ -19,11 +19,14 @@ type Rules struct {
 	RSABits int
 	// Depth is how many CAs may stand above a leaf, its root included. 0: 4.
 	Depth int
+	// Environment is what a leaf's product category must be of; a Store sets it.
+	Environment Environment
 }
 
 const defaultDepth = 4
 
-// check says why a chain, leaf first and root last, breaks the rules.
+// check says why a chain, leaf first and root last, breaks the rules that need
+// the chain.
 func (r Rules) check(chain []*x509.Certificate) *Failure {
 	depth := r.Depth
 	if depth == 0 {
@@ -49,19 +52,4 @@ func (r Rules) check(chain []*x509.Certificate) *Failure {
 
 func (r Rules) names(p x509.OID) bool {
 	return slices.ContainsFunc(r.Policies, p.Equal)
-}
-
-// Admit says whether a chain, leaf first and root last, keeps the rules of the
-// store: for whoever builds its chains itself (signatures).
-func (t *Trust) Admit(chain []*x509.Certificate) error {
-	if len(chain) == 0 {
-		return &Failure{Reason: NoCertificate, Detail: "no certificate"}
-	}
-	if _, ok := windowOf(chain); !ok {
-		return (&Failure{Reason: WeakKey, Detail: "the certificate, or a CA above it, has a key or a signature that is not accepted"}).Presented(chain[0])
-	}
-	if f := t.rules.check(chain); f != nil {
-		return f.Presented(chain[0])
-	}
-	return nil
 }

@@ -2,8 +2,6 @@ package trust
 
 import (
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
@@ -16,22 +14,22 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
 )
 
 // A Trust is one generation of a trust store. It never changes: a reload
 // makes another one.
 type Trust struct {
 	roots, intermediates []*x509.Certificate
-	rootPool             *x509.CertPool
-	intermediatePool     *x509.CertPool
-	// anchors holds roots and intermediates, for crypto/tls: it names them in
-	// the CertificateRequest, and lets its own first check, which knows no
-	// intermediates but the peer's, accept a peer that sends its leaf alone.
-	// Verify then asks for a chain to a root.
+	above                map[string][]path // see pathsOf
+	// anchors holds roots and intermediates, for crypto/tls to name in the
+	// CertificateRequest.
 	anchors     *x509.CertPool
 	fingerprint [sha256.Size]byte
 	rules       Rules
 	verdicts    verdicts
+	signatures  atomic.Uint64 // verified for peers
 }
 
 // NewTrust makes a Trust of these CAs, unchecked; OpenStore checks.
@@ -41,21 +39,11 @@ func NewTrust(roots, intermediates []*x509.Certificate) *Trust {
 
 // NewTrustWithRules is NewTrust with what the certificates must keep to.
 func NewTrustWithRules(roots, intermediates []*x509.Certificate, rules Rules) *Trust {
-	t := &Trust{
-		rules: rules,
-		roots: roots, intermediates: intermediates,
-		rootPool: x509.NewCertPool(), intermediatePool: x509.NewCertPool(), anchors: x509.NewCertPool(),
-	}
+	t := &Trust{rules: rules, roots: roots, intermediates: intermediates, above: pathsOf(roots, intermediates), anchors: x509.NewCertPool()}
 	var prints [][sha256.Size]byte
-	for _, c := range roots {
-		t.rootPool.AddCert(c)
+	for _, c := range slices.Concat(roots, intermediates) {
 		t.anchors.AddCert(c)
-		prints = append(prints, sha256.Sum256(c.Raw))
-	}
-	for _, c := range intermediates {
-		t.intermediatePool.AddCert(c)
-		t.anchors.AddCert(c)
-		prints = append(prints, sha256.Sum256(c.Raw))
+		prints = append(prints, roc.IDOfCertificate(c))
 	}
 	slices.SortFunc(prints, func(a, b [sha256.Size]byte) int { return slices.Compare(a[:], b[:]) })
 	h := sha256.New()
@@ -168,7 +156,7 @@ func readTrust(o StoreOptions) (*Trust, error) {
 	}
 	var roots, intermediates []*x509.Certificate
 	var problems []error
-	seen := map[[sha256.Size]byte]bool{}
+	seen := map[roc.CertificateID]bool{}
 	for _, path := range o.Paths {
 		files, err := storeFiles(path)
 		if err != nil {
@@ -180,7 +168,7 @@ func readTrust(o StoreOptions) (*Trust, error) {
 				problems = append(problems, err)
 			}
 			for _, c := range certs {
-				print := sha256.Sum256(c.Raw)
+				print := roc.IDOfCertificate(c)
 				switch {
 				case seen[print]:
 				case IsSelfSigned(c):
@@ -203,6 +191,7 @@ func readTrust(o StoreOptions) (*Trust, error) {
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}
+	o.Rules.Environment = o.Environment
 	return NewTrustWithRules(roots, intermediates, o.Rules), nil
 }
 
@@ -293,41 +282,12 @@ func checkSet(roots, intermediates []*x509.Certificate, at time.Time) []error {
 
 // Issued says whether above signed c, by its name and key.
 func Issued(above, c *x509.Certificate) bool {
-	return string(above.RawSubject) == string(c.RawIssuer) && c.CheckSignatureFrom(above) == nil
+	return SameName(above.RawSubject, c.RawIssuer) && c.CheckSignatureFrom(above) == nil
 }
 
 // IsSelfSigned does not check the signature: a store file is trusted for what
 // it says, and an old root may be signed with SHA-1.
-func IsSelfSigned(c *x509.Certificate) bool { return string(c.RawSubject) == string(c.RawIssuer) }
-
-// CheckKey accepts RSA from 2048 to 8192 bits and the three NIST curves
-// (profile section 3, ANSSI guide).
-func CheckKey(key any) error {
-	switch k := key.(type) {
-	case *rsa.PublicKey:
-		if n := k.N.BitLen(); n < 2048 || n > 8192 {
-			return fmt.Errorf("has an RSA key of %d bits: 2048 to 8192 are accepted", n)
-		}
-		return nil
-	case *ecdsa.PublicKey:
-		if n := k.Curve.Params().BitSize; n < 256 {
-			return fmt.Errorf("has an elliptic curve key of %d bits: at least 256 are accepted", n)
-		}
-		return nil
-	}
-	return fmt.Errorf("has a key of an unaccepted kind (%T): RSA or ECDSA is needed", key)
-}
-
-// StrongSignature says whether signatures of that algorithm are accepted.
-func StrongSignature(a x509.SignatureAlgorithm) bool {
-	switch a {
-	case x509.SHA256WithRSA, x509.SHA384WithRSA, x509.SHA512WithRSA,
-		x509.SHA256WithRSAPSS, x509.SHA384WithRSAPSS, x509.SHA512WithRSAPSS,
-		x509.ECDSAWithSHA256, x509.ECDSAWithSHA384, x509.ECDSAWithSHA512:
-		return true
-	}
-	return false
-}
+func IsSelfSigned(c *x509.Certificate) bool { return SameName(c.RawSubject, c.RawIssuer) }
 
 // ReadCertificates reads a PEM or DER file of certificates, and says whether
 // it holds a private key too.
@@ -336,7 +296,7 @@ func ReadCertificates(file string) (certs []*x509.Certificate, keys bool, err er
 	if err != nil {
 		return nil, false, FileProblem(file, err)
 	}
-	if c, err := x509.ParseCertificate(text); err == nil {
+	if c, err := roc.ParseCertificate(text); err == nil {
 		return []*x509.Certificate{c}, false, nil
 	}
 	for rest := text; ; {
@@ -346,7 +306,7 @@ func ReadCertificates(file string) (certs []*x509.Certificate, keys bool, err er
 		}
 		switch {
 		case block.Type == "CERTIFICATE":
-			c, err := x509.ParseCertificate(block.Bytes)
+			c, err := roc.ParseCertificate(block.Bytes)
 			if err != nil {
 				return nil, false, fmt.Errorf("%s: certificate %d cannot be read (%w): export it again", file, len(certs)+1, err)
 			}
