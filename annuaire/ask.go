@@ -42,7 +42,7 @@ type ClientOptions struct {
 	// also holds the AMC, and none of them may speak for the annuaire.
 	Signer roc.StructureID
 
-	// Timeout bounds one question, connection included. Default: 3 s.
+	// Timeout bounds one question, connection included. Default: 5 s.
 	Timeout time.Duration
 
 	// MaxBytes is the largest answer read. Default: 256 KiB.
@@ -75,7 +75,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 		return nil, errors.New("the annuaire's client needs a TLS handshake and a signature verifier")
 	}
 	if o.Timeout <= 0 {
-		o.Timeout = 3 * time.Second
+		o.Timeout = 5 * time.Second
 	}
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = 256 << 10
@@ -116,22 +116,22 @@ func (c *Client) Ask(ctx context.Context, k roc.Key) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	return c.believe(raw, k, at, false)
+	return c.verify(raw, k, at, false)
 }
 
-// Believe reads an answer to k that was kept since at: on a disk, or by
+// VerifyStored reads an answer to k that was kept since at: on a disk, or by
 // another instance. Nothing of it is believed but what the annuaire signed: it
 // must be an answer about k's AMC, valid today, whose signature holds by the
 // trust store of now. Its age counts from the signed Timestamp, whatever at
 // says. The refusals are those of Ask.
-func (c *Client) Believe(raw roc.Content, k roc.Key, at time.Time) (Entry, error) {
+func (c *Client) VerifyStored(raw roc.Content, k roc.Key, at time.Time) (Entry, error) {
 	if raw.Len() > c.o.MaxBytes {
 		return Entry{}, refused("the answer is larger than %d bytes", c.o.MaxBytes)
 	}
 	if at.After(c.o.Now()) {
 		at = c.o.Now()
 	}
-	return c.believe(raw, k, at, true)
+	return c.verify(raw, k, at, true)
 }
 
 // search writes the question. It is not signed, as the public one (profile
@@ -213,9 +213,9 @@ func (c *Client) readable(raw roc.Content) bool {
 	return true
 }
 
-// believe reads an answer about k that was given at that time: signed then by
+// verify reads an answer about k that was given at that time: signed then by
 // whom it must, about the AMC that was asked, and valid now.
-func (c *Client) believe(raw roc.Content, k roc.Key, at time.Time, kept bool) (Entry, error) {
+func (c *Client) verify(raw roc.Content, k roc.Key, at time.Time, kept bool) (Entry, error) {
 	env, err := soap.Read(raw, c.limits)
 	if err != nil {
 		return Entry{}, refused("%w", err)

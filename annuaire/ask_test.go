@@ -391,14 +391,14 @@ func TestADirectoryOutlivesItsAnnuaire(t *testing.T) {
 	l := newLand(t)
 	d := annuaire.New(annuaire.Options{Asker: l.client(t, nil), AskTimeout: time.Minute})
 	t.Cleanup(d.Close)
-	if e, err := d.Find(t.Context(), ans(roc.IDB, roc.V1)); err != nil || e.Remembered {
+	if e, err := d.Find(t.Context(), "1010003812", ans(roc.IDB, roc.V1)); err != nil || e.Remembered {
 		t.Fatalf("found %+v, %v", e, err)
 	}
 	l.annuaire.Break(fictif.Down)
-	if e, err := d.Find(t.Context(), ans(roc.IDB, roc.V1)); err != nil || !e.Remembered || len(e.Adresses) != 2 {
+	if e, err := d.Find(t.Context(), "1010003812", ans(roc.IDB, roc.V1)); err != nil || !e.Remembered || len(e.Adresses) != 2 {
 		t.Errorf("found %+v, %v", e, err)
 	}
-	if _, err := d.Find(t.Context(), ans(roc.CLC, roc.V1)); !roc.IsRefused(err, roc.AnnuaireSilent) {
+	if _, err := d.Find(t.Context(), "1010003812", ans(roc.CLC, roc.V1)); !roc.IsRefused(err, roc.AnnuaireSilent) {
 		t.Errorf("a key never asked before: %v, want annuaire-silent", err)
 	}
 	if h := d.Health(); h.Failures != 1 || h.Err() == nil {

@@ -36,7 +36,7 @@ func benchFind(b *testing.B, million func() (*Directory, float64)) {
 		ctx := context.Background()
 		var csr [9]byte // the key was parsed just before: it is at hand
 		for pb.Next() {
-			e, err := d.Find(ctx, benchKeyIn(rand.IntN(benchKeys), &csr))
+			e, err := d.Find(ctx, hospital, benchKeyIn(rand.IntN(benchKeys), &csr))
 			if err != nil || !e.Remembered {
 				b.Errorf("%v, remembered %v", err, e.Remembered)
 				return
@@ -67,7 +67,8 @@ func million(answers int) (*Directory, float64) {
 			{roc.IDB, roc.V1, fmt.Sprintf("https://services.mutuelle-%07d.example/roc/v1/idb", n)},
 			{roc.IDB, roc.V2, fmt.Sprintf("https://services.mutuelle-%07d.example/roc/v2/idb", n)},
 		}
-		d.remember(k, d.same.intern(d.factsToKeep(&e)), &e, d.o.Now())
+		route := d.sequences.enter(routeOf(&k), 1)
+		d.remember(k, d.factsToKeep(&e).under(route, 1), &e, d.o.Now())
 	}
 	return d, float64(heap()-before) / benchKeys
 }

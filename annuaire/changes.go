@@ -1,25 +1,23 @@
 package annuaire
 
 import (
-	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"maps"
+	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
-// GuardOptions say when the annuaire changes too much at once. A directory
+// ChangeOptions say when the annuaire changes too much at once. A directory
 // that moves a few routes a week and suddenly moves a third of them has been
 // broken or taken over: the previous answers go on serving until an operator
 // has looked.
-type GuardOptions struct {
+type ChangeOptions struct {
 	// Share is the part of the known routes that may be removed or moved
-	// within Window. 0: the guard holds nothing.
+	// within Window. 0: nothing is held.
 	Share float64
 
 	// Least is how many may be, however few routes are known. Default: 10.
@@ -27,362 +25,387 @@ type GuardOptions struct {
 
 	// Window. Default: 1 h.
 	Window time.Duration
+
+	// Registered reports whether an AMC is in the register: the routes of
+	// those alone are the whole of which Share is a part, so that an annuaire
+	// that invents insurers does not make the whole larger. Default: all are.
+	Registered func(roc.NumeroAMC) bool
+
+	// Lately is how long a known address counts as in use since the annuaire
+	// last said so. Default: 1 h.
+	Lately time.Duration
 }
 
-// A Change is a route that the annuaire removed or moved: an address of one
-// service of an insurer in one version.
-type Change struct {
-	AMC     roc.NumeroAMC `json:"amc"`
-	Nom     string        `json:"nom"`
-	Service string        `json:"service"`
-	Version string        `json:"version"`
-	From    string        `json:"from"`
-	To      []string      `json:"to"` // empty: removed
-	Keys    int           `json:"keys"`
-	Since   time.Time     `json:"since"`
+// A changeLimiter says whether an answer of the annuaire may take the place of
+// the previous one. It decides and remembers what it decided on; the Directory
+// acts on its verdict. It keeps, for each Route, the first addresses that were
+// accepted: whoever asks about other keys, adds addresses behind the first or
+// lets validities end, changes nothing in what it counts. It knows no memory, no
+// disk, no Redis and no clock.
+type changeLimiter struct {
+	o ChangeOptions
+
+	mu      sync.Mutex // guards all below
+	routes  map[Route][]firstAddress
+	moved   map[Route]move              // accepted within Window
+	held    map[heldChange]*heldDetails // what waits for an operator; empty: nothing is held
+	since   time.Time                   // of the first of them
+	decided decisions
+	whole   int       // how many routes are of the register
+	counted time.Time // when it was counted
+	changed bool      // since the last snapshot
 }
 
-// A route is one address of one service of an insurer.
-type route struct {
-	amc     roc.NumeroAMC
-	service roc.Service
-	version roc.Version
-	url     string
+// A firstAddress is one that was accepted for a Route: the first of the
+// service, where messages go.
+type firstAddress struct {
+	URL   string    `json:"url"`
+	Debut time.Time `json:"debut,omitzero"` // first day of the validity
+	End   time.Time `json:"end,omitzero"`   // first instant after the validity; zero: none
+	Seen  time.Time `json:"seen"`           // when the annuaire last said so
+	Added bool      `json:"added,omitzero"` // beside the known one, for a key that nobody had asked about: a key that moves here is counted
 }
 
-// A guard counts the routes that are known and those that moved, and holds
-// back what is too much. Routes are counted, not keys: nobody can make it blind
-// by inventing keys.
-type guard struct {
-	o GuardOptions
-
-	mu       sync.Mutex // guards all below
-	routes   map[route]time.Time
-	moved    map[route]time.Time      // within Window
-	before   map[roc.Key]replacement  // what the moves of the window replaced
-	approved map[route]time.Time      // moves that an operator let pass
-	held     map[roc.Key]*replacement // what waits for an operator; empty: nothing is held
-	suspects map[string]int           // the addresses that held answers bring, by how many
-	since    time.Time
+// A move is what took the place of what, when, and for which key first.
+type move struct {
+	From string    `json:"from"`
+	To   string    `json:"to"`
+	At   time.Time `json:"at"`
+	key  roc.Key   // stands in no file: a CSR is the establishment's own words
 }
 
-// A replacement is an answer and the one that came in its place.
-type replacement struct {
-	previous memory
-	next     *facts // nil: unknown AMC
+// A heldChange is what an operator decides on: a route, and the host it would
+// lead to; "" for one that is removed.
+type heldChange struct {
+	route Route
+	host  string
+}
+
+// heldDetails are what is shown of a held change, and the keys it was seen for.
+type heldDetails struct {
+	from, to string
 	at       time.Time
-	raw      roc.Content // of previous, from the disk
-	rawAt    time.Time
+	keys     map[roc.Key]bool // at most maxHeldKeys: those that are asked again
+	count    int              // how many there were
 }
 
-// maxHeld bounds what the guard remembers of keys; beyond, a key is still held
-// and shown nowhere.
-const maxHeld = 20_000
+const (
+	maxHeldKeys    = 16
+	maxFirst       = 16                  // first addresses of one Route
+	firstForgotten = 90 * 24 * time.Hour // when the annuaire has not named it for that long
+	approvedFor    = 24 * time.Hour      // for further keys and routes to the same host
+)
 
-// maxRoutes bounds the routes that are known.
-const maxRoutes = 200_000
-
-// approvedFor is how long an operator's word holds for the moves it was about.
-const approvedFor = 24 * time.Hour
-
-func newGuard(o GuardOptions) *guard {
+func newChangeLimiter(o ChangeOptions) *changeLimiter {
 	if o.Least <= 0 {
 		o.Least = 10
 	}
 	if o.Window <= 0 {
 		o.Window = time.Hour
 	}
-	return &guard{
-		o: o, routes: map[route]time.Time{}, moved: map[route]time.Time{}, before: map[roc.Key]replacement{},
-		approved: map[route]time.Time{}, held: map[roc.Key]*replacement{}, suspects: map[string]int{},
+	if o.Lately <= 0 {
+		o.Lately = time.Hour
 	}
+	if o.Registered == nil {
+		o.Registered = func(roc.NumeroAMC) bool { return true }
+	}
+	return &changeLimiter{o: o, routes: map[Route][]firstAddress{}, moved: map[Route]move{}, held: map[heldChange]*heldDetails{}, decided: decisions{}}
 }
 
-// routesOf lists the routes of an answer.
-func (f *facts) routesOf() []route {
-	if f == nil || !f.roc {
-		return nil
-	}
-	list := make([]route, len(f.adresses))
-	for i, a := range f.adresses {
-		list[i] = route{f.amc, a.Service, a.Version, a.URL}
-	}
-	return list
+// A candidate is an answer that would take the place of what is known.
+type candidate struct {
+	key  roc.Key
+	had  bool         // the key was answered before
+	from string       // its first address then; "": it had none
+	next firstAddress // what it would be; URL "": removed, or unknown
 }
 
-// lost lists the routes of one answer that another does not have, and the
-// first of a service and version when another comes before it.
-func lost(previous, next *facts) []route {
-	was, is := previous.routesOf(), next.routesOf()
-	var list []route
-	for _, r := range was {
-		if !slices.Contains(is, r) || r == first(was, r) && r != first(is, r) {
-			list = append(list, r)
+// A verdict is what the limiter says of a candidate.
+type verdict struct {
+	held     bool    // it must not be used
+	rejected bool    // an operator said no
+	takeBack []Route // routes whose moves of the window are held from now on; not empty: it was the one too many
+	moved    int     // for the log: routes that moved within the window
+	known    int     // of how many
+	released bool    // the annuaire says again what it said: nothing of the key is held any more
+	added    bool    // an address that the route did not have: its other keys may have moved too
+	fresh    bool    // held, and never seen before: to be logged
+}
+
+// judge says whether a candidate passes. Called again with the same, it says
+// the same.
+func (l *changeLimiter) judge(c candidate, now time.Time) verdict {
+	if l.o.Share <= 0 {
+		return verdict{}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pruneLocked(now)
+	r := routeOf(&c.key)
+	known := l.routes[r]
+	here := slices.IndexFunc(known, func(a firstAddress) bool { return a.URL == c.next.URL })
+	host := hostOf(c.next.URL)
+	switch {
+	case c.next.URL != "" && here >= 0 && (!known[here].Added || c.from == "" || c.from == c.next.URL): // nothing new
+		c.next.Added = known[here].Added
+		l.noteLocked(r, c.next)
+		return verdict{released: l.releaseLocked(c.key)}
+	case l.decided.rejected(r.AMC, host):
+		return verdict{held: true, rejected: true, fresh: l.holdLocked(c, host, now)}
+	case l.decided.approved(r.AMC, host, now):
+		return l.passLocked(c, r)
+	case c.next.URL == "" && c.from == "": // it had none before
+		return verdict{held: l.holdsLocked(r.AMC)}
+	case !l.isMove(c, known, now):
+		if l.holdsLocked(r.AMC) { // nobody asked about the key before, and its insurer is held
+			return verdict{held: true, fresh: l.holdLocked(c, host, now)}
+		}
+		c.next.Added = len(known) > 0
+		return l.passLocked(c, r)
+	case len(l.held) > l.rejectedLocked():
+		return verdict{held: true, fresh: l.holdLocked(c, host, now)}
+	}
+	return l.countLocked(c, r, now)
+}
+
+// isMove reports whether a candidate is to be counted: it would change where
+// the messages of a route go. What is not: the first address of a route; a
+// further one, for a key that nobody asked about, of a route whose known one was
+// confirmed lately (an insurer whose rows differ by CSR); a row that was
+// announced, its validity beginning before the known one's was over.
+func (l *changeLimiter) isMove(c candidate, known []firstAddress, now time.Time) bool {
+	if c.from == "" && len(known) == 0 {
+		return false
+	}
+	if c.next.URL == "" {
+		return true
+	}
+	last := firstAddress{}
+	for _, a := range known {
+		if age := now.Sub(a.Seen); c.from == "" && age >= 0 && age < l.o.Lately && (a.End.IsZero() || now.Before(a.End)) {
+			return false
+		}
+		if a.URL == c.from || c.from == "" && a.Seen.After(last.Seen) {
+			last = a
 		}
 	}
-	return list
+	announced := !last.End.IsZero() && !now.Before(last.End) && c.next.Debut.After(last.Debut) && c.next.Debut.Before(last.End)
+	return !announced
 }
 
-// first is the first route of the same service and version.
-func first(list []route, r route) route {
-	for _, x := range list {
-		if x.service == r.service && x.version == r.version {
-			return x
+// countLocked counts a move. When it is the one too many, it is held, and those
+// of the window with it.
+func (l *changeLimiter) countLocked(c candidate, r Route, now time.Time) verdict {
+	l.countWholeLocked(now)
+	first, again := l.moved[r]
+	if !again {
+		first = move{From: c.from, At: now, key: c.key}
+		if c.from == "" && len(l.routes[r]) > 0 {
+			first.From = l.routes[r][0].URL
 		}
 	}
-	return route{}
+	n := len(l.moved)
+	if !again {
+		n++
+	}
+	v := verdict{moved: n, known: l.whole}
+	if n <= max(l.o.Least, int(l.o.Share*float64(l.whole))) {
+		first.To = c.next.URL
+		l.moved[r] = first
+		v.added = l.passLocked(c, r).added
+		return v
+	}
+	v.held = true
+	l.since = now
+	for route, m := range l.moved {
+		v.takeBack = append(v.takeBack, route)
+		l.held[heldChange{route, hostOf(m.To)}] = &heldDetails{from: m.From, to: m.To, at: m.At, keys: map[roc.Key]bool{m.key: true}, count: 1}
+		l.routes[route] = slices.DeleteFunc(l.routes[route], func(a firstAddress) bool { return a.URL == m.To && m.To != "" })
+	}
+	if !again {
+		v.takeBack = append(v.takeBack, r)
+	}
+	clear(l.moved)
+	v.fresh = l.holdLocked(c, hostOf(c.next.URL), now)
+	return v
 }
 
-// A verdict is what the guard says of an answer.
-type verdict uint8
-
-const (
-	passes verdict = iota
-	held
-)
-
-// judge says whether an answer may take the place of the previous one. When it
-// is the one too many, those of the window that came before it are taken back.
-func (g *guard) judge(k roc.Key, had bool, previous memory, next *facts, now time.Time, d *Directory) verdict {
-	if g.o.Share <= 0 {
-		return passes
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if !had || !previous.mayComeBack(now) {
-		if g.suspectLocked(next) {
-			return held
-		}
-		g.noteLocked(next, now)
-		return passes
-	}
-	gone := slices.DeleteFunc(lost(previous.facts, next), func(r route) bool { return now.Before(g.approved[r]) })
-	if len(gone) == 0 {
-		g.releaseLocked(k)
-		g.noteLocked(next, now)
-		return passes
-	}
-	if len(g.held) > 0 {
-		g.holdLocked(k, replacement{previous: previous, next: next, at: now})
-		return held
-	}
-	g.pruneLocked(now)
-	known := len(g.routes)
-	for _, r := range gone {
-		g.moved[r] = now
-	}
-	if len(g.moved) > max(g.o.Least, int(g.o.Share*float64(known))) {
-		g.tripLocked(k, replacement{previous: previous, next: next, at: now}, known, now, d)
-		return held
-	}
-	for _, r := range gone {
-		delete(g.routes, r)
-	}
-	g.rememberLocked(k, previous, next, now, d)
-	g.noteLocked(next, now)
-	return passes
-}
-
-// mayComeBack reports whether an answer could serve in the place of a newer one.
-func (m *memory) mayComeBack(now time.Time) bool {
-	return m.at != 0 && (m.facts.end == 0 || now.UnixNano() < m.facts.end)
-}
-
-// rememberLocked keeps what a move replaced, so that it can be taken back.
-func (g *guard) rememberLocked(k roc.Key, previous memory, next *facts, now time.Time, d *Directory) {
-	if _, ok := g.before[k]; ok || len(g.before) >= maxHeld {
-		return // the first of the window is the one to go back to
-	}
-	r := replacement{previous: previous, next: next, at: now}
-	if d.o.Disk != nil {
-		r.raw, r.rawAt, _ = d.o.Disk.get(k)
-	}
-	g.before[k] = r
-}
-
-// tripLocked begins to hold: this answer, and those of the window before it.
-func (g *guard) tripLocked(k roc.Key, r replacement, known int, now time.Time, d *Directory) {
-	g.since = now
-	d.o.Log.Error("the annuaire removes or moves too many routes at once: the previous answers go on serving until an operator approves (rpn annuaire held)",
-		"moved", len(g.moved), "known", known, "window", g.o.Window.String())
-	g.holdLocked(k, r)
-	for k, r := range g.before {
-		g.holdLocked(k, r)
-		d.known.put(&k, r.previous)
-		d.holdBack(&k, now)
-		d.unknown.change(&k, func(until *time.Time) { *until = time.Time{} })
-		if d.o.Disk != nil && r.raw.Len() > 0 {
-			d.o.Disk.put(k, r.rawAt, r.raw)
-		}
-		if d.o.Shared != nil {
-			d.asks.Go(func() { d.o.Shared.drop(d.ctx, k) })
-		}
-		g.noteLocked(r.previous.facts, now)
-	}
-	clear(g.before)
-	clear(g.moved)
-}
-
-func (g *guard) holdLocked(k roc.Key, r replacement) {
-	if old := g.held[k]; old != nil {
-		r.at = old.at
-		g.suspect(old, -1)
-	} else if len(g.held) >= maxHeld {
+// countWholeLocked counts the routes of the register, once a minute at most.
+func (l *changeLimiter) countWholeLocked(now time.Time) {
+	if age := now.Sub(l.counted); l.whole > 0 && age >= 0 && age < time.Minute {
 		return
 	}
-	g.held[k] = &r
-	g.suspect(&r, 1)
-}
-
-// suspect counts the addresses that a held answer brings.
-func (g *guard) suspect(r *replacement, n int) {
-	for _, x := range r.next.routesOf() {
-		if !slices.Contains(r.previous.facts.routesOf(), x) {
-			if g.suspects[x.url] += n; g.suspects[x.url] <= 0 {
-				delete(g.suspects, x.url)
-			}
+	l.whole, l.counted = 0, now
+	for r := range l.routes {
+		if l.o.Registered(r.AMC) {
+			l.whole++
 		}
 	}
 }
 
-// suspectLocked reports whether an answer to a key never asked before leads to
-// an address that is held back for others.
-func (g *guard) suspectLocked(f *facts) bool {
-	return slices.ContainsFunc(f.routesOf(), func(r route) bool { return g.suspects[r.url] > 0 })
+// passLocked lets a candidate in.
+func (l *changeLimiter) passLocked(c candidate, r Route) verdict {
+	added := c.next.URL != "" && len(l.routes[r]) > 0
+	l.noteLocked(r, c.next)
+	l.changed = true
+	return verdict{released: l.releaseLocked(c.key), added: added}
 }
 
-// releaseLocked ends the holding of a key: the annuaire says again what it said.
-func (g *guard) releaseLocked(k roc.Key) {
-	if r := g.held[k]; r != nil {
-		g.suspect(r, -1)
-		delete(g.held, k)
-	}
-	delete(g.before, k)
-}
-
-func (g *guard) noteLocked(f *facts, now time.Time) {
-	for _, r := range f.routesOf() {
-		if _, ok := g.routes[r]; ok || len(g.routes) < maxRoutes {
-			g.routes[r] = now
-		}
-	}
-}
-
-// note counts the routes of an answer that nothing was known before.
-func (g *guard) note(_ roc.Key, f *facts, now time.Time) {
-	if g.o.Share <= 0 {
+// noteLocked remembers a first address.
+func (l *changeLimiter) noteLocked(r Route, a firstAddress) {
+	if a.URL == "" {
 		return
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.noteLocked(f, now)
-}
-
-// pruneLocked forgets the moves that are older than the window.
-func (g *guard) pruneLocked(now time.Time) {
-	old := now.Add(-g.o.Window)
-	maps.DeleteFunc(g.moved, func(_ route, at time.Time) bool { return !at.After(old) })
-	maps.DeleteFunc(g.before, func(_ roc.Key, r replacement) bool { return !r.at.After(old) })
-	maps.DeleteFunc(g.approved, func(_ route, until time.Time) bool { return !now.Before(until) })
-}
-
-func (g *guard) holds(k roc.Key) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.held[k] != nil
-}
-
-func (g *guard) size() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return len(g.held)
-}
-
-// Held is what the guard holds back.
-type Held struct {
-	Since   time.Time `json:"since,omitzero"` // zero: nothing is held
-	Keys    int       `json:"keys"`
-	Routes  int       `json:"routes"` // known
-	Digest  string    `json:"digest"` // of Changes: what an operator approves
-	Changes []Change  `json:"changes"`
-}
-
-// Held lists the changes that wait for an operator, by insurer.
-func (d *Directory) Held() Held {
-	g := d.guard
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.heldLocked()
-}
-
-func (g *guard) heldLocked() Held {
-	h := Held{Keys: len(g.held), Routes: len(g.routes), Changes: []Change{}}
-	if h.Keys == 0 {
-		return h
+	list, known := l.routes[r]
+	if !known && len(l.routes) >= maxRoutes {
+		return
 	}
-	h.Since = g.since
-	by := map[string]*Change{}
-	for _, r := range g.held {
-		for _, x := range lost(r.previous.facts, r.next) {
-			c := Change{AMC: x.amc, Nom: r.previous.facts.nom, Service: x.service.String(), Version: x.version.String(), From: x.url, Since: r.at, To: []string{}}
-			for _, n := range r.next.routesOf() {
-				if n.service == x.service && n.version == x.version {
-					c.To = append(c.To, n.url)
-				}
-			}
-			id := fmt.Sprint(c.AMC, c.Service, c.Version, c.From, c.To)
-			if by[id] == nil {
-				by[id] = &c
-			}
-			by[id].Keys++
-			if r.at.Before(by[id].Since) {
-				by[id].Since = r.at
-			}
+	for i := range list {
+		if list[i].URL == a.URL {
+			list[i] = a
+			return
 		}
 	}
-	sum := sha256.New()
-	for _, id := range slices.Sorted(maps.Keys(by)) {
-		fmt.Fprintln(sum, id)
-		h.Changes = append(h.Changes, *by[id])
+	list = slices.DeleteFunc(list, func(x firstAddress) bool { return a.Seen.Sub(x.Seen) > firstForgotten })
+	if len(list) >= maxFirst {
+		oldest := 0
+		for i := range list {
+			if list[i].Seen.Before(list[oldest].Seen) {
+				oldest = i
+			}
+		}
+		list = slices.Delete(list, oldest, oldest+1)
 	}
-	slices.SortStableFunc(h.Changes, func(a, b Change) int { return cmp.Compare(a.AMC, b.AMC) })
-	h.Digest = hex.EncodeToString(sum.Sum(nil)[:8])
-	return h
+	l.routes[r] = append(list, a)
+	l.changed = true
+	if !known {
+		l.counted = time.Time{}
+	}
 }
 
-// ErrOtherChanges is the error of an Approve of something else than what is
-// held now.
-var ErrOtherChanges = fmt.Errorf("what is held is no longer what was looked at: look again")
+// note remembers what was accepted before: an answer of the disk.
+func (l *changeLimiter) note(k *roc.Key, a firstAddress) {
+	if l.o.Share <= 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.routes[routeOf(k)]) == 0 {
+		l.noteLocked(routeOf(k), a)
+	}
+}
 
-// Approve lets pass what is held, when that is what an operator looked at: the
-// digest of Held. For a day the same moves pass for other keys too. It returns
-// how many changes it was about.
-func (d *Directory) Approve(digest string) (int, error) {
-	g := d.guard
-	g.mu.Lock()
-	h := g.heldLocked()
-	if h.Keys == 0 || h.Digest != digest {
-		g.mu.Unlock()
-		return 0, ErrOtherChanges
-	}
-	now := d.o.Now()
-	waiting := g.held
-	for _, r := range waiting {
-		for _, x := range lost(r.previous.facts, r.next) {
-			g.approved[x] = now.Add(approvedFor)
-			delete(g.routes, x)
+// holdLocked holds a key, and reports whether its change was not held before.
+func (l *changeLimiter) holdLocked(c candidate, host string, now time.Time) (fresh bool) {
+	h := heldChange{routeOf(&c.key), host}
+	d := l.held[h]
+	if d == nil {
+		if len(l.held) >= maxRoutes {
+			return false // it is held all the same, and shown nowhere
 		}
-		g.noteLocked(r.next, now)
+		d = &heldDetails{from: c.from, to: c.next.URL, at: now, keys: map[roc.Key]bool{}}
+		if known := l.routes[h.route]; d.from == "" && len(known) > 0 {
+			d.from = known[0].URL
+		}
+		l.held[h] = d
+		l.changed, fresh = true, true
 	}
-	g.held, g.suspects = map[roc.Key]*replacement{}, map[string]int{}
-	clear(g.moved)
-	clear(g.before)
-	g.mu.Unlock()
-	d.o.Log.Warn("an operator approved what the annuaire moved", "changes", len(h.Changes), "keys", h.Keys, "digest", digest)
-	// The held answers are not used: they are asked again, now.
-	for k := range waiting {
-		d.known.change(&k, func(m *memory) { m.until, m.retry = min(m.until, now.UnixNano()), 0 })
-		d.renew(k)
+	if !d.keys[c.key] {
+		d.count++
+		if len(d.keys) < maxHeldKeys {
+			d.keys[c.key] = true
+		}
 	}
-	return len(h.Changes), nil
+	return fresh
+}
+
+// releaseLocked ends the holding of a key. A change that holds no key any more
+// is over.
+func (l *changeLimiter) releaseLocked(k roc.Key) bool {
+	released := false
+	r := routeOf(&k)
+	for h, d := range l.held {
+		if h.route != r {
+			continue
+		}
+		if delete(d.keys, k); len(d.keys) == 0 {
+			delete(l.held, h)
+			l.changed, released = true, true
+		}
+	}
+	return released
+}
+
+// holdsLocked reports whether something of an AMC is held.
+func (l *changeLimiter) holdsLocked(amc roc.NumeroAMC) bool {
+	for h := range l.held {
+		if h.route.AMC == amc && !l.decided.rejected(amc, h.host) {
+			return true
+		}
+	}
+	return false
+}
+
+// rejectedLocked counts the held changes that an operator has rejected: they
+// stay away, and hold nothing else.
+func (l *changeLimiter) rejectedLocked() (n int) {
+	for h := range l.held {
+		if l.decided.rejected(h.route.AMC, h.host) {
+			n++
+		}
+	}
+	return n
+}
+
+// pruneLocked forgets the moves that are older than the window, and those of a
+// time that is still to come: the clock went back.
+func (l *changeLimiter) pruneLocked(now time.Time) {
+	maps.DeleteFunc(l.moved, func(_ Route, m move) bool { return now.Sub(m.At) >= l.o.Window || m.At.After(now) })
+}
+
+// holds reports whether something of the Route is held.
+func (l *changeLimiter) holds(r Route) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for h := range l.held {
+		if h.route == r {
+			return true
+		}
+	}
+	return false
+}
+
+// accepts reports whether an address is a first address that was accepted.
+func (l *changeLimiter) accepts(r Route, url string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.routes[r], func(a firstAddress) bool { return a.URL == url })
+}
+
+// size returns how many changes wait for an operator.
+func (l *changeLimiter) size() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.held) - l.rejectedLocked()
+}
+
+// waiting are the keys that are asked again, whether the annuaire still means
+// it.
+func (l *changeLimiter) waiting() (keys []roc.Key) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, d := range l.held {
+		keys = slices.AppendSeq(keys, maps.Keys(d.keys))
+	}
+	return keys
+}
+
+// hostOf is the host of an address, with its port when it states one, as an
+// operator names it; "" for none. What is no URL stands for itself.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return address
+	}
+	return strings.ToLower(u.Host)
 }

@@ -34,7 +34,7 @@ func newVillage(t *testing.T, change func(*Options)) *village {
 		e.Raw = roc.NewContent([]byte(v.host[k.AMC]))
 		return e, nil
 	}
-	o := Options{Asker: v, TTL: time.Minute, MaxAge: 2 * time.Hour, Now: v.clock.now, Chance: half, Guard: GuardOptions{Share: 0.2, Least: 2}}
+	o := Options{Asker: v, PerSecond: 1e6, TTL: time.Minute, MaxAge: 2 * time.Hour, Now: v.clock.now, Chance: half, Changes: ChangeOptions{Share: 0.2, Least: 2}}
 	if change != nil {
 		change(&o)
 	}
@@ -46,19 +46,19 @@ func newVillage(t *testing.T, change func(*Options)) *village {
 func (v *village) ask(t *testing.T, i int) string {
 	t.Helper()
 	v.clock.advance(2 * time.Minute)
-	v.d.Find(t.Context(), keyNumber(i))
-	v.d.asks.Wait()
+	v.d.Find(t.Context(), hospital, keyNumber(i))
+	v.d.wait(t)
 	return v.now(t, i)
 }
 
 // now is the host of an insurer as an exchange finds it.
 func (v *village) now(t *testing.T, i int) string {
 	t.Helper()
-	e, err := v.d.Find(t.Context(), keyNumber(i))
+	e, err := v.d.Find(t.Context(), hospital, keyNumber(i))
 	if err != nil {
 		return roc.RefusalOf(err).Reason.Meaning().Code
 	}
-	v.d.asks.Wait()
+	v.d.wait(t)
 	return strings.TrimSuffix(strings.TrimPrefix(e.Adresses[0].URL, "https://"), "/roc")
 }
 
@@ -75,7 +75,7 @@ func TestTooManyRoutesMovedAreTakenBackUntilAnOperatorApproves(t *testing.T) {
 			t.Fatalf("route %d leads to %s: a fifth may move", i, h)
 		}
 	}
-	if h := v.d.Held(); h.Keys != 0 || !h.Since.IsZero() {
+	if h := v.d.Held(); len(h.Changes) != 0 || !h.Since.IsZero() {
 		t.Fatalf("held %+v", h)
 	}
 	move(4)
@@ -87,30 +87,51 @@ func TestTooManyRoutesMovedAreTakenBackUntilAnOperatorApproves(t *testing.T) {
 			t.Errorf("route %d leads to %s, want the previous one: those of the hour are taken back", i, h)
 		}
 	}
-	// A new key at an address that is held back is not carried there either.
-	v.host["0000000077"] = "new1.example"
-	k := keyNumber(77)
-	if _, err := v.d.Find(t.Context(), k); !roc.IsRefused(err, roc.Quarantined) {
-		t.Errorf("a new key at a held address: %v, want quarantined", err)
+	// A key of a held insurer that nobody asked about is not carried there
+	// either.
+	k := keyNumber(1)
+	k.CSR = "NEVER"
+	if _, err := v.d.Find(t.Context(), hospital, k); !roc.IsRefused(err, roc.Quarantined) {
+		t.Errorf("a new key of a held insurer: %v, want quarantined", err)
 	}
 	held := v.d.Held()
-	if held.Keys != 5 || len(held.Changes) != 5 || held.Changes[0].From != "https://amc0.example/roc" || held.Changes[0].To[0] != "https://new0.example/roc" {
+	if len(held.Changes) != 5 || held.Changes[0].From != "https://amc0.example/roc" || held.Changes[0].Host != "new0.example" {
 		t.Fatalf("held %+v", held)
 	}
-	if _, err := v.d.Approve("otherwise"); err != ErrOtherChanges {
-		t.Errorf("approved something else: %v", err)
+	act := Act{Act: Approve, AMC: keyNumber(0).AMC, Host: "elsewhere.example", Who: "a test", Why: "to see"}
+	if _, err := v.d.Decide(act); err != ErrNothingHeld {
+		t.Errorf("approved another host: %v", err)
 	}
-	if n, err := v.d.Approve(held.Digest); n != 5 || err != nil {
+	act.Host = "new0.example"
+	if n, err := v.d.Decide(act); n != 1 || err != nil {
 		t.Fatalf("approved %d, %v", n, err)
 	}
-	v.d.asks.Wait()
+	v.d.wait(t)
 	for i := range 5 {
-		if h := v.now(t, i); h != fmt.Sprintf("new%d.example", i) {
-			t.Errorf("once approved, route %d leads to %s", i, h)
+		want := fmt.Sprintf("amc%d.example", i)
+		if i == 0 {
+			want = "new0.example"
+		}
+		if h := v.now(t, i); h != want {
+			t.Errorf("route %d leads to %s, want %s: an approval names its host and passes nothing else", i, h, want)
 		}
 	}
-	if h := v.d.Held(); h.Keys != 0 {
-		t.Errorf("still held: %+v", h)
+	// A rejected one stays away, holds nothing else, and is no longer waiting.
+	for i := 1; i < 5; i++ {
+		act := Act{Act: Reject, AMC: keyNumber(i).AMC, Host: fmt.Sprintf("new%d.example", i), Who: "a test", Why: "to see"}
+		if n, err := v.d.Decide(act); n != 1 || err != nil {
+			t.Fatalf("rejected %d, %v", n, err)
+		}
+	}
+	if h := v.d.Held(); h.Waiting() != 0 || len(h.Changes) != 4 || !h.Changes[0].Rejected {
+		t.Errorf("held %+v", h)
+	}
+	if h := v.ask(t, 1); h != "amc1.example" {
+		t.Errorf("a rejected move leads to %s", h)
+	}
+	v.host[keyNumber(9).AMC] = "new9.example"
+	if h := v.ask(t, 9); h != "new9.example" {
+		t.Errorf("another route leads to %s: what is rejected holds nothing else", h)
 	}
 }
 
@@ -131,8 +152,8 @@ func TestAnAnnuaireThatMendsItselfNeedsNobody(t *testing.T) {
 			t.Errorf("route %d: %s while the annuaire has lost everybody", i, h)
 		}
 	}
-	if n := v.d.Held().Keys; n != 20 {
-		t.Errorf("%d keys are held, want 20", n)
+	if n := len(v.d.Held().Changes); n != 20 {
+		t.Errorf("%d changes are held, want 20", n)
 	}
 	v.clock.advance(90 * time.Minute) // the age of the previous answers does not count
 	if h := v.now(t, 3); h != "amc3.example" {
@@ -144,8 +165,8 @@ func TestAnAnnuaireThatMendsItselfNeedsNobody(t *testing.T) {
 	for i := range 20 {
 		v.ask(t, i)
 	}
-	if h := v.d.Held(); h.Keys != 0 {
-		t.Errorf("%d keys are held once the annuaire is as before", h.Keys)
+	if h := v.d.Held(); len(h.Changes) != 0 {
+		t.Errorf("held once the annuaire is as before: %+v", h.Changes)
 	}
 }
 
@@ -173,7 +194,7 @@ func TestInventedKeysChangeNothingForTheGuard(t *testing.T) {
 		for csr := range 50 {
 			k := keyNumber(i)
 			k.CSR = roc.CSR(fmt.Sprint(csr))
-			v.d.Find(t.Context(), k)
+			v.d.Find(t.Context(), hospital, k)
 		}
 	}
 	if n := v.d.Held().Routes; n != 10 {
@@ -184,42 +205,10 @@ func TestInventedKeysChangeNothingForTheGuard(t *testing.T) {
 	for csr := range 50 {
 		k := keyNumber(0)
 		k.CSR = roc.CSR(fmt.Sprint(csr))
-		v.d.Find(t.Context(), k)
+		v.d.Find(t.Context(), hospital, k)
 	}
-	v.d.asks.Wait()
-	if n := v.d.Held().Keys; n != 0 {
+	v.d.wait(t)
+	if n := len(v.d.Held().Changes); n != 0 {
 		t.Errorf("one route that moved for 50 keys holds %d", n)
-	}
-}
-
-func TestWhatIsLost(t *testing.T) {
-	t.Parallel()
-	at := func(urls ...string) *facts {
-		f := &facts{amc: "0000000001", roc: true}
-		for _, u := range urls {
-			f.adresses = append(f.adresses, Adresse{roc.IDB, roc.V1, u})
-		}
-		return f
-	}
-	out := at("a")
-	out.roc = false
-	for _, c := range []struct {
-		name          string
-		before, after *facts
-		want          int
-	}{
-		{"nothing changed", at("a", "b"), at("a", "b"), 0},
-		{"one more, at the end", at("a"), at("a", "b"), 0},
-		{"moved", at("a"), at("b"), 1},
-		{"one more, before the first: messages go there", at("a"), at("b", "a"), 1},
-		{"the second one left", at("a", "b"), at("a"), 1},
-		{"the order turned", at("a", "b"), at("b", "a"), 1},
-		{"unknown", at("a", "b"), nil, 2},
-		{"takes no part any more", at("a"), out, 1},
-		{"comes back", out, at("a"), 0},
-	} {
-		if got := lost(c.before, c.after); len(got) != c.want {
-			t.Errorf("%s: %d routes lost, want %d", c.name, len(got), c.want)
-		}
 	}
 }

@@ -2,12 +2,9 @@ package annuaire
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/piano-roc/rpn/internal/roc"
@@ -18,22 +15,27 @@ type Options struct {
 	Asker Asker
 
 	// TTL is how long an answer is used before the annuaire is asked again,
-	// however long it says it is valid. Default: 1 h. Each answer gets up to a
-	// tenth less, by chance, so that keys learnt together are not asked again
+	// however long it says it is valid. Default: 45 min. Each answer gets up to
+	// a tenth less, by chance, so that keys learnt together are not asked again
 	// together.
 	TTL time.Duration
 
+	// Stale is how long after TTL an answer still serves at once, while the
+	// annuaire is asked again in the background. One that is older is asked
+	// again before it serves, as long as the annuaire answers. Default: 15 min:
+	// with TTL, an hour.
+	Stale time.Duration
+
 	// MaxAge is the age, since the annuaire was asked, up to which an answer
-	// still serves once it is no longer fresh: at once, while the annuaire is
-	// asked again beside. Its own validity may end sooner. Default: none serves
-	// stale.
+	// serves while the annuaire does not answer. Its own validity may end
+	// sooner. Default: none serves once it is no longer fresh.
 	MaxAge time.Duration
 
 	// NegativeTTL is how long "unknown AMC" is remembered. Default: 60 s.
 	NegativeTTL time.Duration
 
 	// AskTimeout bounds one question, its wait for a turn included. Default:
-	// 3 s.
+	// 5 s.
 	AskTimeout time.Duration
 
 	// Keys bounds how many keys are remembered; as many "unknown AMC" are, up
@@ -42,30 +44,47 @@ type Options struct {
 	Keys int
 
 	// Questions bounds how many questions are in flight at once, over all
-	// keys. Those that nobody waits for take half of it at most. Default: 64.
+	// keys; one establishment gets a quarter of it, and those that nobody
+	// waits for a half. Default: 64.
 	Questions int
+
+	// PerSecond bounds the questions a second, over all keys; twice as many
+	// may come at once. Beyond, they wait. Default: 200.
+	PerSecond float64
+
+	// NewKeys is how many keys that were not known one establishment may have
+	// stored in an hour. Beyond, its questions are asked and answered, and not
+	// stored. Default: 200.
+	NewKeys int
 
 	// KeepRaw keeps the annuaire's signed answers in memory (several kB each)
 	// for those who hand them on.
 	KeepRaw bool
 
 	// Disk remembers the signed answers beyond a restart. It is not believed:
-	// Believe checks what comes from it. nil: nothing does.
+	// VerifyStored checks what comes from it. nil: nothing does.
 	Disk *Disk
 
 	// Shared is where instances leave their answers to one another. It is not
 	// believed either. nil: this one is alone.
 	Shared *Shared
 
-	// Believe reads an answer that was kept, as Client.Believe does. Required
-	// with Disk or Shared.
-	Believe func(raw roc.Content, k roc.Key, at time.Time) (Entry, error)
+	// VerifyStored reads an answer that was kept, as Client.VerifyStored does.
+	// Required with Disk or Shared.
+	VerifyStored func(raw roc.Content, k roc.Key, at time.Time) (Entry, error)
 
-	// Guard holds back answers that would move too many routes at once. The
-	// zero Guard holds nothing.
-	Guard GuardOptions
+	// Changes says when answers that would move many routes are held. The zero
+	// value holds nothing.
+	Changes ChangeOptions
 
-	// Log is told what an operator must know. Default: nothing is said.
+	// ChangesFile keeps over a restart what Changes is judged by. Default: it
+	// is forgotten.
+	ChangesFile string
+
+	// Acts keeps what operators decided. Default: nothing is kept on disk.
+	Acts *Acts
+
+	// Log is told what an operator must know. Default: nothing is logged.
 	Log *slog.Logger
 
 	// Now tells the time. Default: time.Now.
@@ -82,14 +101,23 @@ func (o Options) withDefaults() Options {
 			*d = def
 		}
 	}
-	orDuration(&o.TTL, time.Hour)
+	orDuration(&o.TTL, 45*time.Minute)
+	orDuration(&o.Stale, 15*time.Minute)
 	orDuration(&o.NegativeTTL, time.Minute)
-	orDuration(&o.AskTimeout, 3*time.Second)
-	if o.Keys <= 0 {
-		o.Keys = 200_000
+	orDuration(&o.AskTimeout, 5*time.Second)
+	orInt := func(n *int, def int) {
+		if *n <= 0 {
+			*n = def
+		}
 	}
-	if o.Questions <= 0 {
-		o.Questions = 64
+	orInt(&o.Keys, 200_000)
+	orInt(&o.Questions, 64)
+	orInt(&o.NewKeys, 200)
+	if o.PerSecond <= 0 {
+		o.PerSecond = 200
+	}
+	if o.Changes.Lately <= 0 {
+		o.Changes.Lately = o.TTL + o.Stale
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -100,24 +128,31 @@ func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Acts == nil {
+		o.Acts = &Acts{last: decisions{}}
+	}
 	return o
 }
 
 // retryAfter is what a caller is told to wait when the annuaire is silent.
 const retryAfter = 10 * time.Second
 
-// A Directory says where the messages of a key go: from memory while the
-// answer is fresh, from memory while it asks again once it is not, else it
-// asks: its own disk, the other instances, the annuaire. It is safe for
+// A Directory says where the messages of a key go. Fresh: from memory. Stale:
+// from memory, revalidated in the background. Older, or learnt to have changed:
+// the annuaire is asked first, and what is remembered serves if it does not
+// answer. Otherwise: the disk, the other instances, the annuaire. It is safe for
 // concurrent use.
 type Directory struct {
-	o       Options
-	known   *cache[memory]
-	unknown *cache[time.Time] // until when the AMC is taken as unknown
-	same    *interner
-	guard   *guard
-	turns   chan struct{} // one token per question in flight
-	beside  chan struct{} // one token per question that nobody waits for
+	o          Options
+	known      *cache[memory]
+	unknown    *cache[time.Time] // until when the AMC is taken as unknown
+	same       *interner
+	sequences  *sequences
+	limiter    *changeLimiter
+	quarantine quarantine
+	turns      *turns
+	budgets    budgets
+	background chan struct{} // one token per question that nobody waits for
 
 	// ctx ends at Close: questions belong to the directory, not to the
 	// exchange that happened to be first.
@@ -129,34 +164,45 @@ type Directory struct {
 	closed bool
 	asks   sync.WaitGroup
 
+	replacedMu sync.Mutex // guards replaced
+	replaced   map[roc.Key]replacement
+
 	tally
 	health health
 }
 
-// A question is one ask in flight; done is closed when entry and err are set.
-type question struct {
-	done  chan struct{}
-	entry Entry
-	err   error
-}
-
-// New makes an empty Directory. Close it, before its Disk and its Shared.
+// New makes a Directory with nothing in memory. Close it, before its Disk and
+// its Shared.
 func New(o Options) *Directory {
 	o = o.withDefaults()
 	d := &Directory{
-		o:       o,
-		known:   newCache[memory](o.Keys),
-		unknown: newCache[time.Time](max(1, o.Keys/16)),
-		same:    newInterner(),
-		guard:   newGuard(o.Guard),
-		turns:   make(chan struct{}, o.Questions),
-		beside:  make(chan struct{}, (o.Questions+1)/2),
-		asking:  make(map[roc.Key]*question),
+		o:          o,
+		known:      newCache[memory](o.Keys),
+		unknown:    newCache[time.Time](max(1, o.Keys/16)),
+		same:       newInterner(),
+		sequences:  newSequences(),
+		limiter:    newChangeLimiter(o.Changes),
+		quarantine: quarantine{by: map[decided]*Newcomer{}},
+		turns:      newTurns(o.Questions, o.PerSecond),
+		budgets:    budgets{perHour: float64(o.NewKeys), by: map[roc.StructureID]*budget{}},
+		background: make(chan struct{}, (o.Questions+1)/2),
+		asking:     make(map[roc.Key]*question),
+		replaced:   map[roc.Key]replacement{},
+	}
+	d.limiter.decided = o.Acts.all()
+	if o.ChangesFile != "" {
+		if err := d.limiter.load(o.ChangesFile); err != nil {
+			o.Log.Error("what the annuaire moved before the restart cannot be read: counting begins anew", "event", "annuaire_routes_unreadable", "error", err)
+		}
+	}
+	if o.Disk != nil {
+		d.health.resume(o.Disk.down())
 	}
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	if o.Shared != nil {
 		o.Shared.listen(d)
 	}
+	d.asks.Go(d.tend)
 	return d
 }
 
@@ -167,253 +213,144 @@ func (d *Directory) Close() {
 	d.closed = true
 	d.mu.Unlock()
 	d.stop()
+	d.turns.close()
 	d.asks.Wait()
+	d.save()
 }
 
-// Find returns what the annuaire says about the key. It refuses with
-// UnknownAMC, AnnuaireSilent, AnnuaireRefused or Quarantined.
+// tend does again and again what nobody asks for: what is held is asked again,
+// and what the changes are judged by is saved.
+func (d *Directory) tend() {
+	tick := time.NewTicker(20 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-d.ctx.Done():
+			return
+		case <-tick.C:
+			d.askHeld()
+			d.save()
+		}
+	}
+}
+
+func (d *Directory) save() {
+	if err := d.limiter.save(d.o.ChangesFile); err != nil {
+		d.o.Log.Error("what the annuaire moves cannot be kept on disk", "event", "annuaire_routes_unwritten", "error", err)
+	}
+}
+
+// Find returns what the annuaire says about the key, for an establishment. It
+// refuses with UnknownAMC, AnnuaireSilent, AnnuaireRefused or Quarantined.
 //
 // Those who ask for one key at the same time share one question. When ctx ends
 // its caller leaves with AnnuaireSilent; the question goes on for the others,
 // and for the memory.
-func (d *Directory) Find(ctx context.Context, k roc.Key) (Entry, error) {
-	e, err, ok := d.recall(&k)
-	if ok {
+func (d *Directory) Find(ctx context.Context, who roc.StructureID, k roc.Key) (Entry, error) {
+	e, err, is := d.recall(&k)
+	if is == answered {
 		return e, err
 	}
-	q, err := d.question(k)
+	q, err := d.question(k, who)
 	if err != nil {
+		if is == mayServe {
+			return d.serveOld(e), nil
+		}
 		return Entry{}, err
+	}
+	var hangs <-chan time.Time
+	if is == mayServe { // an annuaire that does not answer keeps nobody waiting who need not
+		t := time.NewTimer(d.o.AskTimeout / 2)
+		defer t.Stop()
+		hangs = t.C
 	}
 	select {
 	case <-q.done:
 		return q.entry, q.err
+	case <-hangs:
+		return d.serveOld(e), nil
 	case <-ctx.Done():
 		return Entry{}, silent("the exchange could not wait longer for the annuaire: %w", context.Cause(ctx))
 	}
 }
 
-// recall answers from memory; ok is false when somebody must be asked first.
-func (d *Directory) recall(k *roc.Key) (e Entry, err error, ok bool) {
+// serveOld is an answer that serves because the annuaire does not answer.
+func (d *Directory) serveOld(e Entry) Entry {
+	d.stale.Add(1)
+	e.Stale = true
+	return e
+}
+
+// A recalled is what memory knows about a key.
+type recalled uint8
+
+const (
+	nothing  recalled = iota // somebody must be asked
+	mayServe                 // somebody must be asked; the entry serves when nobody answers
+	answered
+)
+
+// recall answers from memory, where it may.
+func (d *Directory) recall(k *roc.Key) (e Entry, err error, is recalled) {
 	now := d.o.Now()
 	if m, found := d.known.get(k); found {
-		switch {
-		case now.UnixNano() < m.until:
-			return m.entry(), nil, true
-		case d.mayServe(k, &m, now):
-			d.stale.Add(1)
+		switch d.standing(k, &m, now) {
+		case fresh:
+			return m.entry(), nil, answered
+		case stale:
 			d.refresh(k, &m, now)
-			e := m.entry()
-			e.Stale = true
-			return e, nil, true
+			return d.serveOld(m.entry()), nil, answered
+		case old:
+			d.expired.Add(1)
+			e, is = m.entry(), mayServe
+		default:
+			d.expired.Add(1)
 		}
-		d.expired.Add(1)
 	}
 	if until, found := d.unknown.get(k); found {
-		if now.Before(until) {
-			return Entry{}, roc.Refuse(roc.UnknownAMC, "the annuaire said so less than %v ago", d.o.NegativeTTL), true
+		if left := until.Sub(now); left > 0 && left <= d.o.NegativeTTL {
+			return Entry{}, roc.Refuse(roc.UnknownAMC, "the annuaire said so less than %v ago", d.o.NegativeTTL), answered
 		}
 		d.unknownExpired.Add(1)
 	}
-	return Entry{}, nil, false
+	return e, nil, is
 }
 
-// question returns the question in flight for the key, opening it if there is
-// none.
-func (d *Directory) question(k roc.Key) (*question, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.misses.Add(1)
-	if q, ok := d.asking[k]; ok {
-		return q, nil
-	}
-	if d.closed {
-		return nil, silent("the directory is closed")
-	}
-	return d.openLocked(k, d.settle, func(e Entry) {
-		if e.Stale { // from the disk: the question that answered stood in the way
-			d.recall(&k)
-		}
-	}), nil
-}
+// A standing is what a remembered answer is good for.
+type standing uint8
 
-// openLocked opens a question about the key, which answer answers; then comes
-// once it is over.
-func (d *Directory) openLocked(k roc.Key, answer func(roc.Key) (Entry, error), then func(Entry)) *question {
-	q := &question{done: make(chan struct{})}
-	d.asking[k] = q
-	d.asks.Go(func() {
-		defer func() {
-			d.mu.Lock()
-			delete(d.asking, k)
-			d.mu.Unlock()
-			close(q.done)
-			if q.err == nil {
-				then(q.entry)
-			}
-		}()
-		q.entry, q.err = answer(k)
-	})
-	return q
-}
+const (
+	gone  standing = iota // nothing
+	fresh                 // it serves
+	stale                 // it serves, and is asked again in the background
+	old                   // it is asked again first, and serves when nobody answers
+)
 
-// settle answers a question that somebody waits for.
-func (d *Directory) settle(k roc.Key) (Entry, error) {
-	// Another question may have been settled between the caller's look into
-	// memory and this one.
-	if e, err, ok := d.recall(&k); ok {
-		return e, err
+// standing says what a remembered answer is good for. An answer of a time that
+// is still to come is old: the clock went back.
+func (d *Directory) standing(k *roc.Key, m *memory, now time.Time) standing {
+	if !m.mayComeBack(now) {
+		return gone
 	}
-	if d.load(k) {
-		if e, err, ok := d.recall(&k); ok {
-			return e, err
-		}
-	}
-	return d.learn(k)
-}
-
-// learn asks the other instances, then the annuaire, and remembers what it
-// learns.
-func (d *Directory) learn(k roc.Key) (Entry, error) {
-	lent, isLent := d.borrow(k)
-	if isLent && d.freshUntil(&lent, d.o.Now()).After(d.o.Now()) {
-		return d.accept(k, lent, nil, false)
-	}
-	e, err := d.ask(k)
-	d.note(d.o.Now(), err)
-	if err != nil && isLent && !roc.IsRefused(err, roc.UnknownAMC) {
-		return d.accept(k, lent, nil, false) // an older answer of another instance
-	}
-	return d.accept(k, e, err, true)
-}
-
-// ask puts the question when its turn comes, within AskTimeout.
-func (d *Directory) ask(k roc.Key) (e Entry, err error) {
-	ctx, cancel := context.WithTimeout(d.ctx, d.o.AskTimeout)
-	defer cancel()
-	select {
-	case d.turns <- struct{}{}:
-		defer func() { <-d.turns }()
-	case <-ctx.Done():
-		d.crowded.Add(1)
-		return Entry{}, silent("%d other questions are in flight: %w", d.o.Questions, ctx.Err())
-	}
-	defer func() {
-		if p := recover(); p != nil {
-			e, err = Entry{}, fmt.Errorf("annuaire: asking panicked: %v", p)
-		}
-	}()
-	d.asked.Add(1)
-	e, err = d.o.Asker.Ask(ctx, k)
-	if err == nil && e.AMC != k.AMC {
-		return Entry{}, refused("the answer is about another AMC than the one asked")
-	}
-	return e, err
-}
-
-// accept remembers what was learnt, unless the guard holds it back, and tells
-// the others when the annuaire itself said it. A failure is not remembered:
-// the next exchange asks again.
-func (d *Directory) accept(k roc.Key, e Entry, err error, asked bool) (Entry, error) {
-	now := d.o.Now()
-	isUnknown := roc.IsRefused(err, roc.UnknownAMC)
-	if err != nil && !isUnknown {
-		return Entry{}, err
-	}
-	var next *facts
-	if err == nil && e.At.IsZero() {
-		e.At = now
-	}
-	if err == nil {
-		next = d.same.intern(d.factsToKeep(&e))
-	}
-	previous, had := d.peek(&k)
-	switch d.guard.judge(k, had, previous, next, now, d) {
-	case held:
-		if !had || !previous.mayComeBack(now) {
-			return Entry{}, roc.Refuse(roc.Quarantined, "the annuaire moves many routes at once, and this address is one of the new ones").
-				Saying("L'annuaire change beaucoup d'adresses à la fois ; celle-ci attend l'accord de l'exploitant du RPN.")
-		}
-		d.holdBack(&k, now)
-		kept := previous.entry()
-		kept.Stale = true
-		return kept, nil
-	}
-	if isUnknown {
-		d.forget(k, now)
-	} else {
-		d.remember(k, next, &e, now)
-	}
-	if asked {
-		d.publish(k, e, isUnknown)
-	}
-	return e, err
-}
-
-// remember keeps an answer in memory and on disk.
-func (d *Directory) remember(k roc.Key, f *facts, e *Entry, now time.Time) {
-	d.known.put(&k, memory{facts: f, until: d.freshUntil(e, now).UnixNano(), at: momentOf(e.At)})
-	if d.o.Disk != nil && e.Raw.Len() > 0 {
-		d.o.Disk.put(k, e.At, e.Raw)
-	}
-}
-
-// forget keeps "unknown AMC" in the place of an answer.
-func (d *Directory) forget(k roc.Key, now time.Time) {
-	d.known.change(&k, func(m *memory) { *m = memory{facts: m.facts} })
-	d.unknown.put(&k, now.Add(d.o.NegativeTTL))
-	if d.o.Disk != nil {
-		d.o.Disk.drop(k)
-	}
-}
-
-// factsToKeep are those of an entry, with its signed answer when it is asked
-// for.
-func (d *Directory) factsToKeep(e *Entry) *facts {
-	f := factsOf(e)
-	if !d.o.KeepRaw {
-		f.raw = roc.Content{}
-	}
-	return f
-}
-
-// freshUntil is when an answer that was asked at e.At stops being fresh.
-func (d *Directory) freshUntil(e *Entry, now time.Time) time.Time {
-	at := e.At
-	if at.IsZero() || at.After(now) {
-		at = now
-	}
-	ttl := d.o.TTL - time.Duration(float64(d.o.TTL/10)*d.o.Chance())
-	until := at.Add(ttl)
-	if end := e.end(); !end.IsZero() && end.Before(until) {
-		return end
-	}
-	return until
-}
-
-// tally counts what happens, apart from what the caches count themselves.
-type tally struct {
-	expired, unknownExpired, misses, asked, crowded              atomic.Uint64
-	silent, refused, notKnown, failed                            atomic.Uint64
-	stale, fromDisk, fromShared, disbelieved, renewed, published atomic.Uint64
-}
-
-// note counts the outcome of one question and keeps the health.
-func (d *Directory) note(now time.Time, err error) {
+	age := now.Sub(m.at.time())
+	settled := m.at <= momentOf(now) && m.facts.current()
+	left := m.until - now.UnixNano()
 	switch {
-	case err == nil:
-	case roc.IsRefused(err, roc.UnknownAMC):
-		d.notKnown.Add(1)
-		err = nil // an answer like another
-	case roc.IsRefused(err, roc.AnnuaireSilent):
-		d.silent.Add(1)
-		if errors.Is(err, context.Canceled) {
-			return // Close ended it: nothing is learnt about the annuaire
-		}
-	case roc.IsRefused(err, roc.AnnuaireRefused):
-		d.refused.Add(1)
-	default:
-		d.failed.Add(1)
+	case settled && left > 0 && left <= int64(max(d.o.TTL, 2*d.o.NegativeTTL)):
+		return fresh
+	case settled && age < min(d.o.TTL+d.o.Stale, d.o.MaxAge) && m.until != 0:
+		return stale
+	case d.limiter.holds(routeOf(k)): // its own validity alone counts
+		return stale
+	case age >= d.o.MaxAge:
+		return gone
+	case d.postponed(m, now) || d.health.down(now, d.o.AskTimeout/2):
+		return stale
 	}
-	d.health.note(now, err, d.o.Chance())
+	return old
+}
+
+// mayComeBack reports whether an answer could serve in the place of a newer one.
+func (m *memory) mayComeBack(now time.Time) bool {
+	return m.at != 0 && (m.facts.end == 0 || now.UnixNano() < m.facts.end)
 }

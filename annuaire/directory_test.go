@@ -47,6 +47,15 @@ func always(_ context.Context, k roc.Key) (Entry, error) {
 		Raw:      roc.NewContent([]byte("<signed/>"))}, nil
 }
 
+// wait waits until no question is in flight.
+func (d *Directory) wait(t *testing.T) {
+	t.Helper()
+	eventually(t, "no question is in flight", func() bool { return d.Stats().InFlight == 0 })
+}
+
+// hospital is the establishment that asks.
+const hospital = roc.StructureID("1010003812")
+
 func newDirectory(t *testing.T, o Options) *Directory {
 	t.Helper()
 	d := New(o)
@@ -56,7 +65,7 @@ func newDirectory(t *testing.T, o Options) *Directory {
 
 func find(t *testing.T, d *Directory, k roc.Key) (Entry, error) {
 	t.Helper()
-	return d.Find(t.Context(), k)
+	return d.Find(t.Context(), hospital, k)
 }
 
 func TestAnAnswerIsRememberedUntilItsTTLEnds(t *testing.T) {
@@ -229,7 +238,7 @@ func TestOneQuestionInFlightPerKey(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 200 {
 		wg.Go(func() {
-			e, err := d.Find(context.Background(), keyNumber(i%2))
+			e, err := d.Find(context.Background(), hospital, keyNumber(i%2))
 			if err != nil || e.AMC != keyNumber(i%2).AMC || e.Remembered && e.Raw.Len() > 0 {
 				t.Errorf("found %+v, %v", e, err)
 			}
@@ -250,9 +259,9 @@ func TestAWaiterThatLeavesDoesNotCancelTheQuestion(t *testing.T) {
 	d := newDirectory(t, Options{Asker: o, AskTimeout: time.Hour})
 	ctx, leave := context.WithCancel(t.Context())
 	first, second := make(chan error, 1), make(chan error, 1)
-	go func() { _, err := d.Find(ctx, keyNumber(1)); first <- err }()
+	go func() { _, err := d.Find(ctx, hospital, keyNumber(1)); first <- err }()
 	<-entered
-	go func() { _, err := d.Find(context.Background(), keyNumber(1)); second <- err }()
+	go func() { _, err := d.Find(context.Background(), hospital, keyNumber(1)); second <- err }()
 	leave()
 	if err := <-first; !roc.IsRefused(err, roc.AnnuaireSilent) || !errors.Is(err, context.Canceled) {
 		t.Errorf("the one that left got %v", err)
@@ -287,7 +296,7 @@ func TestQuestionsInFlightAreBounded(t *testing.T) {
 		return always(ctx, k)
 	}
 	first := make(chan error, 1)
-	go func() { _, err := d.Find(context.Background(), keyNumber(1)); first <- err }()
+	go func() { _, err := d.Find(context.Background(), hospital, keyNumber(1)); first <- err }()
 	<-entered
 	if _, err := find(t, d, keyNumber(2)); !roc.IsRefused(err, roc.AnnuaireSilent) {
 		t.Errorf("found %v, want annuaire-silent", err)
@@ -306,13 +315,13 @@ func TestCloseEndsTheQuestionsInFlight(t *testing.T) {
 	o, entered, _ := gate()
 	d := New(Options{Asker: o, AskTimeout: time.Hour})
 	got := make(chan error, 1)
-	go func() { _, err := d.Find(context.Background(), keyNumber(1)); got <- err }()
+	go func() { _, err := d.Find(context.Background(), hospital, keyNumber(1)); got <- err }()
 	<-entered
 	d.Close()
 	if err := <-got; !roc.IsRefused(err, roc.AnnuaireSilent) {
 		t.Errorf("found %v, want annuaire-silent", err)
 	}
-	if _, err := d.Find(context.Background(), keyNumber(2)); !roc.IsRefused(err, roc.AnnuaireSilent) {
+	if _, err := d.Find(context.Background(), hospital, keyNumber(2)); !roc.IsRefused(err, roc.AnnuaireSilent) {
 		t.Errorf("after Close: found %v, want annuaire-silent", err)
 	}
 	if h := d.Health(); h.Err() != nil {

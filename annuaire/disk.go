@@ -1,17 +1,14 @@
 package annuaire
 
 import (
-	"bufio"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
-	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
-	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
@@ -26,7 +23,9 @@ type Tagger interface {
 type DiskOptions struct {
 	File string
 
-	// MaxAge is the age at which an answer is forgotten. Default: 72 h.
+	// MaxAge is the age up to which an answer serves. One that is older is kept
+	// as long again, should the clock have jumped, then forgotten when the file
+	// is written anew. Default: 72 h.
 	MaxAge time.Duration
 
 	// MaxBytes bounds the file; when it is reached the oldest answers go.
@@ -37,6 +36,7 @@ type DiskOptions struct {
 	// annuaire's own signature does for the AMC alone.
 	Tags Tagger
 
+	Log *slog.Logger     // default: nothing is logged
 	Now func() time.Time // default: time.Now
 }
 
@@ -46,26 +46,41 @@ type DiskOptions struct {
 // file can at most make the RPN forget, or go back to an answer that the
 // annuaire did sign within MaxAge.
 //
-// The file is a log: each record stands behind its length and its checksum,
-// and a record that was cut by a crash ends the reading. It is written anew
-// when more than half of it is of no use: beside, then renamed, so that at
-// each instant there is a whole one.
+// The file is a log of two kinds of records, each behind a mark, its length and
+// its checksum: what the annuaire said, by its digest, once; and which key it
+// was said about, when, and under which sequence of its route. A record that is
+// damaged is copied beside (File.bad), counted and logged, and the rest is
+// read. The file is written anew when more than half of it is of no use: beside,
+// then renamed, so that at each instant there is a whole one.
 type Disk struct {
 	o DiskOptions
 
-	mu    sync.Mutex // guards all below
-	file  *os.File
-	size  int64
-	live  int64
-	index map[packed]extent
-	bad   error // the last write that failed
+	mu       sync.Mutex // guards all below
+	file     *os.File
+	size     int64
+	live     int64 // bytes of the records that are of use
+	keys     map[packed]keptKey
+	contents map[digest]keptContent
+	damaged  int   // records that could not be read, since the start
+	bad      error // the last write that failed
 }
 
-// An extent is where a record is, and of when.
+// An extent is where a record is.
 type extent struct {
 	offset int64
 	length int32
-	at     moment
+}
+
+type keptKey struct {
+	extent
+	at   moment
+	seq  uint64
+	says digest
+}
+
+type keptContent struct {
+	extent
+	at moment
 }
 
 var (
@@ -73,14 +88,12 @@ var (
 	errNotReached = errors.New("the shared memory is not reached")
 )
 
-const (
-	diskMagic  = "RPN annuaire 2\n"
-	diskHead   = 4 + sha256.Size // of a record: the length and the checksum of what follows
-	diskRecord = len(packed{}) + 8 + 2
-	maxRecord  = 4 << 20
-	compactAt  = 1 << 20
-	tagPurpose = "annuaire"
-)
+// A stored is an answer as a Disk or a Shared gives it back: unbelieved.
+type stored struct {
+	raw roc.Content
+	at  time.Time // when the annuaire was asked about the key
+	seq uint64    // of the route, then
+}
 
 // OpenDisk opens the file, or makes it, and reads what it holds. The folder is
 // made too, for this user alone. One process writes a file: its folder is locked
@@ -95,107 +108,115 @@ func OpenDisk(o DiskOptions) (*Disk, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	if err := os.MkdirAll(filepath.Dir(o.File), 0o700); err != nil {
 		return nil, err
 	}
-	d := &Disk{o: o, index: map[packed]extent{}}
+	d := &Disk{o: o, keys: map[packed]keptKey{}, contents: map[digest]keptContent{}}
 	if err := d.open(); err != nil {
 		return nil, err
 	}
 	return d, nil
 }
 
-// open reads the file, and begins a new one when it is none of ours.
+// open reads the file. One that is none of ours is kept aside, and a new one
+// begun.
 func (d *Disk) open() error {
 	f, err := os.OpenFile(d.o.File, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
-	end, ok := d.scan(f)
-	if !ok {
-		end = int64(len(diskMagic))
-		err := f.Truncate(0)
-		if err == nil {
-			_, err = f.WriteAt([]byte(diskMagic), 0)
-		}
-		if err != nil {
-			f.Close()
-			return err
-		}
+	d.file = f
+	end, ours, err := d.scan(f)
+	if err == nil && !ours {
+		end, err = d.begin(f)
 	}
-	if err := f.Truncate(end); err != nil {
+	if err == nil {
+		err = f.Truncate(end)
+	}
+	if err != nil {
 		f.Close()
 		return err
 	}
-	d.file, d.size = f, end
+	d.size = end
+	if d.damaged > 0 { // so that the next start does not meet it again
+		d.bad = d.compact(func(packed, keptKey) bool { return true })
+	}
 	d.compactIfWorth()
 	return nil
 }
 
-// scan reads every record, up to the first that is not whole.
-func (d *Disk) scan(f *os.File) (end int64, ok bool) {
-	r := bufio.NewReaderSize(f, 1<<20)
-	magic := make([]byte, len(diskMagic))
-	if _, err := io.ReadFull(r, magic); err != nil || string(magic) != diskMagic {
-		return 0, false
+// begin makes an empty file of ours, and keeps aside what stood there.
+func (d *Disk) begin(f *os.File) (int64, error) {
+	if info, err := f.Stat(); err == nil && info.Size() > 0 {
+		d.keepAside(f, 0, info.Size())
+		d.damaged++
+		d.o.Log.Error("the file of the annuaire's answers is not one: it is kept aside and a new one begun", "event", "annuaire_disk_damaged", "file", d.o.File, "aside", d.o.File+".bad")
 	}
-	end = int64(len(diskMagic))
-	for {
-		payload, err := readRecord(r)
-		if err != nil {
-			return end, true
-		}
-		length := int64(diskHead + len(payload))
-		var k packed
-		copy(k[:], payload)
-		d.enter(k, extent{end, int32(length), momentOf(timeIn(payload))}, len(payload) == diskRecord)
-		end += length
+	if err := f.Truncate(0); err != nil {
+		return 0, err
 	}
+	_, err := f.WriteAt([]byte(diskMagic), 0)
+	return int64(len(diskMagic)), err
 }
 
-func readRecord(r io.Reader) ([]byte, error) {
-	var head [diskHead]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return nil, err
-	}
-	n := binary.BigEndian.Uint32(head[:])
-	if n < uint32(diskRecord) || n > maxRecord {
-		return nil, errors.New("not a record")
-	}
-	payload := make([]byte, n)
-	if _, err := io.ReadFull(r, payload); err != nil {
-		return nil, err
-	}
-	if sha256.Sum256(payload) != [sha256.Size]byte(head[4:]) {
-		return nil, errors.New("a record was altered")
-	}
-	return payload, nil
-}
-
-func timeIn(payload []byte) time.Time {
-	return time.Unix(0, int64(binary.BigEndian.Uint64(payload[len(packed{}):])))
-}
-
-// enter puts a record into the index; a drop takes the key out.
-func (d *Disk) enter(k packed, x extent, drop bool) {
-	if old, ok := d.index[k]; ok {
+// enterKey puts a key into the index; one that says nothing is taken out.
+func (d *Disk) enterKey(p packed, k keptKey) {
+	if old, ok := d.keys[p]; ok {
 		d.live -= int64(old.length)
 	}
-	if drop {
-		delete(d.index, k)
+	if k.says == (digest{}) {
+		delete(d.keys, p)
 		return
 	}
-	d.index[k] = x
-	d.live += int64(x.length)
+	d.keys[p] = k
+	d.live += int64(k.length)
 }
 
-// put keeps an answer in the place of the former one.
-func (d *Disk) put(k roc.Key, at time.Time, raw roc.Content) { d.append(k, at, raw.Bytes()) }
+func (d *Disk) enterContent(says digest, c keptContent) {
+	if old, ok := d.contents[says]; ok {
+		d.live -= int64(old.length)
+	}
+	d.contents[says] = c
+	d.live += int64(c.length)
+}
 
-// hidden is the key as it is written down: a CSR is fifteen characters of the
-// establishment's choice, and where it wrote a patient's number there instead,
-// none stands in a file or in Redis.
-func (p *packed) hidden() packed { return sha256.Sum256(p[:]) }
+// contentSlack is how much older than a key's own answer the one that is kept
+// for it may be, when both say the same.
+const contentSlack = 5 * time.Minute
+
+// put keeps an answer about a key. What it says is written only when it is not
+// there yet, or has become old.
+func (d *Disk) put(k roc.Key, at time.Time, seq uint64, says digest, raw roc.Content) {
+	var p packed
+	if !p.pack(&k) || raw.Len() > maxRecord/2 {
+		return
+	}
+	p = p.hidden()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c, ok := d.contents[says]; !ok || at.Sub(c.at.time()) > contentSlack {
+		if n := d.writeLocked(d.contentRecord(says, at, raw.Bytes())); n > 0 {
+			d.enterContent(says, keptContent{extent{d.size - int64(n), int32(n)}, momentOf(at)})
+		}
+	}
+	d.putKeyLocked(p, at, seq, says)
+}
+
+// restore has a key say again what it said before, when that is still there.
+func (d *Disk) restore(k roc.Key, at time.Time, seq uint64, says digest) {
+	var p packed
+	if !p.pack(&k) {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, ok := d.contents[says]; ok {
+		d.putKeyLocked(p.hidden(), at, seq, says)
+	}
+}
 
 // drop forgets the answer to a key.
 func (d *Disk) drop(k roc.Key) {
@@ -205,158 +226,112 @@ func (d *Disk) drop(k roc.Key) {
 	}
 	p = p.hidden()
 	d.mu.Lock()
-	_, there := d.index[p]
-	d.mu.Unlock()
-	if there {
-		d.append(k, time.Time{}, nil)
+	defer d.mu.Unlock()
+	if _, there := d.keys[p]; there {
+		d.putKeyLocked(p, time.Time{}, 0, digest{})
 	}
 }
 
-func (d *Disk) append(k roc.Key, at time.Time, raw []byte) {
-	var p packed
-	if !p.pack(&k) || len(raw) > maxRecord/2 {
-		return
+func (d *Disk) putKeyLocked(p packed, at time.Time, seq uint64, says digest) {
+	if n := d.writeLocked(d.keyRecord(&p, at, seq, says)); n > 0 {
+		d.enterKey(p, keptKey{extent{d.size - int64(n), int32(n)}, momentOf(at), seq, says})
 	}
-	p = p.hidden()
-	record := d.record(&p, at, raw)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.file == nil {
-		return
-	}
-	if _, d.bad = d.file.WriteAt(record, d.size); d.bad != nil {
-		return // what was half written is written over by the next
-	}
-	d.enter(p, extent{d.size, int32(len(record)), momentOf(at)}, raw == nil)
-	d.size += int64(len(record))
 	d.compactIfWorth()
 }
 
-// record writes key, time, tag and answer behind their length and checksum.
-func (d *Disk) record(p *packed, at time.Time, raw []byte) []byte {
-	b := make([]byte, diskHead, diskHead+diskRecord+64+len(raw))
-	b = append(b, p[:]...)
-	stamp := int64(0)
-	if !at.IsZero() {
-		stamp = at.UnixNano()
+// writeLocked appends a record and returns its length; 0: it is not written.
+func (d *Disk) writeLocked(record []byte) int {
+	if d.file == nil {
+		return 0
 	}
-	b = binary.BigEndian.AppendUint64(b, uint64(stamp))
-	var tag []byte
-	if d.o.Tags != nil && raw != nil {
-		tag = d.o.Tags.Tag(tagPurpose, p[:], b[diskHead+len(p):], raw)
+	if _, d.bad = d.file.WriteAt(record, d.size); d.bad != nil {
+		return 0 // what was half written is written over by the next
 	}
-	b = binary.BigEndian.AppendUint16(b, uint16(len(tag)))
-	b = append(append(b, tag...), raw...)
-	binary.BigEndian.PutUint32(b, uint32(len(b)-diskHead))
-	sum := sha256.Sum256(b[diskHead:])
-	copy(b[4:], sum[:])
-	return b
+	d.size += int64(len(record))
+	return len(record)
 }
 
-// get returns what is kept about a key: unbelieved.
-func (d *Disk) get(k roc.Key) (roc.Content, time.Time, error) {
+// get returns what is kept about a key: unbelieved. A record that is damaged is
+// counted, and the key forgotten.
+func (d *Disk) get(k roc.Key) (stored, error) {
 	var p packed
 	if !p.pack(&k) {
-		return roc.Content{}, time.Time{}, errNotThere
+		return stored{}, errNotThere
 	}
 	p = p.hidden()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	x, ok := d.index[p]
+	key, ok := d.keys[p]
 	if !ok || d.file == nil {
-		return roc.Content{}, time.Time{}, errNotThere
+		return stored{}, errNotThere
 	}
-	payload, err := readRecord(io.NewSectionReader(d.file, x.offset, int64(x.length)))
+	c, ok := d.contents[key.says]
+	if !ok {
+		return stored{}, errNotThere
+	}
+	s := stored{at: key.at.time(), seq: key.seq}
+	err := d.openKey(&p, key)
+	if err == nil {
+		s.raw, err = d.openContent(key.says, c)
+	}
 	if err != nil {
-		return roc.Content{}, time.Time{}, err
+		d.damaged++
+		return stored{}, err
 	}
-	return d.opened(&p, payload)
+	return s, nil
 }
 
-// opened reads the payload of a record about that key.
-func (d *Disk) opened(p *packed, payload []byte) (roc.Content, time.Time, error) {
-	rest := payload[len(p):]
-	n := int(binary.BigEndian.Uint16(rest[8:]))
-	if [len(packed{})]byte(payload) != *p || len(rest) < 10+n {
-		return roc.Content{}, time.Time{}, errors.New("the record is about another key")
+// has reports whether something is kept about a key.
+func (d *Disk) has(k *roc.Key) bool {
+	var p packed
+	if !p.pack(k) {
+		return false
 	}
-	tag, raw := rest[10:10+n], rest[10+n:]
-	if d.o.Tags != nil && !d.o.Tags.Holds(tag, tagPurpose, p[:], rest[:8], raw) {
-		return roc.Content{}, time.Time{}, errors.New("the record's tag is not of our secrets")
-	}
-	return roc.NewContent(raw), timeIn(payload), nil
-}
-
-// compactIfWorth writes the file anew when it is mostly of no use, or full.
-func (d *Disk) compactIfWorth() {
-	full := d.size > d.o.MaxBytes
-	if !full && (d.size < compactAt || d.size < 2*d.live) {
-		return
-	}
-	oldest := momentOf(d.o.Now().Add(-d.o.MaxAge))
-	if full { // keep the newer half
-		oldest = max(oldest, d.average())
-	}
-	d.bad = d.compact(oldest)
-}
-
-// average is the age of an answer, when what is kept takes more than half of the
-// room.
-func (d *Disk) average() moment {
-	if d.live < d.o.MaxBytes/2 {
-		return 0
-	}
-	var sum, n uint64
-	for _, x := range d.index {
-		sum += uint64(x.at)
-		n++
-	}
-	return moment(sum / max(n, 1))
-}
-
-// compact writes the records that are newer to a new file, and puts it in the
-// place of the old one.
-func (d *Disk) compact(oldest moment) error {
-	next, err := durable.Create(d.o.File, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if !next.InPlace() {
-			next.Close()
-		}
-	}()
-	w := bufio.NewWriterSize(next, 1<<20)
-	w.WriteString(diskMagic)
-	index, size := make(map[packed]extent, len(d.index)), int64(len(diskMagic))
-	for k, x := range d.index {
-		if x.at < oldest {
-			continue
-		}
-		if _, err := io.Copy(w, io.NewSectionReader(d.file, x.offset, int64(x.length))); err != nil {
-			return err
-		}
-		x.offset = size
-		size += int64(x.length)
-		index[k] = x
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	err = next.Commit()
-	if next.InPlace() {
-		d.file.Close()
-		d.file, d.size, d.index, d.live = next.File, size, index, size-int64(len(diskMagic))
-	}
-	return err
-}
-
-// Size returns how many answers are kept, in how many bytes, and the error of
-// the last write, nil when it went well.
-func (d *Disk) Size() (answers int, bytes int64, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.index), d.size, d.bad
+	_, ok := d.keys[p.hidden()]
+	return ok
+}
+
+// hidden is the key as it is written down: a CSR is fifteen characters of the
+// establishment's choice, and where it wrote a patient's number there instead,
+// none stands in a file or in Redis.
+func (p *packed) hidden() packed { return sha256.Sum256(p[:]) }
+
+// setDown keeps over a restart that the annuaire does not answer: what is kept
+// then serves at once. It is a hint, and what fails is left.
+func (d *Disk) setDown(down bool) {
+	if !down {
+		os.Remove(d.o.File + ".down")
+	} else if f, err := os.OpenFile(d.o.File+".down", os.O_CREATE|os.O_WRONLY, 0o600); err == nil {
+		f.Close()
+	}
+}
+
+// down returns since when the annuaire did not answer before a restart; zero: it
+// did.
+func (d *Disk) down() time.Time {
+	info, err := os.Stat(d.o.File + ".down")
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
+}
+
+// DiskSize is how much a Disk keeps, and how it does.
+type DiskSize struct {
+	Keys     int
+	Contents int // what is said about them: equal answers are one
+	Bytes    int64
+	Damaged  int   // records that could not be read, since the start
+	Err      error // of the last write; nil: it went well
+}
+
+// Size returns how much is kept.
+func (d *Disk) Size() DiskSize {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return DiskSize{len(d.keys), len(d.contents), d.size, d.damaged, d.bad}
 }
 
 // Newest is when the last of the answers that are kept was given; zero: none is
@@ -364,12 +339,12 @@ func (d *Disk) Size() (answers int, bytes int64, err error) {
 func (d *Disk) Newest() time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.index) == 0 {
+	if len(d.keys) == 0 {
 		return time.Time{}
 	}
 	var newest moment
-	for _, e := range d.index {
-		newest = max(newest, e.at)
+	for _, k := range d.keys {
+		newest = max(newest, k.at)
 	}
 	return newest.time()
 }

@@ -36,6 +36,8 @@ func (m moment) time() time.Time { return time.Unix(year2020+int64(m), 0).UTC() 
 // differ by convention and CSR and mostly share one answer, so facts are
 // shared too: see interner. They never change.
 type facts struct {
+	route      *sequenced // nil: there are too many routes
+	seq        uint64     // of the route, when they were learnt
 	amc        roc.NumeroAMC
 	nom        string
 	roc        bool
@@ -53,6 +55,29 @@ func factsOf(e *Entry) *facts {
 	return f
 }
 
+// current reports whether nothing newer was learnt of the route since.
+func (f *facts) current() bool { return f.route == nil || f.route.seq.Load() == f.seq }
+
+// first is the address that messages of the version go to; "": none.
+func (f *facts) first(v roc.Version) string {
+	if f == nil || !f.roc {
+		return ""
+	}
+	for _, a := range f.adresses {
+		if a.Version == v {
+			return a.URL
+		}
+	}
+	return ""
+}
+
+// under is f, learnt under that sequence of its route.
+func (f *facts) under(r *sequenced, seq uint64) *facts {
+	g := *f
+	g.route, g.seq = r, seq
+	return &g
+}
+
 // entry is the memory as its readers get it.
 func (m *memory) entry() Entry {
 	f := m.facts
@@ -60,6 +85,11 @@ func (m *memory) entry() Entry {
 }
 
 func (f *facts) equal(g *facts) bool {
+	return f.route == g.route && f.seq == g.seq && f.says(g)
+}
+
+// says reports whether both say the same, whenever they were learnt.
+func (f *facts) says(g *facts) bool {
 	return f.amc == g.amc && f.nom == g.nom && f.roc == g.roc && f.debut.Equal(g.debut) && f.fin.Equal(g.fin) && slices.Equal(f.adresses, g.adresses)
 }
 
@@ -113,6 +143,8 @@ func (n *interner) hash(f *facts) uint64 {
 	text(f.nom)
 	maphash.WriteComparable(&h, f.debut.UnixNano())
 	maphash.WriteComparable(&h, f.end)
+	maphash.WriteComparable(&h, f.route)
+	maphash.WriteComparable(&h, f.seq)
 	for _, a := range f.adresses {
 		h.WriteByte(byte(a.Service))
 		h.WriteByte(byte(a.Version))
@@ -123,9 +155,12 @@ func (n *interner) hash(f *facts) uint64 {
 
 const digestSize = 16
 
-// digest identifies what the annuaire says: two instances that learnt the same
-// have the same. Zero stands for "unknown AMC".
-func (f *facts) digest() (d [digestSize]byte) {
+// A digest identifies what the annuaire says, whenever and about whichever key
+// it says it: the answers of one digest are stored once. Zero stands for
+// "unknown AMC".
+type digest [digestSize]byte
+
+func (f *facts) digest() (d digest) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\x00%s\x00%v\x00%d\x00%d\x00", f.amc, f.nom, f.roc, f.debut.Unix(), f.end)
 	for _, a := range f.adresses {

@@ -2,10 +2,10 @@ package annuaire
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/piano-roc/rpn/internal/redis"
@@ -30,123 +30,219 @@ type SharedOptions struct {
 
 	// MaxAge is how long Redis keeps an answer.
 	MaxAge time.Duration
+
+	// MaxKeys and MaxAnswers bound what is kept in Redis in all, whoever asked:
+	// keys of about 200 bytes, and answers of 64 KiB at most. The oldest go.
+	// Defaults: 100 000 and 10 000.
+	MaxKeys, MaxAnswers int
+
+	// Beat is how often an instance says that it is there and how much it has
+	// said, so that the others know when they missed something. Default: 20 s.
+	Beat time.Duration
+
+	Log *slog.Logger // default: nothing is logged
+
+	// remote takes the place of Client, in tests.
+	remote remote
 }
 
 // A Shared is where the instances of one RPN leave the annuaire's answers to
 // one another, in Redis, and tell one another at once what is new.
 //
-// Redis is not trusted. An answer is believed by the annuaire's signature, and
-// its place by the tag of the instances: who can write in Redis can make the
-// instances ask the annuaire again, and no more. Redis is not needed either:
-// while it is lost each instance goes on alone, without waiting for it.
-type Shared struct{ o SharedOptions }
+// Redis is not trusted. An answer is believed by the annuaire's signature, its
+// place by the tag of the instances, and that it is not an old one by the
+// sequence of its route, which the instances hold and tell one another sealed:
+// who can write in Redis can make the instances ask the annuaire again, and no
+// more. Redis is not needed either: while it is lost each instance goes on
+// alone, without waiting for it.
+type Shared struct {
+	o    SharedOptions
+	talk talk
+}
 
 // NewShared makes a Shared; a Directory uses it.
-func NewShared(o SharedOptions) *Shared { return &Shared{o} }
+func NewShared(o SharedOptions) *Shared {
+	if o.Beat <= 0 {
+		o.Beat = 20 * time.Second
+	}
+	if o.MaxKeys <= 0 {
+		o.MaxKeys = 100_000
+	}
+	if o.MaxAnswers <= 0 {
+		o.MaxAnswers = 10_000
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.remote == nil {
+		o.remote = inRedis{o.Client}
+	}
+	s := &Shared{o: o}
+	s.talk.init()
+	return s
+}
+
+// A remote is what a Shared asks of Redis: internal/redis, which bounds each
+// command and refuses it at once while Redis is lost.
+type remote interface {
+	// Get returns a value, and nil when there is none. It reads at most max
+	// bytes, however large the value is.
+	Get(ctx context.Context, key string, max int) ([]byte, error)
+	// Set keeps a value, and enters it into an index by its time.
+	Set(ctx context.Context, key string, value []byte, life time.Duration, index string, at time.Time) error
+	Del(ctx context.Context, key string) error
+	// Trim drops the oldest values of an index, until at most most are left.
+	Trim(ctx context.Context, index string, most int) error
+	Publish(ctx context.Context, text string) error
+	// Hear gives what is published to message until ctx ends; subscribed is
+	// called each time the channel is open, at first and again after a loss.
+	Hear(ctx context.Context, subscribed func(), message func(text string))
+	// Memory returns how much Redis may take, 0 for no bound, and what it does
+	// when that is reached.
+	Memory(ctx context.Context) (max int64, policy string, err error)
+}
 
 const (
-	sharedPrefix  = "annuaire:1:" // behind redis.Prefix
-	sharedChannel = "annuaire:1"
-	newsPurpose   = "annuaire news"
+	sharedPrefix   = "annuaire:3:" // behind redis.Prefix
+	sharedChannel  = "annuaire:3"
+	keyIndex       = sharedPrefix + "keys"
+	answerIndex    = sharedPrefix + "answers"
+	maxSharedValue = 64 << 10
 )
 
 func sharedKey(p *packed) string {
 	name := p.hidden()
-	return sharedPrefix + hex.EncodeToString(name[:])
+	return sharedPrefix + "k:" + hex.EncodeToString(name[:])
 }
 
-// get returns what is left about a key: its tag holds, its signature is not
+func sharedAnswer(says digest) string { return sharedPrefix + "a:" + hex.EncodeToString(says[:]) }
+
+// get returns what is left about a key: its tags hold, its signature is not
 // looked at. errNotReached: Redis is lost, now or since a while.
-func (s *Shared) get(ctx context.Context, k roc.Key) (roc.Content, time.Time, error) {
+func (s *Shared) get(ctx context.Context, k roc.Key) (stored, error) {
 	var p packed
 	if !p.pack(&k) {
-		return roc.Content{}, time.Time{}, errNotReached
+		return stored{}, errNotReached
 	}
-	b, err := s.o.Client.Get(ctx, sharedKey(&p))
-	if err == redis.ErrNone {
-		return roc.Content{}, time.Time{}, errNotThere
-	}
+	b, err := s.read(ctx, sharedKey(&p))
 	if err != nil {
-		return roc.Content{}, time.Time{}, errNotReached
+		return stored{}, err
 	}
-	return s.opened(&p, b)
+	at, seq, says, err := s.openKey(&p, b)
+	if err != nil {
+		return stored{}, err
+	}
+	if b, err = s.read(ctx, sharedAnswer(says)); err != nil {
+		return stored{}, err
+	}
+	raw, err := s.openAnswer(says, b)
+	return stored{raw, at, seq}, err
 }
 
-// opened reads a value of Redis: time, tag behind its length, answer.
-func (s *Shared) opened(p *packed, b []byte) (roc.Content, time.Time, error) {
-	if len(b) < 9 || len(b) < 9+int(b[8]) || len(b) > maxRecord {
-		return roc.Content{}, time.Time{}, errors.New("it is no record")
+func (s *Shared) read(ctx context.Context, key string) ([]byte, error) {
+	b, err := s.o.remote.Get(ctx, key, maxSharedValue+1024)
+	if err != nil {
+		return nil, errNotReached
+	}
+	if b == nil {
+		return nil, errNotThere
+	}
+	return b, nil
+}
+
+// The value of a key: time (8), sequence (8), digest (16), tag. The value of an
+// answer: time (8), tag behind its length (1), answer.
+const keyValue = 8 + 8 + digestSize
+
+func (s *Shared) openKey(p *packed, b []byte) (at time.Time, seq uint64, says digest, err error) {
+	if len(b) < keyValue {
+		return at, 0, says, errNoRecord
+	}
+	name := p.hidden()
+	if !s.o.Tags.Holds(b[keyValue:], keyPurpose, name[:], b[:keyValue]) {
+		return at, 0, says, errors.New("its tag is not of our secrets, or of another key")
+	}
+	return timeOf(b), binary.BigEndian.Uint64(b[8:]), digest(b[16:]), nil
+}
+
+func (s *Shared) openAnswer(says digest, b []byte) (roc.Content, error) {
+	if len(b) < 9 || len(b) < 9+int(b[8]) || len(b) > maxSharedValue+1023 {
+		return roc.Content{}, errNoRecord
 	}
 	tag, raw := b[9:9+int(b[8])], b[9+int(b[8]):]
-	if !s.o.Tags.Holds(tag, tagPurpose, p[:], b[:8], raw) {
-		return roc.Content{}, time.Time{}, errors.New("its tag is not of our secrets, or of another key")
+	if !s.o.Tags.Holds(tag, answerPurpose, says[:], b[:8], raw) {
+		return roc.Content{}, errors.New("its tag is not of our secrets, or of another answer")
 	}
-	return roc.NewContent(raw), time.Unix(0, int64(binary.BigEndian.Uint64(b))), nil
+	return roc.NewContent(raw), nil
 }
 
-// put leaves an answer, and tells the others. What fails is in the health of
-// Redis: the others ask the annuaire themselves.
-func (s *Shared) put(ctx context.Context, k roc.Key, e *Entry) {
+// put leaves an answer. What fails is in the health of Redis: the others ask the
+// annuaire themselves.
+func (s *Shared) put(ctx context.Context, k roc.Key, at time.Time, seq uint64, says digest, raw roc.Content) {
 	var p packed
-	if !p.pack(&k) {
+	if !p.pack(&k) || raw.Len() > maxSharedValue {
 		return
 	}
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, 64+e.Raw.Len()), uint64(e.At.UnixNano()))
-	tag := s.o.Tags.Tag(tagPurpose, p[:], b, e.Raw.Bytes())
-	b = append(append(append(b, byte(len(tag))), tag...), e.Raw.Bytes()...)
-	if s.o.Client.Set(ctx, sharedKey(&p), b, s.o.MaxAge) == nil {
-		s.publish(ctx, &p, factsOf(e).digest())
+	b := appendTime(make([]byte, 0, 64+raw.Len()), at)
+	tag := s.o.Tags.Tag(answerPurpose, says[:], b, raw.Bytes())
+	b = append(append(append(b, byte(len(tag))), tag...), raw.Bytes()...)
+	err := s.o.remote.Set(ctx, sharedAnswer(says), b, s.o.MaxAge, answerIndex, time.Now())
+	if err != nil {
+		return
 	}
+	v := binary.BigEndian.AppendUint64(appendTime(make([]byte, 0, keyValue+64), at), seq)
+	v = append(v, says[:]...)
+	name := p.hidden()
+	v = append(v, s.o.Tags.Tag(keyPurpose, name[:], v)...)
+	s.o.remote.Set(ctx, sharedKey(&p), v, s.o.MaxAge, keyIndex, time.Now())
 }
 
-// drop takes an answer away, and tells the others.
+// drop takes an answer away.
 func (s *Shared) drop(ctx context.Context, k roc.Key) {
 	var p packed
-	if !p.pack(&k) {
-		return
-	}
-	if s.o.Client.Del(ctx, sharedKey(&p)) == nil {
-		s.publish(ctx, &p, [digestSize]byte{})
+	if p.pack(&k) {
+		s.o.remote.Del(ctx, sharedKey(&p))
 	}
 }
 
-// publish says that something is new about a key, sealed: the others need the
-// key itself, and none stands in Redis (packed.hidden).
-func (s *Shared) publish(ctx context.Context, p *packed, digest [digestSize]byte) {
-	news := s.o.Tags.Seal(newsPurpose, append(p[:len(p):len(p)], digest[:]...))
-	s.o.Client.Publish(ctx, sharedChannel, base64.RawStdEncoding.EncodeToString(news))
-}
-
-// listen hears what the other instances say until the directory is closed.
-func (s *Shared) listen(d *Directory) { d.asks.Go(func() { s.hear(d) }) }
-
-// hear gives the directory what is published. After each loss of the
-// connection something may have been missed: all is asked again within a
-// minute.
-func (s *Shared) hear(d *Directory) {
-	again := false
-	s.o.Client.Hear(d.ctx, sharedChannel, func() {
-		if again {
-			d.Doubt(time.Minute)
-		}
-		again = true
-	}, func(text string) {
-		if k, digest, ok := s.readNews(text); ok {
-			d.told(k, digest)
-		}
+// listen hears what the other instances say, and bounds what is kept in Redis,
+// until the directory is closed.
+func (s *Shared) listen(d *Directory) {
+	d.asks.Go(func() { s.tidy(d) })
+	d.asks.Go(func() { s.beat(d) })
+	d.asks.Go(func() {
+		s.o.remote.Hear(d.ctx, func() { s.greet(d) }, func(text string) { s.hear(d, text) })
 	})
 }
 
-func (s *Shared) readNews(text string) (k roc.Key, digest [digestSize]byte, ok bool) {
-	sealed, err := base64.RawStdEncoding.DecodeString(text)
-	if err != nil {
-		return k, digest, false
+// tidy bounds what is kept in Redis, once a minute.
+func (s *Shared) tidy(d *Directory) {
+	advised := s.advise(d.ctx)
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-d.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		advised = advised || s.advise(d.ctx)
+		s.o.remote.Trim(d.ctx, keyIndex, s.o.MaxKeys)
+		s.o.remote.Trim(d.ctx, answerIndex, s.o.MaxAnswers)
 	}
-	b, err := s.o.Tags.Open(newsPurpose, sealed)
-	if err != nil || len(b) != len(packed{})+digestSize {
-		return k, digest, false
+}
+
+// advise says once when Redis itself has no bound, or would refuse to write at
+// it: what is kept by others could then push this aside.
+func (s *Shared) advise(ctx context.Context) bool {
+	most, policy, err := s.o.remote.Memory(ctx)
+	switch {
+	case err != nil:
+		return false
+	case most == 0:
+		s.o.Log.Warn("Redis has no maxmemory: set one, with maxmemory-policy volatile-ttl", "event", "redis_maxmemory")
+	case policy == "noeviction":
+		s.o.Log.Warn("Redis refuses to write once maxmemory is reached: set maxmemory-policy volatile-ttl", "event", "redis_maxmemory", "maxmemory", most)
 	}
-	p := packed(b)
-	k, ok = p.unpack()
-	return k, [digestSize]byte(b[len(p):]), ok
+	return true
 }

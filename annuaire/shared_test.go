@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/binary"
 	"io"
 	"net"
 	"strings"
@@ -129,7 +130,7 @@ func newInstance(t *testing.T, o redis.Options, a *oracle, change ...func(*Optio
 	}
 	t.Cleanup(func() { client.Close() })
 	i := &instance{asks: a, redis: client, shared: NewShared(SharedOptions{Client: client, Tags: fakeTags("ours"), MaxAge: time.Hour})}
-	options := Options{Asker: a, TTL: time.Hour, MaxAge: 24 * time.Hour, Shared: i.shared, Believe: believes, Chance: half}
+	options := Options{Asker: a, TTL: time.Hour, MaxAge: 24 * time.Hour, Shared: i.shared, VerifyStored: verifies, Chance: half}
 	for _, f := range change {
 		f(&options)
 	}
@@ -144,7 +145,7 @@ func (i *instance) there() bool { h := i.redis.Health(); return h.OK && h.Hearin
 // host is where an instance sends the messages of a key.
 func (i *instance) host(t *testing.T, n int) string {
 	t.Helper()
-	e, err := i.d.Find(t.Context(), keyNumber(n))
+	e, err := i.d.Find(t.Context(), hospital, keyNumber(n))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +164,7 @@ func newMover(host string) *mover {
 	m.answer = func(_ context.Context, k roc.Key) (Entry, error) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		return believes(roc.NewContent([]byte(signed+m.host)), k, time.Now())
+		return verifies(roc.NewContent([]byte(signed+m.host)), k, time.Now())
 	}
 	return m
 }
@@ -186,6 +187,7 @@ func shares(t *testing.T, a, b *instance, m *mover, n int) {
 		before := m.asked.Load()
 		first = a.host(t, n)
 		a.d.asks1(t) // until it is in Redis
+		eventually(t, "the other has heard of it", func() bool { return b.d.sequences.get(routeOf(keyAt(n))) != nil })
 		h := b.host(t, n)
 		if h == first && m.asked.Load() == before+1 {
 			break
@@ -197,7 +199,7 @@ func shares(t *testing.T, a, b *instance, m *mover, n int) {
 		n += 1000
 	}
 	m.move("moved-" + first)
-	a.d.known.change(keyAt(n), func(m *memory) { m.until = 0 })
+	a.d.known.change(keyAt(n), func(m *memory) { m.until = 1 })
 	a.host(t, n) // stale: it is asked again beside, and told to the others
 	took := eventually(t, "the other instance has what is new", func() bool { return b.host(t, n) == "moved-"+first })
 	t.Logf("news took %v", took)
@@ -236,48 +238,65 @@ func TestRedisIsNotBelieved(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	record := func(tags fakeTags, of, at int, raw string, age time.Duration) []byte {
-		s := NewShared(SharedOptions{Tags: tags})
-		var p packed
+	record := func(tags fakeTags, of, at int, raw string, age time.Duration) map[string][]byte {
+		kept := &inMemory{values: map[string][]byte{}}
+		s := NewShared(SharedOptions{Tags: tags, remote: kept})
+		e, _ := verifies(roc.NewContent([]byte(signed+"x")), keyNumber(of), time.Now())
+		says := factsOf(&e).digest()
+		says[0], says[1] = byte(of), byte(at)
+		s.put(t.Context(), keyNumber(of), time.Now().Add(-age), 1<<60, says, roc.NewContent([]byte(raw)))
+		var p, q packed
 		p.pack(keyAt(of))
-		d := Disk{o: DiskOptions{Tags: tags}}
-		b := d.record(&p, time.Now().Add(-age), []byte(raw))[diskHead+len(p):]
-		value := append(append([]byte(nil), b[:8]...), append([]byte{b[9]}, b[10:]...)...)
-		if _, _, err := s.opened(&p, value); err != nil {
-			t.Fatalf("the test writes what is no record: %v", err)
+		q.pack(keyAt(at))
+		moved := kept.values[sharedKey(&p)]
+		delete(kept.values, sharedKey(&p))
+		kept.values[sharedKey(&q)] = moved
+		if of == at {
+			if _, err := s.get(t.Context(), keyNumber(of)); err != nil {
+				t.Fatalf("the test writes what is no record: %v", err)
+			}
 		}
-		return value
+		return kept.values
 	}
-	for i, c := range []struct {
-		name  string
-		value []byte
-	}{
-		{"no record", []byte("x")},
-		{"empty", nil},
-		{"unsigned, tagged by an instance", record("ours", 1, 1, "evil.example", 0)},
-		{"signed, tagged by nobody", record("theirs", 2, 2, signed+"other.example", 0)},
-		{"the signed answer to another key", record("ours", 99, 3, signed+"other.example", 0)},
-		{"older than its age limit", record("ours", 4, 4, signed+"old.example", 25*time.Hour)},
-	} {
-		n := i - 1
+	named := func(n int, value []byte) map[string][]byte {
 		var p packed
-		p.pack(keyAt(n + 100))
-		if i >= 2 {
-			p.pack(keyAt(n))
+		p.pack(keyAt(n))
+		return map[string][]byte{sharedKey(&p): value}
+	}
+	// Another instance is there, which tells what it knows: else nothing of
+	// Redis is believed.
+	live := newInstance(t, o, &m.oracle)
+	eventually(t, "Redis is seen", live.there)
+	for n := range 6 {
+		live.host(t, n)
+	}
+	live.d.asks1(t)
+	for n, c := range []struct {
+		name   string
+		values map[string][]byte
+	}{
+		{"no record", named(0, []byte("x"))},
+		{"larger than any", named(1, bytes.Repeat([]byte("x"), 10<<20))},
+		{"unsigned, tagged by an instance", record("ours", 2, 2, "evil.example", 0)},
+		{"signed, tagged by nobody", record("theirs", 3, 3, signed+"other.example", 0)},
+		{"the signed answer to another key", record("ours", 99, 4, signed+"other.example", 0)},
+		{"older than its age limit", record("ours", 5, 5, signed+"old.example", 25*time.Hour)},
+	} {
+		for name, value := range c.values {
+			if err := client.Set(t.Context(), name, value, 0); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if err := client.Set(t.Context(), sharedKey(&p), c.value, 0); err != nil {
-			t.Fatal(err)
-		}
-		k, _ := p.unpack()
 		b := newInstance(t, o, &m.oracle)
 		eventually(t, "Redis is seen", b.there)
 		before := m.asked.Load()
-		if e, err := b.d.Find(t.Context(), k); err != nil || e.Nom != "amc.example" || m.asked.Load() != before+1 {
+		if e, err := b.d.Find(t.Context(), hospital, keyNumber(n)); err != nil || e.Nom != "amc.example" || m.asked.Load() != before+1 {
 			t.Errorf("%s: found %q, %v after %d questions; want the annuaire's own answer", c.name, e.Nom, err, m.asked.Load()-before)
 		}
+		b.d.Close()
 	}
-	// What is published is no more believed: what is not sealed by us is not
-	// even heard, and who could seal would have it asked again, no more.
+	// What is published is sealed: no key stands there, and what is not sealed by
+	// an instance is not heard.
 	b := newInstance(t, o, &m.oracle)
 	eventually(t, "Redis is seen", b.there)
 	heard, joined := make(chan string, 16), make(chan struct{}, 16)
@@ -286,35 +305,29 @@ func TestRedisIsNotBelieved(t *testing.T) {
 	go client.Hear(listening, sharedChannel, func() { joined <- struct{}{} }, func(text string) {
 		select {
 		case heard <- text:
-		default: // the first one is all that is looked at
+		default:
 		}
 	})
 	<-joined
 	b.host(t, 50)
 	var p packed
 	p.pack(keyAt(50))
-	news := <-heard
-	if text, err := base64.RawStdEncoding.DecodeString(news); err != nil || bytes.Contains(text, p[:12]) {
+	if text, err := base64.RawStdEncoding.DecodeString(<-heard); err != nil || bytes.Contains(text, p[:12]) {
 		t.Errorf("the key is published in clear, or not as base64: %v", err)
 	}
-	if k, _, ok := b.shared.readNews(news); !ok || k != *keyAt(50) {
-		t.Error("what is published is not heard by an instance")
-	}
-	for _, text := range []string{"", "x", strings.Repeat("A", 1000), base64.RawStdEncoding.EncodeToString(make([]byte, 48)), base64.RawStdEncoding.EncodeToString(append(p[:], make([]byte, 16)...)),
-		base64.RawStdEncoding.EncodeToString(fakeTags("theirs").Seal(newsPurpose, append(p[:], make([]byte, digestSize)...)))} {
-		if _, _, ok := b.shared.readNews(text); ok {
-			t.Errorf("%.60q is heard", text)
-		}
+	was := b.d.sequences.get(routeOf(keyAt(50))).seq.Load()
+	lie := append(binary.BigEndian.AppendUint64(append([]byte{kindNews}, "stranger"...), 1), p[:]...)
+	lie = binary.BigEndian.AppendUint64(append(lie, make([]byte, digestSize)...), 1<<60)
+	for _, text := range []string{"", "x", strings.Repeat("A", 1000), strings.Repeat("A", 200<<10), base64.RawStdEncoding.EncodeToString(make([]byte, 48)), base64.RawStdEncoding.EncodeToString(lie),
+		base64.RawStdEncoding.EncodeToString(fakeTags("theirs").Seal(newsPurpose, lie))} {
+		b.shared.hear(b.d, text)
 		if err := client.Publish(t.Context(), sharedChannel, text); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, text := range []string{base64.RawStdEncoding.EncodeToString(fakeTags("ours").Seal(newsPurpose, append(p[:], make([]byte, digestSize)...)))} {
-		if err := client.Publish(t.Context(), sharedChannel, text); err != nil {
-			t.Fatal(err)
-		}
+	if seq := b.d.sequences.get(routeOf(keyAt(50))).seq.Load(); seq != was {
+		t.Errorf("a stranger moved the sequence from %d to %d", was, seq)
 	}
-	eventually(t, "the published doubt has it asked again", func() bool { return b.d.Stats().Renewals > 0 })
 	if h := b.host(t, 50); h != "amc.example" {
 		t.Errorf("a published lie leads to %s", h)
 	}
@@ -367,7 +380,7 @@ func TestAPartition(t *testing.T) {
 	}
 	// What is new meanwhile is missed, and made up for once the road is open.
 	m.move("new.example")
-	b.d.Doubt(0)
+	b.d.RevalidateAll(0)
 	b.host(t, 1)
 	eventually(t, "the other side has the news", func() bool { return b.host(t, 1) == "new.example" })
 	if h := a.host(t, 1); h != "moved-amc.example" {

@@ -1,6 +1,7 @@
 package annuaire
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -24,13 +25,17 @@ type Stats struct {
 	FromDisk    uint64 // answers taken from the disk
 	FromShared  uint64 // answers taken from another instance
 	Disbelieved uint64 // what the disk or another instance held and was not believed
-	Held        int    // keys whose new answer is held back by the guard
+	RolledBack  uint64 // what Redis held of before a route's last change
+	Unstored    uint64 // answers beyond their establishment's new keys of the hour
+	Limited     uint64 // questions that waited because of the bound on questions a second
+	Held        int    // changes that wait for an operator
 
 	Keys        int    // answers remembered, fresh or not
 	UnknownKeys int    // "unknown AMC" remembered, fresh or not
 	Evicted     uint64 // answers pushed out by the bound on keys
 	InFlight    int    // questions in flight
 
+	LimitedAt  time.Time     // when a question last waited for that bound; zero: never
 	LastAnswer time.Time     // when the annuaire last answered; zero: never
 	Age        time.Duration // since LastAnswer; 0: never
 }
@@ -52,11 +57,14 @@ func (d *Directory) Stats() Stats {
 		Stale:       d.stale.Load(),
 		Renewals:    d.renewed.Load(),
 		FromDisk:    d.fromDisk.Load(),
-		FromShared:  d.fromShared.Load(),
+		FromShared:  d.fromSharedN.Load(),
 		Disbelieved: d.disbelieved.Load(),
-		Held:        d.guard.size(),
+		RolledBack:  d.rolledBack.Load(),
+		Unstored:    d.unstored.Load(),
+		Held:        d.limiter.size(),
 		LastAnswer:  d.Health().LastAnswer,
 	}
+	s.Limited, s.LimitedAt = d.turns.size()
 	s.Keys, s.Evicted = d.known.size()
 	s.UnknownKeys, _ = d.unknown.size()
 	d.mu.Lock()
@@ -93,24 +101,74 @@ func (d *Directory) Health() Health {
 }
 
 type health struct {
-	mu   sync.Mutex // guards all below
-	now  Health
-	rest time.Time // the annuaire is not asked for nobody before
+	mu       sync.Mutex // guards all below
+	now      Health
+	rest     time.Time // the annuaire is not asked for nobody before
+	inFlight map[int]time.Time
+	next     int
+	heard    time.Time // when a question last ended, well or not
 }
 
-// patience is how many failures in a row make the directory rest.
+// patience is how many failures in a row make the directory take the annuaire
+// as down: what is remembered serves at once, and questions that nobody waits
+// for rest.
 const patience = 3
 
-// note keeps the outcome of a question. From the third failure in a row on,
-// the annuaire gets a rest: a second, then twice as long each time, up to half
-// a minute, each by chance half less or half more, so that instances do not
-// come back together.
-func (h *health) note(at time.Time, err error, chance float64) {
+// longestRest bounds the rest, jitter included.
+const longestRest = 45 * time.Second
+
+// resume takes up that the annuaire was down before a restart.
+func (h *health) resume(since time.Time) {
+	if !since.IsZero() {
+		h.now = Health{Failures: patience, Since: since, Last: errors.New("it was down before the restart")}
+	}
+}
+
+// begin notes that a question is put, and returns what notes its end.
+func (h *health) begin(at time.Time) (end func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.inFlight == nil {
+		h.inFlight = map[int]time.Time{}
+	}
+	h.next++
+	n := h.next
+	h.inFlight[n] = at
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.inFlight, n)
+	}
+}
+
+// down reports whether the annuaire does not answer: its last questions failed,
+// or one has been waiting for that long and nothing was heard since.
+func (h *health) down(now time.Time, long time.Duration) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.now.Failures >= patience {
+		return true
+	}
+	for _, since := range h.inFlight {
+		if now.Sub(since) >= long && !h.heard.After(since) {
+			return true
+		}
+	}
+	return false
+}
+
+// note keeps the outcome of a question; changed says whether the annuaire is
+// down since now, or no longer. From the third failure in a row on, the annuaire
+// gets a rest: a second, then twice as long each time, up to half a minute, each
+// by chance half less or half more, so that instances do not come back together.
+func (h *health) note(at time.Time, err error, chance float64) (changed, down bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.heard = at
+	was := h.now.Failures >= patience
 	if err == nil {
 		h.now, h.rest = Health{LastAnswer: at}, time.Time{}
-		return
+		return was, false
 	}
 	if h.now.Failures == 0 {
 		h.now.Since = at
@@ -120,13 +178,16 @@ func (h *health) note(at time.Time, err error, chance float64) {
 	if n := h.now.Failures - patience; n >= 0 {
 		h.rest = at.Add(jittered(min(30*time.Second, time.Second<<min(n, 5)), chance))
 	}
+	return !was && h.now.Failures >= patience, true
 }
 
-// resting reports whether the annuaire is given a rest.
+// resting reports whether the annuaire is given a rest. A rest that is longer
+// than any comes from a clock that went back.
 func (h *health) resting(now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return now.Before(h.rest)
+	left := h.rest.Sub(now)
+	return left > 0 && left <= longestRest
 }
 
 // jittered is d, half less to half more.

@@ -25,7 +25,7 @@ func TestWhatWasKeptIsBelievedByItsSignatureAlone(t *testing.T) {
 	at, raw := fresh.At, fresh.Raw
 	now = now.Add(48 * time.Hour) // long after the life of its Timestamp
 
-	kept, err := c.Believe(raw, k, at)
+	kept, err := c.VerifyStored(raw, k, at)
 	if err != nil {
 		t.Fatalf("the annuaire's own answer: %v", err)
 	}
@@ -33,7 +33,7 @@ func TestWhatWasKeptIsBelievedByItsSignatureAlone(t *testing.T) {
 		t.Errorf("it is %+v, want %+v", kept, fresh)
 	}
 	// Its age is that of its signature, whatever is claimed.
-	claimed, err := c.Believe(raw, k, at.Add(4*time.Minute))
+	claimed, err := c.VerifyStored(raw, k, at.Add(4*time.Minute))
 	if err != nil || claimed.At.After(at.Add(time.Minute)) {
 		t.Errorf("said to be 4 minutes younger, it counts from %v, %v; signed about %v", claimed.At, err, at)
 	}
@@ -43,15 +43,15 @@ func TestWhatWasKeptIsBelievedByItsSignatureAlone(t *testing.T) {
 	altered := bytes.Replace(raw.Bytes(), []byte(">https://"), []byte(">https://ailleurs."), 1)
 	stranger := l.client(t, func(o *annuaire.ClientOptions) { o.Now = clock; o.Signer = "2000000099" })
 	for name, try := range map[string]func() (annuaire.Entry, error){
-		"altered":                      func() (annuaire.Entry, error) { return c.Believe(roc.NewContent(altered), k, at) },
-		"cut short":                    func() (annuaire.Entry, error) { return c.Believe(roc.NewContent(raw.Bytes()[:raw.Len()/2]), k, at) },
-		"empty":                        func() (annuaire.Entry, error) { return c.Believe(roc.Content{}, k, at) },
-		"larger than an answer may be": func() (annuaire.Entry, error) { return c.Believe(roc.NewContent(make([]byte, 1<<20)), k, at) },
-		"about another AMC":            func() (annuaire.Entry, error) { return c.Believe(raw, other, at) },
-		"said to be of today":          func() (annuaire.Entry, error) { return c.Believe(raw, k, now) },
-		"said to be of tomorrow":       func() (annuaire.Entry, error) { return c.Believe(raw, k, now.Add(24*time.Hour)) },
-		"said to be older":             func() (annuaire.Entry, error) { return c.Believe(raw, k, at.Add(-time.Hour)) },
-		"another signer is wanted":     func() (annuaire.Entry, error) { return stranger.Believe(raw, k, at) },
+		"altered":                      func() (annuaire.Entry, error) { return c.VerifyStored(roc.NewContent(altered), k, at) },
+		"cut short":                    func() (annuaire.Entry, error) { return c.VerifyStored(roc.NewContent(raw.Bytes()[:raw.Len()/2]), k, at) },
+		"empty":                        func() (annuaire.Entry, error) { return c.VerifyStored(roc.Content{}, k, at) },
+		"larger than an answer may be": func() (annuaire.Entry, error) { return c.VerifyStored(roc.NewContent(make([]byte, 1<<20)), k, at) },
+		"about another AMC":            func() (annuaire.Entry, error) { return c.VerifyStored(raw, other, at) },
+		"said to be of today":          func() (annuaire.Entry, error) { return c.VerifyStored(raw, k, now) },
+		"said to be of tomorrow":       func() (annuaire.Entry, error) { return c.VerifyStored(raw, k, now.Add(24*time.Hour)) },
+		"said to be older":             func() (annuaire.Entry, error) { return c.VerifyStored(raw, k, at.Add(-time.Hour)) },
+		"another signer is wanted":     func() (annuaire.Entry, error) { return stranger.VerifyStored(raw, k, at) },
 	} {
 		if e, err := try(); !roc.IsRefused(err, roc.AnnuaireRefused) {
 			t.Errorf("%s: %+v, %v; want it refused", name, e, err)

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +17,15 @@ import (
 func (c *Client) Get(ctx context.Context, key string) (value []byte, err error) {
 	err = c.ask(ctx, func(ctx context.Context, r redis.UniversalClient) (err error) {
 		value, err = r.Get(ctx, Prefix+key).Bytes()
+		return err
+	})
+	return value, err
+}
+
+// GetAtMost returns the first most bytes of a value, however long it is.
+func (c *Client) GetAtMost(ctx context.Context, key string, most int) (value []byte, err error) {
+	err = c.ask(ctx, func(ctx context.Context, r redis.UniversalClient) (err error) {
+		value, err = r.GetRange(ctx, Prefix+key, 0, int64(most)-1).Bytes()
 		return err
 	})
 	return value, err
@@ -124,6 +134,57 @@ func hashTag(key string) string {
 	_, rest, _ := strings.Cut(key, "{")
 	tag, _, _ := strings.Cut(rest, "}")
 	return tag
+}
+
+// ZAdd enters a member into a sorted set, or changes its score.
+func (c *Client) ZAdd(ctx context.Context, key, member string, score float64) error {
+	return c.ask(ctx, func(ctx context.Context, r redis.UniversalClient) error {
+		return r.ZAdd(ctx, Prefix+key, redis.Z{Score: score, Member: member}).Err()
+	})
+}
+
+// ZCard returns how many members a sorted set has: 0 when there is none.
+func (c *Client) ZCard(ctx context.Context, key string) (n int, err error) {
+	err = c.ask(ctx, func(ctx context.Context, r redis.UniversalClient) error {
+		m, err := r.ZCard(ctx, Prefix+key).Result()
+		n = int(m)
+		return err
+	})
+	return n, err
+}
+
+// ZPopMin takes the members with the lowest scores out of a sorted set.
+func (c *Client) ZPopMin(ctx context.Context, key string, n int) (members []string, err error) {
+	err = c.ask(ctx, func(ctx context.Context, r redis.UniversalClient) error {
+		list, err := r.ZPopMin(ctx, Prefix+key, int64(n)).Result()
+		for _, z := range list {
+			if m, ok := z.Member.(string); ok {
+				members = append(members, m)
+			}
+		}
+		return err
+	})
+	return members, err
+}
+
+// Memory returns how much memory Redis may take, 0 for no bound, and what it
+// does once it has.
+func (c *Client) Memory(ctx context.Context) (most int64, policy string, err error) {
+	var info string
+	err = c.ask(ctx, func(ctx context.Context, r redis.UniversalClient) (err error) {
+		info, err = r.Info(ctx, "memory").Result()
+		return err
+	})
+	for line := range strings.Lines(info) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		switch name {
+		case "maxmemory":
+			most, _ = strconv.ParseInt(value, 10, 64)
+		case "maxmemory_policy":
+			policy = value
+		}
+	}
+	return most, policy, err
 }
 
 // ZRem removes a member of a sorted set.
