@@ -43,8 +43,10 @@ func TestWhatWasKeptIsBelievedByItsSignatureAlone(t *testing.T) {
 	altered := bytes.Replace(raw.Bytes(), []byte(">https://"), []byte(">https://ailleurs."), 1)
 	stranger := l.client(t, func(o *annuaire.ClientOptions) { o.Now = clock; o.Signer = "2000000099" })
 	for name, try := range map[string]func() (annuaire.Entry, error){
-		"altered":                      func() (annuaire.Entry, error) { return c.VerifyStored(roc.NewContent(altered), k, at) },
-		"cut short":                    func() (annuaire.Entry, error) { return c.VerifyStored(roc.NewContent(raw.Bytes()[:raw.Len()/2]), k, at) },
+		"altered": func() (annuaire.Entry, error) { return c.VerifyStored(roc.NewContent(altered), k, at) },
+		"cut short": func() (annuaire.Entry, error) {
+			return c.VerifyStored(roc.NewContent(raw.Bytes()[:raw.Len()/2]), k, at)
+		},
 		"empty":                        func() (annuaire.Entry, error) { return c.VerifyStored(roc.Content{}, k, at) },
 		"larger than an answer may be": func() (annuaire.Entry, error) { return c.VerifyStored(roc.NewContent(make([]byte, 1<<20)), k, at) },
 		"about another AMC":            func() (annuaire.Entry, error) { return c.VerifyStored(raw, other, at) },

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/netip"
 	"time"
+
+	"github.com/piano-roc/rpn/annuaire"
 )
 
 // startAdmin opens the operator's listener: plain HTTP, on the loopback unless
@@ -56,8 +58,9 @@ func (a *App) adminHandler() http.Handler {
 	mux.HandleFunc("POST /-/reload", a.serveReload)
 	mux.HandleFunc("GET /-/explain", a.serveExplain)
 	mux.HandleFunc("GET /annuaire", a.serveHeld)
-	mux.HandleFunc("POST /-/annuaire/approve", a.serveApprove)
-	mux.HandleFunc("POST /-/annuaire/doubt", a.serveDoubt)
+	mux.HandleFunc("POST /-/annuaire/approve", a.serveDecide(annuaire.Approve))
+	mux.HandleFunc("POST /-/annuaire/reject", a.serveDecide(annuaire.Reject))
+	mux.HandleFunc("POST /-/annuaire/revalidate", a.serveRevalidate)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Write([]byte("rpn " + a.opts.Version + "\n/metrics\n/livez\n/readyz\n/horloges\n/certificats\n/annuaire\nPOST /-/reload\nPOST /-/annuaire/approve\nPOST /-/annuaire/doubt\n"))

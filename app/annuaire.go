@@ -40,17 +40,27 @@ func (a *App) openShared() error {
 }
 
 // openDirectory opens what the annuaire's answers are kept in, and the
-// directory on top. What is kept is believed by client alone.
-func (a *App) openDirectory(client *annuaire.Client) {
+// directory on top. What is kept is verified by client alone.
+func (a *App) openDirectory(client *annuaire.Client) error {
 	c := a.config
+	acts, err := annuaire.OpenActs(c.ActsFile())
+	if err != nil {
+		return setup(err, "correct the line, or move the file away: what operators approved and rejected is then forgotten")
+	}
+	a.acts = acts
 	a.openAnswers()
 	a.directory = annuaire.New(annuaire.Options{
-		Asker: a.asker, TTL: c.Annuaire.TTL, MaxAge: c.Annuaire.MaxAge, NegativeTTL: c.Annuaire.NegativeTTL, AskTimeout: c.Annuaire.Timeout,
-		Disk: a.disk, Shared: a.shared, Believe: client.Believe,
-		Guard: annuaire.GuardOptions{Share: c.Annuaire.HeldShare, Least: c.Annuaire.HeldLeast},
-		Log:   a.log, Now: a.now,
+		Asker: a.asker, TTL: c.Annuaire.TTL, Stale: c.Annuaire.Stale, MaxAge: c.Annuaire.MaxAge, NegativeTTL: c.Annuaire.NegativeTTL,
+		AskTimeout: c.Annuaire.Timeout, PerSecond: c.Annuaire.PerSecond, NewKeys: c.Annuaire.NewKeys,
+		Disk: a.disk, Shared: a.shared, VerifyStored: client.VerifyStored,
+		Changes: annuaire.ChangeOptions{Share: c.Annuaire.HeldShare, Least: c.Annuaire.HeldLeast, Registered: func(n roc.NumeroAMC) bool {
+			_, ok := a.register.Current().AMC(n)
+			return ok
+		}},
+		ChangesFile: c.RoutesFile(), Acts: acts, Log: a.log, Now: a.now,
 	})
 	a.onStop("annuaire", func(context.Context) error { a.directory.Close(); return nil })
+	return nil
 }
 
 // openAnswers opens the answers of the state folder. Without them the RPN only
@@ -60,7 +70,7 @@ func (a *App) openAnswers() {
 	if file == "" {
 		return
 	}
-	o := annuaire.DiskOptions{File: file, MaxAge: a.config.Annuaire.MaxAge, Now: a.now}
+	o := annuaire.DiskOptions{File: file, MaxAge: a.config.Annuaire.MaxAge, Log: a.log, Now: a.now}
 	if a.secrets != nil {
 		o.Tags = a.secrets
 	}
@@ -128,14 +138,25 @@ func (a *App) redisState() live.RedisState {
 	return live.RedisLost
 }
 
-// checkHeld says whether the annuaire's changes wait for an operator.
+// checkHeld says whether something of the annuaire waits for an operator.
 func (a *App) checkHeld(time.Time) Health {
 	h := a.directory.Held()
-	if h.Keys == 0 {
-		return Health{Name: "annuaire_changes", OK: true, Detail: fmt.Sprintf("none is held; %d routes are known", h.Routes)}
+	waiting := h.Waiting()
+	if waiting == 0 {
+		return Health{Name: "annuaire_changes", OK: true, Detail: fmt.Sprintf("nothing waits; %d routes are known", h.Routes)}
 	}
 	return Health{Name: "annuaire_changes", OK: true, Degraded: true, Detail: fmt.Sprintf(
-		"the annuaire moves %d routes since %s; the previous ones serve: look with `rpn annuaire held`, then `rpn annuaire approve`", len(h.Changes), h.Since.UTC().Format(time.RFC3339))}
+		"%d changes or new hosts of the annuaire wait for an operator; the previous addresses serve: look with `rpn annuaire held`", waiting)}
+}
+
+// checkQuestions says whether the annuaire is asked as often as it may be.
+func (a *App) checkQuestions(time.Time) Health {
+	s := a.directory.Stats()
+	h := Health{Name: "annuaire_questions", OK: true, Detail: fmt.Sprintf("%d asked, none waits for annuaire.per_second", s.Asks)}
+	if !s.LimitedAt.IsZero() && time.Since(s.LimitedAt) < time.Minute {
+		h.Degraded, h.Detail = true, fmt.Sprintf("questions wait: annuaire.per_second (%g) is reached", a.config.Annuaire.PerSecond)
+	}
+	return h
 }
 
 // checkMemory says whether the annuaire's answers are kept on disk.
@@ -147,10 +168,13 @@ func (a *App) checkMemory(time.Time) Health {
 	case a.disk == nil:
 		h.Degraded, h.Detail = true, "answers are not kept on disk: the log says why"
 	default:
-		n, bytes, err := a.disk.Size()
-		h.Detail = fmt.Sprintf("%d answers on disk, %d kB", n, bytes>>10)
-		if err != nil {
-			h.Degraded, h.Detail = true, h.Detail+"; the last write failed: "+err.Error()
+		s := a.disk.Size()
+		h.Detail = fmt.Sprintf("%d keys and %d answers on disk, %d kB", s.Keys, s.Contents, s.Bytes>>10)
+		if s.Damaged > 0 {
+			h.Degraded, h.Detail = true, h.Detail+fmt.Sprintf("; %d records were damaged since the start, and are kept in %s.bad", s.Damaged, a.config.AnswersFile())
+		}
+		if s.Err != nil {
+			h.Degraded, h.Detail = true, h.Detail+"; the last write failed: "+s.Err.Error()
 		}
 	}
 	return h
@@ -176,34 +200,43 @@ func (a *App) checkRedis(time.Time) Health {
 	return h
 }
 
-// serveHeld shows what the annuaire moves that waits for an operator.
+// serveHeld shows what of the annuaire waits for an operator.
 func (a *App) serveHeld(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, a.directory.Held())
 }
 
-// serveApprove lets it pass, when it is still what the operator looked at:
-// ?digest=.
-func (a *App) serveApprove(w http.ResponseWriter, r *http.Request) {
-	if !fromThisMachine(r) {
-		http.Error(w, "an approval is accepted from this machine only", http.StatusForbidden)
-		return
+// serveDecide approves or rejects what is held or quarantined: ?amc=, ?host=,
+// ?who= and ?why=.
+func (a *App) serveDecide(act string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !fromThisMachine(r) {
+			http.Error(w, "it is accepted from this machine only", http.StatusForbidden)
+			return
+		}
+		q := r.URL.Query()
+		amc, err := roc.ParseNumeroAMC(q.Get("amc"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		n, err := a.directory.Decide(annuaire.Act{Act: act, AMC: amc, Host: q.Get("host"), Who: q.Get("who"), Why: q.Get("why")})
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusConflict)
+			return
+		}
+		fmt.Fprintf(w, "%s: %d routes or hosts\n", act, n)
 	}
-	n, err := a.directory.Approve(r.URL.Query().Get("digest"))
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusConflict)
-		return
-	}
-	fmt.Fprintf(w, "approved: %d changes\n", n)
 }
 
-// serveDoubt has everything that is remembered asked again within a minute.
-func (a *App) serveDoubt(w http.ResponseWriter, r *http.Request) {
+// serveRevalidate has everything that is remembered asked again within a
+// minute.
+func (a *App) serveRevalidate(w http.ResponseWriter, r *http.Request) {
 	if !fromThisMachine(r) {
 		http.Error(w, "it is accepted from this machine only", http.StatusForbidden)
 		return
 	}
-	a.directory.Doubt(time.Minute)
-	a.log.Warn("an operator doubts what the annuaire said: each answer is asked again when it is next needed, within a minute")
+	a.directory.RevalidateAll(time.Minute)
+	a.log.Warn("annuaire cache invalidated by an operator; entries revalidated within 1 min", slog.String("event", "annuaire_revalidated"))
 	fmt.Fprintln(w, "each remembered answer is asked again when it is next needed, a minute from now at the latest")
 }
 

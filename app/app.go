@@ -86,6 +86,7 @@ type App struct {
 	secrets    *secret.Ring     // nil: none
 	asker      annuaire.Asker
 	hosts      *annuaire.Hosts // that the annuaire has named
+	acts       *annuaire.Acts  // what operators decided about it
 	attempts   *attempts.Store // nil: not kept
 	annuaire   contact
 	server     *tlsconf.Server
@@ -172,7 +173,9 @@ func New(o Options) (_ *App, err error) {
 	if o.Asker != nil {
 		a.asker = o.Asker
 	}
-	a.openDirectory(asker)
+	if err := a.openDirectory(asker); err != nil {
+		return nil, err
+	}
 	facade, err := a.facade(answers)
 	if err != nil {
 		return nil, err
@@ -186,7 +189,7 @@ func New(o Options) (_ *App, err error) {
 		Signatures: signatures, AnswerSignatures: answers, AnswerPolicy: proxy.AnswerPolicy(c.Policies.AnswerSignatures),
 		Replay: a.replayWindow(c.Policies.Replay), ReplayPolicy: c.Policies.Replay, Facade: facade,
 		Directory: a.directory, AMC: toAMC, AnnuaireURL: c.Annuaire.URL, Annuaire: toAnnuaire,
-		Routing: routingPolicy(c),
+		Routing: a.routingPolicy(),
 		Log:     a.log, Limits: soapLimits(c), Endpoint: c.Endpoint,
 		OnMalformed: a.live.Malformed,
 		Observers:   append([]func(*roc.Record){proxy.LogRecord(a.log), a.live.Observe, a.clocks.Observe, a.keepAttempt, a.countCertificates}, o.Observers...),
@@ -474,14 +477,18 @@ func defaultLimit(c *config.Config) register.Limite {
 	return register.Limite{ParSeconde: c.Limits.PerSecond, Rafale: c.Limits.Burst}
 }
 
-func routingPolicy(c *config.Config) routing.Policy {
+func (a *App) routingPolicy() routing.Policy {
+	c := a.config
 	newcomer := func(s config.Stance) routing.NewcomerPolicy {
 		if s == config.Accept {
 			return routing.Accept
 		}
 		return routing.Quarantine
 	}
-	return routing.Policy{NewAMC: newcomer(c.Policies.UnknownAMC), NewDomain: newcomer(c.Policies.NewDomain)}
+	return routing.Policy{
+		NewAMC: newcomer(c.Policies.UnknownAMC), NewDomain: newcomer(c.Policies.NewDomain),
+		Approved: func(n roc.NumeroAMC, h register.DNSName) bool { return a.acts.Approved(n, string(h)) },
+	}
 }
 
 // httpLog gives net/http's own lines to our log.

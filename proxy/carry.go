@@ -64,11 +64,11 @@ func (p *Proxy) carry(x *exchange) (http1.Response, error) {
 	if err != nil {
 		return http1.Response{}, err
 	}
-	entry, err := x.find(permit)
+	entry, err := x.find(es, permit)
 	if err != nil {
 		return http1.Response{}, err
 	}
-	route, err := permit.Choose(entry)
+	route, err := x.choose(permit, entry)
 	if err != nil {
 		return http1.Response{}, err
 	}

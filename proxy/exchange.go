@@ -185,10 +185,10 @@ const retrySoon = 10 * time.Second
 const replayLife = 10 * time.Minute
 
 // find asks the directory.
-func (x *exchange) find(permit routing.Permit) (annuaire.Entry, error) {
+func (x *exchange) find(es *register.Etablissement, permit routing.Permit) (annuaire.Entry, error) {
 	start := x.proxy.o.Now()
 	defer func() { x.rec.Annuaire = x.proxy.o.Now().Sub(start) }()
-	entry, err := x.proxy.o.Directory.Find(x.ctx, permit.Key())
+	entry, err := x.proxy.o.Directory.Find(x.ctx, es.Structure, permit.Key())
 	x.rec.FromMemory = err == nil && entry.Remembered
 	x.rec.Stale = err == nil && entry.Stale
 	return entry, err
@@ -217,6 +217,27 @@ func (x *exchange) send(route routing.Route, caller roc.StructureID, c *xmlsig.C
 	return a, nil
 }
 
+// choose takes the route, and tells the directory what the register does not
+// know.
+func (x *exchange) choose(permit routing.Permit, entry annuaire.Entry) (routing.Route, error) {
+	route, err := permit.Choose(entry)
+	if err != nil {
+		x.quarantined(err)
+	}
+	return route, err
+}
+
+// quarantined tells the directory what was refused because the register does
+// not know it, and reports whether that is why.
+func (x *exchange) quarantined(err error) bool {
+	var q *routing.Quarantined
+	if !errors.As(err, &q) {
+		return false
+	}
+	x.proxy.o.Directory.Quarantined(q.AMC, string(q.Host), q.NewAMC)
+	return true
+}
+
 // logNew tells the operator what a policy accepted without being vouched for,
 // and the addresses that were not used beside the one that is.
 func (x *exchange) logNew(route routing.Route) {
@@ -228,6 +249,9 @@ func (x *exchange) logNew(route routing.Route) {
 		log.Warn("the annuaire's address is new, and accepted by policy: write it down in the list of AMCs", "host", route.Host())
 	}
 	for _, r := range route.SetAside() {
+		if x.quarantined(r) {
+			continue // told once, by the directory
+		}
 		log.Warn("an address of the annuaire was not used", "reason", string(r.Reason), "cause", r.Error())
 	}
 }

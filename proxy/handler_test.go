@@ -277,7 +277,7 @@ func TestAPanicIsOneRefusal(t *testing.T) {
 			if fail {
 				panic("PATIENT-NAME " + string(k.AMC))
 			}
-			return inner.Find(ctx, k)
+			return inner.Find(ctx, "", k)
 		})
 	})
 	w := c.call()

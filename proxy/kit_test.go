@@ -77,7 +77,11 @@ type country struct {
 // find is a Directory.
 type find func(context.Context, roc.Key) (annuaire.Entry, error)
 
-func (f find) Find(ctx context.Context, k roc.Key) (annuaire.Entry, error) { return f(ctx, k) }
+func (find) Quarantined(roc.NumeroAMC, string, bool) {}
+
+func (f find) Find(ctx context.Context, _ roc.StructureID, k roc.Key) (annuaire.Entry, error) {
+	return f(ctx, k)
+}
 
 // smallRegister has one establishment in the circle, and one insurer.
 func smallRegister(t testing.TB) *register.List {

@@ -32,10 +32,13 @@ type AMCLimiter interface {
 }
 
 // A Directory says where the messages of a key go. Its refusals are
-// UnknownAMC, AnnuaireSilent and AnnuaireRefused; it answers within ctx and is
-// safe for concurrent use.
+// UnknownAMC, AnnuaireSilent, AnnuaireRefused and Quarantined; it answers within
+// ctx and is safe for concurrent use. who is the establishment that asks, which
+// pays for it. Quarantined tells it what was refused because the register does
+// not know it.
 type Directory interface {
-	Find(ctx context.Context, key roc.Key) (annuaire.Entry, error)
+	Find(ctx context.Context, who roc.StructureID, key roc.Key) (annuaire.Entry, error)
+	Quarantined(amc roc.NumeroAMC, host string, newAMC bool)
 }
 
 // An AnswerPolicy says what is done with the signature of an insurer's answer

@@ -29,7 +29,6 @@ func TestAllowRefusesWhatNoAnswerCanHelp(t *testing.T) {
 		{"suspended establishment", es(register.Suspendu), amc(register.AMCCercle), roc.Suspended},
 		{"suspended AMC", es(register.Cercle), amc(register.AMCSuspendu), roc.OutsideCircle},
 		{"an AMC that speaks V1 only", es(register.Cercle), amc(register.AMCCercle, roc.V1), roc.ServiceNotOffered},
-		{"an AMC that is not in the register", es(register.Cercle), nil, roc.Quarantined},
 		{"in the circle, both", es(register.Cercle), amc(register.AMCCercle), ""},
 	} {
 		permit, err := routing.Allow(c.es, c.amc, key, routing.Policy{})
@@ -74,5 +73,19 @@ func TestAnApprovedHostPasses(t *testing.T) {
 	}
 	if _, err := at(nil, "new.example", approved); !roc.IsRefused(err, roc.Quarantined) {
 		t.Errorf("an AMC that is not in the register: %v", err)
+	}
+}
+
+// Whether an AMC that is not in the register exists at all is for the annuaire
+// to say.
+func TestAnAMCThatIsNotInTheRegisterWaitsForTheAnnuaire(t *testing.T) {
+	t.Parallel()
+	key := roc.Key{AMC: "0075500025", Domaine: roc.HOSP, Service: roc.IDB, Version: roc.V2}
+	permit, err := routing.Allow(&register.Etablissement{Etat: register.Cercle}, nil, key, routing.Policy{})
+	if err != nil {
+		t.Fatalf("refused before the annuaire is asked: %v", err)
+	}
+	if _, err := permit.Choose(annuaire.Entry{AMC: key.AMC, ROC: true}); !roc.IsRefused(err, roc.Quarantined) {
+		t.Errorf("once the annuaire knows it: %v, want quarantined", err)
 	}
 }

@@ -132,14 +132,14 @@ type Permit struct {
 // for none. amc is the AMC of the key in the register, nil when it is not there.
 //
 // The refusals, in the order of the checks: Suspended and OutsideCircle (the
-// states, then the version of the establishment), Quarantined (an AMC that is
-// not in the register), ServiceNotOffered (by the AMC's versions in the
-// register).
+// states, then the version of the establishment), ServiceNotOffered (by the
+// AMC's versions in the register). An AMC that is not in the register waits for
+// the annuaire: it may know none of that number.
 func Allow(es *register.Etablissement, amc *register.AMC, key roc.Key, p Policy) (Permit, error) {
 	if err := sound(es, amc, key); err != nil {
 		return Permit{}, err
 	}
-	if err := reachable(es, amc, key, p); err != nil {
+	if err := reachable(es, amc, key); err != nil {
 		return Permit{}, err
 	}
 	if amc != nil && !amc.Speaks(key.Version) {
@@ -155,8 +155,9 @@ func (p Permit) Key() roc.Key { return p.key }
 // Choose says where the message goes, by what the annuaire answered for its
 // key.
 //
-// The refusals, in the order of the checks: AnnuaireRefused (an answer about
-// another AMC), ServiceNotOffered, and AnnuaireRefused or Quarantined when no
+// The refusals, in the order of the checks: Quarantined (an AMC that is not in
+// the register), AnnuaireRefused (an answer about another AMC),
+// ServiceNotOffered, and AnnuaireRefused or Quarantined when no
 // address passes the address policy.
 //
 // Several addresses that pass keep the annuaire's order, each once; the sender
@@ -164,6 +165,10 @@ func (p Permit) Key() roc.Key { return p.key }
 func (p Permit) Choose(entry annuaire.Entry) (Route, error) {
 	if p.key == (roc.Key{}) {
 		return Route{}, roc.Refuse(roc.Internal, "a route was asked for without a permit")
+	}
+	if p.amc == nil && p.p.NewAMC != Accept { // the annuaire knows it: else it would be RPN301
+		return Route{}, roc.Refuse(roc.Quarantined, "%w", &Quarantined{AMC: p.key.AMC, NewAMC: true}).
+			Saying("L'organisme %s est à l'annuaire mais n'est pas encore inscrit au RPN ROC.", p.key.AMC)
 	}
 	offered, err := offers(p.key, entry)
 	if err != nil {
@@ -204,18 +209,14 @@ func Reaches(es *register.Etablissement, amc *register.AMC, service roc.Service)
 }
 
 // reachable applies the table of profile section 6, then what the register says
-// of versions, and the policy on who is not in it.
-func reachable(es *register.Etablissement, amc *register.AMC, key roc.Key, p Policy) error {
+// of the establishment's versions.
+func reachable(es *register.Etablissement, amc *register.AMC, key roc.Key) error {
 	if err := open(es, amc, key); err != nil {
 		return err
 	}
 	if !es.Speaks(key.Version) {
 		return outside("establishment %s does not speak %s", es.Structure, key.Version).
 			Saying("L'établissement n'est pas ouvert à ROC %s.", key.Version)
-	}
-	if amc == nil && p.NewAMC != Accept {
-		return roc.Refuse(roc.Quarantined, "%w", &Quarantined{AMC: key.AMC, NewAMC: true}).
-			Saying("L'organisme %s est à l'annuaire mais n'est pas encore inscrit au RPN ROC.", key.AMC)
 	}
 	return nil
 }

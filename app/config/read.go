@@ -20,7 +20,10 @@ func defaults() Config {
 		Admin: "127.0.0.1:9464",
 		Annuaire: Annuaire{
 			Timeout:     5 * time.Second,
-			TTL:         time.Hour,
+			TTL:         45 * time.Minute,
+			Stale:       15 * time.Minute,
+			PerSecond:   200,
+			NewKeys:     200,
 			MaxAge:      72 * time.Hour,
 			HeldShare:   0.2,
 			HeldLeast:   10,

@@ -19,6 +19,12 @@ func (c *Config) CertificatesFile() string { return c.inState("certificats.jsonl
 // AnswersFile is where the annuaire's signed answers are kept.
 func (c *Config) AnswersFile() string { return c.inState("annuaire.log") }
 
+// RoutesFile is where the first addresses that the annuaire gave are kept.
+func (c *Config) RoutesFile() string { return c.inState("annuaire-routes.json") }
+
+// ActsFile is where what operators decided about the annuaire is kept.
+func (c *Config) ActsFile() string { return c.inState("annuaire-actes.jsonl") }
+
 func (c *Config) inState(name string) string {
 	if c.State == "" {
 		return ""

@@ -78,12 +78,16 @@ func Explain(ctx context.Context, p Parts, q Question) *Explanation {
 	x.establishment(p.List, es)
 	amc, _ := p.List.AMC(q.Key.AMC)
 	x.amc(p, es, amc, q.Key)
+	permit, err := routing.Allow(es, amc, q.Key, p.Policy)
+	if err != nil {
+		return x.refuse("choice", err)
+	}
 	entry, err := p.Find(ctx, q.Key)
 	if err != nil {
 		return x.refuse("annuaire", err)
 	}
 	x.annuaire(p, entry, q.Key)
-	route, err := routing.Choose(es, amc, q.Key, entry, p.Policy)
+	route, err := permit.Choose(entry)
 	if err != nil {
 		return x.refuse(chooses(err), err)
 	}

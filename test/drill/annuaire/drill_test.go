@@ -93,9 +93,9 @@ func cells() []cell {
 		{"outage", "down, then back: news after the rest", "00 RPN306", comesBack},
 		{"poisoning", "the file of answers altered, annuaire down", "RPN304", disk(fictif.Down)},
 		{"poisoning", "the file of answers altered, annuaire up", "00", disk(fictif.None)},
-		{"poisoning", "every route moved at once", "00 annuaire_changes RPN306", moved},
+		{"poisoning", "every route moved at once", "00 annuaire_changes RPN401", moved},
 		{"poisoning", "every insurer lost at once", "00 annuaire_changes", emptied},
-		{"poisoning", "Redis altered, annuaire up", "00 disbelieved", redisAltered},
+		{"poisoning", "Redis altered, annuaire up", "00 asked", redisAltered},
 		{"outage", "Redis killed", "00 redis", redisKilled},
 		{"rebinding", "a name that leads to loopback", "RPN305 0 connections", rebound("127.0.0.2")},
 		{"rebinding", "a name that leads to the metadata address", "RPN305 0 connections", rebound("169.254.169.254")},
@@ -250,7 +250,8 @@ func heldAfter(t *testing.T, change func(*nation.Nation)) (*nation.Nation, *nati
 	return n, chu, got + " annuaire_changes"
 }
 
-// moved: the previous routes serve, until an operator approves the new ones.
+// moved: the previous routes serve, until an operator approves the new host:
+// then it is used, and nobody is there.
 func moved(t *testing.T) string {
 	n, chu, got := heldAfter(t, func(n *nation.Nation) {
 		var rows []string
@@ -260,13 +261,19 @@ func moved(t *testing.T) string {
 		n.Rows(rows...)
 	})
 	expire()
-	held := nation.Run(t, "annuaire", "held", "--admin", strings.TrimPrefix(n.AdminURL(), "http://"))
+	admin := strings.TrimPrefix(n.AdminURL(), "http://")
+	held := nation.Run(t, "annuaire", "held", "--admin", admin)
 	held.WantExit(1)
-	_, digest, ok := strings.Cut(held.Output.String(), "rpn annuaire approve ")
-	if !ok || !strings.Contains(held.Output.String(), "https://evil.example/roc") {
-		t.Fatalf("rpn annuaire held says:\n%s", held.Output)
+	if out := held.Output.String(); !strings.Contains(out, "https://evil.example/roc") || !strings.Contains(out, "--host evil.example --why") {
+		t.Fatalf("rpn annuaire held says:\n%s", out)
 	}
-	nation.Run(t, "annuaire", "approve", "--admin", strings.TrimPrefix(n.AdminURL(), "http://"), strings.TrimSpace(digest)).WantExit(0)
+	amc := "0099000003" // bleue
+	// Another host is not what is held, and an act needs its reason.
+	nation.Run(t, "annuaire", "approve", "--admin", admin, "--amc", amc, "--host", "elsewhere.example", "--why", "a drill").WantExit(1)
+	nation.Run(t, "annuaire", "approve", "--admin", admin, "--amc", amc, "--host", "evil.example", "--who", "the drill", "--why", "to see").WantExit(0)
+	if acts, err := os.ReadFile(n.File("rpn/state/annuaire-actes.jsonl")); err != nil || !strings.Contains(string(acts), `"who":"the drill","why":"to see"`) {
+		t.Errorf("what was decided is written as %q, %v", acts, err)
+	}
 	last := ""
 	n.Eventually("what was approved is in use", func() bool {
 		breathe()
@@ -315,8 +322,8 @@ func redisAltered(t *testing.T) string {
 	chu.Send(roc.IDB, "bleue").WantAnswer()
 	key := ""
 	n.Eventually("the answer is in Redis", func() bool {
-		for line := range strings.Lines(cli(t, port, "keys", "rpn:annuaire:1:*")) {
-			if !strings.Contains(line, "ping") && strings.TrimSpace(line) != "" {
+		for line := range strings.Lines(cli(t, port, "keys", "rpn:annuaire:3:k:*")) {
+			if strings.TrimSpace(line) != "" {
 				key = strings.TrimSpace(line)
 			}
 		}
@@ -326,8 +333,8 @@ func redisAltered(t *testing.T) string {
 	n.RestartAfter(func() { os.Remove(n.File("rpn/state/annuaire.log")) })
 	n.Eventually("Redis is seen", func() bool { return n.Metric("rpn_redis_up") == "1" })
 	got := code(chu.Send(roc.IDB, "bleue"))
-	if n.Metric(`rpn_annuaire_kept_total{from="any",result="disbelieved"}`) == "1" {
-		got += " disbelieved"
+	if n.Metric(`rpn_annuaire_kept_total{from="instance",result="used"}`) != "1" {
+		got += " asked"
 	}
 	return got
 }
