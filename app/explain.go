@@ -84,6 +84,7 @@ func (a *App) explain(ctx context.Context, q explain.Question, at time.Time) *ex
 	if at.IsZero() {
 		at = now
 	}
+	return explain.Explain(ctx, explain.Parts{
 		List: a.register.Current().At(at), Policy: a.routingPolicy(), Now: now,
 		Find: func(ctx context.Context, k roc.Key) (annuaire.Entry, error) { return a.directory.Find(ctx, "", k) },
 	}, q)
