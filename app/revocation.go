@@ -52,7 +52,7 @@ func (a *App) authorities() []*x509.Certificate {
 	return all
 }
 
-// A ground is what connections rest on: when it changes, all are judged again.
+// A ground is what connections rest on: when it changes, all are verified again.
 type ground struct {
 	revocation     uint64
 	etablissements *trust.Trust
@@ -65,21 +65,27 @@ func (a *App) ground() ground {
 }
 
 const (
-	lookEvery  = 200 * time.Millisecond // at what connections rest on
-	judgeEvery = time.Minute            // all connections, for the clock: a certificate ends
+	lookEvery   = 200 * time.Millisecond // at what connections rest on
+	endEvery    = time.Second            // at which certificates have ended
+	verifyEvery = time.Minute            // all connections, for the clock: a list gets too old
 )
 
 // watchConnections closes the connections of those who may no longer be here,
 // until ctx ends.
 func (a *App) watchConnections(ctx context.Context, began ground) {
-	look, judge := time.NewTicker(lookEvery), time.NewTicker(judgeEvery)
+	look, end, all := time.NewTicker(lookEvery), time.NewTicker(endEvery), time.NewTicker(verifyEvery)
 	defer look.Stop()
-	defer judge.Stop()
+	defer end.Stop()
+	defer all.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-judge.C:
+		case <-end.C:
+			a.logCuts("etablissements", a.server.SweepEnded())
+			a.logCuts("amc", a.client.SweepEnded())
+			continue
+		case <-all.C:
 		case <-look.C:
 			if a.ground() == began {
 				continue
@@ -91,8 +97,8 @@ func (a *App) watchConnections(ctx context.Context, began ground) {
 			also = struckOff(began.register, now.register)
 		}
 		began = now
-		a.sayCuts("etablissements", a.server.Sweep(also))
-		a.sayCuts("amc", a.client.Sweep())
+		a.logCuts("etablissements", a.server.Sweep(also))
+		a.logCuts("amc", a.client.Sweep())
 	}
 }
 
@@ -109,7 +115,7 @@ func struckOff(old, now *register.List) func(*x509.Certificate) error {
 	}
 }
 
-func (a *App) sayCuts(side string, cuts []tlsconf.Cut) {
+func (a *App) logCuts(side string, cuts []tlsconf.Cut) {
 	const most = 20 // lines; the rest is counted
 	for i, c := range cuts {
 		a.live.Cut(side, string(c.Reason), c.Connections)

@@ -60,6 +60,7 @@ type door struct {
 	welcomes chan string // "TLS 1.3", "TLS 1.3 resumed"
 	log      *lockedBuffer
 	stays    atomic.Bool // leaves it to the peer to end
+	server   *tlsconf.Server
 }
 
 type lockedBuffer struct {
@@ -89,7 +90,7 @@ func openDoor(t *testing.T, o tlsconf.ServerOptions, more func(*tlsconf.Listener
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &door{failures: make(chan *trust.Failure, 1000), welcomes: make(chan string, 1000), log: &lockedBuffer{}}
+	d := &door{failures: make(chan *trust.Failure, 1000), welcomes: make(chan string, 1000), log: &lockedBuffer{}, server: server}
 	lo := tlsconf.ListenerOptions{
 		Server:    server,
 		Log:       slog.New(slog.NewJSONHandler(d.log, nil)),

@@ -191,3 +191,14 @@ func (t *Trust) Vouches(leaf *x509.Certificate, others []*x509.Certificate, as P
 	_, f = t.build(p, as, at)
 	return f == nil
 }
+
+// Remembered is how many leaves are remembered, and an estimate of the bytes
+// they take.
+func (t *Trust) Remembered() (leaves, bytes int) {
+	t.verdicts.mu.RLock()
+	defer t.verdicts.mu.RUnlock()
+	return len(t.verdicts.good), t.verdicts.bytes
+}
+
+// Verified is how many signatures were verified for peers since t was made.
+func (t *Trust) Verified() uint64 { return t.signatures.Load() }

@@ -1,0 +1,213 @@
+package tlsconf_test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/asn1"
+	"fmt"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/igc"
+	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/revocation"
+	"github.com/piano-roc/rpn/tlsconf/trust"
+)
+
+type threeParts struct {
+	TBS, Algorithm asn1.RawValue
+	Signature      asn1.BitString
+}
+
+// twinOf is the same certificate with the other value of its CA's ECDSA
+// signature, (r, n-s): it verifies as well.
+func twinOf(t *testing.T, c *x509.Certificate) *x509.Certificate {
+	t.Helper()
+	var p threeParts
+	if _, err := asn1.Unmarshal(c.Raw, &p); err != nil {
+		t.Fatal(err)
+	}
+	var s struct{ R, S *big.Int }
+	if _, err := asn1.Unmarshal(p.Signature.Bytes, &s); err != nil {
+		t.Fatal(err)
+	}
+	s.S.Sub(elliptic.P256().Params().N, s.S)
+	value, err := asn1.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Signature = asn1.BitString{Bytes: value, BitLength: 8 * len(value)}
+	raw, err := asn1.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	twin, err := x509.ParseCertificate(raw)
+	if err != nil || bytes.Equal(twin.Raw, c.Raw) {
+		t.Fatal("not a twin", err)
+	}
+	return twin
+}
+
+// longerBy is the certificate with bytes after its signature, inside.
+func longerBy(t *testing.T, c *x509.Certificate, more ...byte) *x509.Certificate {
+	t.Helper()
+	var outer asn1.RawValue
+	if _, err := asn1.Unmarshal(c.Raw, &outer); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := asn1.Marshal(asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: append(outer.Bytes, more...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	longer, err := x509.ParseCertificate(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return longer
+}
+
+// A certificate that is denied is out in every form in which it can be shown:
+// by the lines that name its tbsCertificate, and by those of before, which name
+// the whole.
+func TestADeniedCertificateIsOutInAllItsForms(t *testing.T) {
+	t.Parallel()
+	for name, line := range map[string]func(c *x509.Certificate) string{
+		"by its tbsCertificate": revocation.DenyLine,
+		"by the whole":          func(c *x509.Certificate) string { return fmt.Sprintf("certificate %x", sha256.Sum256(c.Raw)) },
+		"by serial and issuer":  func(c *x509.Certificate) string { return fmt.Sprintf("serial %x", c.SerialNumber) },
+	} {
+		f := newFrontier(t)
+		pair := f.pki.Auth(chu, "CH")
+		f.deny(1, line(pair.Cert))
+		for form, c := range map[string]struct {
+			shown *x509.Certificate
+			want  trust.Reason
+		}{
+			"as it is":                {pair.Cert, trust.Denied},
+			"(r, n-s)":                {twinOf(t, pair.Cert), trust.Denied},
+			"two bytes more":          {longerBy(t, pair.Cert, 5, 0), trust.Malformed},
+			"a signature more":        {longerBy(t, pair.Cert, 3, 2, 0, 1), trust.Malformed},
+			"both":                    {longerBy(t, twinOf(t, pair.Cert), 5, 0), trust.Malformed},
+			"its intermediate longer": {nil, trust.Malformed},
+		} {
+			shown := igc.Pair{Cert: c.shown, Key: pair.Key, Chain: pair.Chain}
+			if c.shown == nil {
+				shown.Cert, shown.Chain = pair.Cert, []*x509.Certificate{longerBy(t, pair.Chain[0], 5, 0)}
+			}
+			if _, err := f.knock(clientConfig(f.pki, shown)); err == nil {
+				t.Errorf("%s, %s: came in", name, form)
+			} else if got := f.failure(t); got.Reason != c.want {
+				t.Errorf("%s, %s: %v, want %s", name, form, got, c.want)
+			}
+		}
+		if _, err := f.knock(clientConfig(f.pki, f.pki.Auth(autre, "AUTRE"))); err != nil {
+			t.Errorf("%s: another one: %v", name, err)
+		}
+	}
+}
+
+// With a certificate that anybody can read and a key of one's own, a handshake
+// leaves nothing behind; and what it may send is bounded.
+func TestAHandshakeThatProvesNothingLeavesNothing(t *testing.T) {
+	t.Parallel()
+	p := newPKI(t)
+	cas := trustOf(p, es)
+	d := openDoor(t, tlsconf.ServerOptions{
+		Certificate: identity.FixedSource(p.Server(es, "rpn.test").TLS()), Clients: trust.FixedStore(cas),
+	}, nil)
+	stolen := p.Auth(chu, "CH")
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		config := clientConfig(p)
+		config.MinVersion, config.MaxVersion = version, version
+		certificate := igc.Pair{Cert: stolen.Cert, Chain: stolen.Chain, Key: key}.TLS()
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &certificate, nil }
+		for range 20 {
+			if _, err := d.knock(config); err == nil {
+				t.Fatal("it comes in with another key")
+			}
+			if f := d.failure(t); f.Reason != trust.Protocol {
+				t.Errorf("%v", f)
+			}
+		}
+		if n, bytes := cas.Remembered(); n != 0 || bytes != 0 || d.server.Open() != 0 {
+			t.Errorf("%d leaves, %d bytes, %d connections are left", n, bytes, d.server.Open())
+		}
+		certificate.Certificate = append(certificate.Certificate, make([]byte, 240_000))
+		if _, err := d.knock(config); err == nil {
+			t.Fatal("it comes in with 240 kB of junk")
+		}
+		if f := d.failure(t); f.Reason != trust.Oversized {
+			t.Errorf("%v", f)
+		}
+	}
+	if _, err := d.knock(clientConfig(p, stolen)); err != nil {
+		t.Error(err)
+	}
+	if n, _ := cas.Remembered(); n != 1 {
+		t.Errorf("%d leaves are remembered of one that proved its key", n)
+	}
+}
+
+// A peer that speaks TLS is never said not to.
+func TestARecordOfAnotherVersionIsStillTLS(t *testing.T) {
+	t.Parallel()
+	for header, isTLS := range map[[5]byte]bool{
+		{22, 3, 1, 0, 5}: true, // a record of version 301 once 1.2 was agreed on
+		{23, 3, 3, 0, 5}: true, {21, 3, 4, 0, 2}: true,
+		{22, 2, 0, 0, 5}: false, {'S', 'S', 'H', '-', '2'}: false, {25, 3, 3, 0, 1}: false,
+	} {
+		f := tlsconf.Explain(tls.RecordHeaderError{Msg: "received record with version 301 when expecting version 303", RecordHeader: header})
+		if said := strings.Contains(f.Detail, "does not speak TLS"); f.Reason != trust.Protocol || said == isTLS {
+			t.Errorf("%v: %v", header, f)
+		}
+	}
+}
+
+// A certificate that ends takes its connections with it: what Sweep finds by
+// verifying all of them, SweepEnded finds by the clock alone.
+func TestAConnectionEndsWithItsCertificate(t *testing.T) {
+	t.Parallel()
+	f := newFrontier(t)
+	short := f.pki.Auth(chu, "CH", igc.Valid(time.Now().Add(-time.Hour), time.Now().Add(time.Hour)))
+	one, other := f.connect(clientConfig(f.pki, short)), f.connect(clientConfig(f.pki, f.pki.Auth(autre, "AUTRE")))
+	if cuts := f.server.SweepEnded(); len(cuts) != 0 {
+		t.Errorf("too early: %+v", cuts)
+	}
+	f.at.forward(time.Hour + time.Second)
+	cuts := f.server.SweepEnded()
+	if len(cuts) != 1 || cuts[0].Reason != trust.Expired || cuts[0].Connections != 1 {
+		t.Errorf("%+v", cuts)
+	}
+	wantClosed(t, one)
+	wantOpen(t, other)
+}
+
+// The curves that are offered are those that are accepted.
+func TestP521IsNeitherOfferedNorTaken(t *testing.T) {
+	t.Parallel()
+	p := newPKI(t)
+	d := goodDoor(t, p)
+	config := clientConfig(p, p.Auth(chu, "CH"))
+	config.CurvePreferences = []tls.CurveID{tls.CurveP521}
+	if _, err := d.knock(config); err == nil {
+		t.Error("a key exchange on P-521")
+	} else if f := d.failure(t); f.Reason != trust.NoCommonSuite {
+		t.Errorf("%v", f)
+	}
+	config.CurvePreferences = []tls.CurveID{tls.CurveP384}
+	if _, err := d.knock(config); err != nil {
+		t.Errorf("P-384: %v", err)
+	}
+}
