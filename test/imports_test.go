@@ -109,7 +109,9 @@ var doors = map[string][]string{
 	"golang.org/x/crypto":                 {"tlsconf/revocation", "tlsconf/identity", "internal/igc"},
 	"software.sslmate.com/src/go-pkcs12":  {"tlsconf/identity"},
 	"golang.org/x/time":                   {"limits"},
-	"golang.org/x/sys":                    {"internal/rsaverify", "proxy/http1"},
+	"golang.org/x/sys":                    {"internal/rsaverify", "proxy/http1", "journal"},
+	"golang.org/x/mod":                    {"journal"},
+	"github.com/klauspost/compress":       {"journal"},
 	"github.com/spf13/cobra":              {"cmd/rpn", "cmd/demo", "cmd/mutuelle", "cmd/annuaire"},
 	"encoding/xml":                        {}, // reads what must be refused (docs/decisions/0003)
 	"net/http/httputil":                   {}, // the exchange goes by proxy alone

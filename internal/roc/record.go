@@ -99,9 +99,33 @@ type Record struct {
 	Stale      bool      // and no longer fresh: it was asked again beside
 
 	// AnswerCheck is what the check of the AMC's signature found: "good", a
-	// Reason, or "" when it was not looked at.
+	// Reason, "" when it was not looked at, or CheckedLater.
 	AnswerCheck string
+
+	// Dossier links the exchanges of one stay or visit; zero: none.
+	Dossier Dossier
 }
+
+// CheckedLater is the AnswerCheck of a record that is written before the
+// answer was looked at: what is found then, when it is not "good", amends it.
+const CheckedLater = "later"
+
+// A Dossier links the exchanges of one establishment about one stay or visit:
+// a keyed hash of the routing key and the adherent, made by internal/message,
+// whose key is dropped after a few days. Nobody can go back from it to a
+// person, and it has no meaning beside its establishment and its days.
+type Dossier [6]byte
+
+// A Receipt says where the record of an exchange stands in the journal, so
+// that its proof can be asked for later. The zero Receipt is none.
+type Receipt struct {
+	Origin string // name of the journal
+	Index  uint64
+	Leaf   [32]byte // the record's hash as a leaf of the tree
+}
+
+// IsZero reports whether there is no receipt.
+func (r Receipt) IsZero() bool { return r.Origin == "" }
 
 // Code returns the code of the refusal, "RPN212", or "" when there is none.
 func (r *Record) Code() string {

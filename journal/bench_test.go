@@ -1,0 +1,167 @@
+package journal
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// cpu measures processor time, which neighbours on the machine change less
+// than the clock on the wall.
+func cpu(b *testing.B, who int) (start func(), stop func()) {
+	var used, at time.Duration
+	now := func() time.Duration {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(who, &u); err != nil {
+			b.Fatal(err)
+		}
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	if who == thread {
+		runtime.LockOSThread()
+		b.Cleanup(runtime.UnlockOSThread)
+	}
+	b.Cleanup(func() { b.ReportMetric(float64(used.Nanoseconds())/float64(b.N), "cpu-ns/op") })
+	return func() { at = now(); b.StartTimer() }, func() { b.StopTimer(); used += now() - at }
+}
+
+const (
+	thread  = 1 // RUSAGE_THREAD
+	process = syscall.RUSAGE_SELF
+)
+
+// BenchmarkExchange is all that an exchange waits for: room, encoding, hash,
+// the segment.
+func BenchmarkExchange(b *testing.B) {
+	o := testOptions(b.TempDir())
+	o.SegmentBytes, o.SealEvery, o.SyncEvery, o.KeepBytes = 64<<20, time.Second, 500*time.Millisecond, 256<<20
+	j := run(b, o)
+	rec := sample(1)
+	start, stop := cpu(b, thread)
+	b.ReportAllocs()
+	b.ResetTimer()
+	start()
+	for range b.N {
+		ok, err := j.Reserve()
+		for ; !ok; ok, err = j.Reserve() { // twelve million a minute outrun the room
+			stop()
+			eventually(b, "there is room", func() bool { return j.Ready() == nil })
+			start()
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := j.Append(rec); err != nil {
+			b.Fatal(err)
+		}
+		j.Release()
+	}
+	stop()
+}
+
+// BenchmarkOffPath is what a record costs afterwards: the tree, the closing.
+func BenchmarkOffPath(b *testing.B) {
+	o := testOptions(b.TempDir())
+	o.SegmentBytes, o.KeepBytes = 64<<20, 1<<30
+	j := still(b, o)
+	start, stop := cpu(b, process)
+	b.ResetTimer()
+	b.StopTimer()
+	for done := 0; done < b.N; {
+		for j.current.free() > 0 && done < b.N {
+			if _, err := j.Append(sample(done % 5000)); err != nil {
+				b.Fatal(err)
+			}
+			done++
+		}
+		j.mu.Lock()
+		j.retireLocked()
+		j.mu.Unlock()
+		start()
+		j.sealNow()
+		for j.closeOldest(b.Context()) {
+		}
+		stop()
+		j.ready()
+		j.ready()
+	}
+	s := j.Stats()
+	b.ReportMetric(float64(s.Bytes)/float64(s.Records), "zst-B/record")
+	var idx int64
+	files, _ := segmentFiles(o.Dir, ".idx")
+	for _, f := range files {
+		info, _ := os.Stat(f)
+		idx += info.Size()
+	}
+	b.ReportMetric(float64(idx)/float64(s.Records), "idx-B/record")
+}
+
+// The two ways of putting a record into a preallocated file.
+func BenchmarkStore(b *testing.B) {
+	const size = 64 << 20
+	open := func(b *testing.B) *os.File {
+		f, err := os.Create(filepath.Join(b.TempDir(), "f"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { f.Close() })
+		if err := allocate(f, size); err != nil {
+			b.Fatal(err)
+		}
+		return f
+	}
+	var s slot
+	b.Run("mmap", func(b *testing.B) {
+		m, err := mapFile(open(b), size)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer unmapFile(m)
+		start, stop := cpu(b, thread)
+		start()
+		defer stop()
+		for i := range b.N {
+			store(m[i%(size/slotSize)*slotSize:], s[:])
+		}
+	})
+	b.Run("pwrite", func(b *testing.B) {
+		fd := int(open(b).Fd())
+		start, stop := cpu(b, thread)
+		start()
+		defer stop()
+		for i := range b.N {
+			if _, err := syscall.Pwrite(fd, s[:], int64(i%(size/slotSize)*slotSize)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+func BenchmarkParts(b *testing.B) {
+	rec := sample(1)
+	b.Run("encode", func(b *testing.B) {
+		b.ReportAllocs()
+		var s slot
+		for range b.N {
+			putExchange((*[exchangeSize]byte)(s[slotRecord:]), rec)
+		}
+	})
+	b.Run("hash", func(b *testing.B) {
+		b.ReportAllocs()
+		var s slot
+		for range b.N {
+			s.finish(exchangeSize)
+		}
+	})
+	b.Run("tree", func(b *testing.B) {
+		b.ReportAllocs()
+		var f frontier
+		var h Hash
+		for range b.N {
+			f.push(h)
+		}
+	})
+}

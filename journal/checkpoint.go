@@ -1,0 +1,130 @@
+package journal
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// A Checkpoint is a signed statement of what the whole journal was at one size
+// (C2SP tlog-checkpoint).
+type Checkpoint struct {
+	Origin string
+	Size   uint64
+	Root   Hash
+	Note   []byte // as it was signed, with its signatures
+}
+
+// signCheckpoint makes the checkpoint of a tree.
+func (k Keys) signCheckpoint(origin string, size uint64, root Hash) ([]byte, error) {
+	text := origin + "\n" + strconv.FormatUint(size, 10) + "\n" + base64.StdEncoding.EncodeToString(root[:]) + "\n"
+	return note.Sign(&note.Note{Text: text}, k.signer)
+}
+
+// OpenCheckpoint verifies a checkpoint by public keys and reads it. It fails
+// closed: a signature of one of the keys, whose name is the origin, is needed.
+func OpenCheckpoint(signed []byte, keys []note.Verifier) (*Checkpoint, error) {
+	n, err := note.Open(signed, note.VerifierList(keys...))
+	if err != nil {
+		var unverified *note.UnverifiedNoteError
+		if errors.As(err, &unverified) {
+			return nil, errors.New("the checkpoint is not signed by the key given")
+		}
+		return nil, fmt.Errorf("the checkpoint: %w", err)
+	}
+	c, err := parseCheckpoint(n.Text)
+	if err != nil {
+		return nil, err
+	}
+	for _, sig := range n.Sigs {
+		if _, err := base64.StdEncoding.Strict().DecodeString(sig.Base64); err != nil {
+			return nil, errors.New("a signature of the checkpoint is not written in the one way it can be")
+		}
+		if sig.Name == c.Origin {
+			c.Note = signed
+			return c, nil
+		}
+	}
+	return nil, fmt.Errorf("the checkpoint of %q is signed by another journal", c.Origin)
+}
+
+func parseCheckpoint(text string) (*Checkpoint, error) {
+	lines := strings.Split(text, "\n")
+	if len(lines) < 4 {
+		return nil, errors.New("the checkpoint has fewer than three lines")
+	}
+	size, err := strconv.ParseUint(lines[1], 10, 63)
+	if err != nil || strconv.FormatUint(size, 10) != lines[1] {
+		return nil, errors.New("the second line of the checkpoint is not a size")
+	}
+	root, err := parseHash(lines[2])
+	if err != nil {
+		return nil, fmt.Errorf("the third line of the checkpoint: %w", err)
+	}
+	return &Checkpoint{Origin: lines[0], Size: size, Root: root}, nil
+}
+
+// parseHash reads the one way of writing a hash: standard base64, strict.
+func parseHash(s string) (Hash, error) {
+	b, err := base64.StdEncoding.Strict().DecodeString(s)
+	if err != nil || len(b) != len(Hash{}) || strings.ContainsAny(s, "\r\n") {
+		return Hash{}, errors.New("not the base64 of a SHA-256 hash")
+	}
+	return Hash(b), nil
+}
+
+// ParsePublicKey reads the public key of a journal (`rpn journal key --public`).
+func ParsePublicKey(line string) (note.Verifier, error) {
+	v, err := note.NewVerifier(strings.TrimSpace(line))
+	if err != nil {
+		return nil, errors.New("not the public key of a journal: one line, NAME+HASH+BASE64")
+	}
+	return v, nil
+}
+
+const sealTitle = "rpn-journal-seal v1"
+
+// sealText is the file `seal`: the right edge of the tree, then its signed
+// checkpoint, in one file so that they cannot disagree after a crash.
+func sealText(f *frontier, signed []byte) []byte {
+	var b strings.Builder
+	b.WriteString(sealTitle + "\n")
+	for _, h := range f.hashes() {
+		b.WriteString(base64.StdEncoding.EncodeToString(h[:]) + "\n")
+	}
+	b.WriteString("\n")
+	b.Write(signed)
+	return []byte(b.String())
+}
+
+// openSeal reads a seal: its signature must be of one of the keys, and its
+// edge must be the one that was signed.
+func openSeal(b []byte, keys []note.Verifier) (f frontier, c *Checkpoint, err error) {
+	edge, signed, found := strings.Cut(string(b), "\n\n")
+	title, edge, more := strings.Cut(edge, "\n")
+	if !found || title != sealTitle {
+		return f, nil, errors.New("not a seal of a journal")
+	}
+	if c, err = OpenCheckpoint([]byte(signed), keys); err != nil {
+		return f, nil, err
+	}
+	var hashes []Hash
+	for more && edge != "" {
+		var line string
+		line, edge, _ = strings.Cut(edge, "\n")
+		h, err := parseHash(line)
+		if err != nil || len(hashes) == 64 {
+			return f, nil, errors.New("the edge of the tree is malformed")
+		}
+		hashes = append(hashes, h)
+	}
+	f, ok := frontierOf(c.Size, hashes)
+	if !ok || f.root() != c.Root {
+		return f, nil, errors.New("the edge of the tree is not the one that was signed")
+	}
+	return f, c, nil
+}

@@ -1,0 +1,297 @@
+package journal
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/piano-roc/rpn/internal/durable"
+)
+
+// A closed segment is a series of zstd frames, each the entry bundle of 256
+// records (C2SP tlog-tiles: records with their length in two bytes before
+// them), or the part of one that this segment holds; then a footer in a
+// skippable frame, which zstd leaves out: `zstd -dc` gives the bundles.
+const (
+	skippableMagic = 0x184D2A50
+	footerMagic    = "RPNJEND1"
+)
+
+// A footer says what is in a closed segment.
+type footer struct {
+	Sequence, First uint64
+	Count           int
+	From, To        time.Time // the least and the greatest instant of its records
+	Offsets         []uint64  // of each frame, and of the footer
+	Checkpoint      []byte    // signed, of the tree that ends with this segment
+}
+
+func (f *footer) end() uint64 { return f.First + uint64(f.Count) }
+
+// frames is how many bundles the records of a segment touch.
+func frames(first uint64, count int) int {
+	if count == 0 {
+		return 0
+	}
+	return int((first+uint64(count)-1)/tileWidth-first/tileWidth) + 1
+}
+
+func (f *footer) append(b []byte) []byte {
+	be := binary.BigEndian
+	payload := []byte(footerMagic)
+	payload = be.AppendUint64(payload, f.Sequence)
+	payload = be.AppendUint64(payload, f.First)
+	payload = be.AppendUint64(payload, uint64(f.Count))
+	payload = be.AppendUint64(payload, uint64(f.From.UnixMicro()))
+	payload = be.AppendUint64(payload, uint64(f.To.UnixMicro()))
+	payload = be.AppendUint32(payload, uint32(len(f.Checkpoint)))
+	payload = append(payload, f.Checkpoint...)
+	for _, o := range f.Offsets {
+		payload = be.AppendUint64(payload, o)
+	}
+	sum := LeafHash(payload)
+	payload = append(payload, sum[:]...)
+	payload = be.AppendUint32(payload, uint32(len(payload)))
+	b = binary.LittleEndian.AppendUint32(b, skippableMagic)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(payload)))
+	return append(b, payload...)
+}
+
+// readFooter reads the footer at the end of a closed segment.
+func readFooter(f *os.File) (*footer, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	cut := fmt.Errorf("%s: its end is missing or damaged: the file was cut or changed", f.Name())
+	var last [4]byte
+	if _, err := f.ReadAt(last[:], info.Size()-4); err != nil {
+		return nil, cut
+	}
+	n := int64(binary.BigEndian.Uint32(last[:]))
+	if n < 48 || n > 64<<20 || n+4 > info.Size() {
+		return nil, cut
+	}
+	p := make([]byte, n)
+	if _, err := f.ReadAt(p, info.Size()-4-n); err != nil {
+		return nil, cut
+	}
+	p, sum := p[:n-32], Hash(p[n-32:])
+	if !bytes.HasPrefix(p, []byte(footerMagic)) || LeafHash(p) != sum || len(p) < 52 {
+		return nil, cut
+	}
+	be := binary.BigEndian
+	t := &footer{
+		Sequence: be.Uint64(p[8:]), First: be.Uint64(p[16:]), Count: int(be.Uint64(p[24:])),
+		From: time.UnixMicro(int64(be.Uint64(p[32:]))).UTC(), To: time.UnixMicro(int64(be.Uint64(p[40:]))).UTC(),
+	}
+	size := int(be.Uint32(p[48:]))
+	p = p[52:]
+	if t.Count < 0 || t.Count > 1<<30 || size > len(p) || len(p)-size != 8*(frames(t.First, t.Count)+1) {
+		return nil, cut
+	}
+	t.Checkpoint, p = p[:size:size], p[size:]
+	for ; len(p) > 0; p = p[8:] {
+		t.Offsets = append(t.Offsets, be.Uint64(p))
+	}
+	return t, nil
+}
+
+// closeOldest closes the oldest segment that is full or given up, once it is
+// sealed to its end. It reports whether there was one and it is closed; when
+// that fails it is tried again at the next turn.
+func (j *Journal) closeOldest(ctx context.Context) bool {
+	j.mu.Lock()
+	var s *segment
+	if len(j.closing) > 0 {
+		s = j.closing[0]
+	}
+	j.mu.Unlock()
+	if s == nil || ctx.Err() != nil {
+		return false
+	}
+	if s.count.Load() > 0 && s.boundary == nil {
+		if j.sealNow() != nil || j.seal.size.Load() < s.end() {
+			return false
+		}
+		if s.boundary == nil {
+			j.boundaryAgain(s)
+		}
+	}
+	if err := j.closeSegment(s); err != nil {
+		j.stats.closeErrors.Add(1)
+		j.o.Log.Error("a segment of the journal could not be closed: it stays as it is, and is tried again", "event", "journal_close_failed", "file", s.path, "error", err.Error())
+		return false
+	}
+	j.mu.Lock()
+	j.closing = j.closing[1:]
+	j.mu.Unlock()
+	j.sync.busy.Lock() // a sync may hold it
+	defer j.sync.busy.Unlock()
+	if err := s.close(); err != nil {
+		j.o.Log.Warn("a segment of the journal could not be unmapped", "event", "journal_close_failed", "file", s.path, "error", err.Error())
+	}
+	return true
+}
+
+// boundaryAgain signs the tree that ends with a segment when the process that
+// sealed it died before it was closed: from the tiles, which go to where it
+// begins, and its leaves. The leaves after it must lead to the tree that was
+// sealed; where they do not, something was changed on disk, and nothing is
+// signed: verify shows it.
+func (j *Journal) boundaryAgain(s *segment) {
+	j.seal.mu.Lock()
+	defer j.seal.mu.Unlock()
+	f, err := edgeOf(j.path("tiles"), s.first)
+	var root Hash
+	if err == nil {
+		j.mu.Lock()
+		list := append([]*segment{}, j.closing...)
+		if j.current != nil {
+			list = append(list, j.current)
+		}
+		j.mu.Unlock()
+		for _, t := range list {
+			for i := int64(0); i < t.count.Load() && f.size < j.seal.tree.size; i++ {
+				f.push(j.leafOf(t, int(i)))
+				if f.size == s.end() {
+					root = f.root()
+				}
+			}
+		}
+		if f.root() != j.seal.tree.root() {
+			err = errors.New("the records do not lead to the tree that was sealed")
+		}
+	}
+	if err == nil {
+		s.boundary, err = j.o.Key.signCheckpoint(j.o.Origin, s.end(), root)
+	}
+	if err != nil {
+		j.stats.void.Add(1)
+		s.boundary = []byte{}
+		j.o.Log.Error("a segment of the journal does not fit its seal: it is kept without a checkpoint of its own, and `rpn journal verify` shows what is wrong", "event", "journal_damaged", "file", s.path, "error", err.Error())
+	}
+}
+
+// closeSegment writes the closed form beside the open one, then removes that.
+// At each step a crash leaves a state from which it is done again.
+func (j *Journal) closeSegment(s *segment) error {
+	if n := int(s.count.Load()); n > 0 {
+		base := strings.TrimSuffix(s.path, ".open")
+		c, err := newCloser(base+".zst", s.sequence, s.first, n)
+		if err != nil {
+			return err
+		}
+		defer c.abort()
+		for i := range n {
+			if !s.get(i, &c.slot) {
+				return fmt.Errorf("record %d cannot be read", s.first+uint64(i))
+			}
+			if err := c.add(); err != nil {
+				return err
+			}
+		}
+		if err := writeTiles(j.path("tiles"), s.first, c.leaves); err != nil {
+			return err
+		}
+		if err := writeFile(base+".idx", c.index.bytes()); err != nil {
+			return err
+		}
+		if err := c.end(s.boundary); err != nil {
+			return err
+		}
+		if err := syncFS(j.o.Dir); err != nil { // the tiles
+			return err
+		}
+		if err := c.file.Commit(); err != nil {
+			return err
+		}
+		if len(s.boundary) > 0 {
+			if err := writeFile(j.path("tiles/checkpoint"), s.boundary); err != nil {
+				return err
+			}
+		}
+		j.stats.closedBytes.Add(int64(c.size))
+		j.stats.closedSegments.Add(1)
+	}
+	if err := os.Remove(s.path); err != nil {
+		return err
+	}
+	return durable.SyncDir(j.o.Dir)
+}
+
+// A closer writes the closed form of one segment.
+type closer struct {
+	slot   slot // the record that add takes
+	footer footer
+	zstd   *zstd.Encoder
+	file   *durable.Replacement
+	size   uint64 // written
+	bundle []byte
+	packed []byte
+	leaves []Hash
+	index  *indexer
+}
+
+func newCloser(path string, sequence, first uint64, count int) (*closer, error) {
+	f, err := durable.Create(path, 0o640)
+	if err != nil {
+		return nil, err
+	}
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(true), zstd.WithWindowSize(64<<10))
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &closer{
+		footer: footer{Sequence: sequence, First: first, Count: count},
+		zstd:   enc, file: f, leaves: make([]Hash, 0, count), index: newIndexer(first, count),
+	}, nil
+}
+
+// abort gives back what end did not.
+func (c *closer) abort() {
+	c.zstd.Close()
+	c.file.Close()
+}
+
+// add takes the next record, as it stands in its slot: also one that is
+// damaged, for what is left of it is evidence too.
+func (c *closer) add() error {
+	b := &c.slot
+	i := c.footer.First + uint64(len(c.leaves))
+	n := min(int(binary.BigEndian.Uint16(b[slotLength:])), exchangeSize)
+	raw := b[slotRecord : slotRecord+n]
+	c.leaves = append(c.leaves, Hash(b[:slotRecord]))
+	c.index.add(raw)
+	c.bundle = binary.BigEndian.AppendUint16(c.bundle, uint16(n))
+	c.bundle = append(c.bundle, raw...)
+	if (i+1)%tileWidth != 0 && len(c.leaves) != c.footer.Count {
+		return nil
+	}
+	c.footer.Offsets = append(c.footer.Offsets, c.size)
+	c.packed = c.zstd.EncodeAll(c.bundle, c.packed[:0])
+	c.bundle = c.bundle[:0]
+	return c.write(c.packed)
+}
+
+func (c *closer) write(b []byte) error {
+	n, err := c.file.Write(b)
+	c.size += uint64(n)
+	return err
+}
+
+// end writes the footer; the file has its name once it is committed.
+func (c *closer) end(checkpoint []byte) error {
+	c.footer.Offsets = append(c.footer.Offsets, c.size)
+	c.footer.Checkpoint = checkpoint
+	c.footer.From, c.footer.To = c.index.times()
+	return c.write(c.footer.append(nil))
+}

@@ -1,0 +1,291 @@
+package journal
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+// A Query says which exchanges are searched. What is left zero restricts
+// nothing.
+type Query struct {
+	ID        roc.ExchangeID
+	MessageID string
+	From, To  time.Time // of the request: from From to before To
+	Structure roc.StructureID
+	AMC       roc.NumeroAMC
+	Service   roc.Service
+	Outcome   roc.Outcome
+	Reason    roc.Reason
+
+	Limit int // results at most; 0: 1000
+}
+
+// A Match is one exchange found, with what amends it where it was asked for by
+// its id.
+type Match struct {
+	Dir string
+	Entry
+	Amendments []*Amendment
+}
+
+// A Result is what a search found: the first matches up to the limit, in the
+// order of the journal, and how many there are in all.
+type Result struct {
+	Matches []Match
+	Total   int
+	// Slow names the segments whose index was missing or damaged: they were
+	// read whole.
+	Slow []string
+}
+
+// Find searches the journal. Segments outside the period are not read, and of
+// the others only the columns that the query needs.
+func (l *Log) Find(q Query) (*Result, error) {
+	if q.Limit <= 0 {
+		q.Limit = 1000
+	}
+	if err := l.Refresh(); err != nil {
+		return nil, err
+	}
+	res := &Result{}
+	for i := range l.segments {
+		s := &l.segments[i]
+		if s.lost != nil || !q.touches(s) {
+			continue
+		}
+		if err := l.findIn(s, &q, res); err != nil {
+			return nil, err
+		}
+	}
+	if q.ID != "" {
+		return res, l.findAmendments(&q, res)
+	}
+	return res, nil
+}
+
+func (q *Query) touches(s *logSegment) bool {
+	return s.footer == nil || !(!q.To.IsZero() && !s.footer.From.Before(q.To) || s.footer.To.Before(q.From))
+}
+
+func (l *Log) findIn(s *logSegment, q *Query, res *Result) error {
+	if s.footer == nil {
+		return l.scan(s, q, res)
+	}
+	x, err := openIndex(s.base + ".idx")
+	if err != nil {
+		res.Slow = append(res.Slow, s.base)
+		return l.scan(s, q, res)
+	}
+	defer x.close()
+	numbers, err := x.candidates(q)
+	if errors.Is(err, errIndex) {
+		res.Slow = append(res.Slow, s.base)
+		return l.scan(s, q, res)
+	}
+	if err != nil {
+		return err
+	}
+	exact := q.ID == "" && q.MessageID == "" // the columns say it all
+	for _, n := range numbers {
+		n, sure := sureOf(n)
+		if exact && sure && len(res.Matches) >= q.Limit {
+			res.Total++
+			continue
+		}
+		e, err := l.Entry(s.first + uint64(n))
+		if err != nil {
+			return err
+		}
+		l.take(&e, q, res)
+	}
+	return nil
+}
+
+// scan reads every record of a segment.
+func (l *Log) scan(s *logSegment, q *Query, res *Result) error {
+	for e := range l.Entries(s.first) {
+		if e.Index >= s.end {
+			break
+		}
+		l.take(&e, q, res)
+	}
+	return nil
+}
+
+func (l *Log) take(e *Entry, q *Query, res *Result) {
+	if e.Exchange == nil || !q.matches(e.Exchange) {
+		return
+	}
+	if res.Total++; len(res.Matches) < q.Limit {
+		e.Raw = slices.Clone(e.Raw)
+		res.Matches = append(res.Matches, Match{Dir: l.dir, Entry: *e})
+	}
+}
+
+func (q *Query) matches(x *Exchange) bool {
+	return (q.ID == "" || x.ID == q.ID) && (q.MessageID == "" || x.MessageID == q.MessageID) &&
+		(q.From.IsZero() || !x.RequestIn.Before(q.From)) && (q.To.IsZero() || x.RequestIn.Before(q.To)) &&
+		(q.Structure == "" || x.From == q.Structure) && (q.AMC == "" || x.To.AMC == q.AMC) &&
+		(q.Service == roc.NoService || x.Service == q.Service) && (q.Outcome == "" || x.Outcome == q.Outcome) &&
+		(q.Reason == "" || x.Reason == q.Reason)
+}
+
+// findAmendments gives the matches what amends them: it stands after them, in
+// the same segment or in a later one.
+func (l *Log) findAmendments(q *Query, res *Result) error {
+	if len(res.Matches) == 0 {
+		return nil
+	}
+	m := &res.Matches[0]
+	for i := range l.segments {
+		s := &l.segments[i]
+		if s.lost != nil || s.end <= m.Index || s.footer != nil && s.first > m.Index+1<<22 {
+			continue
+		}
+		if s.footer == nil {
+			for e := range l.Entries(max(s.first, m.Index)) {
+				m.amend(&e)
+			}
+			return nil
+		}
+		x, err := openIndex(s.base + ".idx")
+		if err != nil {
+			continue
+		}
+		numbers, err := x.lookup(secIDs, string(q.ID))
+		x.close()
+		if err != nil {
+			continue
+		}
+		for _, n := range numbers {
+			if e, err := l.Entry(s.first + uint64(n)); err == nil {
+				m.amend(&e)
+			}
+		}
+	}
+	return nil
+}
+
+func (m *Match) amend(e *Entry) {
+	if e.Amendment != nil && e.Amendment.Exchange == m.Exchange.ID && e.Amendment.Of == m.Index {
+		m.Amendments = append(m.Amendments, e.Amendment)
+	}
+}
+
+// candidates returns the numbers of the records that match, or with an id may
+// match, in their order.
+func (x *index) candidates(q *Query) ([]int, error) {
+	switch {
+	case q.ID != "":
+		return x.lookup(secIDs, string(q.ID))
+	case q.MessageID != "":
+		return x.lookup(secMessageIDs, q.MessageID)
+	}
+	var tests []func(n int) bool
+	column := func(section int, is func(uint32) bool) error {
+		b, err := x.section(section)
+		tests = append(tests, func(n int) bool { return is(binary.LittleEndian.Uint32(b[4*n:])) })
+		return err
+	}
+	for _, d := range []struct {
+		word                  string
+		words, size, numbered int
+	}{{string(q.Structure), secStructures, 15, secStructure}, {string(q.AMC), secAMCs, 10, secAMC}} {
+		if d.word == "" {
+			continue
+		}
+		want, err := x.word(d.words, d.size, d.word)
+		if err != nil || want == 0 {
+			return nil, err
+		}
+		if err := column(d.numbered, func(v uint32) bool { return v == want }); err != nil {
+			return nil, err
+		}
+	}
+	if err := column(secKinds, q.kind()); err != nil {
+		return nil, err
+	}
+	times, err := x.period(q)
+	if err != nil {
+		return nil, err
+	}
+	var list []int
+next:
+	for n := range x.count {
+		for _, is := range tests {
+			if !is(n) {
+				continue next
+			}
+		}
+		switch times(n) {
+		case inside:
+			list = append(list, n)
+		case perhaps:
+			list = append(list, ^n)
+		}
+	}
+	return list, nil
+}
+
+// sureOf reads an element of candidates: one that is turned must be looked at.
+func sureOf(n int) (int, bool) {
+	if n < 0 {
+		return ^n, false
+	}
+	return n, true
+}
+
+// Where a record stands to a period by the column of times, which has whole
+// milliseconds and an end.
+const (
+	outside = iota
+	inside
+	perhaps
+)
+
+func (x *index) period(q *Query) (func(n int) int, error) {
+	if q.From.IsZero() && q.To.IsZero() {
+		return func(int) int { return inside }, nil
+	}
+	b, err := x.section(secTimes)
+	if err != nil {
+		return nil, err
+	}
+	from, to := int64(-1), int64(1<<62)
+	if !q.From.IsZero() {
+		from = q.From.Sub(x.from).Milliseconds()
+	}
+	if !q.To.IsZero() {
+		to = q.To.Sub(x.from).Milliseconds()
+	}
+	return func(n int) int {
+		v := int64(binary.LittleEndian.Uint32(b[4*n:]))
+		switch {
+		case v == math.MaxUint32 || v == from || v == to:
+			return perhaps
+		case v > from && v < to:
+			return inside
+		}
+		return outside
+	}, nil
+}
+
+// kind is the test of the column secKinds.
+func (q *Query) kind() func(uint32) bool {
+	mask, want := uint32(15<<16), uint32(kindExchange<<16)
+	if q.Service != roc.NoService {
+		mask, want = mask|15<<28, want|uint32(q.Service&15)<<28
+	}
+	if q.Outcome != "" {
+		mask, want = mask|15<<20, want|uint32(indexOf(outcomes[:], q.Outcome)&15)<<20
+	}
+	if q.Reason != "" {
+		mask, want = mask|0xffff, want|uint32(codeOf(q.Reason))
+	}
+	return func(v uint32) bool { return v&mask == want }
+}

@@ -1,0 +1,372 @@
+package journal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// A Log reads the folder of a journal, of this process or of another, running
+// or not. It is for one goroutine. What it reads is as old as its last
+// Refresh.
+type Log struct {
+	dir      string
+	segments []logSegment // in their order, without holes between them
+	zstd     *zstd.Decoder
+
+	bundle  []Entry // the last one decoded
+	inFile  string
+	inFrame int
+
+	tiles     map[string][]Hash // the last ones read, by their path
+	leafTile  []Hash            // the last one of level 0 as it is on disk
+	leafTileN uint64
+}
+
+// A logSegment is one segment on disk.
+type logSegment struct {
+	base   string
+	footer *footer // nil: it is open
+	first  uint64
+	end    uint64 // as of the last Refresh
+	lost   error  // why nothing of it can be read: damaged, or missing
+}
+
+// ErrPruned is why an old record is not there any more.
+var ErrPruned = errors.New("the record was deleted at the end of its time")
+
+// OpenLog reads the folder of a journal.
+func OpenLog(dir string) (*Log, error) {
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20))
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{dir: dir, zstd: dec, tiles: map[string][]Hash{}}
+	if err := l.Refresh(); err != nil {
+		dec.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// Close gives back what the Log holds.
+func (l *Log) Close() { l.zstd.Close() }
+
+// Bounds returns the index of the oldest record kept and the one after the
+// newest.
+func (l *Log) Bounds() (first, end uint64) {
+	if len(l.segments) == 0 {
+		return 0, 0
+	}
+	return l.segments[0].first, l.segments[len(l.segments)-1].end
+}
+
+// Refresh looks at the folder again.
+func (l *Log) Refresh() error {
+	var err error
+	for range 5 { // a running process renames and removes under our hands
+		if err = l.list(); !errors.Is(err, fs.ErrNotExist) || !exists(l.dir) {
+			return err
+		}
+	}
+	return err
+}
+
+func (l *Log) list() error {
+	all, err := os.ReadDir(l.dir)
+	if err != nil {
+		return err
+	}
+	var list []logSegment
+	seen := map[string]bool{}
+	for _, ending := range []string{".zst", ".open"} { // both, for a moment: the closed one counts
+		for _, e := range all {
+			base, ok := strings.CutSuffix(e.Name(), ending)
+			if !ok || !strings.HasPrefix(base, "segment-") || seen[base] {
+				continue
+			}
+			s, err := l.look(filepath.Join(l.dir, base), ending == ".zst")
+			if err != nil {
+				return err
+			}
+			if s.end > s.first || s.lost != nil {
+				list, seen[base] = append(list, s), true
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b logSegment) int { return strings.Compare(a.base, b.base) })
+	l.segments = l.withoutHoles(list)
+	return nil
+}
+
+// withoutHoles gives the segments that are damaged or missing their place
+// between the others, so that their records are known to be lost.
+func (l *Log) withoutHoles(list []logSegment) []logSegment {
+	var whole []logSegment
+	end := uint64(0)
+	for i := 0; i < len(list); i++ {
+		s := list[i]
+		next := ^uint64(0)
+		for _, t := range list[i+1:] {
+			if t.lost == nil {
+				next = t.first
+				break
+			}
+		}
+		if next == ^uint64(0) {
+			if c, err := l.Checkpoint(); err == nil {
+				next = c.Size
+			}
+		}
+		if s.lost != nil {
+			s.first, s.end = end, next
+			if next == ^uint64(0) || next <= end {
+				continue
+			}
+		} else if len(whole) > 0 && s.first > end {
+			whole = append(whole, logSegment{base: filepath.Join(l.dir, "missing"), first: end, end: s.first, lost: errMissing})
+		}
+		whole, end = append(whole, s), s.end
+	}
+	return whole
+}
+
+var errMissing = errors.New("the file of this segment is missing")
+
+func (l *Log) look(base string, closed bool) (s logSegment, err error) {
+	s.base = base
+	if !closed {
+		return s, l.lookOpen(&s)
+	}
+	f, err := os.Open(base + ".zst")
+	if err != nil {
+		return s, err
+	}
+	defer f.Close()
+	if s.footer, s.lost = readFooter(f); s.lost != nil {
+		return s, nil
+	}
+	s.first, s.end = s.footer.First, s.footer.end()
+	return s, nil
+}
+
+// lookOpen finds how many records an open segment holds: slots are written in
+// their order, so the first blank one is found by halving.
+func (l *Log) lookOpen(s *logSegment) error {
+	f, err := os.Open(s.base + ".open")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var h [headerSize]byte
+	if _, err := f.ReadAt(h[:], 0); err != nil {
+		return nil // being made
+	}
+	be := binary.BigEndian
+	s.first = be.Uint64(h[atFirst:])
+	if string(h[:8]) != segmentMagic || s.first == unused || be.Uint64(h[atFirst+8:]) != ^s.first {
+		s.first = 0
+		return nil
+	}
+	lo, hi := 0, int(min(1<<30, be.Uint64(h[atCapacity:])))
+	for lo < hi {
+		m := (lo + hi) / 2
+		var n [2]byte
+		if _, err := f.ReadAt(n[:], headerSize+int64(m)*slotSize+slotLength); err == nil && n != [2]byte{} {
+			lo = m + 1
+		} else {
+			hi = m
+		}
+	}
+	for ; lo > 0; lo-- { // the last one may be on its way
+		var b slot
+		if _, err := f.ReadAt(b[:], headerSize+int64(lo-1)*slotSize); err == nil {
+			if _, _, whole := b.record(); whole {
+				break
+			}
+		}
+		if hi-lo > 1 {
+			lo = hi // more than one is not on its way but damaged: show them
+			break
+		}
+	}
+	s.end = s.first + uint64(lo)
+	return nil
+}
+
+// segmentOf finds the segment of a record.
+func (l *Log) segmentOf(i uint64) (*logSegment, error) {
+	n, _ := slices.BinarySearchFunc(l.segments, i, func(s logSegment, i uint64) int {
+		if s.end <= i {
+			return -1
+		}
+		return 1
+	})
+	if n == len(l.segments) {
+		return nil, fmt.Errorf("record %d: %w", i, io.EOF)
+	}
+	if i < l.segments[n].first {
+		return nil, fmt.Errorf("record %d: %w", i, ErrPruned)
+	}
+	return &l.segments[n], nil
+}
+
+// Entry returns one record. An Entry whose bytes are damaged has its Raw, and
+// comes with an error.
+func (l *Log) Entry(i uint64) (Entry, error) {
+	list, err := l.around(i)
+	if err != nil {
+		return Entry{Index: i}, err
+	}
+	e := list[i-list[0].Index]
+	return e, l.damaged(&e)
+}
+
+var errDamaged = errors.New("the record is damaged")
+
+func (l *Log) damaged(e *Entry) error {
+	if e.Exchange == nil && e.Amendment == nil && e.Mark == nil {
+		_, err := Decode(e.Index, e.Raw)
+		return fmt.Errorf("record %d: %w: %w", e.Index, errDamaged, err)
+	}
+	return nil
+}
+
+// Entries goes through the records from an index on, in their order, up to the
+// end as of the last Refresh. Record by record: one that is damaged comes with
+// an error, and the next ones follow.
+func (l *Log) Entries(from uint64) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		first, end := l.Bounds()
+		for i := max(from, first); i < end; {
+			list, err := l.around(i)
+			if err != nil {
+				n := (i/tileWidth + 1) * tileWidth // of this bundle, nothing
+				if s, e := l.segmentOf(i); e == nil {
+					n = min(n, s.end)
+				}
+				if !yield(Entry{Index: i}, err) {
+					return
+				}
+				i = n
+				continue
+			}
+			for _, e := range list[i-list[0].Index:] {
+				if !yield(e, l.damaged(&e)) {
+					return
+				}
+				i++
+			}
+		}
+	}
+}
+
+// around returns the records of the bundle around one, as far as they stand in
+// its segment.
+func (l *Log) around(i uint64) ([]Entry, error) {
+	for try := 0; ; try++ {
+		s, err := l.segmentOf(i)
+		if err != nil {
+			return nil, err
+		}
+		list, err := l.readBundle(s, i)
+		if errors.Is(err, fs.ErrNotExist) && try < 3 { // closed or deleted meanwhile
+			if err := l.Refresh(); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		return list, err
+	}
+}
+
+func (l *Log) readBundle(s *logSegment, i uint64) ([]Entry, error) {
+	if s.lost != nil {
+		return nil, s.lost
+	}
+	frame := int(i/tileWidth - s.first/tileWidth)
+	lo, hi := max(s.first, i/tileWidth*tileWidth), min(s.end, (i/tileWidth+1)*tileWidth)
+	if s.footer == nil {
+		return l.readSlots(s, lo, hi)
+	}
+	if l.inFile == s.base && l.inFrame == frame && len(l.bundle) > 0 {
+		return l.bundle, nil
+	}
+	raws, err := l.readFrame(s, frame, int(hi-lo))
+	if err != nil {
+		return nil, err
+	}
+	l.bundle = l.bundle[:0]
+	for n, raw := range raws {
+		e, _ := Decode(lo+uint64(n), raw)
+		l.bundle = append(l.bundle, e)
+	}
+	l.inFile, l.inFrame = s.base, frame
+	return l.bundle, nil
+}
+
+func (l *Log) readSlots(s *logSegment, lo, hi uint64) ([]Entry, error) {
+	f, err := os.Open(s.base + ".open")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b := make([]byte, int(hi-lo)*slotSize)
+	if _, err := f.ReadAt(b, headerSize+int64(lo-s.first)*slotSize); err != nil {
+		return nil, err
+	}
+	list := make([]Entry, 0, hi-lo)
+	for i := lo; i < hi; i, b = i+1, b[slotSize:] {
+		n := min(int(binary.BigEndian.Uint16(b[slotLength:])), exchangeSize)
+		e, err := Decode(i, b[slotRecord:slotRecord+n])
+		if stored := Hash(b[:slotRecord]); err == nil && stored != e.Leaf {
+			e = Entry{Index: i, Raw: e.Raw} // its own hash says it was changed
+		}
+		e.Leaf = Hash(b[:slotRecord])
+		list = append(list, e)
+	}
+	return list, nil
+}
+
+// readFrame returns the bytes of the records in one frame of a closed segment.
+func (l *Log) readFrame(s *logSegment, frame, want int) ([][]byte, error) {
+	f, err := os.Open(s.base + ".zst")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	t := s.footer
+	from, to := t.Offsets[frame], t.Offsets[frame+1]
+	if to < from || to-from > 1<<20 {
+		return nil, fmt.Errorf("%s, frame %d: %w", s.base, frame, errDamaged)
+	}
+	packed := make([]byte, to-from)
+	if _, err := f.ReadAt(packed, int64(from)); err != nil {
+		return nil, fmt.Errorf("%s, frame %d: %w", s.base, frame, errDamaged)
+	}
+	b, err := l.zstd.DecodeAll(packed, make([]byte, 0, want*(exchangeSize+2)))
+	if err != nil {
+		return nil, fmt.Errorf("%s, frame %d: %w: %w", s.base, frame, errDamaged, err)
+	}
+	list := make([][]byte, 0, want)
+	for len(b) >= 2 {
+		n := int(binary.BigEndian.Uint16(b))
+		if b = b[2:]; n > len(b) {
+			break
+		}
+		list, b = append(list, b[:n:n]), b[n:]
+	}
+	if len(list) != want || len(b) > 0 {
+		return nil, fmt.Errorf("%s, frame %d: %w: %d records where %d should be", s.base, frame, errDamaged, len(list), want)
+	}
+	return list, nil
+}

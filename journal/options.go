@@ -1,0 +1,163 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// A Durability says what a record survives before its answer leaves. It always
+// survives the death of the process.
+type Durability string
+
+// The durabilities.
+const (
+	Relaxed Durability = "relaxed" // the loss of power may take the last second
+	Strict  Durability = "strict"  // the answer waits until the disk has the record; exchanges wait in groups
+)
+
+// A FullPolicy says what becomes of an exchange that finds no room for its
+// record: the disk is full, read-only or broken.
+type FullPolicy string
+
+// The policies.
+const (
+	Refuse           FullPolicy = "refuse"            // it is refused before a byte is carried
+	ContinueCounting FullPolicy = "continue-counting" // it is carried without a record, and counted in the journal afterwards
+)
+
+// Options are what a Journal needs. Dir, Origin, Key and Log are required.
+type Options struct {
+	Dir    string // its folder: there, and of one process
+	Origin string // its name in checkpoints and receipts: "rpn.example/journal/a"
+	Key    Keys
+	Log    *slog.Logger
+
+	SegmentBytes int64         // preallocated. Default: 64 MiB
+	SegmentAge   time.Duration // a segment is closed after this time. Default: 24 h
+	Durability   Durability    // Default: Relaxed
+	OnFull       FullPolicy    // Default: Refuse
+	SyncEvery    time.Duration // Default: 500 ms
+	SealEvery    time.Duration // Default: 10 s
+
+	// KeepFor is how long records are kept: a segment is deleted when all of
+	// it is older. Default: 366 days. KeepBytes caps the closed segments: the
+	// oldest are deleted before their time, with an alarm. Default: no cap.
+	KeepFor   time.Duration
+	KeepBytes int64
+
+	Now func() time.Time // Default: time.Now
+
+	allocate func(*os.File, int64) error // of tests; default: allocate
+}
+
+func (o *Options) complete() error {
+	if o.Dir == "" || o.Origin == "" || o.Log == nil || o.Key.signer == nil {
+		return errors.New("journal: Dir, Origin, Key and Log are required")
+	}
+	if err := CheckOrigin(o.Origin); err != nil {
+		return err
+	}
+	orDefault(&o.SegmentBytes, 64<<20)
+	orDefault(&o.SegmentAge, 24*time.Hour)
+	orDefault(&o.SyncEvery, 500*time.Millisecond)
+	orDefault(&o.SealEvery, 10*time.Second)
+	orDefault(&o.KeepFor, 366*24*time.Hour)
+	if o.Durability == "" {
+		o.Durability = Relaxed
+	}
+	if o.OnFull == "" {
+		o.OnFull = Refuse
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.allocate == nil {
+		o.allocate = allocate
+	}
+	if n := capacityOf(o.SegmentBytes); n < 16 {
+		return fmt.Errorf("journal: a segment of %d bytes holds %d records: give it 64 KiB or more", o.SegmentBytes, n)
+	}
+	return nil
+}
+
+func orDefault[T int64 | time.Duration](v *T, def T) {
+	if *v <= 0 {
+		*v = def
+	}
+}
+
+// CheckOrigin says what is wrong with the name of a journal: it stands in
+// signed notes and in a header.
+func CheckOrigin(s string) error {
+	if s == "" || len(s) > 200 {
+		return errors.New("the name of a journal has 1 to 200 characters")
+	}
+	for _, c := range s {
+		if c <= ' ' || c > '~' || strings.ContainsRune(`+;,"`, c) {
+			return fmt.Errorf("the name of a journal, %q, has a character %q: use letters, digits, and . / - _", s, c)
+		}
+	}
+	return nil
+}
+
+// Keys are the keys of a journal: the first one signs, every one is believed
+// when the journal is opened again.
+type Keys struct {
+	signer    note.Signer
+	verifiers []note.Verifier
+	public    string // of the signer, as a verifier key
+}
+
+// Public is the key that others verify with, as C2SP signed-note writes it.
+func (k Keys) Public() string { return k.public }
+
+// NewKey makes a key for the journal of that name: the private line for its
+// key file, and the public one for those who verify.
+func NewKey(origin string) (private, public string, err error) {
+	if err := CheckOrigin(origin); err != nil {
+		return "", "", err
+	}
+	return note.GenerateKey(nil, origin)
+}
+
+// ParseKeys reads a key file: one private key a line, the one in use first;
+// empty lines and lines that begin with # say nothing. Each must be of the
+// journal of that name.
+func ParseKeys(text, origin string) (Keys, error) {
+	var k Keys
+	for i, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		signer, err := note.NewSigner(line)
+		if err != nil {
+			return Keys{}, fmt.Errorf("line %d is not a private key of a journal: make one with `rpn journal key --origin %s`", i+1, origin)
+		}
+		if signer.Name() != origin {
+			return Keys{}, fmt.Errorf("line %d is a key of the journal %q, not of %q", i+1, signer.Name(), origin)
+		}
+		public, err := publicOf(line)
+		if err != nil {
+			return Keys{}, fmt.Errorf("line %d: %w", i+1, err)
+		}
+		verifier, err := note.NewVerifier(public)
+		if err != nil {
+			return Keys{}, fmt.Errorf("line %d: %w", i+1, err)
+		}
+		if k.signer == nil {
+			k.signer, k.public = signer, public
+		}
+		k.verifiers = append(k.verifiers, verifier)
+	}
+	if k.signer == nil {
+		return Keys{}, fmt.Errorf("no key: make one with `rpn journal key --origin %s`", origin)
+	}
+	return k, nil
+}

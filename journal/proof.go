@@ -1,0 +1,130 @@
+package journal
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+const proofTitle = "c2sp.org/tlog-proof@v1"
+
+// ErrNotSealed is why a record has no proof yet.
+var ErrNotSealed = errors.New("the record is not sealed yet: the journal seals every few seconds")
+
+// Checkpoint reads the last checkpoint of the folder, without verifying its
+// signature: Prove needs its text, and VerifyProof is for who wants to know.
+func (l *Log) Checkpoint() (*Checkpoint, error) {
+	b, err := os.ReadFile(filepath.Join(l.dir, "checkpoint"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, ErrNotSealed
+	}
+	if err != nil {
+		return nil, err
+	}
+	text, _, _ := strings.Cut(string(b), "\n\n")
+	c, err := parseCheckpoint(text + "\n")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(l.dir, "checkpoint"), err)
+	}
+	c.Note = b
+	return c, nil
+}
+
+// Prove writes the proof of a record (C2SP tlog-proof), with the record itself
+// as its extra data: together with the journal's public key and the messages
+// it is all that a verification needs.
+func (l *Log) Prove(index uint64) ([]byte, error) {
+	c, err := l.Checkpoint()
+	if err != nil {
+		return nil, err
+	}
+	if index >= c.Size {
+		return nil, fmt.Errorf("record %d of %d: %w", index, c.Size, ErrNotSealed)
+	}
+	if err := l.Refresh(); err != nil {
+		return nil, err
+	}
+	e, err := l.Entry(index)
+	if err != nil {
+		return nil, err
+	}
+	path, err := tlog.ProveRecord(int64(c.Size), int64(index), tlog.HashReaderFunc(l.readHashes))
+	if err != nil {
+		return nil, err
+	}
+	if tlog.CheckRecord(path, int64(c.Size), tlog.Hash(c.Root), int64(index), tlog.Hash(LeafHash(e.Raw))) != nil {
+		return nil, fmt.Errorf("record %d is not the one that was sealed, or its tree is damaged: `rpn journal verify` says what", index)
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s\nextra %s\nindex %d\n", proofTitle, base64.StdEncoding.EncodeToString(e.Raw), index)
+	for _, h := range path {
+		b.WriteString(base64.StdEncoding.EncodeToString(h[:]) + "\n")
+	}
+	b.WriteString("\n")
+	b.Write(c.Note)
+	return b.Bytes(), nil
+}
+
+// A Proof is what a proof says once it is verified.
+type Proof struct {
+	Entry      Entry
+	Checkpoint *Checkpoint
+}
+
+// maxProof is more than any proof of ours has.
+const maxProof = 64 << 10
+
+// VerifyProof checks a proof by the public keys of the journal alone: the
+// checkpoint is signed by one of them, and the record that the proof carries
+// is in the tree that was signed. It fails closed.
+func VerifyProof(proof []byte, keys []note.Verifier) (*Proof, error) {
+	if len(proof) > maxProof {
+		return nil, errors.New("not a proof: it is larger than 64 KiB")
+	}
+	head, signed, found := strings.Cut(string(proof), "\n\n")
+	lines := strings.Split(head, "\n")
+	if !found || lines[0] != proofTitle || len(lines) < 3 || len(lines) > 3+64 {
+		return nil, fmt.Errorf("not a proof: its first line is %q, then extra, index, hashes, an empty line and the checkpoint", proofTitle)
+	}
+	extra, ok := strings.CutPrefix(lines[1], "extra ")
+	raw, err := base64.StdEncoding.Strict().DecodeString(extra)
+	if !ok || err != nil {
+		return nil, errors.New("the proof carries no record (line extra)")
+	}
+	number, ok := strings.CutPrefix(lines[2], "index ")
+	index, err := strconv.ParseUint(number, 10, 62)
+	if !ok || err != nil || strconv.FormatUint(index, 10) != number {
+		return nil, errors.New("the proof has no index (line index)")
+	}
+	var path tlog.RecordProof
+	for _, line := range lines[3:] {
+		h, err := parseHash(line)
+		if err != nil {
+			return nil, fmt.Errorf("a hash of the proof is %w", err)
+		}
+		path = append(path, tlog.Hash(h))
+	}
+	c, err := OpenCheckpoint([]byte(signed), keys)
+	if err != nil {
+		return nil, err
+	}
+	if index >= c.Size {
+		return nil, fmt.Errorf("record %d is not in a journal of %d records", index, c.Size)
+	}
+	e, err := Decode(index, raw)
+	if tlog.CheckRecord(path, int64(c.Size), tlog.Hash(c.Root), int64(index), tlog.Hash(e.Leaf)) != nil {
+		return nil, errors.New("the record is not the one that the journal sealed at this index")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Proof{Entry: e, Checkpoint: c}, nil
+}

@@ -1,0 +1,128 @@
+package journal
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/durable"
+)
+
+// clockTrust is how long a segment must have been found too old, in one life
+// of the process and by its monotonic clock, before it is deleted: a clock that
+// jumps ahead for a while deletes nothing.
+const clockTrust = 6 * time.Hour
+
+// A closedFile is one closed segment on disk.
+type closedFile struct {
+	base   string // without .zst
+	size   int64
+	footer *footer
+}
+
+func (j *Journal) closedFiles() ([]closedFile, error) {
+	names, err := segmentFiles(j.o.Dir, ".zst")
+	if err != nil {
+		return nil, err
+	}
+	var list []closedFile
+	for _, name := range names {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		t, err := readFooter(f)
+		info, e := f.Stat()
+		f.Close()
+		if err != nil || e != nil {
+			return list, err // never past what cannot be read
+		}
+		list = append(list, closedFile{strings.TrimSuffix(name, ".zst"), info.Size(), t})
+	}
+	return list, nil
+}
+
+// prune deletes the segments that are out of age, and the oldest ones beyond
+// the cap of size. The pruning policy is this function; docs/journal.md says
+// it in words.
+func (j *Journal) prune() {
+	if j.pruned.at.IsZero() {
+		j.pruned.at = time.Now()
+	} else if time.Since(j.pruned.at) < j.pruned.every {
+		return
+	}
+	j.pruned.at = time.Now()
+	list, err := j.closedFiles()
+	if err != nil {
+		j.o.Log.Error("a closed segment of the journal cannot be read: nothing is deleted", "event", "journal_damaged", "error", err.Error())
+	}
+	limit := j.o.Now().Add(-j.o.KeepFor)
+	total := int64(0)
+	for _, c := range list {
+		total += c.size
+	}
+	trusted := true
+	for n, c := range list {
+		old := c.footer.To.Before(limit)
+		// Each is asked, so that their times run together; only a row of
+		// trusted ones at the beginning is deleted.
+		trusted = old && j.pruned.trusted(c.base) && trusted
+		tooMuch := j.o.KeepBytes > 0 && total > j.o.KeepBytes && n < len(list)-1
+		if !trusted && !tooMuch {
+			if old {
+				continue
+			}
+			break
+		}
+		if err := j.remove(c, trusted); err != nil {
+			j.o.Log.Error("an old segment of the journal could not be deleted", "event", "journal_prune_failed", "file", c.base, "error", err.Error())
+			return
+		}
+		total -= c.size
+	}
+}
+
+func (j *Journal) remove(c closedFile, tooOld bool) error {
+	attrs := []any{"event", "journal_pruned", "records", c.footer.Count, "first", c.footer.First,
+		"from", c.footer.From.Format(time.RFC3339), "to", c.footer.To.Format(time.RFC3339)}
+	if tooOld {
+		j.o.Log.Info("a segment of the journal was deleted at the end of its time", attrs...)
+	} else {
+		j.o.Log.Error("a segment of the journal was deleted before its time: the journal is larger than journal.keep_bytes", attrs...)
+	}
+	for _, ending := range []string{".idx", ".zst"} {
+		if err := os.Remove(c.base + ending); err != nil && !os.IsNotExist(err) {
+			return err
+		}
+	}
+	// Of the tree, the level of the leaves goes; the levels above stay: they
+	// prove what is kept.
+	for n := c.footer.First / tileWidth; (n+1)*tileWidth <= c.footer.end(); n++ {
+		os.Remove(filepath.Join(j.path("tiles"), tilePath(0, n, 0)))
+	}
+	j.stats.pruned.Add(1)
+	j.stats.closedBytes.Add(-c.size)
+	j.stats.closedSegments.Add(-1)
+	return durable.SyncDir(j.o.Dir)
+}
+
+// pruner remembers since when each segment is too old.
+type pruner struct {
+	at    time.Time
+	every time.Duration // zero: at each turn
+	since map[string]time.Time
+	trust time.Duration
+}
+
+func (p *pruner) trusted(base string) bool {
+	if p.since == nil {
+		p.since = map[string]time.Time{}
+	}
+	first, known := p.since[base]
+	if !known {
+		first = time.Now() // monotonic
+		p.since[base] = first
+	}
+	return time.Since(first) >= p.trust
+}

@@ -1,0 +1,316 @@
+package journal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// A Report is what a verification found.
+type Report struct {
+	Origin                       string
+	First, End                   uint64 // the records kept: from First to before End
+	Sealed                       uint64 // size of the last checkpoint
+	Exchanges, Amendments, Marks uint64
+	NotRecorded, TurnedAway      uint64 // as the marks say
+	From, To                     time.Time
+
+	// Problems are what does not hold, in French: none when everything that is
+	// kept is what was sealed. More than MaxProblems are counted only.
+	Problems []string
+	More     int
+}
+
+// MaxProblems is how many problems a Report spells out.
+const MaxProblems = 100
+
+// OK reports whether nothing was found wrong.
+func (r *Report) OK() bool { return len(r.Problems) == 0 }
+
+func (r *Report) wrong(format string, args ...any) {
+	if len(r.Problems) == MaxProblems {
+		r.More++
+		return
+	}
+	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
+}
+
+// Verify reads every record that is kept, computes the whole tree again and
+// compares it with each signed checkpoint and each tile. progress, which may
+// be nil, is told how far it is.
+func (l *Log) Verify(keys []note.Verifier, progress func(done, total uint64)) (*Report, error) {
+	r := &Report{}
+	signed, err := os.ReadFile(filepath.Join(l.dir, "checkpoint"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	last := &Checkpoint{}
+	if err == nil {
+		if last, err = OpenCheckpoint(signed, keys); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.Refresh(); err != nil {
+		return nil, err
+	}
+	r.First, r.End = l.Bounds()
+	r.Origin, r.Sealed = last.Origin, last.Size
+	if r.End < r.Sealed {
+		r.wrong("le sceau couvre %d enregistrements et le journal s'arrête à %d : des enregistrements scellés manquent", r.Sealed, r.End)
+	}
+	v := verification{log: l, report: r, keys: keys, last: last}
+	if err := v.begin(); err != nil {
+		return nil, err
+	}
+	for i := range l.segments {
+		v.segment(&l.segments[i], progress)
+	}
+	v.compare(r.End)
+	v.tile(0, v.tile0+uint64(len(v.roots)), v.leaves)
+	v.tilesAbove()
+	return r, nil
+}
+
+// A verification is one run of Verify.
+type verification struct {
+	log    *Log
+	report *Report
+	keys   []note.Verifier
+	last   *Checkpoint
+	tree   frontier
+	leaves []Hash // of the tile being filled, from the first record kept
+	roots  []Hash // of each full tile of leaves, by its number from the first one
+	tile0  uint64 // number of that first one
+}
+
+// begin takes the edge of the tree before the first record that is kept from
+// the tiles: where they were changed, no later checkpoint fits.
+func (v *verification) begin() error {
+	first := v.report.First
+	var hashes []Hash
+	for k := 63; k >= 0; k-- {
+		if first>>k&1 == 1 {
+			h, err := v.log.subtree(k, (first>>k)-1)
+			if err != nil {
+				return fmt.Errorf("the tiles before record %d: %w", first, err)
+			}
+			hashes = append(hashes, h)
+		}
+	}
+	v.tree, _ = frontierOf(first, hashes)
+	v.tile0 = first / tileWidth
+	if n := int(first % tileWidth); n > 0 {
+		t, err := v.log.tile(0, v.tile0, n)
+		if err != nil {
+			return err
+		}
+		v.leaves = append(v.leaves, t[:n]...)
+	}
+	return nil
+}
+
+func (v *verification) segment(s *logSegment, progress func(done, total uint64)) {
+	for i := s.first; i < s.end; {
+		list, err := v.log.around(i)
+		if err != nil {
+			hi := min(s.end, (i/tileWidth+1)*tileWidth)
+			v.lost(s, i, hi, err)
+			i = hi
+			continue
+		}
+		for n := range list[i-list[0].Index:] {
+			v.record(s, &list[i-list[0].Index:][n])
+		}
+		i = list[len(list)-1].Index + 1
+		if progress != nil {
+			progress(i-v.report.First, v.report.End-v.report.First)
+		}
+	}
+	if s.footer == nil {
+		return
+	}
+	c, err := OpenCheckpoint(s.footer.Checkpoint, v.keys)
+	switch {
+	case err != nil:
+		v.report.wrong("%s : son point de contrôle n'est pas valable : %v", filepath.Base(s.base), err)
+	case c.Size != s.end || c.Root != v.tree.root():
+		v.report.wrong("%s : les enregistrements %d à %d ne sont pas ceux qui ont été scellés", filepath.Base(s.base), s.first, s.end-1)
+	}
+}
+
+// record takes one record into the tree. Where the tile says another hash and
+// the record was changed, the tile's is taken: so the fault stays where it is.
+func (v *verification) record(s *logSegment, e *Entry) {
+	r := v.report
+	leaf := LeafHash(e.Raw)
+	sealed := e.Leaf // an open segment keeps the hash beside the record
+	if s.footer != nil {
+		if t, err := v.log.storedTile0(e.Index); err == nil && t != (Hash{}) {
+			sealed = t
+		}
+	}
+	if _, err := Decode(e.Index, e.Raw); leaf != sealed {
+		r.wrong("l'enregistrement %d a été modifié : son empreinte n'est pas celle qui a été scellée", e.Index)
+	} else if err != nil {
+		r.wrong("l'enregistrement %d est illisible : %v", e.Index, err)
+	}
+	v.push(sealed)
+	v.compare(e.Index + 1)
+	r.see(e)
+}
+
+func (r *Report) see(e *Entry) {
+	if at := e.At(); !at.IsZero() {
+		if r.From.IsZero() || at.Before(r.From) {
+			r.From = at
+		}
+		if at.After(r.To) {
+			r.To = at
+		}
+	}
+	switch {
+	case e.Exchange != nil:
+		r.Exchanges++
+	case e.Amendment != nil:
+		r.Amendments++
+	case e.Mark != nil:
+		r.Marks++
+		switch e.Mark.Event {
+		case NotRecorded:
+			r.NotRecorded += e.Mark.Count
+		case TurnedAway:
+			r.TurnedAway += e.Mark.Count
+		case Void:
+			r.wrong("l'enregistrement %d était illisible après une panne : une marque le remplace", e.Index)
+		}
+	}
+}
+
+// lost takes the hashes of a bundle that cannot be read from its tile.
+func (v *verification) lost(s *logSegment, lo, hi uint64, err error) {
+	v.report.wrong("%s : les enregistrements %d à %d sont illisibles : %v", filepath.Base(s.base), lo, hi-1, err)
+	for i := lo; i < hi; i++ {
+		h, _ := v.log.storedTile0(i)
+		v.push(h)
+		v.compare(i + 1)
+	}
+}
+
+func (v *verification) push(leaf Hash) {
+	v.tree.push(leaf)
+	if v.leaves = append(v.leaves, leaf); len(v.leaves) == tileWidth {
+		v.tile(0, v.tile0+uint64(len(v.roots)), v.leaves)
+		v.roots = append(v.roots, rootOf(v.leaves))
+		v.leaves = v.leaves[:0]
+	}
+}
+
+// compare looks at the last checkpoint when the tree has its size.
+func (v *verification) compare(size uint64) {
+	if size == v.last.Size && size == v.tree.size && v.last.Size > 0 && v.last.Root != v.tree.root() {
+		v.report.wrong("le journal de %d enregistrements n'est pas celui qui a été scellé : sa racine diffère de celle du point de contrôle signé", size)
+	}
+}
+
+// tile compares a tile with what is on disk of it: the full one, and each
+// partial one. Of a closed segment it must be there.
+func (v *verification) tile(level int, n uint64, hashes []Hash) {
+	dir := filepath.Join(v.log.dir, "tiles")
+	check := func(w int) {
+		path := tilePath(level, n, w%tileWidth)
+		b, err := os.ReadFile(filepath.Join(dir, path))
+		switch {
+		case errors.Is(err, os.ErrNotExist) && w < tileWidth:
+		case errors.Is(err, os.ErrNotExist):
+			if end := (n + 1) << (8 * (level + 1)); end <= v.closed() {
+				v.report.wrong("tuile %s : elle manque ; les preuves la refont à partir des enregistrements", path)
+			}
+		case err != nil:
+			v.report.wrong("tuile %s : %v", path, err)
+		case w > len(hashes) || !bytes.Equal(b, concat(hashes[:w])):
+			v.report.wrong("tuile %s : elle n'est pas celle de l'arbre", path)
+		}
+	}
+	if len(hashes) == tileWidth {
+		check(tileWidth)
+	}
+	all, _ := os.ReadDir(filepath.Join(dir, tilePath(level, n, 0)+".p"))
+	widths := map[int]bool{int(v.closed() >> (8 * level) % tileWidth): v.closed()>>(8*(level+1)) == n}
+	for _, e := range all {
+		if w, err := strconv.Atoi(e.Name()); err == nil && w > 0 && w < tileWidth {
+			widths[w] = false
+			check(w)
+		}
+	}
+	for w, missing := range widths {
+		if missing && w > 0 {
+			v.report.wrong("tuile %s : elle manque ; les preuves la refont à partir des enregistrements", tilePath(level, n, w))
+		}
+	}
+}
+
+// closed is the index after the last record of a closed segment.
+func (v *verification) closed() (end uint64) {
+	for i := range v.log.segments {
+		if s := &v.log.segments[i]; s.footer != nil {
+			end = s.end
+		}
+	}
+	return end
+}
+
+func concat(hashes []Hash) []byte {
+	b := make([]byte, 0, len(hashes)*len(Hash{}))
+	for i := range hashes {
+		b = append(b, hashes[i][:]...)
+	}
+	return b
+}
+
+// tilesAbove compares the tiles above the leaves. What stands before the first
+// record that is kept is taken as it is: the checkpoints vouch for it.
+func (v *verification) tilesAbove() {
+	first, hashes := v.tile0, v.roots
+	for level := 1; len(hashes) > 0; level++ {
+		if skip := int(first % tileWidth); skip > 0 {
+			before, err := v.log.tile(level, first/tileWidth, skip)
+			if err != nil {
+				v.report.wrong("tuile %s : %v", tilePath(level, first/tileWidth, 0), err)
+				return
+			}
+			hashes, first = append(before[:skip:skip], hashes...), first-uint64(skip)
+		}
+		var up []Hash
+		for n := first / tileWidth; len(hashes) > 0; n++ {
+			w := min(tileWidth, len(hashes))
+			v.tile(level, n, hashes[:w])
+			if w == tileWidth {
+				up = append(up, rootOf(hashes[:w]))
+			}
+			hashes = hashes[w:]
+		}
+		first, hashes = first/tileWidth, up
+	}
+}
+
+// storedTile0 is the leaf hash of a record as its tile on disk says it; zero:
+// no tile does.
+func (l *Log) storedTile0(i uint64) (Hash, error) {
+	if l.leafTile == nil || l.leafTileN != i/tileWidth {
+		t, err := l.storedTile(0, i/tileWidth)
+		if err != nil {
+			return Hash{}, err
+		}
+		l.leafTile, l.leafTileN = t, i/tileWidth
+	}
+	if k := i % tileWidth; k < uint64(len(l.leafTile)) {
+		return l.leafTile[k], nil
+	}
+	return Hash{}, nil
+}
