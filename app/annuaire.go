@@ -8,12 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire"
-	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/indicators/live"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/secret"
@@ -115,16 +113,6 @@ func (a *App) facade(answers *xmlsig.Verifier) (*facade.Facade, error) {
 		return xmlsig.Sign(m, key, xmlsig.SignOptions{At: at})
 	}
 	return facade.New(o), nil
-}
-
-// resolver is network.resolver; nil is the system's.
-func resolver(n *config.Network) *net.Resolver {
-	if !n.Resolver.IsValid() {
-		return nil
-	}
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, n.Resolver.String())
-	}}
 }
 
 // redisState is how Redis does, for the metrics.

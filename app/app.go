@@ -18,6 +18,7 @@ import (
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/app/logsink"
 	"github.com/piano-roc/rpn/indicators/live"
+	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/redis"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/secret"
@@ -159,11 +160,11 @@ func New(o Options) (_ *App, err error) {
 
 	a.live, a.clocks = live.New(a.indicatorOptions()), live.NewClocks()
 
-	toAnnuaire := a.sender(client, everywhere)
+	toAnnuaire := a.sender(client, egress.Everywhere())
 	toAMC := a.sender(client, c.Network.Allow)
 	asker, err := annuaire.NewClient(annuaire.ClientOptions{
 		URL: c.Annuaire.URL, Handshake: client.Handshake, Verifier: answers, Signer: c.Annuaire.Signer, Timeout: c.Annuaire.Timeout,
-		Dial: dial(&c.Network), Now: a.now,
+		Dial: a.written().DialContext, Now: a.now,
 	})
 	if err != nil {
 		return nil, setup(err, "correct annuaire.url in "+c.File())
@@ -260,9 +261,6 @@ func (a *App) replayWindow(p replay.Policy) replay.Window {
 	return replay.NewLocal(0)
 }
 
-// everywhere is every network: the annuaire's URL is the operator's own word.
-var everywhere = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
-
 func (a *App) sender(client *tlsconf.Client, allowed []netip.Prefix) *http1.Upstream {
 	return http1.NewUpstream(http1.UpstreamOptions{
 		Handshake:       client.Handshake,
@@ -270,7 +268,7 @@ func (a *App) sender(client *tlsconf.Client, allowed []netip.Prefix) *http1.Upst
 		DialTimeout:     a.config.Timeouts.Connect,
 		AnswerBytes:     int(a.config.Limits.AnswerBytes),
 		Addresses:       address(&a.config.Network),
-		Resolver:        resolver(&a.config.Network),
+		Resolver:        egress.ResolverAt(a.config.Network.Resolver),
 		Now:             a.now,
 	})
 }
@@ -309,20 +307,6 @@ func (a *App) indicatorOptions() live.Options {
 			}
 		},
 		Version: a.opts.Version, Revision: a.opts.Revision, GoVersion: runtime.Version(),
-	}
-}
-
-// dial connects, with the addresses of network.hosts.
-func dial(n *config.Network) func(ctx context.Context, network, addr string) (net.Conn, error) {
-	known := address(n)
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if host, port, err := net.SplitHostPort(addr); err == nil {
-			if a, ok := known(host); ok {
-				addr = net.JoinHostPort(a.String(), port)
-			}
-		}
-		d := net.Dialer{Resolver: resolver(n)}
-		return d.DialContext(ctx, network, addr)
 	}
 }
 

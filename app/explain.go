@@ -15,6 +15,7 @@ import (
 
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/app/config"
+	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/routing/explain"
 )
@@ -122,7 +123,8 @@ func ExplainRunning(ctx context.Context, c *config.Config, q explain.Question, a
 	if err != nil {
 		return nil, err
 	}
-	answer, err := http.DefaultClient.Do(r)
+	here := egress.Filter{Allow: egress.Everywhere()} // the operator wrote its address
+	answer, err := here.Client(nil, 0).Do(r)
 	if err != nil {
 		return nil, &config.SetupError{What: "the RPN does not answer on " + c.Admin, Remedy: "start it, or leave --running out", Cause: err}
 	}

@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/piano-roc/rpn/app/config"
+	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/redis/acme"
 	"github.com/piano-roc/rpn/tlsconf/identity"
 	"github.com/piano-roc/rpn/tlsconf/trust"
@@ -31,9 +33,13 @@ func (a *App) openOwn(name string, pair *config.KeyPair, purpose identity.Purpos
 }
 
 func (a *App) openACME(name string, c *config.ACME) (*identity.ACME, error) {
+	requests, err := egress.OnlyHost(c.Directory)
+	if err != nil {
+		return nil, err
+	}
 	o := identity.ACMEOptions{
 		Directory: c.Directory, Names: c.Names, Email: c.Email, AgreedTerms: c.AgreeTerms, RSA: c.RSA, Storage: c.Storage,
-		HTTP: c.HTTP, TLSALPN: c.TLSALPN, EABKeyID: c.AccountKeyID, Log: a.log,
+		HTTP: c.HTTP, TLSALPN: c.TLSALPN, EABKeyID: c.AccountKeyID, Requests: requests, Log: a.log,
 	}
 	if c.Storage == config.StorageRedis {
 		o.Storage = ""
@@ -73,7 +79,9 @@ func (a *App) startOwn() error {
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	a.running.Go(func() { a.own["server"].Staple(ctx, identity.StapleOptions{Log: a.log}) })
+	a.running.Go(func() {
+		a.own["server"].Staple(ctx, identity.StapleOptions{Log: a.log, Client: a.anybody().Client(nil, 10*time.Second)})
+	})
 	a.onStop("OCSP answers", func(context.Context) error { cancel(); return nil })
 	return nil
 }

@@ -25,7 +25,7 @@ func (a *App) openRevocation() error {
 		Folder: c.Folder, Authorities: a.authorities, Log: a.log,
 		Lists: c.Lists, NoFollow: !c.Follow, Every: c.Every, Timeout: c.Timeout, MaxBytes: int64(c.Largest),
 		Age:  revocation.AgePolicy{Warn: c.Warn, Grace: c.Grace, Then: revocation.FailureMode(c.Then)},
-		Ages: ages, Unannounced: revocation.FailureMode(c.Unannounced), OCSP: c.OCSP, Now: a.now,
+		Ages: ages, Unannounced: revocation.FailureMode(c.Unannounced), OCSP: c.OCSP, Client: lists(a.anybody()), Own: lists(a.written()), Now: a.now,
 	}
 	if c.Deny != "" {
 		o.Deny = &revocation.DenyOptions{File: c.Deny, Signers: c.DenySigners}

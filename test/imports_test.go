@@ -47,7 +47,7 @@ var rooms = []struct {
 	{"proxy", []string{"proxy/http1", "proxy/facade", "routing", "annuaire", "register", "internal/..."}},
 	{"proxy/facade", []string{"annuaire", "register", "internal/message", "internal/soap", "internal/xmlsig", "internal/roc"}},
 	{"proxy/http1/http1test", []string{"internal/roc", "internal/igc"}}, // for tests
-	{"proxy/http1", []string{"internal/roc"}},
+	{"proxy/http1", []string{"internal/roc", "internal/egress"}},
 	{"mutuelle", []string{"internal/message", "internal/soap", "internal/xmlsig", "internal/roc"}},
 	{"routing", []string{"annuaire", "register", "internal/roc"}},
 	{"routing/explain", []string{"routing", "annuaire", "register", "register/...", "internal/roc"}},
@@ -65,6 +65,7 @@ var rooms = []struct {
 	{"internal/redis/redistest", nil},
 	{"internal/redis", []string{"internal/roc"}},
 	{"internal/durable", []string{"internal/roc"}},
+	{"internal/egress", []string{"internal/roc"}},
 	{"internal/secret", []string{"internal/roc"}},
 	{"internal/rsaverify", nil},
 	{"internal/xsd", nil},

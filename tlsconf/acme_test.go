@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
 	"github.com/piano-roc/rpn/tlsconf/identity"
@@ -163,6 +165,10 @@ func eventually(t *testing.T, what string, f func() bool) {
 // acmeSource opens a source that obtains its certificates.
 func acmeSource(t *testing.T, o identity.ACMEOptions) (*identity.ACME, *identity.Source) {
 	t.Helper()
+	var err error
+	if o.Requests, err = egress.OnlyHost(o.Directory); err != nil {
+		t.Fatal(err)
+	}
 	a, err := identity.NewACME(o)
 	if err != nil {
 		t.Fatal(err)
@@ -238,6 +244,7 @@ func TestACMERenewsByHTTPWhileServing(t *testing.T) {
 func TestACMEThatCannotWorkIsRefused(t *testing.T) {
 	t.Parallel()
 	good := identity.ACMEOptions{
+		Requests:  func(*http.Request) (*url.URL, error) { return nil, nil },
 		Directory: "https://acme.example/dir", Names: []string{"rpn.example"}, AgreedTerms: true,
 		Storage: t.TempDir(), HTTP: "0.0.0.0:80", Log: slog.New(slog.DiscardHandler),
 	}

@@ -172,7 +172,7 @@ func TestOurCertificateCarriesItsOCSPAnswer(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() {
-		source.Staple(ctx, identity.StapleOptions{Log: slog.New(slog.DiscardHandler), Every: 10 * time.Millisecond})
+		source.Staple(ctx, identity.StapleOptions{Log: slog.New(slog.DiscardHandler), Every: 10 * time.Millisecond, Client: loopback.Client(nil, 10*time.Second)})
 	})
 	defer running.Wait()
 	defer cancel()

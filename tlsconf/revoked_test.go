@@ -8,11 +8,13 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf/revocation"
 	"github.com/piano-roc/rpn/tlsconf/trust"
@@ -29,6 +31,9 @@ type world struct {
 	*revocation.Checker
 }
 
+// loopback is where the servers of a test are.
+var loopback = egress.Filter{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+
 func newWorld(t *testing.T, more func(*revocation.Options)) *world {
 	t.Helper()
 	w := &world{t: t, pki: newPKI(t), at: &clock{}}
@@ -36,6 +41,8 @@ func newWorld(t *testing.T, more func(*revocation.Options)) *world {
 		Folder:      t.TempDir(),
 		Authorities: func() []*x509.Certificate { return append(w.pki.Roots(es), w.pki.Intermediates(es)...) },
 		Log:         slog.New(slog.DiscardHandler),
+		Client:      loopback.Client(nil, 0),
+		Own:         loopback.Client(nil, 0),
 		Timeout:     time.Second,
 		Poll:        30 * time.Millisecond,
 		Now:         w.at.now,

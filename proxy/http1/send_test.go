@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -329,53 +328,6 @@ func TestACertificateRefusedAfterTheHandshakeIsUnreachable(t *testing.T) {
 	_, port, _ := net.SplitHostPort(ln.Addr().String())
 	if _, _, err := sendIt(t, s, carried("<a/>"), "https://"+http1test.FarName+":"+port+"/", far.URL()); !roc.IsRefused(err, roc.AMCUnreachable) {
 		t.Errorf("%v, want amc-unreachable", err)
-	}
-}
-
-// Profile section 6, on the very address that is dialed.
-func TestTheDialGuard(t *testing.T) {
-	t.Parallel()
-	s := NewUpstream(UpstreamOptions{AllowedNetworks: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16"), netip.MustParsePrefix("fd00:1::/32")}})
-	for _, c := range []struct {
-		address string
-		allowed bool
-	}{
-		{"8.8.8.8:443", true},
-		{"[2606:4700::1111]:443", true},
-		{"10.20.3.4:443", true}, // by the configuration
-		{"[::ffff:10.20.3.4]:443", true},
-		{"[fd00:1::5]:443", true},
-		{"127.0.0.1:443", false},
-		{"127.8.9.10:443", false},
-		{"[::1]:443", false},
-		{"[::ffff:127.0.0.1]:443", false},
-		{"0.0.0.0:443", false},
-		{"0.1.2.3:443", false},
-		{"[::]:443", false},
-		{"10.0.0.1:443", false},
-		{"10.21.0.1:443", false},
-		{"172.16.0.1:443", false},
-		{"172.31.255.255:443", false},
-		{"192.168.1.1:443", false},
-		{"[fd00:2::1]:443", false},
-		{"169.254.169.254:80", false}, // cloud metadata
-		{"[fe80::1%eth0]:443", false},
-		{"[fd00:ec2::254]:80", false}, // cloud metadata
-		{"100.64.0.1:443", false},     // shared (RFC 6598)
-		{"192.0.2.1:443", false},
-		{"198.18.0.1:443", false},
-		{"224.0.0.1:443", false},
-		{"255.255.255.255:443", false},
-		{"240.0.0.1:443", false},
-		{"[ff02::1]:443", false},
-		{"[64:ff9b::7f00:1]:443", false}, // NAT64 of 127.0.0.1
-		{"[2002:7f00:1::]:443", false},   // 6to4 of 127.0.0.1
-		{"[fec0::1]:443", false},
-		{"not an address", false},
-	} {
-		if err := s.guard("tcp", c.address, nil); (err == nil) != c.allowed {
-			t.Errorf("%s: %v, want allowed %v", c.address, err, c.allowed)
-		}
 	}
 }
 

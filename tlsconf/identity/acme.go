@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -51,7 +52,11 @@ type ACMEOptions struct {
 	// thirds of a certificate's life, or when the CA says so (RFC 9773).
 	// 0: 10 min.
 	RenewEvery time.Duration
-	Log        *slog.Logger // Required.
+	// Requests is asked before each request: its error refuses one, its URL
+	// would be that of a proxy. The library connects by itself, so this is
+	// where it is kept to the host of Directory (egress.OnlyHost). Required.
+	Requests func(*http.Request) (*url.URL, error)
+	Log      *slog.Logger // Required.
 }
 
 // An ACMEStorage keeps accounts, keys, certificates and locks.
@@ -127,8 +132,8 @@ func (o ACMEOptions) check() (host string, port int, err error) {
 		return "", 0, errors.New("acme: give http or tls_alpn, one of them: where challenges are answered")
 	case (o.EABKeyID == "") != (o.EABKey == ""):
 		return "", 0, errors.New("acme: an external account has a key id and a key, both")
-	case o.Log == nil:
-		return "", 0, errors.New("tlsconf: an ACME needs its Log")
+	case o.Log == nil || o.Requests == nil:
+		return "", 0, errors.New("tlsconf: an ACME needs its Log and its Requests")
 	}
 	for _, n := range o.Names {
 		if net.ParseIP(n) == nil && !certmagic.SubjectQualifiesForCert(n) {
@@ -159,13 +164,16 @@ func (a *ACME) newKind(name string, key certmagic.KeyType, host string, port int
 		Storage:   o.storage(name),
 		KeySource: certmagic.StandardKeyGenerator{KeyType: key},
 		Logger:    log,
+		// Source.Staple asks for them, by the filter of addresses.
+		OCSP: certmagic.OCSPConfig{DisableStapling: true},
 	})
 	issuer := certmagic.ACMEIssuer{
 		CA: o.Directory, TestCA: o.Directory, Email: o.Email, Agreed: o.AgreedTerms,
 		ListenHost:           host,
 		DisableHTTPChallenge: o.HTTP == "", AltHTTPPort: port,
 		DisableTLSALPNChallenge: o.TLSALPN == "", AltTLSALPNPort: port,
-		Logger: log,
+		Logger:    log,
+		HTTPProxy: o.Requests,
 	}
 	if len(o.Roots) > 0 {
 		issuer.TrustedRoots = x509.NewCertPool()

@@ -11,8 +11,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
+
+	"github.com/piano-roc/rpn/internal/durable"
 )
 
 // A kept is what the folder of revocation data remembers of one place: its
@@ -40,35 +41,15 @@ func keep(folder string, k kept) error {
 	if err != nil {
 		return err
 	}
-	return writeAtomic(keptFile(folder, k.Location), append(append(head, '\n'), k.body...))
-}
-
-// writeAtomic replaces file by a whole new one, on disk when it returns.
-func writeAtomic(file string, data []byte) error {
-	dir := filepath.Dir(file)
-	f, err := os.CreateTemp(dir, ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), file)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.WriteFile(keptFile(folder, k.Location), append(append(head, '\n'), k.body...), 0o600)
 }
 
 // readKept reads every list of the folder; a file that is not whole is said
 // in the error and left out.
 func readKept(folder string) ([]kept, error) {
+	if err := durable.RemoveLeftovers(folder); err != nil {
+		return nil, err
+	}
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return nil, err
@@ -76,10 +57,6 @@ func readKept(folder string) ([]kept, error) {
 	var all []kept
 	var problems []error
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".new-") {
-			os.Remove(filepath.Join(folder, e.Name())) // of a crash
-			continue
-		}
 		if filepath.Ext(e.Name()) != ".list" {
 			continue
 		}

@@ -2,7 +2,6 @@ package revocation
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -83,22 +82,19 @@ func (r *Checker) countWaiting() (n int32) {
 	return n
 }
 
-func listClient() *http.Client {
-	return &http.Client{
-		Transport: &http.Transport{
-			// A list is signed: TLS adds nothing to it, and a list that cannot
-			// be fetched because of a certificate is how outages feed themselves.
-			TLSClientConfig:        &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12},
-			DisableKeepAlives:      true,
-			MaxResponseHeaderBytes: 32 << 10,
-		},
-		CheckRedirect: func(_ *http.Request, via []*http.Request) error {
-			if len(via) > 3 {
-				return errors.New("redirected more than three times")
-			}
-			return nil
-		},
+// errNoClient: without one nothing is asked.
+var errNoClient = errors.New("nothing here may ask a server")
+
+// client is what asks for that list.
+func (r *Checker) client(s *source) (*http.Client, error) {
+	c := r.o.Client
+	if s.configured {
+		c = r.o.Own
 	}
+	if c == nil {
+		return nil, errNoClient
+	}
+	return c, nil
 }
 
 // fetchers is how many places are asked at once.
@@ -246,7 +242,11 @@ func (r *Checker) get(ctx context.Context, s *source) (body []byte, etag, modifi
 	}
 	r.mu.Unlock()
 	req.Header.Set("User-Agent", "rpn")
-	answer, err := r.o.Client.Do(req)
+	client, err := r.client(s)
+	if err != nil {
+		return nil, "", "", err
+	}
+	answer, err := client.Do(req)
 	if err != nil {
 		return nil, "", "", err
 	}

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
@@ -182,7 +183,7 @@ func (d *deny) take(signed []byte) error {
 	if d.folder == "" {
 		return nil
 	}
-	if err := writeAtomic(d.lastGood(), signed); err != nil {
+	if err := durable.WriteFile(d.lastGood(), signed, 0o600); err != nil {
 		d.log.Error("the deny list cannot be kept on disk: a restart will depend on its file alone", "error", err.Error())
 	}
 	return nil

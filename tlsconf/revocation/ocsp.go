@@ -168,6 +168,9 @@ func (c *ocspCache) learn(ctx context.Context, e *ocspEntry) {
 }
 
 func (c *ocspCache) question(ctx context.Context, e *ocspEntry) (*ocsp.Response, error) {
+	if c.revocation.o.Client == nil {
+		return nil, errNoClient
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.revocation.o.Timeout)
 	defer cancel()
 	body, err := ocsp.CreateRequest(e.leaf, e.issuer, nil)

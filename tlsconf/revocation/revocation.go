@@ -68,8 +68,12 @@ type Options struct {
 	// Deny is the emergency deny list; nil: none.
 	Deny *DenyOptions
 
-	Client *http.Client     // nil: one without proxy, redirected three times at most
-	Now    func() time.Time // nil: time.Now
+	// Client asks the places that certificates name, lists and responders;
+	// Own, the URLs of Lists. The first goes by a filter of addresses, because
+	// a certificate may name anything (package egress). Nil: nothing is asked.
+	Client, Own *http.Client
+
+	Now func() time.Time // nil: time.Now
 }
 
 // A Checker knows which certificates are revoked: by the lists of their
@@ -115,9 +119,6 @@ func Open(ctx context.Context, o Options) (*Checker, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
-	}
-	if o.Client == nil {
-		o.Client = listClient()
 	}
 	if o.Folder != "" {
 		if err := os.MkdirAll(o.Folder, 0o750); err != nil {

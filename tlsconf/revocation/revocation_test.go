@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf/revocation"
 	"github.com/piano-roc/rpn/tlsconf/trust"
@@ -71,6 +73,9 @@ type world struct {
 	*revocation.Checker
 }
 
+// loopback is where the servers of a test are.
+var loopback = egress.Filter{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+
 func newWorld(t *testing.T, more func(*revocation.Options)) *world {
 	t.Helper()
 	w := &world{t: t, pki: newPKI(t), at: &clock{}, log: &lockedBuffer{}}
@@ -78,6 +83,8 @@ func newWorld(t *testing.T, more func(*revocation.Options)) *world {
 		Folder:      t.TempDir(),
 		Authorities: func() []*x509.Certificate { return append(w.pki.Roots(es), w.pki.Intermediates(es)...) },
 		Log:         slog.New(slog.NewJSONHandler(w.log, nil)),
+		Client:      loopback.Client(nil, 0),
+		Own:         loopback.Client(nil, 0),
 		Timeout:     time.Second,
 		Poll:        30 * time.Millisecond,
 		Now:         w.at.now,

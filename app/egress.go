@@ -1,0 +1,27 @@
+package app
+
+import (
+	"crypto/tls"
+	"net/http"
+
+	"github.com/piano-roc/rpn/internal/egress"
+)
+
+// anybody is the filter for hosts that somebody else names: the annuaire, a
+// certificate.
+func (a *App) anybody() *egress.Filter { return a.filter(egress.Filter{Allow: a.config.Network.Allow}) }
+
+// written is the filter for hosts that stand in the configuration.
+func (a *App) written() *egress.Filter { return a.filter(egress.Filter{Allow: egress.Everywhere()}) }
+
+func (a *App) filter(f egress.Filter) *egress.Filter {
+	f.Hosts, f.Resolver = address(&a.config.Network), egress.ResolverAt(a.config.Network.Resolver)
+	return &f
+}
+
+// lists makes a client that fetches revocation lists. A list is signed: TLS
+// adds nothing to it, and a list that cannot be fetched because of a
+// certificate is how outages feed themselves.
+func lists(f *egress.Filter) *http.Client {
+	return f.Client(&tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}, 0)
+}

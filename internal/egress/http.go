@@ -1,0 +1,71 @@
+package egress
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Client is an HTTP client whose connections go by the filter. It takes no
+// proxy from the environment, keeps no connection, and follows redirections as
+// Redirects says. A zero timeout leaves the time to the context of each request.
+func (f *Filter) Client(config *tls.Config, timeout time.Duration) *http.Client {
+	return &http.Client{
+		Timeout: timeout,
+		Transport: &http.Transport{
+			Proxy:                  nil,
+			DialContext:            f.DialContext,
+			TLSClientConfig:        config,
+			DisableKeepAlives:      true,
+			MaxResponseHeaderBytes: 32 << 10,
+		},
+		CheckRedirect: Redirects,
+	}
+}
+
+const maxRedirects = 3
+
+// Redirects is an http.Client's CheckRedirect: a GET may be redirected on its
+// own host, three times at most; nothing else is. Whoever is asked a question
+// cannot have it put to somebody else.
+func Redirects(req *http.Request, via []*http.Request) error {
+	first := via[0]
+	switch {
+	case first.Method != http.MethodGet && first.Method != http.MethodHead:
+		return fmt.Errorf("a redirected %s is not followed", first.Method)
+	case len(via) > maxRedirects:
+		return errors.New("redirected more than three times")
+	case !sameHost(req.URL, first.URL):
+		return errors.New("redirected to another host, which is not followed")
+	}
+	return nil
+}
+
+// sameHost allows what a server does to its own visitors: from http to https,
+// each on its own port.
+func sameHost(to, from *url.URL) bool {
+	if to.Scheme == from.Scheme && to.Host == from.Host {
+		return true
+	}
+	return to.Hostname() == from.Hostname() && from.Scheme == "http" && to.Scheme == "https" &&
+		(from.Port() == "" || from.Port() == "80") && (to.Port() == "" || to.Port() == "443")
+}
+
+// OnlyHost is an http.Transport's Proxy for a library that makes its own
+// connections: it takes no proxy, and refuses every request to another host
+// than that of the URL, redirected or not.
+func OnlyHost(of string) (func(*http.Request) (*url.URL, error), error) {
+	own, err := url.Parse(of)
+	if err != nil {
+		return nil, err
+	}
+	return func(req *http.Request) (*url.URL, error) {
+		if req.URL.Scheme != own.Scheme || req.URL.Host != own.Host {
+			return nil, fmt.Errorf("%w: %s is not the host of %s", ErrForbidden, req.URL.Host, of)
+		}
+		return nil, nil
+	}, nil
+}

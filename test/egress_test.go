@@ -1,0 +1,112 @@
+package test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// leaves are the packages of the RPN in which a connection may be opened, each
+// with its reason: everywhere else it would pass no filter of addresses.
+var leaves = map[string]string{
+	"internal/egress": "the filter",
+	"proxy/http1":     "dials with the filter as its Control",
+	"annuaire":        "dials by ClientOptions.Dial, which app makes a filter's",
+	"internal/redis":  "go-redis dials what the operator wrote",
+	"app/admin":       "speaks to the RPN of this machine",
+	"cmd/rpn":         "a command of an operator, not the RPN that serves",
+}
+
+// opens are the words by which a connection leaves, by package.
+var opens = map[string][]string{
+	"net":        {"Dial", "DialTimeout", "DialTCP", "DialUDP", "DialIP", "DialUnix", "Dialer"},
+	"crypto/tls": {"Dial", "DialWithDialer", "Dialer"},
+	"net/http":   {"Get", "Head", "Post", "PostForm", "Client", "DefaultClient", "Transport", "DefaultTransport"},
+}
+
+// Every connection leaves by package egress, which is asked at the dial.
+func TestEveryConnectionLeavesByTheFilter(t *testing.T) {
+	t.Parallel()
+	walkSources(t, func(dir, file string, tree *ast.File) {
+		if _, may := leaves[dir]; may {
+			return
+		}
+		names := map[string]string{}
+		for _, i := range tree.Imports {
+			path := strings.Trim(i.Path.Value, `"`)
+			if _, known := opens[path]; known {
+				name := filepath.Base(path)
+				if i.Name != nil {
+					name = i.Name.Name
+				}
+				names[name] = path
+			}
+		}
+		pointers := map[ast.Expr]bool{} // a *http.Client that is given opens nothing
+		ast.Inspect(tree, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.StarExpr:
+				pointers[n.X] = true
+			case *ast.SelectorExpr:
+				if x, ok := n.X.(*ast.Ident); ok && !pointers[n] && slices.Contains(opens[names[x.Name]], n.Sel.Name) {
+					t.Errorf("%s: %s.%s opens a connection that passes no filter: use internal/egress", file, x.Name, n.Sel.Name)
+				}
+			}
+			return true
+		})
+	})
+}
+
+// Every file is replaced by package durable, which also synchronizes its folder.
+func TestEveryFileIsReplacedByDurable(t *testing.T) {
+	t.Parallel()
+	walkSources(t, func(dir, file string, tree *ast.File) {
+		if dir == "internal/durable" {
+			return
+		}
+		ast.Inspect(tree, func(n ast.Node) bool {
+			if n, ok := n.(*ast.SelectorExpr); ok {
+				if x, ok := n.X.(*ast.Ident); ok && x.Name == "os" && n.Sel.Name == "Rename" {
+					t.Errorf("%s: os.Rename alone may leave half a file, or none, after a crash: use internal/durable", file)
+				}
+			}
+			return true
+		})
+	})
+}
+
+// walkSources parses each file of the RPN that is no test, and not of what
+// plays its world.
+func walkSources(t *testing.T, look func(dir, file string, tree *ast.File)) {
+	t.Helper()
+	err := filepath.WalkDir("..", func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		dir, _ := filepath.Rel("..", file)
+		if d.IsDir() {
+			if slices.Contains([]string{".git", "test", "nation", "tools", "bin", "mutuelle", "deploy", "dashboards"}, dir) || strings.HasPrefix(filepath.Base(dir), "testdata") ||
+				slices.Contains([]string{"annuaire/fictif", "cmd/mutuelle", "cmd/annuaire", "cmd/demo", "internal/redis/redistest", "proxy/http1/http1test"}, dir) {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return nil
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		look(filepath.Dir(dir), dir, tree)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
