@@ -59,7 +59,7 @@ func TestTrustStoresFromFiles(t *testing.T) {
 
 		{"empty folder", nil, "holds no certificate file"},
 		{"not a certificate", map[string]string{"a.pem": "hello"}, "a.pem: holds no certificate"},
-		{"broken certificate", map[string]string{"a.pem": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}, "a.pem: certificate 1 cannot be read"},
+		{"broken certificate", map[string]string{"a.pem": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}, "a.pem: line 1: certificate 1 cannot be read"},
 		{"leaf", map[string]string{"a.pem": pemOf(roots[0], leaf.Cert)}, "a.pem: C=FR, ST=Paris (75), O=CH, OU=1010000008, CN=auth.1010000008.test: is not a CA"},
 		{"private key", map[string]string{"a.pem": pemOf(roots[0]) + keyPEM(t, leaf)}, "a.pem: holds a private key"},
 		{"no root", map[string]string{"a.pem": pemOf(inter[0])}, "holds no root"},

@@ -4,7 +4,6 @@ import (
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -197,11 +196,11 @@ func readKey(file string) (crypto.Signer, error) {
 	if err != nil {
 		return nil, trust.FileProblem(file, err)
 	}
-	for rest := text; ; {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			return nil, fmt.Errorf("%s: holds no private key: PEM (-----BEGIN PRIVATE KEY-----) is expected", file)
-		}
+	blocks, err := trust.ReadPEM(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	for _, block := range blocks {
 		if !strings.HasSuffix(block.Type, "PRIVATE KEY") {
 			continue
 		}
@@ -214,6 +213,7 @@ func readKey(file string) (crypto.Signer, error) {
 		}
 		return key, nil
 	}
+	return nil, fmt.Errorf("%s: holds no private key: PEM (-----BEGIN PRIVATE KEY-----) is expected", file)
 }
 
 func checkMatch(certs []*x509.Certificate, key crypto.Signer, f Files) error {

@@ -11,7 +11,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"math/big"
@@ -211,11 +210,11 @@ func ReadDenySigners(files ...string) ([]crypto.PublicKey, error) {
 			return nil, trust.FileProblem(file, err)
 		}
 		before := len(keys)
-		for {
-			var block *pem.Block
-			if block, text = pem.Decode(text); block == nil {
-				break
-			}
+		blocks, err := trust.ReadPEM(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		for _, block := range blocks {
 			var key any
 			switch block.Type {
 			case "PUBLIC KEY":
@@ -232,7 +231,7 @@ func ReadDenySigners(files ...string) ([]crypto.PublicKey, error) {
 				err = checkDenyKey(key)
 			}
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", file, err)
+				return nil, fmt.Errorf("%s: line %d: %w", file, block.Line, err)
 			}
 			keys = append(keys, key)
 		}
@@ -260,11 +259,11 @@ func ReadSigningKey(file string) (crypto.Signer, error) {
 }
 
 func readDenyKey(file string, text []byte) (crypto.Signer, error) {
-	for {
-		var block *pem.Block
-		if block, text = pem.Decode(text); block == nil {
-			return nil, fmt.Errorf("%s: holds no private key: PEM (-----BEGIN PRIVATE KEY-----) is expected", file)
-		}
+	blocks, err := trust.ReadPEM(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	for _, block := range blocks {
 		if !strings.HasSuffix(block.Type, "PRIVATE KEY") {
 			continue
 		}
@@ -274,4 +273,5 @@ func readDenyKey(file string, text []byte) (crypto.Signer, error) {
 		}
 		return key, nil
 	}
+	return nil, fmt.Errorf("%s: holds no private key: PEM (-----BEGIN PRIVATE KEY-----) is expected", file)
 }

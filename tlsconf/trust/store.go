@@ -4,7 +4,6 @@ import (
 	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -299,20 +298,23 @@ func ReadCertificates(file string) (certs []*x509.Certificate, keys bool, err er
 	if c, err := roc.ParseCertificate(text); err == nil {
 		return []*x509.Certificate{c}, false, nil
 	}
-	for rest := text; ; {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
+	blocks, err := ReadPEM(text)
+	if err != nil {
+		return nil, false, fmt.Errorf("%s: %w", file, err)
+	}
+	for _, block := range blocks {
 		switch {
 		case block.Type == "CERTIFICATE":
 			c, err := roc.ParseCertificate(block.Bytes)
 			if err != nil {
-				return nil, false, fmt.Errorf("%s: certificate %d cannot be read (%w): export it again", file, len(certs)+1, err)
+				return nil, false, fmt.Errorf("%s: line %d: certificate %d cannot be read (%w): export it again", file, block.Line, len(certs)+1, err)
 			}
 			certs = append(certs, c)
-		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
+		case IsKey(block):
 			keys = true
+		default:
+			return nil, false, fmt.Errorf("%s: line %d: holds a block %s: certificates are expected (-----BEGIN CERTIFICATE-----); convert it (openssl x509 -in FILE -out NEW), or remove it",
+				file, block.Line, Safe(block.Type))
 		}
 	}
 	if len(certs) == 0 && !keys {
