@@ -8,8 +8,6 @@ import (
 	"log"
 	"log/slog"
 	"net"
-	"net/netip"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,16 +20,12 @@ import (
 	"github.com/piano-roc/rpn/internal/redis"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/secret"
-	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/strict"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/limits"
-	"github.com/piano-roc/rpn/limits/replay"
 	"github.com/piano-roc/rpn/proxy"
-	"github.com/piano-roc/rpn/proxy/http1"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/register/attempts"
-	"github.com/piano-roc/rpn/routing"
 	"github.com/piano-roc/rpn/tlsconf"
 	"github.com/piano-roc/rpn/tlsconf/expiry"
 	"github.com/piano-roc/rpn/tlsconf/identity"
@@ -213,126 +207,6 @@ func New(o Options) (_ *App, err error) {
 	return a, nil
 }
 
-// openTrust reads our certificates and the four trust stores, and says
-// everything that is wrong with them.
-func (a *App) openTrust() error {
-	c := a.config
-	var problems []error
-	a.own = map[string]*identity.Source{}
-	stores, err := trust.OpenStoresWith(c.File()+": trust.", trust.StorePaths{
-		EtablissementTLS:       []string{c.Trust.EtablissementsTLS},
-		EtablissementSignature: []string{c.Trust.EtablissementsSignature},
-		AMCTLS:                 []string{c.Trust.AMCTLS},
-		AMCSignature:           []string{c.Trust.AMCSignature},
-	}, a.storeOptions)
-	if errors.Is(err, trust.ErrEnvironment) {
-		return setup(err, "then `rpn check` again")
-	}
-	if err != nil {
-		problems = append(problems, setup(err, "then `rpn check` again"))
-	}
-	a.acme = map[string]*identity.ACME{}
-	for _, own := range c.Identities() {
-		s, err := a.openOwn(own.Name, own.Pair, own.Purpose)
-		if err != nil {
-			problems = append(problems, setup(err, "then `rpn check` again"))
-		}
-		a.own[own.Name] = s
-	}
-	if len(problems) > 0 {
-		return errors.Join(problems...)
-	}
-	a.stores = stores
-	return nil
-}
-
-// replayWindow is the memory of signatures that came; nil when the policy does
-// not look.
-//
-// Redis is asked only where a replay is refused: to observe, what each
-// instance sees is enough, and no message waits for Redis.
-func (a *App) replayWindow(p replay.Policy) replay.Window {
-	switch {
-	case p == replay.Off:
-		return nil
-	case p == replay.Enforce && a.redis != nil:
-		return replay.NewShared(replay.NewLocal(0), a.redis, 0)
-	}
-	return replay.NewLocal(0)
-}
-
-func (a *App) sender(client *tlsconf.Client, allowed []netip.Prefix) *http1.Upstream {
-	return http1.NewUpstream(http1.UpstreamOptions{
-		Handshake:       client.Handshake,
-		AllowedNetworks: allowed,
-		DialTimeout:     a.config.Timeouts.Connect,
-		AnswerBytes:     int(a.config.Limits.AnswerBytes),
-		Addresses:       address(&a.config.Network),
-		Resolver:        egress.ResolverAt(a.config.Network.Resolver),
-		Now:             a.now,
-	})
-}
-
-// address is network.hosts: the address of a name that DNS is not asked for.
-func address(n *config.Network) func(host string) (netip.Addr, bool) {
-	return func(host string) (netip.Addr, bool) {
-		a, ok := n.Hosts[host]
-		return a, ok
-	}
-}
-
-// indicatorOptions gives the indicators what they ask at each exchange and at
-// each scrape. The label of an AMC is its name in the register: a closed list.
-func (a *App) indicatorOptions() live.Options {
-	return live.Options{
-		AMC: func(n roc.NumeroAMC) (string, bool) {
-			if amc, ok := a.register.Current().AMC(n); ok {
-				return amc.Nom, true
-			}
-			return "", false
-		},
-		InFlight:     func() int { return a.proxy.InFlight() },
-		Revocation:   a.revocationStats,
-		Open:         func() (int, int) { return a.server.Open(), a.client.Open() },
-		Certificates: a.certificateCounts,
-		Annuaire: func() live.AnnuaireStats {
-			s := a.directory.Stats()
-			return live.AnnuaireStats{
-				Memory: s.Hits + s.UnknownHits, Asked: s.Misses,
-				Answered: s.Asks - s.Unknown - s.Silent - s.Refused - s.Failed, Unknown: s.Unknown,
-				Silent: s.Silent, Refused: s.Refused, Failed: s.Failed,
-				Keys: s.Keys, LastAnswer: s.LastAnswer,
-				Stale: s.Stale, Renewals: s.Renewals, FromDisk: s.FromDisk, FromShared: s.FromShared, Disbelieved: s.Disbelieved, Held: s.Held,
-				Redis: a.redisState(),
-			}
-		},
-		Version: a.opts.Version, Revision: a.opts.Revision, GoVersion: runtime.Version(),
-	}
-}
-
-// A watchedAsker remembers how the annuaire does, for /readyz. "Unknown" is an
-// answer like another.
-type watchedAsker struct {
-	annuaire.Asker
-	contact *contact
-	hosts   *annuaire.Hosts
-	now     func() time.Time
-}
-
-func (w *watchedAsker) Ask(ctx context.Context, key roc.Key) (annuaire.Entry, error) {
-	e, err := w.Asker.Ask(ctx, key)
-	if err == nil {
-		w.hosts.Note(e, w.now())
-	}
-	switch {
-	case err == nil, roc.IsRefused(err, roc.UnknownAMC):
-		w.contact.succeeded(w.now())
-	case !errors.Is(err, context.Canceled):
-		w.contact.failed(w.now(), err)
-	}
-	return e, err
-}
-
 // newReloader lists what a reload replaces.
 func (a *App) newReloader() *reloader {
 	c := a.config
@@ -371,37 +245,6 @@ func (a *App) reloadRegister() error {
 	return a.register.Reload()
 }
 
-// startProxy opens the listener of the establishments.
-func (a *App) startProxy() error {
-	ln := a.opts.Listener
-	if ln == nil {
-		var err error
-		if ln, err = a.listen("listen", a.config.Listen); err != nil {
-			return err
-		}
-	}
-	a.addr = ln.Addr()
-	secure, err := tlsconf.NewListener(ln, tlsconf.ListenerOptions{
-		Server: a.server, Log: a.log, Deadline: a.config.Timeouts.Handshake,
-		OnHandshake: a.live.Handshake,
-		OnPeer:      a.sawCaller,
-		OnFailure:   func(f *trust.Failure) { a.live.HandshakeFailed(string(f.Reason)) },
-	})
-	if err != nil {
-		ln.Close()
-		return err
-	}
-	a.serve(func() error { return a.proxy.Serve(secure) }, net.ErrClosed)
-	a.onStop("exchanges in flight", func(ctx context.Context) error {
-		defer secure.Close()
-		return a.proxy.Shutdown(ctx)
-	})
-	a.serving.Store(true)
-	a.log.Info("listening", slog.String("address", a.addr.String()), slog.String("admin", a.adminAddr.String()),
-		slog.String("environment", string(a.config.Environment)), slog.String("version", a.opts.Version))
-	return nil
-}
-
 // startLoops begins what goes on beside the exchanges: looking at the files,
 // and asking the annuaire.
 func (a *App) startLoops() {
@@ -418,62 +261,11 @@ func (a *App) startLoops() {
 	a.onStop("loops", func(context.Context) error { cancel(); return nil })
 }
 
-// probeAnnuaire asks the annuaire about the first AMC of the list, past its
-// memory, so that /readyz does not wait for an exchange to know.
-func (a *App) probeAnnuaire(ctx context.Context) {
-	tick := time.NewTicker(a.config.Annuaire.Probe)
-	defer tick.Stop()
-	for {
-		if key, ok := firstKey(a.register.Current()); ok {
-			within, cancel := context.WithTimeout(ctx, a.config.Annuaire.Timeout)
-			if _, err := a.asker.Ask(within, key); err != nil && !roc.IsRefused(err, roc.UnknownAMC) && ctx.Err() == nil {
-				a.log.Warn("the annuaire does not answer as it should", slog.String("error", err.Error()))
-			}
-			cancel()
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-func firstKey(l *register.List) (roc.Key, bool) {
-	for amc := range l.AMCs() {
-		return roc.Key{AMC: amc.Numeros[0], Domaine: roc.HOSP, Service: roc.IDB, Version: roc.V1}, true
-	}
-	return roc.Key{}, false
-}
-
 // Addr is where establishments connect, once started.
 func (a *App) Addr() net.Addr { return a.addr }
 
 // AdminAddr is where operators look, once started.
 func (a *App) AdminAddr() net.Addr { return a.adminAddr }
-
-func soapLimits(c *config.Config) soap.Limits {
-	l := c.Limits
-	return soap.Limits{Bytes: int(l.Bytes), Depth: l.Depth, Attributes: l.Attributes, Declarations: l.Declarations, NameBytes: l.NameBytes, Elements: l.Elements}
-}
-
-func defaultLimit(c *config.Config) register.Limite {
-	return register.Limite{ParSeconde: c.Limits.PerSecond, Rafale: c.Limits.Burst}
-}
-
-func (a *App) routingPolicy() routing.Policy {
-	c := a.config
-	newcomer := func(s config.Stance) routing.NewcomerPolicy {
-		if s == config.Accept {
-			return routing.Accept
-		}
-		return routing.Quarantine
-	}
-	return routing.Policy{
-		NewAMC: newcomer(c.Policies.UnknownAMC), NewDomain: newcomer(c.Policies.NewDomain),
-		Approved: func(n roc.NumeroAMC, h register.DNSName) bool { return a.acts.Approved(n, string(h)) },
-	}
-}
 
 // httpLog gives net/http's own lines to our log.
 func (a *App) httpLog() *log.Logger { return slog.NewLogLogger(a.log.Handler(), slog.LevelDebug) }

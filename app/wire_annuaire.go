@@ -2,8 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -12,11 +10,9 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire"
-	"github.com/piano-roc/rpn/indicators/live"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/secret"
-	"github.com/piano-roc/rpn/internal/xmlsig"
-	"github.com/piano-roc/rpn/proxy/facade"
+	"github.com/piano-roc/rpn/register"
 )
 
 // openShared opens what the instances share: secrets, and Redis.
@@ -80,50 +76,6 @@ func (a *App) openAnswers() {
 	a.disk = disk
 	a.annuaire.keeps(disk.Newest())
 	a.onStop("answers of the annuaire on disk", func(context.Context) error { return disk.Close() })
-}
-
-// facade is what answers the searches of establishments.
-func (a *App) facade(answers *xmlsig.Verifier) (*facade.Facade, error) {
-	c := a.config
-	o := facade.Options{
-		Verifier: answers, Signer: c.Annuaire.Signer, MaxAge: c.Annuaire.MaxAge, Limits: soapLimits(c),
-		Endpoint: c.Endpoint, Life: c.Facade.Life, Now: a.now,
-	}
-	if c.Facade.Signature == nil {
-		return facade.New(o), nil
-	}
-	pair, err := tls.LoadX509KeyPair(c.Facade.Signature.Certificate, c.Facade.Signature.Key)
-	if err != nil {
-		return nil, setup(fmt.Errorf("%s: facade.signature: %w", c.File(), err), "give a certificate and its key, in PEM")
-	}
-	signer, ok := pair.PrivateKey.(crypto.Signer)
-	if !ok {
-		return nil, setup(errors.New(c.File()+": facade.signature: this key does not sign"), "give an RSA or ECDSA key")
-	}
-	chain, err := parseChain(pair.Certificate)
-	if err != nil {
-		return nil, setup(fmt.Errorf("%s: facade.signature: %w", c.File(), err), "give the certificate in PEM")
-	}
-	if h := validity(chain[0], a.now()); !h.OK {
-		return nil, setup(errors.New(c.File()+": facade.signature: "+h.Detail), "renew it")
-	}
-	key := xmlsig.Key{Certificate: chain[0], Chain: chain[1:], Signer: signer}
-	o.Keys = a.secrets
-	o.Sign = func(m roc.Content, at time.Time) (roc.Content, error) {
-		return xmlsig.Sign(m, key, xmlsig.SignOptions{At: at})
-	}
-	return facade.New(o), nil
-}
-
-// redisState is how Redis does, for the metrics.
-func (a *App) redisState() live.RedisState {
-	switch {
-	case a.redis == nil:
-		return live.NoRedis
-	case a.redis.Health().OK:
-		return live.RedisThere
-	}
-	return live.RedisLost
 }
 
 // checkHeld says whether something of the annuaire waits for an operator.
@@ -237,4 +189,55 @@ func parseChain(ders [][]byte) ([]*x509.Certificate, error) {
 		}
 	}
 	return chain, nil
+}
+
+// A watchedAsker remembers how the annuaire does, for /readyz. "Unknown" is an
+// answer like another.
+type watchedAsker struct {
+	annuaire.Asker
+	contact *contact
+	hosts   *annuaire.Hosts
+	now     func() time.Time
+}
+
+func (w *watchedAsker) Ask(ctx context.Context, key roc.Key) (annuaire.Entry, error) {
+	e, err := w.Asker.Ask(ctx, key)
+	if err == nil {
+		w.hosts.Note(e, w.now())
+	}
+	switch {
+	case err == nil, roc.IsRefused(err, roc.UnknownAMC):
+		w.contact.succeeded(w.now())
+	case !errors.Is(err, context.Canceled):
+		w.contact.failed(w.now(), err)
+	}
+	return e, err
+}
+
+// probeAnnuaire asks the annuaire about the first AMC of the list, past its
+// memory, so that /readyz does not wait for an exchange to know.
+func (a *App) probeAnnuaire(ctx context.Context) {
+	tick := time.NewTicker(a.config.Annuaire.Probe)
+	defer tick.Stop()
+	for {
+		if key, ok := firstKey(a.register.Current()); ok {
+			within, cancel := context.WithTimeout(ctx, a.config.Annuaire.Timeout)
+			if _, err := a.asker.Ask(within, key); err != nil && !roc.IsRefused(err, roc.UnknownAMC) && ctx.Err() == nil {
+				a.log.Warn("the annuaire does not answer as it should", slog.String("error", err.Error()))
+			}
+			cancel()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func firstKey(l *register.List) (roc.Key, bool) {
+	for amc := range l.AMCs() {
+		return roc.Key{AMC: amc.Numeros[0], Domaine: roc.HOSP, Service: roc.IDB, Version: roc.V1}, true
+	}
+	return roc.Key{}, false
 }

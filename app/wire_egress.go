@@ -3,7 +3,9 @@ package app
 import (
 	"crypto/tls"
 	"net/http"
+	"net/netip"
 
+	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/egress"
 )
 
@@ -24,4 +26,12 @@ func (a *App) filter(f egress.Filter) *egress.Filter {
 // certificate is how outages feed themselves.
 func lists(f *egress.Filter) *http.Client {
 	return f.Client(&tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}, 0)
+}
+
+// address is network.hosts: the address of a name that DNS is not asked for.
+func address(n *config.Network) func(host string) (netip.Addr, bool) {
+	return func(host string) (netip.Addr, bool) {
+		a, ok := n.Hosts[host]
+		return a, ok
+	}
 }

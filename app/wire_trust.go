@@ -2,11 +2,13 @@ package app
 
 import (
 	"crypto/x509"
+	"errors"
 	"sync"
 
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/tlsconf/expiry"
+	"github.com/piano-roc/rpn/tlsconf/identity"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -67,4 +69,37 @@ func (a *App) signatureTrust(s *trust.Store, kind expiry.Kind) func() *xmlsig.Tr
 		}
 		return made
 	}
+}
+
+// openTrust reads our certificates and the four trust stores, and says
+// everything that is wrong with them.
+func (a *App) openTrust() error {
+	c := a.config
+	var problems []error
+	a.own = map[string]*identity.Source{}
+	stores, err := trust.OpenStoresWith(c.File()+": trust.", trust.StorePaths{
+		EtablissementTLS:       []string{c.Trust.EtablissementsTLS},
+		EtablissementSignature: []string{c.Trust.EtablissementsSignature},
+		AMCTLS:                 []string{c.Trust.AMCTLS},
+		AMCSignature:           []string{c.Trust.AMCSignature},
+	}, a.storeOptions)
+	if errors.Is(err, trust.ErrEnvironment) {
+		return setup(err, "then `rpn check` again")
+	}
+	if err != nil {
+		problems = append(problems, setup(err, "then `rpn check` again"))
+	}
+	a.acme = map[string]*identity.ACME{}
+	for _, own := range c.Identities() {
+		s, err := a.openOwn(own.Name, own.Pair, own.Purpose)
+		if err != nil {
+			problems = append(problems, setup(err, "then `rpn check` again"))
+		}
+		a.own[own.Name] = s
+	}
+	if len(problems) > 0 {
+		return errors.Join(problems...)
+	}
+	a.stores = stores
+	return nil
 }

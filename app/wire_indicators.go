@@ -1,0 +1,48 @@
+package app
+
+import (
+	"runtime"
+
+	"github.com/piano-roc/rpn/indicators/live"
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+// indicatorOptions gives the indicators what they ask at each exchange and at
+// each scrape. The label of an AMC is its name in the register: a closed list.
+func (a *App) indicatorOptions() live.Options {
+	return live.Options{
+		AMC: func(n roc.NumeroAMC) (string, bool) {
+			if amc, ok := a.register.Current().AMC(n); ok {
+				return amc.Nom, true
+			}
+			return "", false
+		},
+		InFlight:     func() int { return a.proxy.InFlight() },
+		Revocation:   a.revocationStats,
+		Open:         func() (int, int) { return a.server.Open(), a.client.Open() },
+		Certificates: a.certificateCounts,
+		Annuaire: func() live.AnnuaireStats {
+			s := a.directory.Stats()
+			return live.AnnuaireStats{
+				Memory: s.Hits + s.UnknownHits, Asked: s.Misses,
+				Answered: s.Asks - s.Unknown - s.Silent - s.Refused - s.Failed, Unknown: s.Unknown,
+				Silent: s.Silent, Refused: s.Refused, Failed: s.Failed,
+				Keys: s.Keys, LastAnswer: s.LastAnswer,
+				Stale: s.Stale, Renewals: s.Renewals, FromDisk: s.FromDisk, FromShared: s.FromShared, Disbelieved: s.Disbelieved, Held: s.Held,
+				Redis: a.redisState(),
+			}
+		},
+		Version: a.opts.Version, Revision: a.opts.Revision, GoVersion: runtime.Version(),
+	}
+}
+
+// redisState is how Redis does, for the metrics.
+func (a *App) redisState() live.RedisState {
+	switch {
+	case a.redis == nil:
+		return live.NoRedis
+	case a.redis.Health().OK:
+		return live.RedisThere
+	}
+	return live.RedisLost
+}

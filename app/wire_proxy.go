@@ -1,0 +1,100 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+
+	"github.com/piano-roc/rpn/app/config"
+	"github.com/piano-roc/rpn/internal/egress"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/limits/replay"
+	"github.com/piano-roc/rpn/proxy/http1"
+	"github.com/piano-roc/rpn/register"
+	"github.com/piano-roc/rpn/routing"
+	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/trust"
+)
+
+func (a *App) sender(client *tlsconf.Client, allowed []netip.Prefix) *http1.Upstream {
+	return http1.NewUpstream(http1.UpstreamOptions{
+		Handshake:       client.Handshake,
+		AllowedNetworks: allowed,
+		DialTimeout:     a.config.Timeouts.Connect,
+		AnswerBytes:     int(a.config.Limits.AnswerBytes),
+		Addresses:       address(&a.config.Network),
+		Resolver:        egress.ResolverAt(a.config.Network.Resolver),
+		Now:             a.now,
+	})
+}
+
+// startProxy opens the listener of the establishments.
+func (a *App) startProxy() error {
+	ln := a.opts.Listener
+	if ln == nil {
+		var err error
+		if ln, err = a.listen("listen", a.config.Listen); err != nil {
+			return err
+		}
+	}
+	a.addr = ln.Addr()
+	secure, err := tlsconf.NewListener(ln, tlsconf.ListenerOptions{
+		Server: a.server, Log: a.log, Deadline: a.config.Timeouts.Handshake,
+		OnHandshake: a.live.Handshake,
+		OnPeer:      a.sawCaller,
+		OnFailure:   func(f *trust.Failure) { a.live.HandshakeFailed(string(f.Reason)) },
+	})
+	if err != nil {
+		ln.Close()
+		return err
+	}
+	a.serve(func() error { return a.proxy.Serve(secure) }, net.ErrClosed)
+	a.onStop("exchanges in flight", func(ctx context.Context) error {
+		defer secure.Close()
+		return a.proxy.Shutdown(ctx)
+	})
+	a.serving.Store(true)
+	a.log.Info("listening", slog.String("address", a.addr.String()), slog.String("admin", a.adminAddr.String()),
+		slog.String("environment", string(a.config.Environment)), slog.String("version", a.opts.Version))
+	return nil
+}
+
+// replayWindow is the memory of signatures that came; nil when the policy does
+// not look.
+//
+// Redis is asked only where a replay is refused: to observe, what each
+// instance sees is enough, and no message waits for Redis.
+func (a *App) replayWindow(p replay.Policy) replay.Window {
+	switch {
+	case p == replay.Off:
+		return nil
+	case p == replay.Enforce && a.redis != nil:
+		return replay.NewShared(replay.NewLocal(0), a.redis, 0)
+	}
+	return replay.NewLocal(0)
+}
+
+func soapLimits(c *config.Config) soap.Limits {
+	l := c.Limits
+	return soap.Limits{Bytes: int(l.Bytes), Depth: l.Depth, Attributes: l.Attributes, Declarations: l.Declarations, NameBytes: l.NameBytes, Elements: l.Elements}
+}
+
+func defaultLimit(c *config.Config) register.Limite {
+	return register.Limite{ParSeconde: c.Limits.PerSecond, Rafale: c.Limits.Burst}
+}
+
+func (a *App) routingPolicy() routing.Policy {
+	c := a.config
+	newcomer := func(s config.Stance) routing.NewcomerPolicy {
+		if s == config.Accept {
+			return routing.Accept
+		}
+		return routing.Quarantine
+	}
+	return routing.Policy{
+		NewAMC: newcomer(c.Policies.UnknownAMC), NewDomain: newcomer(c.Policies.NewDomain),
+		Approved: func(n roc.NumeroAMC, h register.DNSName) bool { return a.acts.Approved(n, string(h)) },
+	}
+}
