@@ -6,12 +6,9 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"math/big"
-	"net/url"
-	"slices"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -31,6 +28,7 @@ type crl struct {
 	from, to time.Time // thisUpdate; nextUpdate, or a day later when there is none
 	revoked  *serials
 	freshest []string          // where it says its delta is
+	odd      int               // entries that could not be used, and were left out
 	entries  [sha256.Size]byte // digest of who is revoked
 	digest   [sha256.Size]byte // of the whole
 }
@@ -38,16 +36,26 @@ type crl struct {
 // A scope is the certificates of its CA that a list speaks of. The zero value
 // is all of them.
 type scope struct {
-	point               string // only those whose distribution points name this URL
-	leaves, authorities bool   // only end entities; only CAs
+	points              pointNames // only those whose distribution points have one of these names
+	leaves, authorities bool       // only end entities; only CAs
 }
 
+// covers says whether a list of that scope speaks of c: one common name is
+// enough (RFC 5280 section 6.3.3 b 2 i).
 func (s scope) covers(c *x509.Certificate) bool {
 	switch {
 	case s.leaves && c.IsCA, s.authorities && !c.IsCA:
 		return false
 	}
-	return s.point == "" || slices.Contains(c.CRLDistributionPoints, s.point)
+	return s.points == "" || s.points.meet(c)
+}
+
+// kind orders the lists of one file: a delta needs its complete list first.
+func (l *crl) kind() int {
+	if l.base != nil {
+		return 1
+	}
+	return 0
 }
 
 // noNextUpdate is how long a list without nextUpdate is current.
@@ -56,17 +64,49 @@ const noNextUpdate = 24 * time.Hour
 // clockSkew is how far in the future a list may begin.
 const clockSkew = 5 * time.Minute
 
-// readCRL reads a list, PEM or DER, and checks that one of the authorities
-// signed it. It does not look at its age: that is a policy. It fails closed:
-// a critical extension that it does not know refuses the list.
-func readCRL(text []byte, authorities []*x509.Certificate) (*crl, error) {
-	if bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("-----BEGIN")) {
-		block, _ := pem.Decode(text)
-		if block == nil || block.Type != "X509 CRL" {
-			return nil, errors.New("holds no revocation list: PEM (-----BEGIN X509 CRL-----) or DER is expected")
+// readCRLs reads every list of a file or of an answer: PEM, one or several, or
+// one in DER. What is read counts though another list of the file is not, which
+// the error then says by its line: who is revoked by the one is so whatever is
+// wrong with the other.
+func readCRLs(text []byte, authorities []*x509.Certificate) ([]*crl, error) {
+	if len(text) > 0 && text[0] == 0x30 { // a SEQUENCE, in DER
+		l, err := readCRL(text, authorities)
+		if err != nil {
+			return nil, err
 		}
-		text = block.Bytes
+		return []*crl{l}, nil
 	}
+	blocks, err := trust.ReadPEM(text)
+	if err != nil {
+		return nil, err
+	}
+	if len(blocks) == 0 {
+		return nil, errors.New("is not a revocation list: PEM (-----BEGIN X509 CRL-----) or DER is expected")
+	}
+	var all []*crl
+	var problems []error
+	for _, b := range blocks {
+		var l *crl
+		err := fmt.Errorf("is a %s: only revocation lists (X509 CRL) are expected here", trust.Safe(b.Type))
+		if b.Type == "X509 CRL" {
+			l, err = readCRL(b.Bytes, authorities)
+		}
+		switch {
+		case err == nil:
+			all = append(all, l)
+		case len(blocks) == 1:
+			return nil, err
+		default:
+			problems = append(problems, fmt.Errorf("the list of line %d %w", b.Line, err))
+		}
+	}
+	return all, errors.Join(problems...)
+}
+
+// readCRL reads a list in DER, and checks that one of the authorities signed
+// it. It does not look at its age: that is a policy. It fails closed: a critical
+// extension that it does not know refuses the list.
+func readCRL(text []byte, authorities []*x509.Certificate) (*crl, error) {
 	parts, err := splitCRL(text)
 	if err != nil {
 		return nil, err
@@ -86,7 +126,7 @@ func readCRL(text []byte, authorities []*x509.Certificate) (*crl, error) {
 		return nil, err
 	}
 	l.issuer = trust.IssuerKeyOf(l.ca)
-	if l.revoked, err = readEntries(parts.entries); err != nil {
+	if l.revoked, l.odd, err = readEntries(parts.entries); err != nil {
 		return nil, err
 	}
 	return l, nil
@@ -156,7 +196,7 @@ func signerOfCRL(head *x509.RevocationList, p *crlParts, authorities []*x509.Cer
 	}
 	named := false
 	for _, ca := range authorities {
-		if !bytes.Equal(ca.RawSubject, head.RawIssuer) {
+		if !trust.SameName(ca.RawSubject, head.RawIssuer) {
 			continue
 		}
 		named = true
@@ -222,11 +262,9 @@ func readIssuingPoint(der []byte) (scope, error) {
 		return s, errBadCRL
 	}
 	if named {
-		urls := fullNames(name)
-		if len(urls) == 0 {
-			return s, errors.New("is for a distribution point that no URL names")
+		if s.points = namesOfPoint(name); s.points == "" {
+			return s, errors.New("is for a distribution point whose name is none that is known here")
 		}
-		s.point = urls[0]
 	}
 	for !point.Empty() {
 		var value cryptobyte.String
@@ -251,75 +289,53 @@ func readIssuingPoint(der []byte) (scope, error) {
 	return s, nil
 }
 
-// fullNames returns the URLs of a DistributionPointName.
-func fullNames(name cryptobyte.String) (urls []string) {
-	var full cryptobyte.String
-	if !name.ReadASN1(&full, cbasn1.Tag(0).ContextSpecific().Constructed()) {
-		return nil
-	}
-	for !full.Empty() {
-		var value cryptobyte.String
-		var tag cbasn1.Tag
-		if !full.ReadAnyASN1(&value, &tag) {
-			return nil
-		}
-		if tag == cbasn1.Tag(6).ContextSpecific() {
-			urls = append(urls, string(value))
-		}
-	}
-	return urls
-}
+// maxSerial is the longest serial number, in bytes, that a list may hold.
+// RFC 5280 allows 20.
+const maxSerial = 255
 
-// pointURLs returns the URLs of a CRLDistributionPoints or FreshestCRL
-// extension; what it cannot read it leaves out.
-func pointURLs(der []byte) (urls []string) {
-	input := cryptobyte.String(der)
-	var points cryptobyte.String
-	if !input.ReadASN1(&points, cbasn1.SEQUENCE) {
-		return nil
-	}
-	for !points.Empty() {
-		var point, name cryptobyte.String
-		var named bool
-		if !points.ReadASN1(&point, cbasn1.SEQUENCE) || !point.ReadOptionalASN1(&name, &named, cbasn1.Tag(0).ContextSpecific().Constructed()) {
-			return urls
-		}
-		if named {
-			urls = append(urls, fullNames(name)...)
-		}
-	}
-	return urls
-}
-
-// readEntries reads who is revoked.
-func readEntries(entries cryptobyte.String) (*serials, error) {
+// readEntries reads who is revoked. An odd entry is left out and counted, when
+// no certificate that is accepted can be meant by it: a number that is negative,
+// absent or far too long. What is odd beside a number that may be meant (its
+// date, its reason) does not make it less revoked.
+func readEntries(entries cryptobyte.String) (_ *serials, odd int, _ error) {
 	n := 0
 	for rest := entries; !rest.Empty(); n++ {
 		if !rest.SkipASN1(cbasn1.SEQUENCE) {
-			return nil, errBadCRL
+			return nil, 0, errBadCRL
 		}
 	}
 	s := newSerials(n)
 	for !entries.Empty() {
 		var entry, serial cryptobyte.String
 		var r revocation
-		if !entries.ReadASN1(&entry, cbasn1.SEQUENCE) || !entry.ReadASN1(&serial, cbasn1.INTEGER) || !readTime(&entry, &r.at) {
-			return nil, errBadCRL
+		if !entries.ReadASN1(&entry, cbasn1.SEQUENCE) || !entry.ReadASN1(&serial, cbasn1.INTEGER) {
+			return nil, 0, errBadCRL
 		}
 		number := bytes.TrimLeft(serial, "\x00")
-		if len(serial) == 0 || serial[0] >= 0x80 || len(number) > 255 {
-			return nil, errors.New("holds a serial number that is negative or far too long")
+		if len(serial) == 0 || serial[0] >= 0x80 || len(number) > maxSerial {
+			odd++
+			continue
+		}
+		if !readTime(&entry, &r.at) {
+			odd++
+			s.add(number, revocation{})
+			continue
 		}
 		if !entry.Empty() {
 			var err error
-			if r.reason, err = readEntryExtensions(entry); err != nil {
-				return nil, err
+			if r.reason, err = readEntryExtensions(entry); errors.Is(err, errOddEntry) {
+				odd++
+			} else if err != nil {
+				return nil, 0, err
 			}
 		}
 		s.add(number, r)
 	}
-	return s, nil
+	return s, odd, nil
 }
+
+// errOddEntry: the extensions of an entry cannot be read.
+var errOddEntry = errors.New("an odd entry")
 
 func readTime(s *cryptobyte.String, at *time.Time) bool {
 	if s.PeekASN1Tag(cbasn1.UTCTime) {
@@ -331,7 +347,7 @@ func readTime(s *cryptobyte.String, at *time.Time) bool {
 func readEntryExtensions(entry cryptobyte.String) (reason byte, err error) {
 	var list cryptobyte.String
 	if !entry.ReadASN1(&list, cbasn1.SEQUENCE) || !entry.Empty() {
-		return 0, errBadCRL
+		return 0, errOddEntry
 	}
 	for !list.Empty() {
 		var one, value cryptobyte.String
@@ -339,13 +355,13 @@ func readEntryExtensions(entry cryptobyte.String) (reason byte, err error) {
 		var critical bool
 		if !list.ReadASN1(&one, cbasn1.SEQUENCE) || !one.ReadASN1ObjectIdentifier(&id) ||
 			one.PeekASN1Tag(cbasn1.BOOLEAN) && !one.ReadASN1Boolean(&critical) || !one.ReadASN1(&value, cbasn1.OCTET_STRING) || !one.Empty() {
-			return 0, errBadCRL
+			return 0, errOddEntry
 		}
 		var code int
 		switch {
 		case id.Equal(oidReasonCode):
 			if !value.ReadASN1Enum(&code) || code < 0 || code > 10 {
-				return 0, errBadCRL
+				return 0, errOddEntry
 			}
 			reason = byte(code)
 		case critical: // certificateIssuer: an indirect list
@@ -370,10 +386,4 @@ func (l *crl) supersedes(old *crl) error {
 		return fmt.Errorf("has the number %s and the date of the list in use, and says something else: it is refused", l.number)
 	}
 	return nil
-}
-
-// isHTTP reports whether a distribution point is one that is followed.
-func isHTTP(location string) bool {
-	u, err := url.Parse(location)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }

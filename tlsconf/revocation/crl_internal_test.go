@@ -112,11 +112,11 @@ func TestListsThatAreRefused(t *testing.T) {
 		{"cut", "is not a revocation list", good[:len(good)-1]},
 		{"something after it", "is not a revocation list", append(bytes.Clone(good), 0)},
 		{"a certificate", "is not a revocation list", p.Roots(side)[0].Raw},
-		{"a certificate in PEM", "holds no revocation list", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.Roots(side)[0].Raw})},
+		{"a certificate in PEM", "is a CERTIFICATE: only revocation lists", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.Roots(side)[0].Raw})},
 		{"an error page", "is not a revocation list", []byte("<html>maintenance</html>")},
 		{"empty", "is not a revocation list", nil},
 	} {
-		_, err := readCRL(c.list, cas)
+		_, err := readCRLs(c.list, cas)
 		if (c.want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
@@ -138,13 +138,14 @@ func FuzzReadCRL(f *testing.F) {
 			return
 		}
 		_, headErr := x509.ParseRevocationList(parts.emptied)
-		entries, err := readEntries(parts.entries)
-		if headErr == nil && err == nil {
+		entries, odd, err := readEntries(parts.entries)
+		if headErr == nil && err == nil && odd == 0 {
 			if _, err := x509.ParseRevocationList(der); err != nil && entries.count > 0 && !strings.Contains(err.Error(), "serial") {
 				t.Errorf("read here, and x509 says %v", err)
 			}
 		}
-		readCRL(der, cas)
+		readCRLs(der, cas)
+		readCRLs(pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}), cas)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -60,8 +61,12 @@ func (r *Checker) Sources() []SourceStatus {
 	return all
 }
 
-// problems joins what is wrong with the configured sources.
-func (r *Checker) problems() error {
+// Problems joins what is wrong with the sources of Lists: each names its file
+// or URL. Nil: each gave a list that serves.
+func (r *Checker) Problems() error {
+	if r == nil {
+		return nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var all []error
@@ -180,6 +185,9 @@ func (r *Checker) readFile(s *source) {
 		s.stamp = now
 	}
 	told := err != nil && still
+	if err != nil {
+		s.problem = err
+	}
 	r.mu.Unlock()
 	if told {
 		r.failed(s, err)
@@ -283,10 +291,27 @@ func (r *Checker) accept(s *source, body []byte, etag, modified string) error {
 // take puts a list among those known. When it says something else than before,
 // the generation changes.
 func (r *Checker) take(s *source, body []byte) error {
-	l, err := readCRL(body, r.o.Authorities())
-	if err != nil {
+	all, err := readCRLs(body, r.o.Authorities())
+	problems := []error{err}
+	slices.SortStableFunc(all, func(a, b *crl) int { return a.kind() - b.kind() })
+	for _, l := range all {
+		problems = append(problems, r.takeOne(s, l))
+	}
+	if err := errors.Join(problems...); err != nil {
 		return err
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !s.given {
+		s.given = true
+		r.waiting.Store(r.countWaiting())
+		r.generation.Add(1) // from unknown to known
+	}
+	return nil
+}
+
+// takeOne is take for one list of several.
+func (r *Checker) takeOne(s *source, l *crl) error {
 	if l.from.After(r.o.Now().Add(clockSkew)) {
 		return fmt.Errorf("begins on %s, in the future: are both clocks right?", trust.Day(l.from))
 	}
@@ -301,11 +326,7 @@ func (r *Checker) take(s *source, body []byte) error {
 		return err
 	}
 	r.lists.Store(next)
-	if !s.given {
-		s.given = true
-		changed = true // from unknown to known
-		r.waiting.Store(r.countWaiting())
-	}
+	changed = changed || !s.given
 	s.age, s.ca = age, trust.Cut(l.ca.Subject.CommonName, trust.MaxValue)
 	if changed {
 		r.generation.Add(1)
@@ -315,7 +336,11 @@ func (r *Checker) take(s *source, body []byte) error {
 		r.follow(l.freshest)
 	}
 	if changed {
-		r.o.Log.Info("revocation list in use", "ca", trust.NameOf(l.ca.Subject), "from", s.location, "entries", l.revoked.count, "of", trust.Day(l.from), "until", trust.Day(l.to))
+		r.o.Log.Info("revocation list in use", "event", "crl_in_use", "ca", trust.NameOf(l.ca.Subject), "from", s.location, "entries", l.revoked.count, "of", trust.Day(l.from), "until", trust.Day(l.to))
+	}
+	if changed && l.odd > 0 {
+		r.o.Log.Warn("a revocation list holds odd entries: a number that no certificate has is left out, anything else odd counts as revoked", "event", "crl_odd_entries",
+			"ca", trust.NameOf(l.ca.Subject), "from", s.location, "odd", l.odd, "remedy", "tell the CA")
 	}
 	return nil
 }

@@ -52,6 +52,8 @@ var defaultAge = AgePolicy{Warn: 4 * time.Hour, Grace: 72 * time.Hour, Then: Fai
 // makes another one.
 type lists struct {
 	of map[trust.IssuerKey]*issuerLists
+	// names are the CAs of them, by name: a CA with a new key has its old name.
+	names map[string]bool
 }
 
 // issuerLists are the lists of one CA: complete ones and deltas, by scope.
@@ -79,8 +81,9 @@ func (s *lists) with(l *crl, age AgePolicy) (next *lists, changed bool, err erro
 	if err != nil {
 		return nil, false, err
 	}
-	next = &lists{of: maps.Clone(s.of)}
+	next = &lists{of: maps.Clone(s.of), names: maps.Clone(s.names)}
 	next.of[l.issuer] = n
+	next.names[trust.NameKey(l.ca.RawSubject)] = true
 	return next, !sameEntries(old, n), nil
 }
 
@@ -198,6 +201,7 @@ type ListStatus struct {
 	From       time.Time // thisUpdate
 	To         time.Time // nextUpdate
 	Entries    int
+	Odd        int         // entries that were odd, left out or counted as revoked
 	Bytes      int         // of memory
 	State      string      // "current", "late" (past nextUpdate, still serving) or "stale" (past the grace)
 	Then       FailureMode // what a stale one means
@@ -208,12 +212,13 @@ func (s *lists) status(at time.Time) []ListStatus {
 	for _, n := range s.of {
 		for where, l := range n.complete {
 			one := ListStatus{CA: trust.NameOf(n.ca.Subject), CommonName: trust.Cut(n.ca.Subject.CommonName, trust.MaxValue), From: l.from, To: l.to,
-				Entries: l.revoked.count, Bytes: l.revoked.bytes(), Then: n.age.Then}
+				Entries: l.revoked.count, Odd: l.odd, Bytes: l.revoked.bytes(), Then: n.age.Then}
 			if l.number != nil {
 				one.Number = l.number.Text(16)
 			}
 			if d := n.delta[where]; d != nil {
 				one.From, one.To, one.Number = d.from, d.to, d.number.Text(16)
+				one.Odd += d.odd
 				one.Entries, one.Bytes = one.Entries+d.revoked.count, one.Bytes+d.revoked.bytes()
 			}
 			one.State = n.age.standing(l, n.delta[where], at).String()

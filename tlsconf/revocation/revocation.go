@@ -126,7 +126,7 @@ func Open(ctx context.Context, o Options) (*Checker, error) {
 		}
 	}
 	r := &Checker{o: o, sources: map[string]*source{}, wake: make(chan struct{}, 1), places: make(chan struct{}, fetchers)}
-	r.lists.Store(&lists{of: map[trust.IssuerKey]*issuerLists{}})
+	r.lists.Store(&lists{of: map[trust.IssuerKey]*issuerLists{}, names: map[string]bool{}})
 	r.known = fingerprintOf(o.Authorities())
 	if o.Deny != nil {
 		var err error
@@ -226,7 +226,7 @@ func (r *Checker) Reload(ctx context.Context) error {
 	}
 	r.mu.Unlock()
 	r.refresh(ctx)
-	return errors.Join(err, r.problems())
+	return errors.Join(err, r.Problems())
 }
 
 // Hurry has Run ask every URL again at once.
@@ -294,6 +294,9 @@ func (r *Checker) CheckLinks(links []trust.Link, at time.Time) *trust.Failure {
 		if l.Issuer == nil {
 			continue
 		}
+		if len(l.Serial) > maxSerial {
+			return &trust.Failure{Reason: trust.RevocationUnknown, Detail: whose(i, l) + " has a serial number that no list can hold"}
+		}
 		of := known.of[l.IssuerKey]
 		if found, yes := of.find(l.Serial); yes {
 			return &trust.Failure{Reason: trust.Revoked, Detail: whose(i, l) + " is revoked " + found.String() + ": another one is needed"}
@@ -303,7 +306,7 @@ func (r *Checker) CheckLinks(links []trust.Link, at time.Time) *trust.Failure {
 				return f
 			}
 		}
-		if f := r.sure(i, l, of, at); f != nil && unsure == nil {
+		if f := r.sure(i, l, known, at); f != nil && unsure == nil {
 			unsure = f
 		}
 	}
@@ -311,7 +314,8 @@ func (r *Checker) CheckLinks(links []trust.Link, at time.Time) *trust.Failure {
 }
 
 // sure says whether an absence from the lists can be relied on.
-func (r *Checker) sure(i int, l *trust.Link, of *issuerLists, at time.Time) *trust.Failure {
+func (r *Checker) sure(i int, l *trust.Link, known *lists, at time.Time) *trust.Failure {
+	of := known.of[l.IssuerKey]
 	mode := r.o.Age.Then
 	if of != nil {
 		mode = of.age.Then
@@ -319,7 +323,10 @@ func (r *Checker) sure(i int, l *trust.Link, of *issuerLists, at time.Time) *tru
 		mode = p.complete(r.o.Age).Then
 	}
 	is := of.standing(l.Cert, at)
-	unannounced := is == unheard && of == nil && (r.o.NoFollow || !announces(l.Cert)) && r.waiting.Load() == 0
+	// Nothing is announced when the certificate names no place, no configured
+	// list is waited for, and no list is held of a CA of that name: one that has
+	// a new key publishes a list for the old one too.
+	unannounced := is == unheard && of == nil && !announces(l.Cert) && r.waiting.Load() == 0 && !known.names[trust.NameKey(l.Issuer.RawSubject)]
 	if unannounced {
 		mode = r.o.Unannounced
 	}
@@ -333,12 +340,15 @@ func (r *Checker) sure(i int, l *trust.Link, of *issuerLists, at time.Time) *tru
 		why = "the revocation list of " + ca + " ended too long ago"
 	case unannounced:
 		why = ca + " publishes no revocation list"
+	case of == nil && known.names[trust.NameKey(l.Issuer.RawSubject)]:
+		why = "no revocation list of this key of " + ca + " was obtained, though one of another of its keys was: both are needed in revocation.lists"
+	case of == nil && announces(l.Cert) && !slices.ContainsFunc(l.Cert.CRLDistributionPoints, isHTTP):
+		why = "the revocation list of " + ca + " is announced where nothing is fetched (not http): put it in revocation.lists"
+	case of != nil:
+		why = "no revocation list of " + ca + " speaks of it: the list of its own distribution point is needed"
 	}
 	return &trust.Failure{Reason: trust.RevocationUnknown, Detail: "whether " + whose(i, l) + " is revoked cannot be known: " + why}
 }
-
-// announces says whether the certificate names a list that can be fetched.
-func announces(c *x509.Certificate) bool { return slices.ContainsFunc(c.CRLDistributionPoints, isHTTP) }
 
 func whose(i int, l *trust.Link) string {
 	if i == 0 {
