@@ -23,6 +23,9 @@ import (
 	"github.com/piano-roc/rpn/internal/strict"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/limits"
+	"github.com/piano-roc/rpn/limits/breaker"
+	"github.com/piano-roc/rpn/limits/crossbar"
+	"github.com/piano-roc/rpn/limits/shares"
 	"github.com/piano-roc/rpn/proxy"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/register/attempts"
@@ -94,6 +97,11 @@ type App struct {
 	clocks     *live.Clocks
 	checks     []func(time.Time) Health
 
+	seats   *crossbar.Crossbar
+	access  *limits.Access
+	ledger  *shares.Ledger
+	resting *breaker.Set
+
 	addr, adminAddr   net.Addr
 	serving, draining atomic.Bool
 	forced            atomic.Bool // the reload under way was forced
@@ -154,8 +162,9 @@ func New(o Options) (_ *App, err error) {
 
 	a.live, a.clocks = live.New(a.indicatorOptions()), live.NewClocks()
 
-	toAnnuaire := a.sender(client, egress.Everywhere())
-	toAMC := a.sender(client, c.Network.Allow)
+	a.openLimits()
+	toAnnuaire := a.sender(client, egress.Everywhere(), nil)
+	toAMC := a.sender(client, c.Network.Allow, breakers{a.resting})
 	asker, err := annuaire.NewClient(annuaire.ClientOptions{
 		URL: c.Annuaire.URL, Handshake: client.Handshake, Verifier: answers, Signer: c.Annuaire.Signer, Timeout: c.Annuaire.Timeout,
 		Dial: a.written().DialContext, Now: a.now,
@@ -179,7 +188,7 @@ func New(o Options) (_ *App, err error) {
 
 	a.proxy, err = proxy.New(proxy.Options{
 		List:    a.register.Current,
-		Limiter: limits.NewLocal(limits.Options{Default: defaultLimit(c)}), AMCLimiter: limits.NewAMCs(),
+		Limiter: limits.NewLocal(limits.Options{Default: defaultLimit(c)}), AMCAccess: a.access, Shares: limits.NewShares(a.ledger),
 
 		Signatures: signatures, AnswerSignatures: answers, AnswerPolicy: proxy.AnswerPolicy(c.Policies.AnswerSignatures),
 		Replay: a.replayWindow(c.Policies.Replay), ReplayPolicy: c.Policies.Replay, Facade: facade,

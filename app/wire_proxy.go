@@ -18,7 +18,7 @@ import (
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
-func (a *App) sender(client *tlsconf.Client, allowed []netip.Prefix) *http1.Upstream {
+func (a *App) sender(client *tlsconf.Client, allowed []netip.Prefix, b http1.Breaker) *http1.Upstream {
 	return http1.NewUpstream(http1.UpstreamOptions{
 		Handshake:       client.Handshake,
 		AllowedNetworks: allowed,
@@ -26,6 +26,8 @@ func (a *App) sender(client *tlsconf.Client, allowed []netip.Prefix) *http1.Upst
 		AnswerBytes:     int(a.config.Limits.AnswerBytes),
 		Addresses:       address(&a.config.Network),
 		Resolver:        egress.ResolverAt(a.config.Network.Resolver),
+		MaxConns:        2 * a.config.Limits.PerAMC, // the seats of an AMC bound it: several AMCs may share a host
+		Breaker:         b,
 		Now:             a.now,
 	})
 }

@@ -19,13 +19,16 @@ func (p *Proxy) carry(x *exchange) (http1.Response, error) {
 	if err := p.o.Limiter.Allow(x.ctx, es.Structure, es.Limite, p.o.Now()); err != nil {
 		return http1.Response{}, err
 	}
-	if err := x.enter(); err != nil {
-		return http1.Response{}, err
-	}
 	if err := x.openToken(es); err != nil {
 		return http1.Response{}, err
 	}
-	env, err := x.read() // before this line, not a byte of the body was read
+	if err := x.receive(es); err != nil { // before this line, not a byte of the body was read
+		return http1.Response{}, err
+	}
+	if err := x.enter(es); err != nil {
+		return http1.Response{}, err
+	}
+	env, err := x.parse()
 	if err != nil {
 		return http1.Response{}, err
 	}
@@ -72,8 +75,10 @@ func (p *Proxy) carry(x *exchange) (http1.Response, error) {
 	if err != nil {
 		return http1.Response{}, err
 	}
-	if err := p.o.AMCLimiter.Allow(amc, p.o.Now()); err != nil {
+	leave, err := p.o.AMCAccess.Enter(x.ctx, amc, route.Host(), es.Structure, p.o.Now())
+	if err != nil {
 		return http1.Response{}, err
 	}
+	defer func() { leave(p.o.Now()) }()
 	return x.send(route, caller, checked) // the bytes that were checked, untouched
 }

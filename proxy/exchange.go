@@ -32,10 +32,12 @@ type exchange struct {
 	action      message.SOAPAction
 	body        roc.Content // once read: the one buffer, never copied
 	env         *soap.Envelope
-	observed    roc.Content   // an answer to look at once it is written
-	token       *facade.Token // of the address, when it is one of the façade
-	entered     bool          // it holds one of the slots
-	status      int           // of our fault; 0: 500
+	observed    roc.Content             // an answer to look at once it is written
+	token       *facade.Token           // of the address, when it is one of the façade
+	held        *register.Etablissement // whose shares it holds; nil: none yet
+	bytes       int                     // of them, held
+	entered     bool                    // it is one of the exchanges in flight
+	status      int                     // of our fault; 0: 500
 }
 
 // The exchange is abandoned: nobody reads the answer, or the message never came
@@ -62,43 +64,71 @@ func (x *exchange) identify(list *register.List) (roc.StructureID, *register.Eta
 	return caller, es, nil
 }
 
-// enter takes one of the slots for exchanges in flight. There is no queue:
-// refuse with Retry-After rather than hold the connection.
-func (x *exchange) enter() error {
-	if x.q.Crowded() {
-		return roc.Refuse(roc.Overloaded, "%d connections are open", x.proxy.o.Connections).Because(roc.ListenerFull).After(time.Second)
-	}
-	select {
-	case x.proxy.slots <- struct{}{}:
-		x.entered = true
-		return nil
-	default:
-		return roc.Refuse(roc.Overloaded, "%d exchanges are in flight", cap(x.proxy.slots)).Because(roc.ExchangesFull).After(time.Second)
+// enter makes it one of the exchanges in flight. There is no queue: refuse with
+// Retry-After rather than hold the connection.
+func (x *exchange) enter(es *register.Etablissement) error {
+	err := x.proxy.o.Shares.EnterExchange(es)
+	x.entered = err == nil
+	return err
+}
+
+// leave gives back what the exchange holds of the shares.
+func (x *exchange) leave() {
+	if x.held != nil {
+		x.proxy.o.Shares.FreeBytes(x.held, x.bytes)
+		if x.entered {
+			x.proxy.o.Shares.LeaveExchange(x.held)
+		}
 	}
 }
 
-// read looks at the headers, then reads the body whole and the envelope in it.
-func (x *exchange) read() (*soap.Envelope, error) {
+// receive looks at the headers, then reads the body whole. What is announced is
+// taken of the establishment's share before it is read: slow bodies fill their
+// sender's share, and nobody's slot.
+func (x *exchange) receive(es *register.Etablissement) error {
 	start := x.proxy.o.Now()
 	defer func() { x.rec.Read = x.proxy.o.Now().Sub(start) }()
 	if err := x.acceptable(); err != nil {
-		return nil, err
+		return err
 	}
-	b, err := x.q.ReadBody(x.proxy.o.Limits.Bytes)
+	if x.q.Crowded() {
+		return roc.Refuse(roc.Overloaded, "%d connections are open", x.proxy.o.Connections).Because(roc.ListenerFull).After(time.Second)
+	}
+	limit := x.proxy.o.Limits.Bytes
+	announced, stated := x.q.Announced()
+	if !stated {
+		announced = limit
+	}
+	if announced <= limit {
+		if err := x.proxy.o.Shares.TakeBytes(es, announced); err != nil {
+			return err
+		}
+		x.held, x.bytes = es, announced
+	}
+	b, err := x.q.ReadBody(limit)
 	switch {
 	case errors.Is(err, http1.ErrTooLarge):
-		return nil, roc.Refuse(roc.TooLarge, "the body is larger than %d bytes", x.proxy.o.Limits.Bytes).
-			Saying("Le message dépasse %d octets.", x.proxy.o.Limits.Bytes)
+		return roc.Refuse(roc.TooLarge, "the body is larger than %d bytes", limit).
+			Saying("Le message dépasse %d octets.", limit)
 	case http1.IsTimeout(err):
-		return nil, errBodyStopped
+		return errBodyStopped
 	case err != nil:
 		if m, ok := http1.AsMalformed(err); ok {
-			return nil, m
+			return m
 		}
-		return nil, errAbandoned
+		return errAbandoned
 	}
+	x.proxy.o.Shares.FreeBytes(es, x.bytes-len(b))
+	x.bytes = len(b)
 	x.body = roc.NewContent(b)
 	x.rec.RequestBytes, x.rec.RequestSHA256 = len(b), sha256.Sum256(b)
+	return nil
+}
+
+// parse reads the envelope in the body.
+func (x *exchange) parse() (*soap.Envelope, error) {
+	start := x.proxy.o.Now()
+	defer func() { x.rec.Read += x.proxy.o.Now().Sub(start) }()
 	env, err := soap.Read(x.body, x.proxy.o.Limits)
 	if err != nil {
 		return nil, err
@@ -123,6 +153,12 @@ func (x *exchange) acceptable() (err error) {
 	}
 	if fields.Loops() {
 		return roc.Refuse(roc.NotSOAP, "loop: Via names this proxy").Because(roc.Loop).Saying("L'en-tête Via nomme déjà le RPN : le message tourne en boucle.")
+	}
+	if fields.Count("RPN-Delai-Ms") > 0 {
+		if _, ok := statedPatience(x.q.Header("RPN-Delai-Ms")); !ok {
+			return roc.Refuse(roc.NotSOAP, "RPN-Delai-Ms is no number of milliseconds").
+				Saying("RPN-Delai-Ms doit être un nombre entier de millisecondes, au moins 1.")
+		}
 	}
 	if bad != nil {
 		return bad
@@ -210,6 +246,8 @@ func (x *exchange) send(route routing.Route, caller roc.StructureID, c *xmlsig.C
 	if err != nil {
 		return http1.Response{}, err
 	}
+	x.proxy.o.Shares.HoldBytes(x.held, a.Body.Len())
+	x.bytes += a.Body.Len()
 	if err := x.checkAnswer(a); err != nil {
 		return http1.Response{}, err
 	}

@@ -27,7 +27,6 @@ const Path = "/roc"
 type Proxy struct {
 	o        Options
 	server   *http1.Server
-	slots    chan struct{} // one token per exchange in flight, once limited
 	inFlight atomic.Int64
 
 	// ctx ends when Shutdown cuts what is left.
@@ -40,7 +39,7 @@ func New(o Options) (*Proxy, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	p := &Proxy{o: o, slots: make(chan struct{}, o.Exchanges)}
+	p := &Proxy{o: o}
 	p.ctx, p.stop = context.WithCancelCause(context.Background())
 	p.server = http1.NewServer(http1.ServerOptions{
 		Handle:       p.handle,
@@ -169,14 +168,19 @@ func (p *Proxy) exchange(q *http1.Request) (answer, func(error)) {
 }
 
 // patience is how long the exchange may last: ours, or what the caller says it
-// still waits (RPN-Delai-Ms, profile section 8) when that is less. What is not
-// a number of milliseconds states nothing.
+// still waits (RPN-Delai-Ms, profile section 8) when that is less. What is no
+// number of milliseconds is refused later, by acceptable.
 func (p *Proxy) patience(stated string) time.Duration {
-	ms, ok := http1.Number(stated)
-	if !ok || ms == 0 || ms >= int(p.o.Deadline/time.Millisecond) {
-		return p.o.Deadline
+	if d, ok := statedPatience(stated); ok {
+		return min(d, p.o.Deadline)
 	}
-	return time.Duration(ms) * time.Millisecond
+	return p.o.Deadline
+}
+
+// statedPatience reads RPN-Delai-Ms: at least 1 ms.
+func statedPatience(v string) (time.Duration, bool) {
+	ms, ok := http1.Number(v)
+	return time.Duration(min(ms, 1<<40)) * time.Millisecond, ok && ms > 0
 }
 
 // answer carries and makes an answer of what comes of it.
@@ -286,9 +290,7 @@ func (p *Proxy) close(x *exchange) {
 	if x.observed.Len() > 0 {
 		p.notify(func(*roc.Record) { x.lookAt(x.observed) }, x.rec)
 	}
-	if x.entered {
-		<-p.slots
-	}
+	x.leave()
 	for _, tell := range p.o.Observers {
 		p.notify(tell, x.rec)
 	}

@@ -432,6 +432,17 @@ func TestTheDeadlineIsTheShorterOne(t *testing.T) {
 	}
 }
 
+func TestAStatedDeadlineThatIsNoneIsRefused(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t)
+	for _, stated := range []string{"0", "-5", "soon", "1.5", "30 s", "9999999999999999"} {
+		r := c.send(good(t), "RPN-Delai-Ms: "+stated)
+		if !strings.Contains(string(r.body), "RPN202") || !strings.Contains(string(r.body), "RPN-Delai-Ms") {
+			t.Errorf("RPN-Delai-Ms %q: status %d, %s", stated, r.StatusCode, r.body)
+		}
+	}
+}
+
 func TestASlowRequestIsGivenUp(t *testing.T) {
 	t.Parallel()
 	c := newCountry(t, func(o *Options) {

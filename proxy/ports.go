@@ -24,11 +24,28 @@ type Limiter interface {
 	Allow(ctx context.Context, who roc.StructureID, limit register.Limite, at time.Time) error
 }
 
-// An AMCLimiter says whether an AMC may be sent one more message now; amc is nil
-// when it is not in the register. The refusal is Overloaded, with the time to
-// wait. It is safe for concurrent use.
-type AMCLimiter interface {
-	Allow(amc *register.AMC, at time.Time) error
+// An AMCAccess says whether a structure may send one more message to an AMC
+// now, and makes it wait for its turn, within ctx. amc is nil when it is not in
+// the register; then host is what it is known by. The refusals are TooMany (the
+// structure holds its whole part of the AMC) and Overloaded, with the time to
+// wait. leave must be called once the answer is there. Safe for concurrent use.
+type AMCAccess interface {
+	Enter(ctx context.Context, amc *register.AMC, host string, who roc.StructureID, at time.Time) (leave func(at time.Time), err error)
+}
+
+// Shares divide what this instance has among the establishments: exchanges in
+// flight, and bytes of bodies and answers held in memory. The refusals are
+// TooMany (the establishment's own share) and Overloaded (all of it), with the
+// time to wait. What was taken is given back. Safe for concurrent use.
+type Shares interface {
+	EnterExchange(es *register.Etablissement) error
+	LeaveExchange(es *register.Etablissement)
+
+	// TakeBytes is asked before they are read; HoldBytes says that they are
+	// there already.
+	TakeBytes(es *register.Etablissement, n int) error
+	HoldBytes(es *register.Etablissement, n int)
+	FreeBytes(es *register.Etablissement, n int)
 }
 
 // A Directory says where the messages of a key go. Its refusals are
@@ -75,7 +92,8 @@ type Options struct {
 	AMC              *http1.Upstream // to the insurers
 	Log              *slog.Logger
 
-	AMCLimiter AMCLimiter // nil: no AMC has a limit
+	AMCAccess AMCAccess // nil: no AMC has a limit
+	Shares    Shares    // nil: the exchanges in flight are bounded, whosever they are
 
 	// AnnuaireURL is where an establishment's own search is passed on, by
 	// Annuaire. "": such a request is refused as annuaire-silent.
@@ -108,8 +126,8 @@ type Options struct {
 	// the caller's Host says it.
 	Endpoint string
 
-	Deadline  time.Duration // of one exchange. Default: 60 s
-	Exchanges int           // in flight at once; more is refused as overloaded. Default: 1024
+	Deadline  time.Duration // of one exchange. Default: 20 s
+	Exchanges int           // in flight at once, where there are no Shares; more is refused as overloaded. Default: 1024
 
 	Connections  int           // at once. Default: 16 384
 	IdleTimeout  time.Duration // between two requests of a connection. Default: 3 min
@@ -126,7 +144,26 @@ type Options struct {
 
 type unlimited struct{}
 
-func (unlimited) Allow(*register.AMC, time.Time) error { return nil }
+func (unlimited) Enter(context.Context, *register.AMC, string, roc.StructureID, time.Time) (func(time.Time), error) {
+	return func(time.Time) {}, nil
+}
+
+// slots are Shares that know no establishment: so many exchanges in flight.
+type slots chan struct{}
+
+func (s slots) EnterExchange(*register.Etablissement) error {
+	select {
+	case s <- struct{}{}:
+		return nil
+	default:
+		return roc.Refuse(roc.Overloaded, "%d exchanges are in flight", cap(s)).Because(roc.ExchangesFull).After(time.Second)
+	}
+}
+
+func (s slots) LeaveExchange(*register.Etablissement)      { <-s }
+func (slots) TakeBytes(*register.Etablissement, int) error { return nil }
+func (slots) HoldBytes(*register.Etablissement, int)       {}
+func (slots) FreeBytes(*register.Etablissement, int)       {}
 
 // complete sets the defaults, and names what is missing.
 func (o *Options) complete() error {
@@ -143,8 +180,8 @@ func (o *Options) complete() error {
 	if o.Limits == (soap.Limits{}) {
 		o.Limits = soap.DefaultLimits
 	}
-	if o.AMCLimiter == nil {
-		o.AMCLimiter = unlimited{}
+	if o.AMCAccess == nil {
+		o.AMCAccess = unlimited{}
 	}
 	if o.Annuaire == nil {
 		o.Annuaire = o.AMC
@@ -152,8 +189,11 @@ func (o *Options) complete() error {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	orDefault(&o.Deadline, 60*time.Second)
+	orDefault(&o.Deadline, 20*time.Second)
 	orDefault(&o.Exchanges, 1024)
+	if o.Shares == nil {
+		o.Shares = make(slots, o.Exchanges)
+	}
 	orDefault(&o.Connections, 16<<10)
 	orDefault(&o.IdleTimeout, 3*time.Minute)
 	orDefault(&o.HeadTimeout, 10*time.Second)

@@ -113,6 +113,9 @@ type Limite struct {
 
 	// Rafale is how many at once.
 	Rafale int `yaml:"rafale" strict:"positive" json:"rafale,omitzero"`
+
+	// EnCours is how many may be in flight at once.
+	EnCours int `yaml:"en_cours" strict:"positive" json:"en_cours,omitzero"`
 }
 
 // Active reports whether the state lets the establishment call at all.

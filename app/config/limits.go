@@ -19,11 +19,24 @@ type Limits struct {
 	Burst int `yaml:"burst" strict:"positive"`
 
 	// Exchanges is how many messages may be in flight at once, over all
-	// establishments; more are refused as overloaded (RPN111). Default: 1024.
+	// establishments; more are refused as overloaded (RPN111). One
+	// establishment may have a quarter of them (RPN110), or what its line of
+	// the register says (limite.en_cours); the last quarter of all is kept for
+	// those who have few. Default: 1024.
 	Exchanges int `yaml:"exchanges" strict:"positive"`
 
+	// PerAMC is how many messages may be in flight to one AMC, where its line
+	// of the register says nothing else (limite.en_cours). One establishment
+	// may have half of them. Beyond, a message waits its fair turn, or is
+	// refused at once when its turn would come too late. Default: 128.
+	PerAMC int `yaml:"per_amc" strict:"positive"`
+
+	// Memory is how many bytes of messages and answers may be held at once,
+	// over all establishments; a quarter of it for one. Default: 512MiB.
+	Memory strict.Size `yaml:"memory" strict:"positive"`
+
 	// Connections is how many connections of establishments may be open at
-	// once. Default: 16384.
+	// once; a quarter of them for one. Default: 16384.
 	Connections int `yaml:"connections" strict:"positive"`
 
 	// Bytes is the largest body read from an establishment, as 2MiB or in
@@ -71,18 +84,18 @@ type Timeouts struct {
 	Idle time.Duration `yaml:"idle" strict:"positive"`
 
 	// Connect is how long reaching an AMC may take (name, TCP and TLS).
-	// Default: 5s.
+	// Default: 2s.
 	Connect time.Duration `yaml:"connect" strict:"positive"`
 
 	// Exchange is how long a whole exchange may take; what is left of it is
 	// how long the AMC may take to answer (RPN402). The establishment may ask
-	// for less (RPN-Delai-Ms). Default: 60s.
+	// for less (RPN-Delai-Ms). Default: 20s.
 	Exchange time.Duration `yaml:"exchange" strict:"positive"`
 
 	// Stop is how long exchanges in flight may take to finish after SIGTERM;
 	// what is left then is cut. Keep it above Exchange, and Drain and Stop
 	// together below what the service manager waits (systemd:
-	// TimeoutStopSec, 90s). Default: 65s.
+	// TimeoutStopSec, 90s). Default: 25s.
 	Stop time.Duration `yaml:"stop" strict:"positive"`
 
 	// Drain is how long the RPN still accepts after SIGTERM while /readyz

@@ -32,13 +32,13 @@ func defaults() Config {
 		},
 		Facade: Facade{Life: 30 * 24 * time.Hour},
 		Limits: Limits{
-			PerSecond: 20, Burst: 40, Exchanges: 1024, Connections: 16 << 10,
+			PerSecond: 20, Burst: 40, Exchanges: 1024, PerAMC: 128, Memory: 512 << 20, Connections: 16 << 10,
 			Bytes: 2 << 20, AnswerBytes: 8 << 20,
 			Depth: 64, Elements: 50_000, Attributes: 64, Declarations: 32, NameBytes: 256,
 		},
 		Timeouts: Timeouts{
 			Handshake: 10 * time.Second, Head: 10 * time.Second, Body: 30 * time.Second, Write: 30 * time.Second,
-			Idle: 3 * time.Minute, Connect: 5 * time.Second, Exchange: time.Minute, Stop: 65 * time.Second,
+			Idle: 3 * time.Minute, Connect: 2 * time.Second, Exchange: 20 * time.Second, Stop: 25 * time.Second,
 		},
 		Policies: Policies{AnswerSignatures: AnswersObserve, Replay: replay.Observe, NewDomain: Quarantine, UnknownAMC: Quarantine},
 		Revocation: Revocation{

@@ -100,8 +100,8 @@ func (l *Ledger) Take(owner string, k Kind, n, share int64) *Refusal {
 		if held+n > limit.Small {
 			top -= limit.Kept
 		}
-		own := held+n > share
-		if own || l.held[k]+n > top {
+		own := held+n > share && share < limit.Total
+		if own || held+n > share || l.held[k]+n > top {
 			return &Refusal{Kind: k, Own: own, Held: held, Share: share, Used: l.held[k], All: limit.Total, Wanted: n}
 		}
 	}
@@ -111,6 +111,19 @@ func (l *Ledger) Take(owner string, k Kind, n, share int64) *Refusal {
 	h[k] += n
 	l.held[k] += n
 	return nil
+}
+
+// Hold counts n of a kind that the owner has already, whatever is left: what is
+// asked for next is refused the sooner.
+func (l *Ledger) Hold(owner string, k Kind, n int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h := l.by[owner]
+	if h == nil {
+		h = l.ownerLocked(owner)
+	}
+	h[k] += n
+	l.held[k] += n
 }
 
 func (l *Ledger) ownerLocked(owner string) *[kinds]int64 {
@@ -126,6 +139,9 @@ func (l *Ledger) ownerLocked(owner string) *[kinds]int64 {
 
 // Give takes back what Take gave.
 func (l *Ledger) Give(owner string, k Kind, n int64) {
+	if n == 0 {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	h := l.by[owner]

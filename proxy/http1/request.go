@@ -46,6 +46,12 @@ func (q *Request) Refused() error { return q.conn.refused() }
 // Gone reports whether the caller has hung up.
 func (q *Request) Gone() bool { return q.conn.gone() }
 
+// Announced is how long the body will be, and false where the request does not
+// say (chunked).
+func (q *Request) Announced() (n int, stated bool) {
+	return q.head.framing.length, !q.head.framing.chunked
+}
+
 // ReadBody reads the whole body, at most limit bytes: ErrTooLarge beyond it.
 func (q *Request) ReadBody(limit int) ([]byte, error) { return q.conn.readBody(limit) }
 

@@ -85,6 +85,17 @@ func (s *Upstream) sendTo(rec *roc.Record, url string, m Message, deadline time.
 		return Response{}, &notSent{err}
 	}
 	rec.Target = p.host
+	visit, err := s.o.Breaker.Allow(p.pool.Addr, m.Structure, s.o.Now())
+	if err != nil {
+		return Response{}, &notSent{err}
+	}
+	a, err := s.visit(rec, p, m, deadline)
+	visit.Done(endOf(a, err), s.o.Now())
+	return a, err
+}
+
+// visit sends and reads the answer.
+func (s *Upstream) visit(rec *roc.Record, p *target, m Message, deadline time.Time) (Response, error) {
 	l, err := p.acquire(deadline)
 	if err != nil {
 		return Response{}, &notSent{err}

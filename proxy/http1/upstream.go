@@ -38,10 +38,13 @@ type UpstreamOptions struct {
 	// system's.
 	Resolver *net.Resolver
 
+	// Breaker lets an address rest. nil: none rests.
+	Breaker Breaker
+
 	MaxConns    int           // at once to one host. Default: 256
 	IdleTimeout time.Duration // of a kept connection. Default: 50 s
 	LifeTime    time.Duration // of a connection: certificates change. Default: 10 min
-	DialTimeout time.Duration // to connect and to shake hands. Default: 5 s
+	DialTimeout time.Duration // to connect and to shake hands. Default: 2 s
 	AnswerBytes int           // the largest answer. Default: 8 MiB
 	Hosts       int           // kept at once; the least recent goes. Default: 1024
 	Now         func() time.Time
@@ -79,11 +82,14 @@ func NewUpstream(o UpstreamOptions) *Upstream {
 	orDefault(&o.MaxConns, 256)
 	orDefault(&o.IdleTimeout, 50*time.Second)
 	orDefault(&o.LifeTime, 10*time.Minute)
-	orDefault(&o.DialTimeout, 5*time.Second)
+	orDefault(&o.DialTimeout, 2*time.Second)
 	orDefault(&o.AnswerBytes, 8<<20)
 	orDefault(&o.Hosts, 1024)
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Breaker == nil {
+		o.Breaker = noBreaker{}
 	}
 	return &Upstream{o: o, targets: map[string]*target{}, pools: map[string]*pool{}, conns: map[*upstreamConn]bool{}}
 }

@@ -1,0 +1,102 @@
+package app
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/limits"
+	"github.com/piano-roc/rpn/limits/breaker"
+	"github.com/piano-roc/rpn/limits/crossbar"
+	"github.com/piano-roc/rpn/limits/shares"
+	"github.com/piano-roc/rpn/proxy/http1"
+)
+
+// openLimits makes what keeps the establishments, and the AMCs, apart.
+func (a *App) openLimits() {
+	c := a.config.Limits
+	a.seats = crossbar.New(crossbar.Options{Seats: c.PerAMC, Now: a.now})
+	a.access = limits.NewAccess(limits.NewAMCs(), a.seats)
+	a.ledger = shares.New(shares.Limit{Total: int64(c.Connections)}, shares.Limit{Total: int64(c.Exchanges)}, shares.Limit{Total: int64(c.Memory)})
+	a.resting = breaker.NewSet(breaker.Options{OnChange: a.sayResting})
+}
+
+// sayResting logs that an address of an AMC rests, or serves again.
+func (a *App) sayResting(s breaker.State) {
+	if !s.Resting {
+		a.log.Info("an address of an AMC serves again", slog.String("event", "amc_serves_again"), slog.String("address", s.Address))
+		return
+	}
+	a.log.Warn("an address of an AMC rests: it failed again and again", slog.String("event", "amc_resting"), slog.String("address", s.Address),
+		slog.Time("since", s.Since), slog.Time("until", s.Until))
+}
+
+// checkResting lists the addresses at rest. It degrades: the others are served.
+func (a *App) checkResting(now time.Time) Health {
+	h := Health{Name: "amc", OK: true, Detail: "no address of an AMC rests"}
+	list := a.resting.Resting()
+	if len(list) == 0 {
+		return h
+	}
+	h.Degraded = true
+	var say []string
+	for _, s := range list[:min(len(list), 20)] {
+		say = append(say, fmt.Sprintf("%s since %s", s.Address, s.Since.UTC().Format(time.RFC3339)))
+	}
+	h.Detail = fmt.Sprintf("%d addresses of AMCs rest after repeated failures: %s", len(list), strings.Join(say, ", "))
+	return h
+}
+
+// checkShares says whether the instance is full.
+func (a *App) checkShares(time.Time) Health {
+	h := Health{Name: "capacity", OK: true}
+	var say []string
+	for k, name := range []string{"connections", "exchanges in flight", "bytes held"} {
+		used, total := a.ledger.Used(shares.Kind(k))
+		say = append(say, fmt.Sprintf("%d of %d %s", used, total, name))
+		if a.ledger.Saturated(shares.Kind(k)) {
+			h.Degraded = true
+			say[k] += " (saturated: only who holds little is served)"
+		}
+	}
+	h.Detail = strings.Join(say, ", ")
+	return h
+}
+
+// breakers is a breaker.Set as the upstream connections ask it.
+type breakers struct{ set *breaker.Set }
+
+func (b breakers) Allow(address string, who roc.StructureID, at time.Time) (http1.Visit, error) {
+	pass, state, ok := b.set.Allow(address, string(who), at)
+	if ok {
+		return visit{pass, at}, nil
+	}
+	r := roc.Refuse(roc.AMCResting, "%s rests since %s", address, state.Since.UTC().Format(time.RFC3339)).
+		After(max(time.Second, state.Until.Sub(at)))
+	r.Since = state.Since
+	return nil, r.Saying("Adresse au repos depuis le %s (UTC), après des échecs répétés ; rien n'a été transmis à l'organisme.",
+		state.Since.UTC().Format("02/01/2006 15:04:05"))
+}
+
+type visit struct {
+	pass breaker.Pass
+	at   time.Time
+}
+
+// tellingSilence is from when waiting in vain says something about the AMC: a caller
+// in a hurry (RPN-Delai-Ms) puts no AMC to rest.
+const tellingSilence = 5 * time.Second
+
+// Done tells the breaker.
+func (v visit) Done(end http1.VisitEnd, at time.Time) {
+	outcome := breaker.Nothing
+	switch {
+	case end == http1.Answered:
+		outcome = breaker.Success
+	case end == http1.NotAnswered, end == http1.Silent && at.Sub(v.at) >= tellingSilence:
+		outcome = breaker.Failure
+	}
+	v.pass.Done(outcome, at)
+}

@@ -1,0 +1,55 @@
+package limits
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/limits/crossbar"
+	"github.com/piano-roc/rpn/register"
+)
+
+// Access is the way to the AMCs: a fair turn for one of the seats of an AMC,
+// then a token of its rate.
+type Access struct {
+	rates *AMCs
+	seats *crossbar.Crossbar
+}
+
+// NewAccess makes an Access.
+func NewAccess(rates *AMCs, seats *crossbar.Crossbar) *Access { return &Access{rates, seats} }
+
+// Enter waits for the turn of who. An AMC that is not in the register has the
+// seats of its host.
+func (a *Access) Enter(ctx context.Context, amc *register.AMC, host string, who roc.StructureID, at time.Time) (leave func(at time.Time), err error) {
+	key, name, seats := host, host, 0
+	if amc != nil {
+		key, name, seats = string(amc.Numeros[0]), amc.Nom, amc.Limite.EnCours
+	}
+	seat, err := a.seats.Enter(ctx, key, string(who), seats)
+	if err != nil {
+		return nil, noSeat(err, name)
+	}
+	if err := a.rates.Allow(amc, at); err != nil {
+		seat.Leave(at)
+		return nil, err
+	}
+	return seat.Leave, nil
+}
+
+func noSeat(err error, name string) error {
+	var r *crossbar.Refusal
+	if !errors.As(err, &r) { // the deadline passed in the queue
+		return roc.Refuse(roc.Overloaded, "no seat within the deadline: %w", err).Because(roc.AMCBusy).After(time.Second).
+			Saying("Aucune place vers l'organisme %s ne s'est libérée dans le délai : rien n'a été transmis.", name)
+	}
+	if r.Own {
+		return roc.Refuse(roc.TooMany, "%w", r).After(r.Wait).
+			Saying("Part de l'établissement auprès de l'organisme %s : %d échanges en cours sur %d, %d en attente. Prochain envoi possible dans %s s.",
+				name, r.Held, r.Part, r.Waiting, inSeconds(r.Wait))
+	}
+	return roc.Refuse(roc.Overloaded, "%w", r).Because(roc.AMCBusy).After(r.Wait).
+		Saying("L'organisme %s répond lentement : ses %d places sont prises et aucune ne se libérerait dans le délai. Prochain envoi possible dans %s s.",
+			name, r.Seats, inSeconds(r.Wait))
+}

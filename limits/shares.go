@@ -1,0 +1,62 @@
+package limits
+
+import (
+	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/limits/shares"
+	"github.com/piano-roc/rpn/register"
+)
+
+// Shares divide what one instance has among the establishments, and refuse in
+// their words.
+type Shares struct{ ledger *shares.Ledger }
+
+// NewShares makes Shares over a ledger.
+func NewShares(l *shares.Ledger) *Shares { return &Shares{l} }
+
+// EnterExchange counts one more exchange in flight.
+func (s *Shares) EnterExchange(es *register.Etablissement) error {
+	if r := s.ledger.Take(string(es.Structure), shares.Exchanges, 1, int64(es.Limite.EnCours)); r != nil {
+		return refusal(r)
+	}
+	return nil
+}
+
+// LeaveExchange counts one less.
+func (s *Shares) LeaveExchange(es *register.Etablissement) {
+	s.ledger.Give(string(es.Structure), shares.Exchanges, 1)
+}
+
+// TakeBytes asks for room in memory.
+func (s *Shares) TakeBytes(es *register.Etablissement, n int) error {
+	if r := s.ledger.Take(string(es.Structure), shares.Bytes, int64(n), 0); r != nil {
+		return refusal(r)
+	}
+	return nil
+}
+
+// HoldBytes counts what is in memory already.
+func (s *Shares) HoldBytes(es *register.Etablissement, n int) {
+	s.ledger.Hold(string(es.Structure), shares.Bytes, int64(n))
+}
+
+// FreeBytes gives room back.
+func (s *Shares) FreeBytes(es *register.Etablissement, n int) {
+	s.ledger.Give(string(es.Structure), shares.Bytes, int64(n))
+}
+
+var kindsInFrench = map[shares.Kind]string{
+	shares.Connections: "connexions ouvertes",
+	shares.Exchanges:   "échanges en cours",
+	shares.Bytes:       "octets en mémoire",
+}
+
+func refusal(r *shares.Refusal) error {
+	if r.Own {
+		return roc.Refuse(roc.TooMany, "%w", r).After(time.Second).
+			Saying("Part de l'établissement : %d %s sur %d. Attendez la fin des échanges en cours avant d'en ouvrir d'autres.",
+				r.Held, kindsInFrench[r.Kind], r.Share)
+	}
+	return roc.Refuse(roc.Overloaded, "%w", r).Because(roc.ExchangesFull).After(time.Second)
+}

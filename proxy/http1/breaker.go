@@ -1,0 +1,59 @@
+package http1
+
+import (
+	"errors"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+// A Breaker says whether an address ("host:port") may be sent to now, for a
+// structure. Its refusal is AMCResting, with the time to wait: nothing was sent,
+// so the next address is tried. It does not block, and is safe for concurrent
+// use.
+type Breaker interface {
+	Allow(address string, who roc.StructureID, at time.Time) (Visit, error)
+}
+
+// A Visit is told how it ended, once.
+type Visit interface {
+	Done(end VisitEnd, at time.Time)
+}
+
+// A VisitEnd is how a visit to an address ended.
+type VisitEnd int
+
+// How a visit ends. Neither says nothing about the address: what failed is ours.
+const (
+	Neither VisitEnd = iota
+	Answered
+	NotAnswered
+	Silent // until the deadline: only as bad as the deadline was long
+)
+
+type noBreaker struct{}
+
+func (noBreaker) Allow(string, roc.StructureID, time.Time) (Visit, error) { return noVisit{}, nil }
+
+type noVisit struct{}
+
+func (noVisit) Done(VisitEnd, time.Time) {}
+
+// endOf says how a visit ended. A status that a front gives for what stands
+// behind it (502, 503, 504) is no answer.
+func endOf(a Response, err error) VisitEnd {
+	var r *roc.Refusal
+	switch {
+	case err == nil && (a.Status < 502 || a.Status > 504):
+		return Answered
+	case err == nil:
+		return NotAnswered
+	case errors.As(err, &r), errors.Is(err, fasthttp.ErrNoFreeConns), errors.Is(err, errForbiddenAddress), errors.Is(err, errShutdown):
+		return Neither
+	case IsTimeout(err):
+		return Silent
+	}
+	return NotAnswered
+}

@@ -1,0 +1,90 @@
+package http1
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/proxy/http1/http1test"
+)
+
+// A resting is a Breaker that lets some addresses rest, and keeps how visits
+// ended.
+type resting struct {
+	addresses map[string]bool
+
+	mu   sync.Mutex
+	ends []VisitEnd
+}
+
+func (b *resting) Allow(address string, who roc.StructureID, _ time.Time) (Visit, error) {
+	if who != http1test.CHU {
+		return nil, errors.New("not who sends")
+	}
+	if b.addresses[address] {
+		return nil, roc.Refuse(roc.AMCResting, "as told").After(7 * time.Second)
+	}
+	return b, nil
+}
+
+func (b *resting) Done(end VisitEnd, _ time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ends = append(b.ends, end)
+}
+
+func withBreaker(b Breaker) func(*UpstreamOptions) { return func(o *UpstreamOptions) { o.Breaker = b } }
+
+func addressOf(t *testing.T, u *Upstream, url string) string {
+	t.Helper()
+	p, err := u.target(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.pool.Addr
+}
+
+func TestAnAddressThatRestsIsNotDialedAndTheNextIsTried(t *testing.T) {
+	t.Parallel()
+	first, second := http1test.New(t), http1test.New(t)
+	b := &resting{addresses: map[string]bool{}}
+	u := newUpstream(t, withBreaker(b))
+	b.addresses[addressOf(t, u, first.URL())] = true
+
+	_, _, err := sendIt(t, u, carried("<a/>"), first.URL())
+	if r := roc.RefusalOf(err); r.Reason != roc.AMCResting || r.RetryAfter != 7*time.Second {
+		t.Errorf("the only address rests: %v, want amc-resting and its time", err)
+	}
+	if n := first.Accepted.Load(); n != 0 {
+		t.Errorf("an address at rest was dialed %d times", n)
+	}
+	if _, _, err := sendIt(t, u, carried("<a/>"), first.URL(), second.URL()); err != nil || second.Accepted.Load() != 1 {
+		t.Errorf("the second address: %v", err)
+	}
+}
+
+func TestABreakerIsToldHowEachVisitEnded(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		says string
+		want VisitEnd
+	}{
+		{"an answer", http1test.Raw(200, "<ok/>"), Answered},
+		{"a fault of the insurer", http1test.Raw(500, "<fault/>"), Answered},
+		{"a front without its server", http1test.Raw(503, "later"), NotAnswered},
+		{"what is no HTTP", "nonsense\r\n\r\n", NotAnswered},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			far, b := http1test.New(t), &resting{}
+			far.Says(c.says)
+			sendIt(t, newUpstream(t, withBreaker(b)), carried("<a/>"), far.URL())
+			if len(b.ends) != 1 || b.ends[0] != c.want {
+				t.Errorf("told %v, want %v", b.ends, c.want)
+			}
+		})
+	}
+}
