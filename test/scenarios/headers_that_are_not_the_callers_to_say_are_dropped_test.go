@@ -15,7 +15,7 @@ func TestHeadersThatAreNotTheCallersToSayAreDropped(t *testing.T) {
 	n := nation.New(t, nation.Binary)
 	chu, bleue := n.Etablissement(), n.AMC("bleue")
 	dropped := []string{
-		"RPN-Structure", "RPN-Echange", "RPN-Origine", "RPN-Delai-Ms", "RPN-Autre", "X-Forwarded-For", "X-Forwarded-Proto", "X-Ssl-Client-Cert",
+		"RPN-Structure", "RPN-Echange", "RPN-Origine", "RPN-Autre", "X-Forwarded-For", "X-Forwarded-Proto", "X-Ssl-Client-Cert",
 		"X-Client-Dn", "Forwarded", "Via", "Proxy-Authorization", "Keep-Alive", "Te", "X-Hop", "Cookie", "Authorization",
 	}
 	var how []nation.Mutation

@@ -93,7 +93,7 @@ func (c canaries) everywhere(d *inner.Draft) {
 	d.Demande.Requete.Editeur, d.Demande.Requete.Logiciel, d.Demande.Requete.VersionLogiciel = c.nom, c.nir, c.adherent
 	d.Demande.Adressage.CSR = roc.CSR(c.nir)
 	d.Demande.Beneficiaire = message.Beneficiaire{NumeroAdherent: c.adherent, Nom: c.nom, Prenom: c.nir, DateNaissance: c.nir, RangNaissance: 1}
-	for _, name := range []string{"X-Patient", "User-Agent", "Accept", "RPN-Delai-Ms", "RPN-Structure", "RPN-Echange", "X-Forwarded-For", "Cookie", "Referer", "Traceparent"} {
+	for _, name := range []string{"X-Patient", "User-Agent", "Accept", "RPN-Structure", "RPN-Echange", "X-Forwarded-For", "Cookie", "Referer", "Traceparent"} {
 		inner.WithHeader(name, c.nir+" "+c.nom)(d)
 	}
 }
@@ -148,6 +148,7 @@ func (c canaries) inBadMessages(t *testing.T, chu *nation.Etablissement) {
 		with(func(d *inner.Draft) { d.ContentType = "text/" + nom }),
 		with(func(d *inner.Draft) { d.ContentType = "text/xml; charset=" + nom }),
 		inner.WithHeader("Content-Encoding", nom),
+		inner.WithHeader("RPN-Delai-Ms", nir+" "+nom),
 		inner.WithHeader("Via", "1.1 rpn ("+nom+")"),
 		// XML
 		raw(nir), raw("<" + nom), raw("<" + nom + ">" + nir + "</" + nom + ">"),

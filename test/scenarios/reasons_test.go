@@ -13,7 +13,6 @@ import (
 // withoutScenario are the reasons that no scenario can meet today, and why. A
 // reason leaves the list with the scenario that plays it.
 var withoutScenario = map[roc.Reason]string{
-	roc.AMCResting:   "there is no circuit breaker yet",
 	roc.AMCSuspended: "nothing raises it yet",
 	roc.AMCNotSOAP:   "nothing raises it yet",
 	roc.Internal:     "only a mistake of the program raises it: proxy/handler_test.go makes one",
