@@ -56,11 +56,12 @@ func TestNothingOfAMessageIsWrittenAnywhere(t *testing.T) {
 		seen.add(path, body)
 	}
 	// What Go itself says of a process that dies with messages in flight.
-	n.AMC("bleue").Hold()
-	before := n.AMC("bleue").Received()
+	verte := n.AMC("verte") // the bad answers have put the other one to rest
+	verte.Hold()
+	before := verte.Received()
 	lost := make(chan *nation.Reply)
-	go func() { lost <- chu.Send(roc.IDB, "bleue", c.everywhere) }()
-	n.Eventually("a message is in flight", func() bool { return n.AMC("bleue").Received() == before+1 })
+	go func() { lost <- chu.Send(roc.IDB, "verte", c.everywhere) }()
+	n.Eventually("a message is in flight", func() bool { return verte.Received() == before+1 })
 	n.RPN().Signal(syscall.SIGQUIT)
 	n.RPN().WantExit(2)
 	<-lost
