@@ -20,7 +20,7 @@ func (a *App) openLimits() {
 	a.seats = crossbar.New(crossbar.Options{Seats: c.PerAMC, Now: a.now})
 	a.access = limits.NewAccess(limits.NewAMCs(), a.seats)
 	a.ledger = shares.New(shares.Limit{Total: int64(c.Connections)}, shares.Limit{Total: int64(c.Exchanges)}, shares.Limit{Total: int64(c.Memory)})
-	a.resting = breaker.NewSet(breaker.Options{OnChange: a.sayResting})
+	a.resting = breaker.NewSet(breaker.Options{Failures: c.RestAfter, OnChange: a.sayResting})
 }
 
 // sayResting logs that an address of an AMC rests, or serves again.

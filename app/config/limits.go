@@ -31,6 +31,12 @@ type Limits struct {
 	// refused at once when its turn would come too late. Default: 128.
 	PerAMC int `yaml:"per_amc" strict:"positive"`
 
+	// RestAfter is after how many failures within 30 seconds, half of all
+	// messages or more, an address of an AMC is put to rest: what would go
+	// there is refused at once (RPN404), and one message at a time finds out
+	// whether it is back. Default: 5.
+	RestAfter int `yaml:"rest_after" strict:"positive"`
+
 	// Memory is how many bytes of messages and answers may be held at once,
 	// over all establishments; a quarter of it for one. Default: 512MiB.
 	Memory strict.Size `yaml:"memory" strict:"positive"`

@@ -13,7 +13,7 @@ import (
 
 func TestAnAnswerThatIsCutOrIsNoHTTPIsRefused(t *testing.T) {
 	t.Parallel()
-	n := nation.New(t, nation.Binary, nation.Section("limits", "answer_bytes: 1MiB"))
+	n := nation.New(t, nation.Binary, nation.Section("limits", "answer_bytes: 1MiB\nrest_after: 1000"))
 	chu, bleue := n.Etablissement(), n.AMC("bleue")
 	for _, adherent := range []string{mutuelle.Coupee, mutuelle.CoupeeEnSilence, mutuelle.Volumineuse} {
 		chu.SendBoth(roc.CLC, "bleue", inner.ForAdherent(adherent)).WantRefused(roc.AMCBadAnswer)
