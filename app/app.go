@@ -25,6 +25,7 @@ import (
 	"github.com/piano-roc/rpn/limits"
 	"github.com/piano-roc/rpn/limits/breaker"
 	"github.com/piano-roc/rpn/limits/crossbar"
+	"github.com/piano-roc/rpn/limits/quota"
 	"github.com/piano-roc/rpn/limits/shares"
 	"github.com/piano-roc/rpn/proxy"
 	"github.com/piano-roc/rpn/register"
@@ -101,6 +102,7 @@ type App struct {
 	access  *limits.Access
 	ledger  *shares.Ledger
 	resting *breaker.Set
+	meter   *quota.Meter // nil: no Redis
 
 	addr, adminAddr   net.Addr
 	serving, draining atomic.Bool
@@ -188,7 +190,7 @@ func New(o Options) (_ *App, err error) {
 
 	a.proxy, err = proxy.New(proxy.Options{
 		List:    a.register.Current,
-		Limiter: limits.NewLocal(limits.Options{Default: defaultLimit(c)}), AMCAccess: a.access, Shares: limits.NewShares(a.ledger),
+		Limiter: a.limiter(), AMCAccess: a.access, Shares: limits.NewShares(a.ledger),
 
 		Signatures: signatures, AnswerSignatures: answers, AnswerPolicy: proxy.AnswerPolicy(c.Policies.AnswerSignatures),
 		Replay: a.replayWindow(c.Policies.Replay), ReplayPolicy: c.Policies.Replay, Facade: facade,

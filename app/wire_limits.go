@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -10,7 +11,9 @@ import (
 	"github.com/piano-roc/rpn/limits"
 	"github.com/piano-roc/rpn/limits/breaker"
 	"github.com/piano-roc/rpn/limits/crossbar"
+	"github.com/piano-roc/rpn/limits/quota"
 	"github.com/piano-roc/rpn/limits/shares"
+	"github.com/piano-roc/rpn/proxy"
 	"github.com/piano-roc/rpn/proxy/http1"
 )
 
@@ -21,6 +24,51 @@ func (a *App) openLimits() {
 	a.access = limits.NewAccess(limits.NewAMCs(), a.seats)
 	a.ledger = shares.New(shares.Limit{Total: int64(c.Connections)}, shares.Limit{Total: int64(c.Exchanges)}, shares.Limit{Total: int64(c.Memory)})
 	a.resting = breaker.NewSet(breaker.Options{Failures: c.RestAfter, OnChange: a.sayResting})
+}
+
+// limiter is the limit of each establishment: exact over the instances that
+// share a Redis, else that of this one.
+func (a *App) limiter() proxy.Limiter {
+	def := defaultLimit(a.config)
+	if a.redis == nil {
+		return limits.NewLocal(limits.Options{Default: def})
+	}
+	store, instance := quota.NewRedis(a.redis), string(roc.NewExchangeID(a.now()))
+	a.meter = quota.NewMeter(quota.Options{Store: store, Instance: instance, OnAway: a.logLimitsAlone})
+	a.onStop("the limits shared by the instances", func(ctx context.Context) error {
+		a.meter.Close()
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if err := store.Leave(ctx, instance); err != nil {
+			a.log.Warn("the other instances were not told that this one stops: they count with it for a minute", slog.String("event", "limits_not_left"), slog.Any("error", err))
+		}
+		return nil
+	})
+	return limits.NewShared(def, a.meter)
+}
+
+func (a *App) logLimitsAlone(err error) {
+	if err == nil {
+		a.log.Info("the limits are shared by the instances again", slog.String("event", "limits_shared"))
+		return
+	}
+	a.log.Warn("Redis does not answer: each instance gives its part of each limit", slog.String("event", "limits_alone"), slog.Any("error", err))
+}
+
+// checkLimits says whether the limits are held over all instances.
+func (a *App) checkLimits(time.Time) Health {
+	h := Health{Name: "limits", OK: true}
+	if a.meter == nil {
+		h.Detail = "held by this instance alone: there is no Redis"
+		return h
+	}
+	h.Detail = fmt.Sprintf("shared by %d instances", a.meter.Instances())
+	if since := a.meter.Away(); !since.IsZero() {
+		h.Degraded = true
+		h.Detail = fmt.Sprintf("Redis does not answer, or settles, since %s: each of %d instances gives its part of each limit",
+			since.UTC().Format(time.RFC3339), a.meter.Instances())
+	}
+	return h
 }
 
 // sayResting logs that an address of an AMC rests, or serves again.
