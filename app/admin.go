@@ -2,18 +2,19 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
-	"net/netip"
-	"time"
 
 	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/app/admin"
 )
 
-// startAdmin opens the operator's listener: plain HTTP, on the loopback unless
-// the configuration says otherwise.
+// startAdmin opens the operator's listeners: HTTP, on the loopback unless the
+// configuration says otherwise, and the unix socket by which operators act.
 func (a *App) startAdmin() error {
 	ln := a.opts.Admin
 	if ln == nil {
@@ -22,16 +23,24 @@ func (a *App) startAdmin() error {
 			return err
 		}
 	}
-	server := &http.Server{
-		Handler:           a.adminHandler(),
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          a.httpLog(),
-	}
+	server := admin.New(admin.Options{Handler: a.adminHandler(), Hosts: a.config.AdminHosts, Log: a.log, ErrorLog: a.httpLog()})
 	a.adminAddr = ln.Addr()
+	if t := a.config.AdminTLS; t != nil {
+		c, err := admin.TLS(t.Certificate, t.Key, t.Clients)
+		if err != nil {
+			ln.Close()
+			return setup(fmt.Errorf("%s: admin_tls: %w", a.config.File(), err), "give a certificate, its key and the authorities of the operators, in PEM")
+		}
+		ln = tls.NewListener(ln, c)
+	}
+	if path := a.config.AdminSocket; path != "" {
+		socket, err := admin.Listen(path)
+		if err != nil {
+			ln.Close()
+			return setup(fmt.Errorf("%s: admin_socket: %w", a.config.File(), err), "give it a folder where the RPN may write")
+		}
+		a.serve(func() error { return server.Serve(socket) }, http.ErrServerClosed)
+	}
 	a.serve(func() error { return server.Serve(ln) }, http.ErrServerClosed)
 	a.onStop("admin listener", func(ctx context.Context) error {
 		if err := server.Shutdown(ctx); err != nil {
@@ -43,7 +52,8 @@ func (a *App) startAdmin() error {
 }
 
 // adminHandler is what operators and their tools ask. Nothing here shows a
-// message, and only what is under /-/ changes anything.
+// message, and only what is under /-/ changes anything. Package admin has seen
+// to it that who acts may.
 func (a *App) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", a.live.Handler())
@@ -61,37 +71,32 @@ func (a *App) adminHandler() http.Handler {
 	mux.HandleFunc("POST /-/annuaire/approve", a.serveDecide(annuaire.Approve))
 	mux.HandleFunc("POST /-/annuaire/reject", a.serveDecide(annuaire.Reject))
 	mux.HandleFunc("POST /-/annuaire/revalidate", a.serveRevalidate)
+	mux.HandleFunc("GET /-/socket", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, a.config.AdminSocket) })
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		w.Write([]byte("rpn " + a.opts.Version + "\n/metrics\n/livez\n/readyz\n/horloges\n/certificats\n/annuaire\nPOST /-/reload\nPOST /-/annuaire/approve\nPOST /-/annuaire/doubt\n"))
+		w.Write([]byte("rpn " + a.opts.Version + "\n/metrics\n/livez\n/readyz\n/horloges\n/certificats\n/annuaire\nPOST /-/reload\nPOST /-/annuaire/approve\nPOST /-/annuaire/reject\nPOST /-/annuaire/revalidate\n"))
 	})
 	return mux
 }
 
-// serveReload reloads and says what failed. It answers this machine only: who
-// can reach an admin listener on a network may read, not act. A browser on
-// this machine that was led here by a page elsewhere says so in Origin or
-// Sec-Fetch-Site, and is refused. With ?force=register the register is taken
-// however many rows it drops, and with ?force=certificates a CA goes although
-// it has clients.
+// serveReload reloads and says what changed or failed. With ?force=register the
+// register is taken however much it drops, and with ?force=certificates a CA
+// goes although it has clients, each alone or both.
 func (a *App) serveReload(w http.ResponseWriter, r *http.Request) {
-	if !fromThisMachine(r) {
-		http.Error(w, "a reload is accepted from this machine only: send SIGHUP, or POST to the loopback address", http.StatusForbidden)
-		return
+	var force Force
+	for _, f := range r.URL.Query()["force"] {
+		switch f {
+		case "":
+		case "register":
+			force.Register = true
+		case "certificates":
+			force.Certificates = true
+		default:
+			http.Error(w, "the register or the certificates can be forced: force=register, force=certificates", http.StatusBadRequest)
+			return
+		}
 	}
-	var what []string
-	var err error
-	switch force := r.URL.Query().Get("force"); force {
-	case "":
-		what, err = a.reloader.reload("asked", a.now(), false)
-	case "register":
-		err = a.ForceReload()
-	case "certificates":
-		what, err = a.reloader.reload("forced", a.now(), true)
-	default:
-		http.Error(w, "the register or the certificates can be forced: force=register, force=certificates", http.StatusBadRequest)
-		return
-	}
+	what, err := a.reload("asked", force)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if err != nil {
 		w.WriteHeader(http.StatusInternalServerError)
@@ -105,14 +110,6 @@ func (a *App) serveReload(w http.ResponseWriter, r *http.Request) {
 	if len(what) == 0 && err == nil {
 		fmt.Fprintln(w, "  certificates and trust stores: the same as before")
 	}
-}
-
-// fromThisMachine reports whether a request comes from this machine, and not by
-// way of a browser that a page elsewhere has led here.
-func fromThisMachine(r *http.Request) bool {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	site := r.Header.Get("Sec-Fetch-Site")
-	return err == nil && peer.Addr().Unmap().IsLoopback() && r.Header.Get("Origin") == "" && (site == "" || site == "none")
 }
 
 // serve runs a server until it ends; an end that nobody asked for stops the

@@ -106,7 +106,6 @@ type App struct {
 
 	addr, adminAddr   net.Addr
 	serving, draining atomic.Bool
-	forced            atomic.Bool // the reload under way was forced
 	failed            chan error
 	running           sync.WaitGroup
 	stops             []namedStop
@@ -228,29 +227,41 @@ func (a *App) newReloader() *reloader {
 		{name: "trust", files: []string{c.Trust.EtablissementsTLS, c.Trust.EtablissementsSignature, c.Trust.AMCTLS, c.Trust.AMCSignature}, prepare: a.stores.Prepare},
 	}}
 	if a.tickets != nil {
-		r.parts = append(r.parts, part{name: "tickets", files: []string{c.Tickets}, reload: func() error { _, err := a.tickets.Reload(); return err }})
+		r.parts = append(r.parts, part{name: "tickets", files: []string{c.Tickets}, reload: func(Force) error { _, err := a.tickets.Reload(); return err }})
 	}
 	r.seen = r.fingerprint()
 	return r
 }
 
-// Reload reads the lists, the certificates and the trust stores again. What
-// cannot be read stays as it was, and is named in the error.
+// Force is what a reload takes although it is worse than what it replaces.
+type Force struct {
+	Register     bool // however much the register drops
+	Certificates bool // a CA less that still has clients, a name less
+}
+
+// Reload reads the lists, the certificates and the trust stores again, and asks
+// the servers of revocation lists at once. What cannot be read stays as it was,
+// and is named in the error.
 func (a *App) Reload() error {
-	a.revocation.Hurry()
-	_, err := a.reloader.reload("asked", a.now(), false)
+	_, err := a.ReloadForced(Force{})
 	return err
 }
 
-// ForceReload is Reload, however many rows the register drops.
-func (a *App) ForceReload() error {
-	a.forced.Store(true)
-	defer a.forced.Store(false)
-	return a.Reload()
+// ReloadForced is Reload that takes what is worse, as far as force says; it
+// returns what changed, a line each.
+func (a *App) ReloadForced(force Force) (what []string, err error) {
+	return a.reload("asked", force)
 }
 
-func (a *App) reloadRegister() error {
-	if a.forced.Load() {
+// reload is the one door of a reload that somebody asks for: SIGHUP, `rpn
+// reload` and Reload.
+func (a *App) reload(why string, force Force) ([]string, error) {
+	a.revocation.Hurry()
+	return a.reloader.reload(why, a.now(), force)
+}
+
+func (a *App) reloadRegister(force Force) error {
+	if force.Register {
 		return a.register.Force()
 	}
 	return a.register.Reload()

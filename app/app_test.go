@@ -234,7 +234,7 @@ func TestARegisterThatNeedsTheFacadeIsRefusedWithoutIt(t *testing.T) {
 	t.Parallel()
 	n, lines := start(t, nation.Options{})
 	replaceIn(t, filepath.Join(n.Dir, "etablissements.yaml"), "etat: cercle", "etat: suspendu\n    facade: reecriture")
-	for name, reload := range map[string]func() error{"reload": n.App.Reload, "forced": n.App.ForceReload} {
+	for name, reload := range map[string]func() error{"reload": n.App.Reload, "forced": func() error { _, err := n.App.ReloadForced(app.Force{Register: true, Certificates: true}); return err }} {
 		if err := reload(); err == nil || !strings.Contains(err.Error(), "990000011") || !strings.Contains(err.Error(), "facade.signature") {
 			t.Errorf("%s: got %v", name, err)
 		}
@@ -259,38 +259,6 @@ func TestAFileThatChangesIsReloaded(t *testing.T) {
 		return slices.Contains(ready(t, n).Degraded, "server_certificate")
 	})
 	wantAnswer(t, idb(t, n, "chu"))
-}
-
-func TestReloadByPostIsForThisMachineAndNoBrowser(t *testing.T) {
-	t.Parallel()
-	n, _ := start(t, nation.Options{})
-	post := func(header string) int {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, n.AdminURL()+"/-/reload", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if header != "" {
-			req.Header.Set(header, "https://elsewhere.example")
-		}
-		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-		r, err := client.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Body.Close()
-		return r.StatusCode
-	}
-	if got := post(""); got != http.StatusOK {
-		t.Errorf("got %d", got)
-	}
-	for _, h := range []string{"Origin", "Sec-Fetch-Site"} {
-		if got := post(h); got != http.StatusForbidden {
-			t.Errorf("with %s: got %d", h, got)
-		}
-	}
-	if status, _ := get(t, n.AdminURL()+"/-/reload"); status != http.StatusMethodNotAllowed {
-		t.Errorf("GET: got %d", status)
-	}
 }
 
 // Each dependency is broken in turn; /readyz names it.

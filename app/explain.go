@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/roc"
@@ -98,13 +99,9 @@ func (notAsked) Ask(context.Context, roc.Key) (annuaire.Entry, error) {
 	return annuaire.Entry{}, roc.Refuse(roc.AnnuaireSilent, "nothing is remembered, and the annuaire was not asked (--from-cache)")
 }
 
-// serveExplain answers `rpn explain --running`, from this machine only: it may
-// make the annuaire be asked.
+// serveExplain answers `rpn explain --running`. It is under /-/, for this
+// machine only: it may make the annuaire be asked.
 func (a *App) serveExplain(w http.ResponseWriter, r *http.Request) {
-	if !fromThisMachine(r) {
-		http.Error(w, "an explanation is given to this machine only", http.StatusForbidden)
-		return
-	}
 	q, at, err := readQuestion(r.URL.Query())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -124,7 +121,11 @@ func ExplainRunning(ctx context.Context, c *config.Config, q explain.Question, a
 		return nil, err
 	}
 	here := egress.Filter{Allow: egress.Everywhere()} // the operator wrote its address
-	answer, err := here.Client(nil, 0).Do(r)
+	client := here.Client(nil, 0)
+	if c.AdminSocket != "" {
+		client = admin.Client(c.AdminSocket)
+	}
+	answer, err := client.Do(r)
 	if err != nil {
 		return nil, &config.SetupError{What: "the RPN does not answer on " + c.Admin, Remedy: "start it, or leave --running out", Cause: err}
 	}

@@ -34,14 +34,13 @@ type reloader struct {
 type part struct {
 	name    string
 	files   []string // files, or folders, that it is read from
-	reload  func() error
+	reload  func(Force) error
 	prepare func(force bool) (trust.Change, error)
 }
 
 // reload reads every part again, says what changed, a line each, and names the
-// parts that failed. force takes what is worse but valid: a CA less that still
-// has clients, a name less.
-func (r *reloader) reload(why string, at time.Time, force bool) (what []string, err error) {
+// parts that failed. force takes what is worse but valid.
+func (r *reloader) reload(why string, at time.Time, force Force) (what []string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stale = map[string]error{}
@@ -50,8 +49,8 @@ func (r *reloader) reload(why string, at time.Time, force bool) (what []string, 
 	together := true
 	for i, p := range r.parts {
 		if p.prepare == nil {
-			errs[i] = p.reload()
-		} else if changes[i], errs[i] = p.prepare(force); errs[i] != nil {
+			errs[i] = p.reload(force)
+		} else if changes[i], errs[i] = p.prepare(force.Certificates); errs[i] != nil {
 			together = false
 		}
 	}
@@ -75,10 +74,10 @@ func (r *reloader) reload(why string, at time.Time, force bool) (what []string, 
 		}
 	}
 	for _, line := range what {
-		r.log.Warn("changed by a reload", slog.String("what", line), slog.Bool("forced", force))
+		r.log.Warn("changed by a reload", slog.String("what", line), slog.Bool("forced", force.Certificates))
 	}
 	if err = errors.Join(failed...); err == nil {
-		r.log.Info("reloaded", slog.String("why", why), slog.Int("changes", len(what)))
+		r.log.Info("reloaded", slog.String("why", why), slog.Int("changes", len(what)), slog.Bool("forced_register", force.Register), slog.Bool("forced_certificates", force.Certificates))
 	}
 	return what, err
 }
@@ -110,7 +109,7 @@ func (r *reloader) watch(ctx context.Context, period time.Duration, now func() t
 		after := r.fingerprint()
 		if after == before && after != r.seen {
 			r.seen = after
-			r.reload("a file changed", now(), false)
+			r.reload("a file changed", now(), Force{})
 		}
 		before = after
 	}

@@ -149,10 +149,6 @@ func (a *App) serveHeld(w http.ResponseWriter, _ *http.Request) {
 // ?who= and ?why=.
 func (a *App) serveDecide(act string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if !fromThisMachine(r) {
-			http.Error(w, "it is accepted from this machine only", http.StatusForbidden)
-			return
-		}
 		q := r.URL.Query()
 		amc, err := roc.ParseNumeroAMC(q.Get("amc"))
 		if err != nil {
@@ -171,10 +167,6 @@ func (a *App) serveDecide(act string) http.HandlerFunc {
 // serveRevalidate has everything that is remembered asked again within a
 // minute.
 func (a *App) serveRevalidate(w http.ResponseWriter, r *http.Request) {
-	if !fromThisMachine(r) {
-		http.Error(w, "it is accepted from this machine only", http.StatusForbidden)
-		return
-	}
 	a.directory.RevalidateAll(time.Minute)
 	a.log.Warn("annuaire cache invalidated by an operator; entries revalidated within 1 min", slog.String("event", "annuaire_revalidated"))
 	fmt.Fprintln(w, "each remembered answer is asked again when it is next needed, a minute from now at the latest")

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/app"
+	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/nation"
@@ -21,7 +22,7 @@ import (
 // reload asks for a reload as `rpn reload` does.
 func reload(t *testing.T, n *nation.Nation, query string) (int, string) {
 	t.Helper()
-	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Post(n.AdminURL()+"/-/reload"+query, "", nil)
+	answer, err := admin.Client(n.AdminSocket()).Post("http://rpn/-/reload"+query, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/app"
+	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/internal/roc"
@@ -110,7 +111,7 @@ func TestADatedStateTakesEffectAtItsTime(t *testing.T) {
 	if err := os.WriteFile(file, []byte(dated), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if status := post(t, n.AdminURL()+"/-/reload"); status != http.StatusOK {
+	if status := act(t, n, "/-/reload"); status != http.StatusOK {
 		t.Fatalf("reload: %d", status)
 	}
 	send := func() nation.Outcome {
@@ -130,26 +131,23 @@ func TestAReloadThatDropsMostRowsMustBeForced(t *testing.T) {
 	if err := os.WriteFile(file, []byte("etablissements:\n  - {finess_ej: \"990000031\", nom: Seul, etat: accrochage}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if status := post(t, n.AdminURL()+"/-/reload"); status != http.StatusInternalServerError {
+	if status := act(t, n, "/-/reload"); status != http.StatusInternalServerError {
 		t.Errorf("a drop of most rows: %d", status)
 	}
 	wantAnswer(t, idb(t, n, "chu"))
-	if status := post(t, n.AdminURL()+"/-/reload?force=everything"); status != http.StatusBadRequest {
+	if status := act(t, n, "/-/reload?force=everything"); status != http.StatusBadRequest {
 		t.Errorf("only the register can be forced: %d", status)
 	}
-	if status := post(t, n.AdminURL()+"/-/reload?force=register"); status != http.StatusOK {
+	if status := act(t, n, "/-/reload?force=register"); status != http.StatusOK {
 		t.Errorf("forced: %d", status)
 	}
 	wantRefused(t, idb(t, n, "chu"), roc.UnknownStructure)
 }
 
-func post(t *testing.T, u string) int {
+// act has the RPN act, as its commands do.
+func act(t *testing.T, n *nation.Nation, path string) int {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, u, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := admin.Client(n.AdminSocket()).Post("http://rpn"+path, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -202,6 +202,9 @@ func list[T any](items []T) string {
 // StateDir is where the RPN keeps what must survive a restart.
 func (n *Nation) StateDir() string { return filepath.Join(n.Dir, "rpn", "state") }
 
+// AdminSocket is the unix socket by which its operators act.
+func (n *Nation) AdminSocket() string { return filepath.Join(n.StateDir(), "admin.sock") }
+
 // writeConfig writes rpn.yaml: the smallest one that works, the names of the
 // nation's servers, and the sections that the options add.
 func (n *Nation) writeConfig() error {
@@ -243,7 +246,7 @@ secrets: rpn/secrets.txt
 	}
 	section("network", hosts)
 	section("revocation", revocationSection)
-	for _, name := range []string{"redis", "limits", "timeouts", "policies", "log"} {
+	for _, name := range []string{"admin_tls", "admin_hosts", "redis", "limits", "timeouts", "policies", "log"} {
 		section(name, "")
 	}
 	return writeFile(n.ConfigFile(), b.String())

@@ -53,11 +53,27 @@ type Config struct {
 	Endpoint string `yaml:"endpoint"`
 
 	// Admin is the address and port of the operator's listener: /metrics,
-	// /livez, /readyz and POST /-/reload, in plain HTTP. Default:
-	// 127.0.0.1:9464. An address that is not of this machine's loopback is
+	// /livez, /readyz and pages to read, in plain HTTP. Nobody acts by it, but
+	// by admin_socket or admin_tls. Default: 127.0.0.1:9464. An address that is not of this machine's loopback is
 	// reachable by others, without a password: put it on an administration
 	// network only.
 	Admin string `yaml:"admin"`
+
+	// AdminSocket is the unix socket by which operators act (POST /-/reload and
+	// the like): the commands of rpn use it by themselves. Who may open the file
+	// may act: its owner and its group (mode 0660). Default: admin.sock in the
+	// folder state; without state none, and SIGHUP still reloads.
+	AdminSocket string `yaml:"admin_socket"`
+
+	// AdminHosts are names by which the operator's listener may be asked, beside
+	// localhost and addresses: ["rpn-1.admin.example"]. Another name is refused
+	// (421), or a page of any site could read it by way of a browser on this
+	// machine. Default: none.
+	AdminHosts []string `yaml:"admin_hosts"`
+
+	// AdminTLS has the operator's listener speak TLS, and lets act who shows a
+	// client certificate of clients. Default: none, plain HTTP.
+	AdminTLS *AdminTLS `yaml:"admin_tls"`
 
 	// Server is the certificate that the RPN shows to establishments.
 	// Required.
@@ -85,7 +101,7 @@ type Config struct {
 	// rows) changes nothing: it is more likely a broken export than a
 	// decision. To mean it:
 	//
-	//	curl -X POST 'http://127.0.0.1:9464/-/reload?force=register'
+	//	rpn reload --config rpn.yaml --force-register
 	AMC string `yaml:"amc" strict:"required"`
 
 	// State is the folder of what must survive a restart, which the RPN alone
@@ -150,6 +166,21 @@ type Config struct {
 
 	file string // where it was read, for messages
 	dir  string // what relative file names are relative to
+}
+
+// AdminTLS is the certificate of the operator's listener, and whose
+// certificates may act by it.
+type AdminTLS struct {
+	// Certificate is the PEM file of its certificate and intermediates.
+	// Required.
+	Certificate string `yaml:"certificate" strict:"required"`
+
+	// Key is the PEM file of its private key. Required.
+	Key string `yaml:"key" strict:"required"`
+
+	// Clients is the PEM file of the authorities of operators: of nothing else,
+	// since whoever has a certificate of theirs may act. Required.
+	Clients string `yaml:"clients" strict:"required"`
 }
 
 // An Environment is "production" or "test".

@@ -92,6 +92,7 @@ func (c *Config) File() string { return c.file }
 // check applies the rules that are about the meaning of values.
 func (c *Config) check(doc *strict.Document) {
 	c.checkAddresses(doc)
+	c.checkAdmin(doc)
 	c.checkOwn(doc)
 	c.checkFiles(doc)
 	c.checkRevocation(doc)
@@ -129,6 +130,18 @@ func (c *Config) checkAddresses(doc *strict.Document) {
 	}
 }
 
+// checkAdmin checks and completes by whom the operator's listener is asked.
+func (c *Config) checkAdmin(doc *strict.Document) {
+	if c.AdminSocket = c.path(c.AdminSocket); c.AdminSocket == "" && c.State != "" {
+		c.AdminSocket = filepath.Join(c.path(c.State), "admin.sock")
+	}
+	for i, h := range c.AdminHosts {
+		if !isHostName(h) {
+			doc.Refuse(doc.At("admin_hosts", i), "write a DNS name, without a port: rpn-1.admin.example", "%q is not a DNS name", h)
+		}
+	}
+}
+
 // A namedFile is a file that the configuration names, and where.
 type namedFile struct {
 	path   []any
@@ -142,6 +155,9 @@ func (c *Config) checkFiles(doc *strict.Document) {
 		{[]any{"trust", "etablissements_signature"}, &c.Trust.EtablissementsSignature, true},
 		{[]any{"trust", "amc_tls"}, &c.Trust.AMCTLS, true},
 		{[]any{"trust", "amc_signature"}, &c.Trust.AMCSignature, true},
+		{[]any{"admin_tls", "certificate"}, &c.adminTLS().Certificate, false},
+		{[]any{"admin_tls", "key"}, &c.adminTLS().Key, false},
+		{[]any{"admin_tls", "clients"}, &c.adminTLS().Clients, false},
 		{[]any{"etablissements"}, &c.Etablissements, false},
 		{[]any{"amc"}, &c.AMC, false},
 		{[]any{"state"}, &c.State, true},
@@ -167,6 +183,15 @@ func (c *Config) checkFiles(doc *strict.Document) {
 			doc.Refuse(doc.At(f.path...), "give the file itself", "%s is a folder", *f.file)
 		}
 	}
+}
+
+// adminTLS is where the names of its files are; a place of no use when there
+// are none.
+func (c *Config) adminTLS() *AdminTLS {
+	if c.AdminTLS == nil {
+		return &AdminTLS{}
+	}
+	return c.AdminTLS
 }
 
 // path is a file name of the configuration, made absolute.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/piano-roc/rpn/app"
+	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/tlsconf/expiry"
 )
@@ -134,7 +136,7 @@ func short(s string, most int) string {
 
 func reloadCommand() *cobra.Command {
 	var where adminFlags
-	var force bool
+	var force, forceRegister bool
 	cmd := &cobra.Command{
 		Use:   "reload",
 		Short: "Have the running RPN read its lists, certificates and trust stores again",
@@ -145,10 +147,14 @@ an empty trust store, an authority that goes although it had clients today. The
 old one then goes on, and reload exits with 1.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			path := "/-/reload"
+			q := url.Values{}
 			if force {
-				path += "?force=certificates"
+				q.Add("force", "certificates")
 			}
+			if forceRegister {
+				q.Add("force", "register")
+			}
+			path := "/-/reload?" + q.Encode()
 			body, good, err := where.ask(cmd.Context(), http.MethodPost, path)
 			if err != nil {
 				return err
@@ -161,6 +167,7 @@ old one then goes on, and reload exits with 1.`,
 		},
 	}
 	where.add(cmd)
+	cmd.Flags().BoolVar(&forceRegister, "force-register", false, "take a register that drops more than it may")
 	cmd.Flags().BoolVar(&force, "force", false, "let go of an authority that still has clients, or of a name of the server certificate")
 	return cmd
 }
@@ -169,8 +176,8 @@ old one then goes on, and reload exits with 1.`,
 type adminFlags struct{ address, config string }
 
 func (f *adminFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.address, "admin", "127.0.0.1:9464", "address and port of the admin listener")
-	cmd.Flags().StringVarP(&f.config, "config", "c", "", "take the address from this configuration")
+	cmd.Flags().StringVar(&f.address, "admin", "127.0.0.1:9464", "address and port of the admin listener, or its unix socket")
+	cmd.Flags().StringVarP(&f.config, "config", "c", "", "take address and socket from this configuration")
 	cmd.MarkFlagFilename("config", "yaml", "yml")
 	cmd.MarkFlagsMutuallyExclusive("admin", "config")
 }
@@ -179,34 +186,54 @@ func (f *adminFlags) add(cmd *cobra.Command) {
 const maxAdminAnswer = 64 << 20
 
 // ask sends one request, and returns the body and whether it was answered with
-// a 2xx. The error is of an RPN that does not answer.
+// a 2xx. The error is of an RPN that does not answer. What acts goes by the
+// unix socket of that RPN, and so does the rest when a configuration names it.
 func (f adminFlags) ask(ctx context.Context, method, path string) (body []byte, good bool, err error) {
-	address := f.address
-	if f.config != "" {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	address, socket := f.address, ""
+	switch {
+	case f.config != "":
 		c, err := config.Read(f.config)
 		if err != nil {
 			return nil, false, refused(err)
 		}
-		address = c.Admin
+		address, socket = c.Admin, c.AdminSocket
+	case strings.Contains(address, "/"):
+		address, socket = "localhost", address
+	case method != http.MethodGet:
+		name, _, err := f.send(ctx, "", http.MethodGet, address, "/-/socket")
+		if err != nil {
+			return nil, false, err
+		}
+		socket = string(name)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
+	return f.send(ctx, socket, method, address, path)
+}
+
+func (f adminFlags) send(ctx context.Context, socket, method, address, path string) (body []byte, good bool, err error) {
 	request, err := http.NewRequestWithContext(ctx, method, "http://"+address+path, nil)
 	if err != nil {
 		return nil, false, refused(fmt.Errorf("%q is not an address and a port: 127.0.0.1:9464", address))
 	}
-	client := &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
+	client, where := &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}, address
+	if socket != "" {
+		client, where = admin.Client(socket), socket
+	}
 	answer, err := client.Do(request)
-	if err != nil {
-		return nil, false, failed(fmt.Errorf("no RPN answers at %s: is it running, and is that its admin address? (%w)", address, err))
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, false, refused(fmt.Errorf("%s may not be opened by this user: run this as the user of the RPN, or in its group", socket))
+	case err != nil:
+		return nil, false, failed(fmt.Errorf("no RPN answers at %s: is it running, and is that its admin address? (%w)", where, err))
 	}
 	defer answer.Body.Close()
 	body, err = io.ReadAll(io.LimitReader(answer.Body, maxAdminAnswer))
 	if err != nil {
-		return nil, false, failed(fmt.Errorf("the RPN at %s stopped in the middle of its answer: %w", address, err))
+		return nil, false, failed(fmt.Errorf("the RPN at %s stopped in the middle of its answer: %w", where, err))
 	}
 	if method == http.MethodGet && answer.StatusCode != http.StatusOK {
-		return nil, false, failed(fmt.Errorf("the RPN at %s answers %s: %s", address, answer.Status, short(strings.TrimSpace(string(body)), 200)))
+		return nil, false, failed(fmt.Errorf("the RPN at %s answers %s: %s", where, answer.Status, short(strings.TrimSpace(string(body)), 200)))
 	}
 	return body, answer.StatusCode/100 == 2, nil
 }

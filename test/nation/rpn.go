@@ -8,6 +8,8 @@ import (
 	"os"
 	"regexp"
 	"strings"
+
+	"github.com/piano-roc/rpn/app/admin"
 )
 
 // takeFreePorts has rpn.yaml name free ports rather than two that another
@@ -86,6 +88,9 @@ func (n *Nation) ask(method, path string) (status int, body string, err error) {
 		return 0, "", err
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: Patience}
+	if method != http.MethodGet {
+		client = admin.Client(n.AdminSocket())
+	}
 	resp, err := client.Do(req)
 	if err != nil {
 		return 0, "", err
