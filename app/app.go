@@ -71,8 +71,8 @@ type App struct {
 	now    func() time.Time
 
 	// What a reload replaces, each in its own place.
-	own      map[string]*identity.Source // "server", "client"
-	acme     map[string]*identity.ACME   // those of own that have one
+	own      identity.List             // "server", "client"
+	acme     map[string]*identity.ACME // those of own that have one
 	stores   *trust.Stores
 	register *register.Source
 	reloader *reloader
@@ -153,7 +153,7 @@ func New(o Options) (_ *App, err error) {
 	}
 	a.openState()
 
-	client, err := tlsconf.NewClient(tlsconf.ClientOptions{Certificate: a.own["client"], Servers: a.stores.AMCTLS, Revocation: a.revocation, OnPeer: a.sawServer, Now: a.now})
+	client, err := tlsconf.NewClient(tlsconf.ClientOptions{Certificate: a.own.Of("client"), Servers: a.stores.AMCTLS, Revocation: a.revocation, OnPeer: a.sawServer, Now: a.now})
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +205,7 @@ func New(o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.server, err = tlsconf.NewServer(tlsconf.ServerOptions{Certificate: a.own["server"], Clients: a.stores.EtablissementTLS, Revocation: a.revocation, Tickets: a.tickets, Now: a.now})
+	a.server, err = tlsconf.NewServer(tlsconf.ServerOptions{Certificate: a.own.Of("server"), Clients: a.stores.EtablissementTLS, Revocation: a.revocation, Tickets: a.tickets, Now: a.now})
 	if err != nil {
 		return nil, err
 	}
@@ -222,10 +222,11 @@ func (a *App) newReloader() *reloader {
 	c := a.config
 	r := &reloader{log: a.log, tell: a.live.Reloaded, parts: []part{
 		{name: "register", files: []string{c.Etablissements, c.AMC}, reload: a.reloadRegister},
-		{name: "server", files: c.Server.Paths(), prepare: a.own["server"].Prepare},
-		{name: "client", files: c.Client.Paths(), prepare: a.own["client"].Prepare},
 		{name: "trust", files: []string{c.Trust.EtablissementsTLS, c.Trust.EtablissementsSignature, c.Trust.AMCTLS, c.Trust.AMCSignature}, prepare: a.stores.Prepare},
 	}}
+	for _, own := range c.Identities() {
+		r.parts = append(r.parts, part{name: own.Name, files: own.Pair.Paths(), prepare: a.own.Of(own.Name).Prepare})
+	}
 	if a.tickets != nil {
 		r.parts = append(r.parts, part{name: "tickets", files: []string{c.Tickets}, reload: func(Force) error { _, err := a.tickets.Reload(); return err }})
 	}

@@ -52,13 +52,16 @@ func (a *App) summary(now time.Time) string {
 	}
 	line("establishments", "%d (%s), %d sites", es, strings.Join(parts, ", "), sites)
 	line("AMCs", "%d, %d numbers", amcs, numbers)
-	for _, name := range []string{"server", "client"} {
-		for _, own := range a.own[name].Certificates() {
-			c := own.Leaf
-			line(name+" certificate", "%s, %s, until %s (%d days)", c.Subject, c.PublicKeyAlgorithm, day(c.NotAfter), int(c.NotAfter.Sub(now).Hours()/24))
+	for _, own := range a.own {
+		for _, pair := range own.Certificates() {
+			c := pair.Leaf
+			line(own.Name+" certificate", "%s, %s, until %s (%d days)", c.Subject, c.PublicKeyAlgorithm, day(c.NotAfter), int(c.NotAfter.Sub(now).Hours()/24))
 		}
-		if a.own[name].Certificate() == nil {
-			line(name+" certificate", "none yet: ACME obtains it at start")
+		if own.Certificate() == nil {
+			line(own.Name+" certificate", "none yet: ACME obtains it at start")
+		}
+		for _, problem := range own.Unlinked() {
+			line("", "WARNING: %s", problem)
 		}
 	}
 	for _, s := range storesOf(a.config, a.stores) {

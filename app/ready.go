@@ -3,8 +3,10 @@ package app
 import (
 	"crypto/x509"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/piano-roc/rpn/tlsconf/identity"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -15,8 +17,9 @@ const soon = 30 * 24 * time.Hour
 func (a *App) allChecks() []func(time.Time) Health {
 	checks := []func(time.Time) Health{
 		a.checkAccepting,
-		func(now time.Time) Health { return a.checkOwn("server", now) },
-		func(now time.Time) Health { return a.checkOwn("client", now) },
+	}
+	for _, own := range a.own {
+		checks = append(checks, func(now time.Time) Health { return a.checkOwn(own, now) })
 	}
 	for _, s := range storesOf(a.config, a.stores) {
 		checks = append(checks, func(now time.Time) Health { return a.checkStore(s, now) })
@@ -36,10 +39,11 @@ func (a *App) checkAccepting(time.Time) Health {
 }
 
 // checkOwn says how one of our own certificates does.
-func (a *App) checkOwn(name string, now time.Time) Health {
-	all := a.own[name].Certificates()
+func (a *App) checkOwn(own identity.Named, now time.Time) Health {
+	all := own.Certificates()
+	name := strings.ReplaceAll(own.Name, ".", "_") + "_certificate"
 	if len(all) == 0 {
-		return Health{Name: name + "_certificate", Detail: "ACME has not obtained a certificate yet: the log says why"}
+		return Health{Name: name, Detail: "ACME has not obtained a certificate yet: the log says why"}
 	}
 	worst := validity(all[0].Leaf, now)
 	for _, c := range all[1:] {
@@ -47,7 +51,14 @@ func (a *App) checkOwn(name string, now time.Time) Health {
 			worst = h
 		}
 	}
-	return a.reloading(name, name+"_certificate", worst)
+	if unlinked := own.Unlinked(); len(unlinked) > 0 {
+		worst.Degraded = true
+		worst.Detail += "; " + unlinked[0]
+	}
+	if own.Purpose() == identity.ForSignature && !worst.OK { // searches are refused, everything else goes on
+		worst.OK, worst.Degraded = true, true
+	}
+	return a.reloading(own.Name, name, worst)
 }
 
 // validity says whether a certificate is valid at that time, and for how long.

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -170,17 +169,6 @@ func (a *App) serveRevalidate(w http.ResponseWriter, r *http.Request) {
 	a.directory.RevalidateAll(time.Minute)
 	a.log.Warn("annuaire cache invalidated by an operator; entries revalidated within 1 min", slog.String("event", "annuaire_revalidated"))
 	fmt.Fprintln(w, "each remembered answer is asked again when it is next needed, a minute from now at the latest")
-}
-
-func parseChain(ders [][]byte) ([]*x509.Certificate, error) {
-	chain := make([]*x509.Certificate, len(ders))
-	for i, der := range ders {
-		var err error
-		if chain[i], err = roc.ParseCertificate(der); err != nil {
-			return nil, err
-		}
-	}
-	return chain, nil
 }
 
 // A watchedAsker remembers how the annuaire does, for /readyz. "Unknown" is an

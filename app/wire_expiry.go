@@ -12,6 +12,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/tlsconf/expiry"
+	"github.com/piano-roc/rpn/tlsconf/identity"
 )
 
 // sawCaller tells the horizon which certificate an establishment connected
@@ -50,9 +51,10 @@ func (a *App) countCertificates(rec *roc.Record) {
 // first, with the names of the register.
 func (a *App) expiries() []expiry.Expiry {
 	var given []expiry.Expiry
-	for name, kind := range map[string]expiry.Kind{"server": expiry.OwnServer, "client": expiry.OwnClient} {
-		for _, c := range a.own[name].Certificates() {
-			given = append(given, expiry.ExpiryOf(kind, name, c.Leaf))
+	kinds := map[identity.Purpose]expiry.Kind{identity.ForServer: expiry.OwnServer, identity.ForClient: expiry.OwnClient, identity.ForSignature: expiry.OwnSignature}
+	for _, own := range a.own {
+		for _, c := range own.Certificates() {
+			given = append(given, expiry.ExpiryOf(kinds[own.Purpose()], own.Name, c.Leaf))
 		}
 	}
 	for _, s := range storesOf(a.config, a.stores) {

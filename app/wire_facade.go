@@ -1,15 +1,15 @@
 package app
 
 import (
-	"crypto"
 	"crypto/tls"
-	"errors"
-	"fmt"
+	"sync/atomic"
 	"time"
 
+	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/proxy/facade"
+	"github.com/piano-roc/rpn/tlsconf/identity"
 )
 
 // facade is what answers the searches of establishments.
@@ -22,25 +22,30 @@ func (a *App) facade(answers *xmlsig.Verifier) (*facade.Facade, error) {
 	if c.Facade.Signature == nil {
 		return facade.New(o), nil
 	}
-	pair, err := tls.LoadX509KeyPair(c.Facade.Signature.Certificate, c.Facade.Signature.Key)
-	if err != nil {
-		return nil, setup(fmt.Errorf("%s: facade.signature: %w", c.File(), err), "give a certificate and its key, in PEM")
-	}
-	signer, ok := pair.PrivateKey.(crypto.Signer)
-	if !ok {
-		return nil, setup(errors.New(c.File()+": facade.signature: this key does not sign"), "give an RSA or ECDSA key")
-	}
-	chain, err := parseChain(pair.Certificate)
-	if err != nil {
-		return nil, setup(fmt.Errorf("%s: facade.signature: %w", c.File(), err), "give the certificate in PEM")
-	}
-	if h := validity(chain[0], a.now()); !h.OK {
-		return nil, setup(errors.New(c.File()+": facade.signature: "+h.Detail), "renew it")
-	}
-	key := xmlsig.Key{Certificate: chain[0], Chain: chain[1:], Signer: signer}
+	signing := signingKey(a.own.Of(config.FacadeSignature))
 	o.Keys = a.secrets
 	o.Sign = func(m roc.Content, at time.Time) (roc.Content, error) {
-		return xmlsig.Sign(m, key, xmlsig.SignOptions{At: at})
+		return xmlsig.Sign(m, signing(), xmlsig.SignOptions{At: at})
 	}
 	return facade.New(o), nil
+}
+
+// signingKey returns the key of an identity as xmlsig takes it: another one once
+// its certificate was reloaded.
+func signingKey(own *identity.Source) func() xmlsig.Key {
+	type made struct {
+		from *tls.Certificate
+		key  xmlsig.Key
+	}
+	var last atomic.Pointer[made]
+	return func() xmlsig.Key {
+		now := own.Certificate()
+		if m := last.Load(); m != nil && m.from == now {
+			return m.key
+		}
+		chain := own.Chain()
+		m := &made{now, xmlsig.Key{Certificate: chain[0], Chain: chain[1:], Signer: own.Signer()}}
+		last.Store(m)
+		return m.key
+	}
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,8 +19,12 @@ import (
 
 // openOwn opens one of our identities. With ACME nothing is asked yet:
 // startOwn does.
-func (a *App) openOwn(name string, pair *config.KeyPair, purpose identity.Purpose) (*identity.Source, error) {
-	o := identity.SourceOptions{Name: a.config.File() + ": " + name, Files: pair.Sets(), Purpose: purpose, Production: a.config.Environment == config.Production, Now: a.now}
+func (a *App) openOwn(own config.Identity, stores *trust.Stores) (*identity.Source, error) {
+	name, pair := own.Name, own.Pair
+	o := identity.SourceOptions{
+		Name: a.config.File() + ": " + name, Files: pair.Sets(), Purpose: own.Purpose, Production: a.config.Environment == config.Production, Now: a.now,
+		Authorities: func() []*x509.Certificate { return authoritiesOf(stores) },
+	}
 	if pair.ACME != nil {
 		acme, err := a.openACME(name, pair.ACME)
 		if err != nil {
@@ -29,7 +34,14 @@ func (a *App) openOwn(name string, pair *config.KeyPair, purpose identity.Purpos
 		a.acme[name] = acme
 		a.onStop("certificates of "+name, func(context.Context) error { acme.Stop(); return nil })
 	}
-	return identity.OpenSource(o)
+	s, err := identity.OpenSource(o)
+	if err != nil {
+		return nil, err
+	}
+	for _, problem := range s.Unlinked() {
+		a.log.Warn("our certificate goes without the CA that issued it", slog.String("event", "own_chain_incomplete"), slog.String("part", name), slog.String("error", problem))
+	}
+	return s, nil
 }
 
 func (a *App) openACME(name string, c *config.ACME) (*identity.ACME, error) {
@@ -69,7 +81,7 @@ func (a *App) openACME(name string, c *config.ACME) (*identity.ACME, error) {
 func (a *App) startOwn() error {
 	for name, acme := range a.acme {
 		if err := acme.Start(func() {
-			if changed, err := a.own[name].Reload(); err != nil {
+			if changed, err := a.own.Of(name).Reload(); err != nil {
 				a.log.Error("the certificate obtained by ACME cannot be used", slog.String("part", name), slog.String("error", oneLine(err)))
 			} else if changed {
 				a.log.Info("a certificate came by ACME", slog.String("part", name))
@@ -80,7 +92,7 @@ func (a *App) startOwn() error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	a.running.Go(func() {
-		a.own["server"].Staple(ctx, identity.StapleOptions{Log: a.log, Client: a.anybody().Client(nil, 10*time.Second)})
+		a.own.Of("server").Staple(ctx, identity.StapleOptions{Log: a.log, Client: a.anybody().Client(nil, 10*time.Second)})
 	})
 	a.onStop("OCSP answers", func(context.Context) error { cancel(); return nil })
 	return nil

@@ -43,10 +43,15 @@ func (a *App) openRevocation() error {
 }
 
 // authorities returns the CAs of the four trust stores.
-func (a *App) authorities() []*x509.Certificate {
+func (a *App) authorities() []*x509.Certificate { return authoritiesOf(a.stores) }
+
+func authoritiesOf(stores *trust.Stores) []*x509.Certificate {
+	if stores == nil { // they could not be read: that is said
+		return nil
+	}
 	var all []*x509.Certificate
-	for _, s := range storesOf(a.config, a.stores) {
-		t := s.store.Trust()
+	for _, s := range stores.All() {
+		t := s.Trust()
 		all = append(append(all, t.Roots()...), t.Intermediates()...)
 	}
 	return all

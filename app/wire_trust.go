@@ -76,7 +76,6 @@ func (a *App) signatureTrust(s *trust.Store, kind expiry.Kind) func() *xmlsig.Tr
 func (a *App) openTrust() error {
 	c := a.config
 	var problems []error
-	a.own = map[string]*identity.Source{}
 	stores, err := trust.OpenStoresWith(c.File()+": trust.", trust.StorePaths{
 		EtablissementTLS:       []string{c.Trust.EtablissementsTLS},
 		EtablissementSignature: []string{c.Trust.EtablissementsSignature},
@@ -91,11 +90,11 @@ func (a *App) openTrust() error {
 	}
 	a.acme = map[string]*identity.ACME{}
 	for _, own := range c.Identities() {
-		s, err := a.openOwn(own.Name, own.Pair, own.Purpose)
+		s, err := a.openOwn(own, stores)
 		if err != nil {
 			problems = append(problems, setup(err, "then `rpn check` again"))
 		}
-		a.own[own.Name] = s
+		a.own = append(a.own, identity.Named{Name: own.Name, Source: s})
 	}
 	if len(problems) > 0 {
 		return errors.Join(problems...)

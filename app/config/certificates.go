@@ -123,23 +123,37 @@ type Identity struct {
 	Purpose identity.Purpose
 }
 
-// Identities are our own certificates.
+// FacadeSignature is the name of the identity that signs the façade's answers.
+const FacadeSignature = "facade.signature"
+
+// Identities are our own certificates, all of them.
 func (c *Config) Identities() []Identity {
+	all := c.tlsIdentities()
+	if c.Facade.Signature != nil {
+		all = append(all, Identity{FacadeSignature, &KeyPair{Files: *c.Facade.Signature}, identity.ForSignature})
+	}
+	return all
+}
+
+func (c *Config) tlsIdentities() []Identity {
 	return []Identity{{"server", &c.Server, identity.ForServer}, {"client", &c.Client, identity.ForClient}}
 }
 
 // ownFiles are the files of our certificates, for checkFiles.
 func (c *Config) ownFiles() []namedFile {
 	var files []namedFile
-	for _, own := range c.Identities() {
-		of := func(f *Files, path ...any) {
-			for _, one := range []struct {
-				name string
-				file *string
-			}{{"certificate", &f.Certificate}, {"key", &f.Key}, {"pkcs12", &f.PKCS12}, {"passphrase_file", &f.PassphraseFile}} {
-				files = append(files, namedFile{append(path[:len(path):len(path)], one.name), one.file, false})
-			}
+	of := func(f *Files, path ...any) {
+		for _, one := range []struct {
+			name string
+			file *string
+		}{{"certificate", &f.Certificate}, {"key", &f.Key}, {"pkcs12", &f.PKCS12}, {"passphrase_file", &f.PassphraseFile}} {
+			files = append(files, namedFile{append(path[:len(path):len(path)], one.name), one.file, false})
 		}
+	}
+	if c.Facade.Signature != nil {
+		of(c.Facade.Signature, "facade", "signature")
+	}
+	for _, own := range c.tlsIdentities() {
 		of(&own.Pair.Files, own.Name)
 		if own.Pair.Second != nil {
 			of(own.Pair.Second, own.Name, "second")
@@ -154,7 +168,10 @@ func (c *Config) ownFiles() []namedFile {
 // checkOwn says which of the ways to give a certificate is meant, or that none
 // or two are.
 func (c *Config) checkOwn(doc *strict.Document) {
-	for _, own := range c.Identities() {
+	if c.Facade.Signature != nil {
+		c.Facade.Signature.check(doc, "facade", "signature")
+	}
+	for _, own := range c.tlsIdentities() {
 		at := doc.At(own.Name)
 		switch f := own.Pair.Files; {
 		case own.Pair.ACME != nil && (f != Files{} || own.Pair.Second != nil):

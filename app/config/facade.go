@@ -61,12 +61,3 @@ func (c *Config) CanServe(l *register.List) error {
 		Remedy: "add facade: {signature: {certificate: ..., key: ...}} to the configuration, or remove facade: reecriture from those establishments",
 	}
 }
-
-// facadeSignature is where the names of the façade's files are; a place of no
-// use when there are none.
-func (c *Config) facadeSignature() *Files {
-	if c.Facade.Signature == nil {
-		return &Files{}
-	}
-	return c.Facade.Signature
-}

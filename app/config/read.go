@@ -165,8 +165,6 @@ func (c *Config) checkFiles(doc *strict.Document) {
 		{[]any{"redis", "password_file"}, &c.Redis.PasswordFile, false},
 		{[]any{"redis", "sentinel_password_file"}, &c.Redis.SentinelPasswordFile, false},
 		{[]any{"redis", "ca"}, &c.Redis.CA, false},
-		{[]any{"facade", "signature", "certificate"}, &c.facadeSignature().Certificate, false},
-		{[]any{"facade", "signature", "key"}, &c.facadeSignature().Key, false},
 	}...) {
 		if *f.file == "" {
 			continue // said already: it is required

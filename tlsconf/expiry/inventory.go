@@ -23,6 +23,7 @@ type Kind string
 const (
 	OwnServer       Kind = "rpn-serveur"             // what we show to establishments
 	OwnClient       Kind = "rpn-client"              // what we show to the annuaire and the AMC
+	OwnSignature    Kind = "rpn-signature"           // with which we sign the answers of the façade
 	CallerTLS       Kind = "etablissement-tls"       // with which establishments connect
 	CallerSignature Kind = "etablissement-signature" // with which they sign
 	PeerTLS         Kind = "amc-tls"                 // of the servers of the annuaire and of the AMC
@@ -33,7 +34,7 @@ const (
 
 // Kinds lists every kind.
 func Kinds() []Kind {
-	return []Kind{OwnServer, OwnClient, CallerTLS, CallerSignature, PeerTLS, PeerSignature, Authority, RevocationList}
+	return []Kind{OwnServer, OwnClient, OwnSignature, CallerTLS, CallerSignature, PeerTLS, PeerSignature, Authority, RevocationList}
 }
 
 // A Level says how near the end is: the last of 60, 30, 14, 7 and 1 days that

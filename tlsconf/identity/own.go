@@ -68,19 +68,22 @@ func (f Files) read() ([]*x509.Certificate, crypto.Signer, error) {
 }
 
 // readOwn reads every pair of the options, ECDSA first.
-func readOwn(o SourceOptions) ([]*tls.Certificate, error) {
+func readOwn(o SourceOptions) (all []*tls.Certificate, unlinked []*x509.Certificate, err error) {
 	if len(o.Files) == 0 {
-		return nil, errors.New("a certificate file and a key file are both needed")
+		return nil, nil, errors.New("a certificate file and a key file are both needed")
 	}
-	var all []*tls.Certificate
 	for _, f := range o.Files {
-		c, err := readPair(f, o)
+		c, linked, err := readPair(f, o)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		all = append(all, c)
+		if !linked {
+			unlinked = append(unlinked, c.Leaf)
+		}
 	}
-	return inOrder(all)
+	all, err = inOrder(all)
+	return all, unlinked, err
 }
 
 // inOrder puts ECDSA first, and refuses two of a kind: only one of them would

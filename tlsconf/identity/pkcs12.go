@@ -11,6 +11,7 @@ import (
 
 	pkcs12 "software.sslmate.com/src/go-pkcs12"
 
+	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -84,7 +85,13 @@ func readPKCS12(file string, p Passphrase) ([]*x509.Certificate, crypto.Signer, 
 	if !ok {
 		return nil, nil, fmt.Errorf("%s: holds a key that cannot sign", file)
 	}
-	return withoutRoot(append([]*x509.Certificate{leaf}, chain...)), signer, nil
+	certs := append([]*x509.Certificate{leaf}, chain...)
+	for _, c := range certs {
+		if err := roc.CheckCertificate(c); err != nil {
+			return nil, nil, fmt.Errorf("%s: %s %w", file, trust.NameOf(c.Subject), err)
+		}
+	}
+	return certs, signer, nil // in any order: see chainOf
 }
 
 func (p Passphrase) where() string {
@@ -95,24 +102,4 @@ func (p Passphrase) where() string {
 		return p.File
 	}
 	return "passphrase_file (none is given)"
-}
-
-// withoutRoot puts the intermediates in the order of the chain and leaves out
-// what is not above the leaf, and the root: PKCS#12 files carry them in any
-// order and often with the root, which no peer needs.
-func withoutRoot(certs []*x509.Certificate) []*x509.Certificate {
-	chain := certs[:1:1]
-	for range certs {
-		last := chain[len(chain)-1]
-		for _, c := range certs[1:] {
-			if !trust.IsSelfSigned(c) && trust.Issued(c, last) && len(chain) < len(certs) {
-				chain = append(chain, c)
-				break
-			}
-		}
-		if chain[len(chain)-1] == last {
-			break
-		}
-	}
-	return chain
 }

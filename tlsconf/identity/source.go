@@ -38,7 +38,10 @@ type SourceOptions struct {
 	Purpose Purpose
 	// Production refuses a certificate whose issuer is named TEST (TestWord).
 	Production bool
-	Now        func() time.Time // nil: time.Now
+	// Authorities are the CAs of the trust stores: an intermediate that the file
+	// lacks is taken from there. Nil: none.
+	Authorities func() []*x509.Certificate
+	Now         func() time.Time // nil: time.Now
 }
 
 // A Source is one of our own identities, asked for at each handshake: a
@@ -51,7 +54,10 @@ type Source struct {
 
 // An own never changes once stored. The certificates are in the order of
 // preference: ECDSA first, it halves the cost of a handshake.
-type own struct{ all []*tls.Certificate }
+type own struct {
+	all      []*tls.Certificate
+	unlinked []*x509.Certificate // those of them whose issuer was not found
+}
 
 // OpenSource reads the certificate and its key. Its error is one sentence:
 // which file, what is wrong, what to do. With ACME and an empty storage there
@@ -74,7 +80,7 @@ func OpenSource(o SourceOptions) (*Source, error) {
 // Leaf must be set.
 func FixedSource(c tls.Certificate) *Source {
 	s := &Source{}
-	s.current.Store(&own{[]*tls.Certificate{&c}})
+	s.current.Store(&own{all: []*tls.Certificate{&c}})
 	return s
 }
 
@@ -125,7 +131,7 @@ func (s *Source) Prepare(force bool) (trust.Change, error) {
 	if s.fixed() {
 		return trust.Change{}, nil
 	}
-	next, err := s.read()
+	next, unlinked, err := s.read()
 	if err != nil {
 		return trust.Change{}, fmt.Errorf("%s: %w", s.options.Name, err)
 	}
@@ -137,10 +143,14 @@ func (s *Source) Prepare(force bool) (trust.Change, error) {
 		return trust.Change{}, fmt.Errorf("%s: the new certificate lacks the names %s that the present one has, and who connects by them would be refused: "+
 			"ask for a certificate with these names, or force the reload", s.options.Name, strings.Join(lost, ", "))
 	}
+	if len(unlinked) > 0 && len(old) > 0 && len(s.current.Load().unlinked) == 0 && !force {
+		return trust.Change{}, fmt.Errorf("%s: the issuer of the new certificate (%s) is neither in its file nor in a trust store, and peers that lack it would refuse us: "+
+			"put the intermediate after the certificate, or force the reload", s.options.Name, trust.NameOf(unlinked[0].Issuer))
+	}
 	return trust.NewChange(renewals(old, next), func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.current.Store(&own{next})
+		s.current.Store(&own{next, unlinked})
 	}), nil
 }
 
@@ -148,9 +158,11 @@ func (s *Source) fixed() bool {
 	return len(s.options.Files) == 0 && s.options.ACME == nil && s.current.Load() != nil
 }
 
-func (s *Source) read() ([]*tls.Certificate, error) {
+// read returns the certificates, and the leaves whose issuer was not found.
+func (s *Source) read() ([]*tls.Certificate, []*x509.Certificate, error) {
 	if s.options.ACME != nil {
-		return s.options.ACME.certificates(s.options)
+		all, err := s.options.ACME.certificates(s.options)
+		return all, nil, err // an ACME authority gives the chain
 	}
 	return readOwn(s.options)
 }
@@ -173,22 +185,27 @@ func (s *Source) GetClientCertificate(request *tls.CertificateRequestInfo) (*tls
 	return nil, errNoCertificateYet
 }
 
-func readPair(f Files, o SourceOptions) (*tls.Certificate, error) {
+func readPair(f Files, o SourceOptions) (pair *tls.Certificate, linked bool, err error) {
 	certs, key, err := f.read()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := checkMatch(certs, key, f); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := checkOwn(certs[0], o); err != nil {
-		return nil, fmt.Errorf("%s: %s: %w", f.name(), trust.NameOf(certs[0].Subject), err)
+		return nil, false, fmt.Errorf("%s: %s: %w", f.name(), trust.NameOf(certs[0].Subject), err)
 	}
-	pair := &tls.Certificate{PrivateKey: key, Leaf: certs[0]}
-	for _, c := range certs {
+	var authorities []*x509.Certificate
+	if o.Authorities != nil {
+		authorities = o.Authorities()
+	}
+	chain, linked := chainOf(certs, authorities)
+	pair = &tls.Certificate{PrivateKey: key, Leaf: certs[0]}
+	for _, c := range chain {
 		pair.Certificate = append(pair.Certificate, c.Raw)
 	}
-	return pair, nil
+	return pair, linked, nil
 }
 
 func readKey(file string) (crypto.Signer, error) {

@@ -91,7 +91,7 @@ func (s *Source) staple(c *tls.Certificate, staple []byte) {
 	stapled := *c
 	stapled.OCSPStaple = staple
 	all[i] = &stapled
-	s.current.Store(&own{all})
+	s.current.Store(&own{all, s.current.Load().unlinked})
 }
 
 func (s *Source) now() time.Time {
