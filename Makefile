@@ -3,7 +3,7 @@
 GO ?= go
 BIN := bin
 
-.PHONY: help build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check deps clean drill-annuaire drill-revocation
+.PHONY: help build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check deps clean drill-annuaire drill-fairness drill-revocation
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -86,3 +86,6 @@ drill-revocation: ## who is put out is out: delays over 2 000 open connections
 
 clean: ## remove what make built
 	rm -rf $(BIN) test/clients/node/node_modules
+
+drill-fairness: ## limits over instances, fairness and shedding: simulations, and four instances with a real Redis
+	$(GO) test -count 1 -v ./limits/crossbar ./limits/quota ./limits/shed
