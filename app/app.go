@@ -197,7 +197,7 @@ func New(o Options) (_ *App, err error) {
 		Routing: a.routingPolicy(),
 		Log:     a.log, Limits: soapLimits(c), Endpoint: c.Endpoint,
 		OnMalformed: a.live.Malformed,
-		Observers:   append([]func(*roc.Record){proxy.LogRecord(a.log), a.live.Observe, a.clocks.Observe, a.keepAttempt, a.countCertificates}, o.Observers...),
+		Observers:   append([]func(*roc.Record){a.logExchange(), a.live.Observe, a.clocks.Observe, a.keepAttempt, a.countCertificates}, o.Observers...),
 		Deadline:    c.Timeouts.Exchange, Exchanges: c.Limits.Exchanges, Connections: c.Limits.Connections,
 		IdleTimeout: c.Timeouts.Idle, HeadTimeout: c.Timeouts.Head, BodyTimeout: c.Timeouts.Body, WriteTimeout: c.Timeouts.Write,
 		Now: a.now,

@@ -1,9 +1,21 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/proxy"
 )
+
+// logExchange is the observer that writes the line of each exchange, and of
+// refusals that repeat how many.
+func (a *App) logExchange() func(*roc.Record) {
+	l := newRefusalLog(proxy.LogRecord(a.log), a.log)
+	a.onStop("the count of refusals", func(context.Context) error { l.Close(); return nil })
+	return l.Observe
+}
 
 // dropsCount is how long a dropped line of the log keeps the readiness degraded.
 const dropsCount = 10 * time.Minute
