@@ -31,13 +31,13 @@ func moves(l *changeLimiter, n int, at time.Time, of func(i int) candidate) int 
 func limiterOf(n int, at, end time.Time) *changeLimiter {
 	l := newChangeLimiter(ChangeOptions{Share: 0.1, Least: 1})
 	for i := range n {
-		l.judge(ofRoute(i, "", "", old(i), time.Time{}, end, at), at)
+		l.judge(ofRoute(i, "", "", was(i), time.Time{}, end, at), at)
 	}
 	return l
 }
 
-func old(i int) string   { return fmt.Sprintf("https://old%d.example/roc", i) }
-func moved(i int) string { return fmt.Sprintf("https://new%d.example/roc", i) }
+func was(i int) string  { return fmt.Sprintf("https://old%d.example/roc", i) }
+func goes(i int) string { return fmt.Sprintf("https://new%d.example/roc", i) }
 
 // What may move is a share of the routes, whoever asks, whatever stands behind
 // the first address, and whichever insurers the annuaire invents.
@@ -53,35 +53,35 @@ func TestWhatMovesIsCountedByRoute(t *testing.T) {
 		want int
 	}{
 		{"a tenth of 50 may move", func() *changeLimiter { return limiterOf(50, at, time.Time{}) },
-			func(i int) candidate { return ofRoute(i, "", old(i), moved(i), time.Time{}, time.Time{}, later) }, later, 6},
+			func(i int) candidate { return ofRoute(i, "", was(i), goes(i), time.Time{}, time.Time{}, later) }, later, 6},
 		{"removed counts as moved", func() *changeLimiter { return limiterOf(50, at, time.Time{}) },
-			func(i int) candidate { return ofRoute(i, "", old(i), "", time.Time{}, time.Time{}, later) }, later, 6},
+			func(i int) candidate { return ofRoute(i, "", was(i), "", time.Time{}, time.Time{}, later) }, later, 6},
 		{"the long tail: keys that nobody remembers any more", func() *changeLimiter { return limiterOf(50, at, time.Time{}) },
-			func(i int) candidate { return ofRoute(i, "", "", moved(i), time.Time{}, time.Time{}, later) }, later, 6},
+			func(i int) candidate { return ofRoute(i, "", "", goes(i), time.Time{}, time.Time{}, later) }, later, 6},
 		{"at the end of a validity it counts the same", func() *changeLimiter { return limiterOf(50, at, at.Add(time.Hour)) },
 			func(i int) candidate {
-				return ofRoute(i, "", old(i), moved(i), at.Add(time.Hour), time.Time{}, later)
+				return ofRoute(i, "", was(i), goes(i), at.Add(time.Hour), time.Time{}, later)
 			}, later, 6},
 		{"unless it was announced by a later row that begins before", func() *changeLimiter { return limiterOf(50, at, at.Add(time.Hour)) },
 			func(i int) candidate {
-				return ofRoute(i, "", old(i), moved(i), at.Add(time.Hour-1), time.Time{}, later)
+				return ofRoute(i, "", was(i), goes(i), at.Add(time.Hour-1), time.Time{}, later)
 			}, later, 0},
 		{"and only once the first one is over", func() *changeLimiter { return limiterOf(50, at, at.Add(3*time.Hour)) },
 			func(i int) candidate {
-				return ofRoute(i, "", old(i), moved(i), at.Add(time.Hour-1), time.Time{}, later)
+				return ofRoute(i, "", was(i), goes(i), at.Add(time.Hour-1), time.Time{}, later)
 			}, later, 6},
 		{"another address of an insurer whose known one is in use", func() *changeLimiter { return limiterOf(50, at, time.Time{}) },
-			func(i int) candidate { return ofRoute(i, "75", "", moved(i), time.Time{}, time.Time{}, at) }, at, 0},
+			func(i int) candidate { return ofRoute(i, "75", "", goes(i), time.Time{}, time.Time{}, at) }, at, 0},
 		{"fifty keys of one route are one move", func() *changeLimiter { return limiterOf(50, at, time.Time{}) },
 			func(i int) candidate {
-				return ofRoute(0, fmt.Sprint(i), old(0), moved(0), time.Time{}, time.Time{}, later)
+				return ofRoute(0, fmt.Sprint(i), was(0), goes(0), time.Time{}, time.Time{}, later)
 			}, later, 0},
 		{"insurers that are not in the register do not make the whole larger", func() *changeLimiter {
 			l := limiterOf(50, at, time.Time{})
 			l.o.Registered = func(n roc.NumeroAMC) bool { return n < keyNumber(20).AMC }
 			l.counted = time.Time{}
 			return l
-		}, func(i int) candidate { return ofRoute(i, "", old(i), moved(i), time.Time{}, time.Time{}, later) }, later, 3},
+		}, func(i int) candidate { return ofRoute(i, "", was(i), goes(i), time.Time{}, time.Time{}, later) }, later, 3},
 	} {
 		if got := moves(c.l(), 50, c.at, c.of); got != c.want {
 			t.Errorf("%s: held at move %d, want %d", c.name, got, c.want)
@@ -96,11 +96,11 @@ func TestAnAddressThatCameBesideIsNoLeave(t *testing.T) {
 	at := time.Date(2026, 6, 15, 10, 0, 0, 0, time.UTC)
 	l := limiterOf(50, at, time.Time{})
 	for i := range 50 {
-		if v := l.judge(ofRoute(i, "COLD", "", moved(i), time.Time{}, time.Time{}, at), at); v.held || !v.added {
+		if v := l.judge(ofRoute(i, "COLD", "", goes(i), time.Time{}, time.Time{}, at), at); v.held || !v.added {
 			t.Fatalf("route %d: %+v; want it to pass, and the others asked again", i, v)
 		}
 	}
-	if got := moves(l, 50, at, func(i int) candidate { return ofRoute(i, "", old(i), moved(i), time.Time{}, time.Time{}, at) }); got != 6 {
+	if got := moves(l, 50, at, func(i int) candidate { return ofRoute(i, "", was(i), goes(i), time.Time{}, time.Time{}, at) }); got != 6 {
 		t.Errorf("held at move %d, want 6", got)
 	}
 }
@@ -123,7 +123,7 @@ func TestTheLimiterIsKeptOverARestart(t *testing.T) {
 	}
 	l := limiterOf(50, at, time.Time{})
 	move := func(i int) verdict {
-		return l.judge(ofRoute(i, "", old(i), moved(i), time.Time{}, time.Time{}, at), at)
+		return l.judge(ofRoute(i, "", was(i), goes(i), time.Time{}, time.Time{}, at), at)
 	}
 	for i := range 6 {
 		if v := move(i); v.held != (i == 5) {
@@ -145,7 +145,7 @@ func TestAVerdictIsGivenTwice(t *testing.T) {
 	at := time.Date(2026, 6, 15, 10, 0, 0, 0, time.UTC)
 	l := limiterOf(50, at, time.Time{})
 	for i := range 8 {
-		c := ofRoute(i, "", old(i), moved(i), time.Time{}, time.Time{}, at)
+		c := ofRoute(i, "", was(i), goes(i), time.Time{}, time.Time{}, at)
 		first, second := l.judge(c, at), l.judge(c, at)
 		if first.held != second.held {
 			t.Errorf("move %d: held %v, then %v", i, first.held, second.held)
