@@ -43,6 +43,10 @@ type Options struct {
 	// Default: 200 000, at most 100 MB (docs/bench/annuaire.md).
 	Keys int
 
+	// SearchBytes bounds the answers to establishments' own searches that are
+	// remembered, in bytes. Default: 32 MiB.
+	SearchBytes int
+
 	// Questions bounds how many questions are in flight at once, over all
 	// keys; one establishment gets a quarter of it, and those that nobody
 	// waits for a half. Default: 64.
@@ -111,6 +115,7 @@ func (o Options) withDefaults() Options {
 		}
 	}
 	orInt(&o.Keys, 200_000)
+	orInt(&o.SearchBytes, 32<<20)
 	orInt(&o.Questions, 64)
 	orInt(&o.NewKeys, 200)
 	if o.PerSecond <= 0 {
@@ -150,6 +155,7 @@ type Directory struct {
 	sequences  *sequences
 	limiter    *changeLimiter
 	quarantine quarantine
+	searches   *searchCache
 	turns      *turns
 	budgets    budgets
 	background chan struct{} // one token per question that nobody waits for
@@ -159,10 +165,11 @@ type Directory struct {
 	ctx  context.Context
 	stop context.CancelFunc
 
-	mu     sync.Mutex // guards asking and closed
-	asking map[roc.Key]*question
-	closed bool
-	asks   sync.WaitGroup
+	mu        sync.Mutex // guards asking, searching and closed
+	asking    map[roc.Key]*question
+	searching map[[32]byte]*searching
+	closed    bool
+	asks      sync.WaitGroup
 
 	replacedMu sync.Mutex // guards replaced
 	replaced   map[roc.Key]replacement
@@ -186,7 +193,9 @@ func New(o Options) *Directory {
 		turns:      newTurns(o.Questions, o.PerSecond),
 		budgets:    budgets{perHour: float64(o.NewKeys), by: map[roc.StructureID]*budget{}},
 		background: make(chan struct{}, (o.Questions+1)/2),
+		searches:   newSearchCache(o.SearchBytes),
 		asking:     make(map[roc.Key]*question),
+		searching:  map[[32]byte]*searching{},
 		replaced:   map[roc.Key]replacement{},
 	}
 	d.limiter.decided = o.Acts.all()

@@ -191,10 +191,17 @@ const contentSlack = 5 * time.Minute
 // there yet, or has become old.
 func (d *Disk) put(k roc.Key, at time.Time, seq uint64, says digest, raw roc.Content) {
 	var p packed
-	if !p.pack(&k) || raw.Len() > maxRecord/2 {
+	if p.pack(&k) {
+		d.putNamed(p.hidden(), at, seq, says, raw)
+	}
+}
+
+// putNamed is put for what is written down under that name: the hidden key, or
+// the digest of a search.
+func (d *Disk) putNamed(p packed, at time.Time, seq uint64, says digest, raw roc.Content) {
+	if raw.Len() > maxRecord/2 {
 		return
 	}
-	p = p.hidden()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if c, ok := d.contents[says]; !ok || at.Sub(c.at.time()) > contentSlack {
@@ -221,10 +228,12 @@ func (d *Disk) restore(k roc.Key, at time.Time, seq uint64, says digest) {
 // drop forgets the answer to a key.
 func (d *Disk) drop(k roc.Key) {
 	var p packed
-	if !p.pack(&k) {
-		return
+	if p.pack(&k) {
+		d.dropNamed(p.hidden())
 	}
-	p = p.hidden()
+}
+
+func (d *Disk) dropNamed(p packed) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if _, there := d.keys[p]; there {
@@ -258,7 +267,10 @@ func (d *Disk) get(k roc.Key) (stored, error) {
 	if !p.pack(&k) {
 		return stored{}, errNotThere
 	}
-	p = p.hidden()
+	return d.getNamed(p.hidden())
+}
+
+func (d *Disk) getNamed(p packed) (stored, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	key, ok := d.keys[p]
@@ -284,12 +296,13 @@ func (d *Disk) get(k roc.Key) (stored, error) {
 // has reports whether something is kept about a key.
 func (d *Disk) has(k *roc.Key) bool {
 	var p packed
-	if !p.pack(k) {
-		return false
-	}
+	return p.pack(k) && d.hasNamed(p.hidden())
+}
+
+func (d *Disk) hasNamed(p packed) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	_, ok := d.keys[p.hidden()]
+	_, ok := d.keys[p]
 	return ok
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
 )
 
 // Stats are the figures of a Directory since it was made, for the metrics.
@@ -141,12 +143,12 @@ func (h *health) begin(at time.Time) (end func()) {
 	}
 }
 
-// down reports whether the annuaire does not answer: its last questions failed,
-// or one has been waiting for that long and nothing was heard since.
+// down reports whether the annuaire does not answer: its last question was met
+// by silence, or the last ones failed, or one has been waiting for that long and nothing was heard since.
 func (h *health) down(now time.Time, long time.Duration) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.now.Failures >= patience {
+	if h.now.Failures >= patience || roc.IsRefused(h.now.Last, roc.AnnuaireSilent) {
 		return true
 	}
 	for _, since := range h.inFlight {

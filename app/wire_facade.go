@@ -16,7 +16,7 @@ import (
 func (a *App) facade(answers *xmlsig.Verifier) (*facade.Facade, error) {
 	c := a.config
 	o := facade.Options{
-		Verifier: answers, Signer: c.Annuaire.Signer, MaxAge: c.Annuaire.MaxAge, Limits: soapLimits(c),
+		Verifier: answers, Signer: c.Annuaire.Signer, Directory: a.directory, Limits: soapLimits(c),
 		Endpoint: c.Endpoint, Life: c.Facade.Life, Now: a.now,
 	}
 	if c.Facade.Signature == nil {

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"strings"
 
@@ -24,17 +26,38 @@ func (x *exchange) search(es *register.Etablissement, caller roc.StructureID, c 
 	if x.proxy.o.Facade == nil {
 		return x.passOn(caller, c)
 	}
-	a, err := x.proxy.o.Facade.Search(es, c, func() (facade.Answer, error) {
-		r, err := x.passOn(caller, c)
-		return facade.Answer{Status: r.Status, ContentType: r.ContentType, Body: r.Body}, err
-	})
+	start := x.proxy.o.Now()
+	a, err := x.proxy.o.Facade.Search(x.ctx, es, c, x.passedOn(caller, c))
+	x.rec.Annuaire = x.proxy.o.Now().Sub(start)
 	if err != nil {
 		return http1.Response{}, err
 	}
+	x.rec.Origin = roc.FromAnnuaire
 	if a.FromMemory {
-		x.rec.Origin, x.rec.FromMemory = roc.FromCache, true
+		x.rec.Origin, x.rec.FromMemory, x.rec.Stale = roc.FromCache, true, a.Stale
 	}
 	return http1.Response{Status: a.Status, ContentType: a.ContentType, Body: a.Body}, nil
+}
+
+// passedOn puts the question to the annuaire as it came, and may outlive the
+// exchange: it uses nothing of it.
+func (x *exchange) passedOn(caller roc.StructureID, c *xmlsig.Checked) func(context.Context) (facade.Answer, error) {
+	m := x.outgoing(caller, c)
+	m.Again = true
+	m.Content = roc.NewContent(bytes.Clone(m.Content.Bytes()))
+	m.ContentType, m.Accept = strings.Clone(m.ContentType), strings.Clone(m.Accept)
+	if m.SOAPAction != nil {
+		action := strings.Clone(*m.SOAPAction)
+		m.SOAPAction = &action
+	}
+	id, upstream, urls := roc.ExchangeID(strings.Clone(string(x.rec.ID))), x.proxy.o.Annuaire, []string{x.proxy.o.AnnuaireURL}
+	return func(ctx context.Context) (facade.Answer, error) {
+		a, err := upstream.Send(ctx, &roc.Record{ID: id}, urls, m)
+		if err != nil {
+			return facade.Answer{}, ofAnnuaire(err)
+		}
+		return facade.Answer{Status: a.Status, ContentType: a.ContentType, Body: roc.NewContent(bytes.Clone(a.Body.Bytes()))}, nil
+	}
 }
 
 // passOn puts the question to the annuaire as it came. It is a read: it may be

@@ -4,12 +4,14 @@
 package facade
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/internal/message"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
@@ -32,8 +34,10 @@ type Options struct {
 	Verifier *xmlsig.Verifier
 	Signer   roc.StructureID
 
-	// MaxAge is how long an answer serves when the annuaire is silent.
-	MaxAge time.Duration
+	// Directory asks the annuaire, and remembers: annuaire.Directory. Required.
+	Directory interface {
+		Search(ctx context.Context, who roc.StructureID, s annuaire.Search) (annuaire.Searched, error)
+	}
 
 	Limits soap.Limits // of an answer; zero: soap.DefaultLimits
 
@@ -46,10 +50,7 @@ type Options struct {
 }
 
 // A Facade answers searches. Safe for concurrent use.
-type Facade struct {
-	o      Options
-	memory remembered
-}
+type Facade struct{ o Options }
 
 // New makes a Facade.
 func New(o Options) *Facade {
@@ -73,90 +74,77 @@ type Answer struct {
 	ContentType string
 	Body        roc.Content
 	FromMemory  bool // the annuaire was not asked, or did not answer
+	Stale       bool // it did not answer
 }
 
 // Search answers an establishment's own question, which ask puts to the
-// annuaire as it came. The question may be unsigned: it decides nothing but its
-// own answer.
-func (f *Facade) Search(es *register.Etablissement, asked *xmlsig.Checked, ask func() (Answer, error)) (Answer, error) {
+// annuaire as it came; ask must use nothing of the exchange, which it may
+// outlive. The question may be unsigned: it decides nothing but its own answer.
+func (f *Facade) Search(ctx context.Context, es *register.Etablissement, asked *xmlsig.Checked, ask func(context.Context) (Answer, error)) (Answer, error) {
 	rewrite := es.Facade == register.Reecriture
 	if rewrite && !f.Rewrites() {
 		// app.Config.CanServe accepts no such register.
 		return Answer{}, roc.Refuse(roc.Internal, "the register says facade: reecriture, and the configuration has no façade")
 	}
-	a, checked, err := f.find(asked.Envelope(), ask)
-	if err != nil || !rewrite || checked == nil {
-		return a, err
+	q := questionOf(asked.Envelope())
+	found, err := f.o.Directory.Search(ctx, es.Structure, annuaire.Search{
+		ID: q.id(),
+		Ask: func(ctx context.Context) (annuaire.Searched, error) {
+			a, err := ask(ctx)
+			return annuaire.Searched{Status: a.Status, ContentType: a.ContentType, Body: a.Body}, err
+		},
+		Verify: func(a annuaire.Searched) (time.Time, error) { return f.youngUntil(q, a) },
+	})
+	if err != nil {
+		return Answer{}, err
+	}
+	a := Answer{Status: found.Status, ContentType: found.ContentType, Body: found.Body, FromMemory: found.Remembered, Stale: found.Stale}
+	if a.ContentType == "" {
+		a.ContentType = asked.Envelope().Version().ContentType()
+	}
+	if !rewrite || a.Status != 200 { // a fault of the annuaire is handed on as it came
+		return a, nil
+	}
+	checked, err := f.verify(q, found)
+	if err != nil {
+		return Answer{}, roc.Refuse(roc.AnnuaireRefused, "the annuaire's answer: %w", err).After(retrySoon)
 	}
 	defer checked.Envelope().Release()
 	return f.rewrite(es, asked.Envelope(), a, checked)
 }
 
-// find is the annuaire's signed answer to a question: remembered while its own
-// signature is young enough for the establishment to accept it, else asked,
-// else the last one while the annuaire is silent. checked is nil for a fault of
-// the annuaire, which is handed on.
-func (f *Facade) find(asked *soap.Envelope, ask func() (Answer, error)) (Answer, *xmlsig.Checked, error) {
-	now := f.o.Now()
-	q, mayRemember := questionOf(asked)
-	if mayRemember {
-		if a, checked, ok := f.remembered(q, now, 0); ok {
-			return a, checked, nil
-		}
-	}
-	far, err := ask()
-	if err == nil && far.Status == 200 {
-		a := storedAnswer{Answer: far, at: now}
-		checked, bad := f.verify(q, a)
-		if bad == nil {
-			if mayRemember {
-				a.until = now.Add(checked.Until().Sub(now) / 2)
-				f.memory.put(q, a)
-			}
-			return far, checked, nil
-		}
-		far, err = Answer{}, roc.Refuse(roc.AnnuaireRefused, "the annuaire's answer: %w", bad).After(retrySoon)
-	}
-	if mayRemember && (err == nil || roc.IsRefused(err, roc.AnnuaireSilent) || roc.IsRefused(err, roc.AnnuaireRefused)) {
-		if a, checked, ok := f.remembered(q, now, f.o.MaxAge); ok {
-			return a, checked, nil
-		}
-	}
-	return far, nil, err // a fault of the annuaire, as it came, or our refusal
-}
-
 const retrySoon = 10 * time.Second
 
-// remembered is a kept answer that is young, or not older than maxAge, and
-// that still holds.
-func (f *Facade) remembered(q question, now time.Time, maxAge time.Duration) (Answer, *xmlsig.Checked, bool) {
-	stored, ok := f.memory.get(q, now, maxAge)
-	if !ok {
-		return Answer{}, nil, false
+// youngUntil verifies an answer, and returns until when its own signature is
+// young enough for an establishment to accept it: half of its life.
+func (f *Facade) youngUntil(q question, a annuaire.Searched) (time.Time, error) {
+	checked, err := f.verify(q, a)
+	if err != nil {
+		return time.Time{}, err
 	}
-	checked, err := f.verify(q, stored)
-	a := stored.Answer
-	a.FromMemory = true
-	return a, checked, err == nil
+	defer checked.Envelope().Release()
+	return a.At.Add(checked.Until().Sub(a.At) / 2), nil
 }
 
 // verify checks an answer of the annuaire at the time it was given: who signed
 // it, and that it is about the AMC asked.
-func (f *Facade) verify(q question, a storedAnswer) (*xmlsig.Checked, error) {
+func (f *Facade) verify(q question, a annuaire.Searched) (*xmlsig.Checked, error) {
 	env, err := soap.Read(a.Body, f.o.Limits)
 	if err != nil {
 		return nil, err
 	}
-	checked, err := f.o.Verifier.Check(env, xmlsig.Policy{Answer: true}, xmlsig.Expect{Structure: f.o.Signer}, a.at)
+	checked, err := f.o.Verifier.Check(env, xmlsig.Policy{Answer: true}, xmlsig.Expect{Structure: f.o.Signer}, a.At)
 	if err != nil {
+		env.Release()
 		return nil, err
 	}
 	answer, err := message.ReadSearchAnswer(checked)
-	switch {
-	case err != nil:
+	if err == nil && answer.Code == message.RetourTrouve && q.amc != "" && answer.AMC != q.amc {
+		err = errors.New("it is about another AMC than the one asked")
+	}
+	if err != nil {
+		env.Release()
 		return nil, err
-	case answer.Code == message.RetourTrouve && q.amc != "" && answer.AMC != q.amc:
-		return nil, errors.New("it is about another AMC than the one asked")
 	}
 	return checked, nil
 }
@@ -189,7 +177,7 @@ func (f *Facade) rewrite(es *register.Etablissement, asked *soap.Envelope, a Ans
 	if err != nil {
 		return Answer{}, fmt.Errorf("signing the rewritten answer: %w", err)
 	}
-	return Answer{Status: 200, ContentType: asked.Version().ContentType(), Body: m, FromMemory: a.FromMemory}, nil
+	return Answer{Status: 200, ContentType: asked.Version().ContentType(), Body: m, FromMemory: a.FromMemory, Stale: a.Stale}, nil
 }
 
 // sameService: several addresses of one service are one address of ours, which

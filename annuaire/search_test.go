@@ -1,0 +1,157 @@
+package annuaire
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+// searchOf is a search whose answers are young for two minutes.
+func searchOf(n int, ask func(context.Context) (string, error)) Search {
+	return Search{
+		ID: sha256.Sum256(fmt.Append(nil, n)),
+		Ask: func(ctx context.Context) (Searched, error) {
+			text, err := ask(ctx)
+			return Searched{Status: 200, ContentType: "text/xml", Body: roc.NewContent([]byte(text))}, err
+		},
+		Verify: func(a Searched) (time.Time, error) {
+			if string(a.Body.Bytes()) == "forged" {
+				return time.Time{}, errors.New("bad signature")
+			}
+			return a.At.Add(2 * time.Minute), nil
+		},
+	}
+}
+
+// The façade's searches have the directory's time-out, one question in flight,
+// its rest and its disk: a remembered answer serves at once while the annuaire
+// hangs, after a restart too.
+func TestASearchServesAtOnceWhileTheAnnuaireHangs(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "annuaire.log")
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int32
+		var hangs atomic.Bool
+		s := searchOf(1, func(ctx context.Context) (string, error) {
+			asked.Add(1)
+			if hangs.Load() {
+				<-ctx.Done()
+				return "", silent("it hangs: %w", ctx.Err())
+			}
+			time.Sleep(100 * time.Millisecond)
+			return fmt.Sprintf("answer %d", asked.Load()), nil
+		})
+		start := func() (*Directory, func()) {
+			disk, err := OpenDisk(DiskOptions{File: file, Now: in2026})
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := New(Options{Asker: deadAnnuaire(), MaxAge: 72 * time.Hour, Now: in2026, Chance: half, Disk: disk})
+			return d, func() { d.Close(); disk.Close() }
+		}
+		want := func(d *Directory, text string, took time.Duration) {
+			t.Helper()
+			begun := time.Now()
+			a, err := d.Search(context.Background(), hospital, s)
+			if err != nil || string(a.Body.Bytes()) != text || time.Since(begun) != took {
+				t.Errorf("answered %q, %v after %v; want %q after %v", a.Body.Bytes(), err, time.Since(begun), text, took)
+			}
+		}
+		d, stop := start()
+		for range 50 { // one question in flight
+			go d.Search(context.Background(), hospital, s)
+		}
+		want(d, "answer 1", 100*time.Millisecond)
+		want(d, "answer 1", 0)
+		if n := asked.Load(); n != 1 {
+			t.Errorf("asked %d times for one search", n)
+		}
+		hangs.Store(true)
+		time.Sleep(10 * time.Minute)
+		want(d, "answer 1", 2500*time.Millisecond) // until it is known that it hangs
+		want(d, "answer 1", 0)
+		for range 3 {
+			time.Sleep(2 * time.Minute)
+			want(d, "answer 1", 0)
+		}
+		// Nothing is remembered of this one: the time-out, then at once while
+		// the annuaire is asked again.
+		begun := time.Now()
+		if _, err := d.Search(context.Background(), hospital, searchOf(2, s.askText())); !roc.IsRefused(err, roc.AnnuaireSilent) || time.Since(begun) > 5*time.Second {
+			t.Errorf("a search that nobody asked before: %v after %v", err, time.Since(begun))
+		}
+		stop()
+		d, stop = start()
+		defer stop()
+		want(d, "answer 1", 0) // it was down before the restart
+		time.Sleep(time.Minute)
+		hangs.Store(false)
+		want(d, "answer 1", 0) // and it is asked again in the background
+		time.Sleep(time.Minute)
+		want(d, fmt.Sprintf("answer %d", asked.Load()), 0)
+	})
+}
+
+func (s Search) askText() func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		a, err := s.Ask(ctx)
+		return string(a.Body.Bytes()), err
+	}
+}
+
+// A search that carries an address to answer to is asked each time, and what is
+// forged is refused and not remembered.
+func TestWhatIsNotRememberedOfSearches(t *testing.T) {
+	t.Parallel()
+	n := 0
+	text := "for you alone"
+	ask := func(context.Context) (string, error) { n++; return text, nil }
+	d := newDirectory(t, Options{Asker: deadAnnuaire(), MaxAge: time.Hour})
+	addressed := searchOf(1, ask)
+	addressed.ID = [32]byte{}
+	for range 3 {
+		if a, err := d.Search(t.Context(), hospital, addressed); err != nil || a.Remembered {
+			t.Errorf("answered %+v, %v", a, err)
+		}
+	}
+	if n != 3 {
+		t.Errorf("asked %d times, want each time", n)
+	}
+	text = "forged"
+	if _, err := d.Search(t.Context(), hospital, searchOf(2, ask)); !roc.IsRefused(err, roc.AnnuaireRefused) {
+		t.Errorf("forged: %v", err)
+	}
+	if answers, _ := d.searches.size(); answers != 0 {
+		t.Errorf("%d answers are remembered", answers)
+	}
+}
+
+// An establishment that searches for everything pushes out its own answers.
+func TestASearchCostsItsEstablishment(t *testing.T) {
+	t.Parallel()
+	c := newSearchCache(1 << 20)
+	id := func(n int) [32]byte { return sha256.Sum256(fmt.Append(nil, n)) }
+	answer := Searched{Body: roc.NewContent(make([]byte, 4000))}
+	for i := range 50 {
+		c.put(roc.StructureID(fmt.Sprintf("10%07d", i)), id(i), answer)
+	}
+	for i := range 10_000 {
+		c.put(hospital, id(1000+i), answer)
+	}
+	for i := range 50 {
+		if _, ok := c.get(id(i)); !ok {
+			t.Errorf("the answer of establishment %d was pushed out", i)
+		}
+	}
+	if answers, bytes := c.size(); bytes > 1<<20 || answers < 200 {
+		t.Errorf("it holds %d answers in %d bytes", answers, bytes)
+	}
+}
