@@ -74,6 +74,7 @@ func holders(t *testing.T) map[string]any {
 		"internal/xmlsig.Checked":       checked,
 		"internal/xmlsig.Part":          part,
 		"annuaire.Entry":                annuaire.Entry{Raw: signed},
+		"annuaire.Searched":             annuaire.Searched{Body: signed},
 		"internal/message.Beneficiaire": patient,
 		"nation.Outcome":                nation.Outcome{Body: signed},
 		"proxy/http1.Message":           http1.Message{Content: signed},
@@ -128,6 +129,8 @@ func hiding(v any) any {
 		return struct{ c xmlsig.Checked }{*v}
 	case xmlsig.Part:
 		return struct{ p xmlsig.Part }{v}
+	case annuaire.Searched:
+		return struct{ a annuaire.Searched }{v}
 	case annuaire.Entry:
 		return struct{ e annuaire.Entry }{v}
 	case nation.Outcome:
