@@ -1,6 +1,8 @@
 package trust
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/x509"
 	"fmt"
 	"slices"
@@ -70,15 +72,20 @@ func signedBy(c, by *x509.Certificate) bool {
 	return by.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
 }
 
-// maxVerified bounds the signatures verified for one peer: an ordinary one
-// takes one or two, a CA that was renewed under its name one more each time.
-const maxVerified = 8
+// maxVerified bounds the signatures verified for one peer, those by a P-384 key
+// counted as dearVerified: an ordinary peer takes one or two, a CA that was
+// renewed under its name one more each time.
+const (
+	maxVerified  = 12
+	dearVerified = 3
+)
 
 // A search builds the chains of one peer.
 type search struct {
 	t        *Trust
 	certs    []*x509.Certificate
-	verified map[[2]string]bool // by the certificate's id and the key that may have signed it
+	verified map[[2]string]bool // by the certificate and the key that may have signed it
+	spent    int                // of maxVerified
 	chains   [][]*x509.Certificate
 	known    map[string]bool // chains, by the ids of their certificates
 }
@@ -95,8 +102,13 @@ func (t *Trust) chainsOf(p Presented) [][]*x509.Certificate {
 		if i > 0 && t.holds(c) {
 			break // the store's own paths from here on are known already
 		}
-		for _, above := range t.above[NameKey(c.RawIssuer)] {
-			s.join(i, above)
+		paths := t.above[NameKey(c.RawIssuer)]
+		for _, likely := range []bool{true, false} { // the key that the certificate names first
+			for _, above := range paths {
+				if likely == (string(c.AuthorityKeyId) == string(above[0].SubjectKeyId)) {
+					s.join(i, above)
+				}
+			}
 		}
 	}
 	return s.chains
@@ -131,7 +143,11 @@ func (s *search) signed(c, by *x509.Certificate) bool {
 	key := [2]string{string(c.Raw), string(by.RawSubjectPublicKeyInfo)}
 	good, known := s.verified[key]
 	if !known {
-		if len(s.verified) >= maxVerified {
+		cost := 1
+		if key, ok := by.PublicKey.(*ecdsa.PublicKey); ok && key.Curve == elliptic.P384() {
+			cost = dearVerified
+		}
+		if s.spent += cost; s.spent > maxVerified {
 			return false
 		}
 		s.t.signatures.Add(1)

@@ -98,8 +98,8 @@ func TestAStrangerDoesNotChooseHowMuchIsVerified(t *testing.T) {
 	}{
 		{"99 junk authorities, P-521", junk(99, elliptic.P521()), trust.Oversized, 0},
 		{"7 of them", junk(7, elliptic.P521()), trust.WeakKey, 0},
-		{"7 on P-384", junk(7, elliptic.P384()), trust.UnknownCA, 8},
-		{"a chain of 8 of its own, under the real name", slices.Concat([]forged{leaf(t, chain[0])}, chain[:7]), trust.UnknownCA, 8},
+		{"7 on P-384", junk(7, elliptic.P384()), trust.UnknownCA, 12},
+		{"a chain of 8 of its own, under the real name", slices.Concat([]forged{leaf(t, chain[0])}, chain[:7]), trust.UnknownCA, 12},
 		{"a leaf of a stranger", []forged{leaf(t, own)}, trust.UnknownCA, 2},
 		{"a leaf of a CA of no known name", []forged{leaf(t, forge(t, forged{}, "AUTRE", nil, nil))}, trust.UnknownCA, 0},
 		{"nine good ones", slices.Concat([]forged{leaf(t, inter)}, slices.Repeat([]forged{inter}, 8)), trust.Oversized, 0},
