@@ -26,6 +26,7 @@ import (
 	"github.com/piano-roc/rpn/limits/breaker"
 	"github.com/piano-roc/rpn/limits/crossbar"
 	"github.com/piano-roc/rpn/limits/quota"
+	"github.com/piano-roc/rpn/limits/replay"
 	"github.com/piano-roc/rpn/limits/shares"
 	"github.com/piano-roc/rpn/proxy"
 	"github.com/piano-roc/rpn/register"
@@ -87,6 +88,7 @@ type App struct {
 	hosts      *annuaire.Hosts // that the annuaire has named
 	acts       *annuaire.Acts  // what operators decided about it
 	attempts   *attempts.Store // nil: not kept
+	replay     *replay.Local   // nil: the policy does not look
 	annuaire   contact
 	server     *tlsconf.Server
 	client     *tlsconf.Client
@@ -158,9 +160,10 @@ func New(o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.client = client
-	signatures := xmlsig.NewVerifier(xmlsig.Options{Trust: a.signatureTrust(a.stores.EtablissementSignature, expiry.CallerSignature), AllowSHA1: c.Policies.AllowSHA1})
-	answers := xmlsig.NewVerifier(xmlsig.Options{Trust: a.signatureTrust(a.stores.AMCSignature, expiry.PeerSignature), AllowSHA1: c.Policies.AllowSHA1})
+	signatures := xmlsig.NewVerifier(xmlsig.Options{Trust: a.signatureTrust(a.stores.EtablissementSignature, expiry.CallerSignature), AllowSHA1: c.Policies.AllowSHA1, OnDisagreement: a.rsaDisagreed})
+	answers := xmlsig.NewVerifier(xmlsig.Options{Trust: a.signatureTrust(a.stores.AMCSignature, expiry.PeerSignature), AllowSHA1: c.Policies.AllowSHA1, OnDisagreement: a.rsaDisagreed})
 
+	a.logRSA()
 	a.live, a.clocks = live.New(a.indicatorOptions()), live.NewClocks()
 
 	a.openLimits()
@@ -193,6 +196,7 @@ func New(o Options) (_ *App, err error) {
 
 		Signatures: signatures, AnswerSignatures: answers, AnswerPolicy: proxy.AnswerPolicy(c.Policies.AnswerSignatures),
 		Replay: a.replayWindow(c.Policies.Replay), ReplayPolicy: c.Policies.Replay, Facade: facade,
+		EnforceVIHF: c.Policies.VIHF == config.VIHFEnforce, OnAccepted: a.secondOpinions(c.Policies.SecondOpinions),
 		Directory: a.directory, AMC: toAMC, AnnuaireURL: c.Annuaire.URL, Annuaire: toAnnuaire,
 		Routing: a.routingPolicy(),
 		Log:     a.log, Limits: soapLimits(c), Endpoint: c.Endpoint,

@@ -5,6 +5,7 @@ import (
 
 	"github.com/piano-roc/rpn/indicators/live"
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/rsaverify"
 )
 
 // indicatorOptions gives the indicators what they ask at each exchange and at
@@ -33,6 +34,7 @@ func (a *App) indicatorOptions() live.Options {
 			}
 		},
 		Version: a.opts.Version, Revision: a.opts.Revision, GoVersion: runtime.Version(),
+		RSAWay: rsaWay(), RSASelfTest: rsaverify.Current().SelfTest,
 	}
 }
 

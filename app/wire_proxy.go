@@ -10,7 +10,6 @@ import (
 	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
-	"github.com/piano-roc/rpn/limits/replay"
 	"github.com/piano-roc/rpn/proxy/http1"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/routing"
@@ -61,21 +60,6 @@ func (a *App) startProxy() error {
 	a.log.Info("listening", slog.String("address", a.addr.String()), slog.String("admin", a.adminAddr.String()),
 		slog.String("environment", string(a.config.Environment)), slog.String("version", a.opts.Version))
 	return nil
-}
-
-// replayWindow is the memory of signatures that came; nil when the policy does
-// not look.
-//
-// Redis is asked only where a replay is refused: to observe, what each
-// instance sees is enough, and no message waits for Redis.
-func (a *App) replayWindow(p replay.Policy) replay.Window {
-	switch {
-	case p == replay.Off:
-		return nil
-	case p == replay.Enforce && a.redis != nil:
-		return replay.NewShared(replay.NewLocal(0), a.redis, 0)
-	}
-	return replay.NewLocal(0)
 }
 
 func soapLimits(c *config.Config) soap.Limits {

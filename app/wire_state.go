@@ -93,6 +93,7 @@ func (a *App) saveState(ctx context.Context) {
 			a.saveCertificates()
 		case <-tick.C:
 		}
+		a.saveReplay()
 		if err := a.hosts.Save(); err != nil {
 			a.log.Error("the hosts that the annuaire has named cannot be kept", slog.String("error", err.Error()))
 		}

@@ -37,6 +37,7 @@ type exchange struct {
 	held        *register.Etablissement // whose shares it holds; nil: none yet
 	bytes       int                     // of them, held
 	entered     bool                    // it is one of the exchanges in flight
+	reserved    *replay.Message         // in the replay window, by this exchange
 	status      int                     // of our fault; 0: 500
 }
 
@@ -176,7 +177,7 @@ func (x *exchange) check(env *soap.Envelope, es *register.Etablissement, caller 
 	if len(es.Mandats) > 0 {
 		expect.Mandate = es.Mandates
 	}
-	policy := xmlsig.Policy{Optional: op.Service == roc.Annuaire, TimestampOptional: es.SansTimestamp}
+	policy := xmlsig.Policy{Optional: op.Service == roc.Annuaire, TimestampOptional: es.SansTimestamp, EnforceVIHF: x.proxy.o.EnforceVIHF}
 	c, err := x.proxy.o.Signatures.Check(env, policy, expect, start)
 	if err != nil {
 		x.rec.ClockOffset = roc.RefusalOf(err).ClockOffset
@@ -187,13 +188,16 @@ func (x *exchange) check(env *soap.Envelope, es *register.Etablissement, caller 
 		x.rec.ClockOffset = &offset
 	}
 	if c.Signed() {
-		x.rec.SignatureSHA256, x.rec.SignerSerial = c.SignatureHash(), c.SignerSerial()
+		x.rec.SignatureSHA256, x.rec.SignerSerial, x.rec.VIHF = c.SignatureHash(), c.SignerSerial(), c.VIHF()
+		if x.proxy.o.OnAccepted != nil {
+			x.proxy.o.OnAccepted(x.rec.ID, c)
+		}
 	}
 	return c, nil
 }
 
-// once looks whether the same signed message came before (profile section 3)
-// and, by policy, refuses it. A window that cannot be asked fails open: a
+// once reserves the message in the replay window: it looks whether the same
+// signed message came before (profile section 3) and, by policy, refuses it. A window that cannot be asked fails open: a
 // message carried twice is answered twice by its insurer, while refusing all
 // would stop the country for the sake of a cache.
 func (x *exchange) once(c *xmlsig.Checked) error {
@@ -207,12 +211,25 @@ func (x *exchange) once(c *xmlsig.Checked) error {
 	}
 	// An error says that the window shared by the instances was not asked: this
 	// one goes on alone. Whoever keeps that window says it, once.
-	seen, _ := x.proxy.o.Replay.Seen(x.ctx, replay.Message{Signer: c.SignerStructure(), Signature: c.SignatureHash(), Until: until}, at)
+	m := replay.Message{Signer: c.SignerStructure(), Signature: c.SignatureHash(), Until: until}
+	seen, _ := x.proxy.o.Replay.Reserve(x.ctx, m, at)
 	x.rec.Replayed = seen
+	if !seen {
+		x.reserved = &m
+	}
 	if seen && x.proxy.o.ReplayPolicy == replay.Enforce {
 		return roc.Refuse(roc.Replayed, "the signature was seen before, within its life")
 	}
 	return nil
+}
+
+// forgetUnsent takes the message out of the replay window when no byte of it
+// left, before the caller hears so: the retry that a refusal asks for (RPN110,
+// 111, 304, 305, 306, 401) is no replay.
+func (x *exchange) forgetUnsent() {
+	if x.reserved != nil && x.rec.RequestOut.IsZero() {
+		x.proxy.o.Replay.Forget(x.ctx, *x.reserved)
+	}
 }
 
 const retrySoon = 10 * time.Second

@@ -264,6 +264,7 @@ func (p *Proxy) attempt(x *exchange) (a http1.Response, err error) {
 			a, err = http1.Response{}, roc.Refuse(roc.Internal, "panic: %s", harmless(v))
 		}
 	}()
+	defer x.forgetUnsent()
 	return p.carry(x)
 }
 

@@ -113,6 +113,15 @@ type Options struct {
 	Replay       replay.Window
 	ReplayPolicy replay.Policy
 
+	// EnforceVIHF refuses a VIHF that the message's signature does not cover, or
+	// whose Conditions do not hold; else the record says so.
+	EnforceVIHF bool
+
+	// OnAccepted is shown each signed request that passed the check, before it
+	// leaves: it must not block, and must not keep the message but as a copy. May
+	// be nil.
+	OnAccepted func(roc.ExchangeID, *xmlsig.Checked)
+
 	// Observers are told of each exchange once, after its answer is written,
 	// in order, on the exchange's goroutine: they must not block and must not
 	// keep or change the record.

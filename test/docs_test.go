@@ -142,7 +142,7 @@ func TestEveryKeyOfARecordHasItsLine(t *testing.T) {
 		AMCName: "AMC", Target: "amc.example", RequestIn: at, RequestOut: at, AnswerIn: at, AnswerOut: at.Add(time.Second),
 		Read: 1e6, Check: 1e6, Annuaire: 1e6, Lookup: 1e6, Connect: 1e6, AMC: 1e6, RequestBytes: 1, AnswerBytes: 1,
 		RequestSHA256: [32]byte{1}, AnswerSHA256: [32]byte{1}, SignatureSHA256: [32]byte{1}, SignerSerial: "01", MessageID: "id",
-		Outcome: roc.Refused, Origin: roc.FromRPN, Reason: roc.TooMany, Cause: "cause", CauseCode: roc.CallerLeft, FarStatus: 500, FromMemory: true, Stale: true, AnswerCheck: "good", ClockOffset: new(time.Second), Replayed: true, Dossier: roc.Dossier{1},
+		Outcome: roc.Refused, Origin: roc.FromRPN, Reason: roc.TooMany, Cause: "cause", CauseCode: roc.CallerLeft, FarStatus: 500, FromMemory: true, Stale: true, AnswerCheck: "good", VIHF: "good", ClockOffset: new(time.Second), Replayed: true, Dossier: roc.Dossier{1},
 	}
 	v := reflect.ValueOf(full)
 	for i := range v.NumField() {

@@ -98,8 +98,8 @@ var beyond = map[string]string{
 // door that nobody uses.
 var doors = map[string][]string{
 	"github.com/valyala/fasthttp":         {"proxy/http1"},
-	"github.com/beevik/etree":             {}, // tests only (docs/decisions/0003)
-	"github.com/russellhaering/goxmldsig": {}, // tests only (docs/decisions/0005)
+	"github.com/beevik/etree":             {"internal/xmlsig/second"}, // decides nothing (docs/decisions/0003)
+	"github.com/russellhaering/goxmldsig": {"internal/xmlsig/second"}, // decides nothing (docs/decisions/0005)
 	"filippo.io/bigmod":                   {"internal/xmlsig"},
 	"github.com/prometheus/client_golang": {"indicators/live"},
 	"go.yaml.in/yaml/v4":                  {"internal/strict"},

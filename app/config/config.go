@@ -106,8 +106,9 @@ type Config struct {
 
 	// State is the folder of what must survive a restart, which the RPN alone
 	// writes: the attempts of establishments in accrochage, the hosts that the
-	// annuaire has named, the certificates that were seen, the annuaire's last
-	// signed answers (annuaire.max_age). Those are not trusted: an answer read from disk is checked like one that just came.
+	// annuaire has named, the certificates that were seen, the signatures of
+	// messages that came (policies.replay, written each minute and at the stop),
+	// the annuaire's last signed answers (annuaire.max_age). Those are not trusted: an answer read from disk is checked like one that just came.
 	// It must be there, and is the folder of one process: a second one refuses
 	// to start.
 	//
@@ -206,6 +207,7 @@ type Log struct {
 type (
 	AnswerPolicy string
 	Stance       string
+	VIHFPolicy   string
 	LogLevel     string
 )
 
@@ -214,6 +216,9 @@ const (
 	AnswersOff     AnswerPolicy = "off"
 	AnswersObserve AnswerPolicy = "observe"
 	AnswersEnforce AnswerPolicy = "enforce"
+
+	VIHFObserve VIHFPolicy = "observe"
+	VIHFEnforce VIHFPolicy = "enforce"
 
 	Quarantine Stance = "quarantine"
 	Accept     Stance = "accept"

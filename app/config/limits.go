@@ -133,8 +133,22 @@ type Policies struct {
 
 	// Replay is what to do with a signed message that came before, within the
 	// life of its Timestamp: "off" does not look; "observe" writes it in the
-	// record and counts it; "enforce" refuses it (RPN218). Default: observe.
+	// record and counts it; "enforce" refuses it (RPN218). A message of which no
+	// byte left for its insurer is none that came: the retry that a refusal asks
+	// for is no replay. Default: observe.
 	Replay replay.Policy `yaml:"replay"`
+
+	// VIHF is what to do with a VIHF that the message's signature does not
+	// cover, or whose Conditions (NotBefore, NotOnOrAfter) do not hold:
+	// "observe" writes it in the record and counts it; "enforce" refuses it
+	// (RPN213, RPN217). Its own signature and its structure are checked always.
+	// Default: observe.
+	VIHF VIHFPolicy `yaml:"vihf"`
+
+	// SecondOpinions is the share of accepted messages whose signature is
+	// verified again, off their path, with other libraries: one in that many.
+	// They decide nothing: a disagreement is an alarm. 0: none. Default: 1000.
+	SecondOpinions int `yaml:"second_opinions"`
 
 	// AllowSHA1 accepts signatures and digests with SHA-1, for old software
 	// under test. Refused in production. Default: false.

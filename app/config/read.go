@@ -40,7 +40,7 @@ func defaults() Config {
 			Handshake: 10 * time.Second, Head: 10 * time.Second, Body: 30 * time.Second, Write: 30 * time.Second,
 			Idle: 3 * time.Minute, Connect: 2 * time.Second, Exchange: 20 * time.Second, Stop: 25 * time.Second,
 		},
-		Policies: Policies{AnswerSignatures: AnswersObserve, Replay: replay.Observe, NewDomain: Quarantine, UnknownAMC: Quarantine},
+		Policies: Policies{AnswerSignatures: AnswersObserve, Replay: replay.Observe, VIHF: VIHFObserve, SecondOpinions: 1000, NewDomain: Quarantine, UnknownAMC: Quarantine},
 		Revocation: Revocation{
 			Follow: true, Every: time.Hour, Timeout: 10 * time.Second, Largest: 64 << 20,
 			Warn: 4 * time.Hour, Grace: 72 * time.Hour, Then: FailClosed, Unannounced: FailOpen,
@@ -68,6 +68,7 @@ func parse(file string, data []byte) (*Config, error) {
 		strict.OneOf("an environment", Production, Test),
 		strict.OneOf("a policy", AnswersOff, AnswersObserve, AnswersEnforce),
 		strict.OneOf("a policy", Quarantine, Accept),
+		strict.OneOf("a policy", VIHFObserve, VIHFEnforce),
 		strict.OneOf("a policy", replay.Off, replay.Observe, replay.Enforce),
 		strict.OneOf("a posture", FailClosed, FailOpen),
 		strict.OneOf("a level", LogDebug, LogInfo, LogWarn, LogError),
@@ -102,6 +103,9 @@ func (c *Config) check(doc *strict.Document) {
 	c.checkFacade(doc)
 	if c.Environment == Production && c.Policies.AllowSHA1 {
 		doc.Refuse(doc.At("policies", "allow_sha1"), "remove the line: SHA-1 can be accepted in a test environment only", "SHA-1 is never accepted in production")
+	}
+	if c.Policies.SecondOpinions < 0 {
+		doc.Refuse(doc.At("policies", "second_opinions"), "write 0 for none, or one message in how many: 1000", "%d is no share", c.Policies.SecondOpinions)
 	}
 	if c.Limits.Burst < 1 || float64(c.Limits.Burst) < c.Limits.PerSecond {
 		doc.Refuse(doc.At("limits", "burst"), "allow at least one second's worth at once", "%d at once is less than %g in a second", c.Limits.Burst, c.Limits.PerSecond)

@@ -16,6 +16,9 @@ func (c *Config) HostsFile() string { return c.inState("hotes.jsonl") }
 // CertificatesFile is where the certificates that were seen are kept.
 func (c *Config) CertificatesFile() string { return c.inState("certificats.jsonl") }
 
+// ReplayFile is where the signatures of messages that came are kept.
+func (c *Config) ReplayFile() string { return c.inState("rejeu.bin") }
+
 // AnswersFile is where the annuaire's signed answers are kept.
 func (c *Config) AnswersFile() string { return c.inState("annuaire.log") }
 

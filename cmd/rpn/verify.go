@@ -21,6 +21,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
+	"github.com/piano-roc/rpn/internal/xmlsig/second"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -33,6 +34,7 @@ type verifyOptions struct {
 	c14n        string
 	allowSHA1   bool
 	noTimestamp bool
+	second      bool
 }
 
 func verifyCommand() *cobra.Command {
@@ -76,6 +78,7 @@ the command line or a file is wrong.`,
 	f.BoolVar(&o.json, "json", false, "one JSON object a line for each file")
 	f.StringVar(&o.c14n, "c14n", "", "write the canonical bytes of the part of that Id, or of SignedInfo")
 	f.BoolVar(&o.allowSHA1, "allow-sha1", false, "accept SHA-1, as a test environment may")
+	f.BoolVar(&o.second, "second-opinion", false, "verify the signature of each message again with etree, goxmldsig and the standard library, and show both verdicts")
 	f.BoolVar(&o.noTimestamp, "no-timestamp", false, "do not ask for a signed Timestamp, as the register may exempt")
 	return cmd
 }
@@ -232,6 +235,7 @@ type verdict struct {
 	Chain   string   `json:"chain"` // checked | unchecked
 	Says    string   `json:"says,omitempty"`
 	Remedy  string   `json:"remedy,omitempty"`
+	Second  string   `json:"second,omitempty"` // of the signature alone: holds | does-not-hold | cannot, and why
 }
 
 func (v *verification) run(cmd *cobra.Command, files []string) error {
@@ -245,6 +249,9 @@ func (v *verification) run(cmd *cobra.Command, files []string) error {
 		}
 		report, err := v.check(data)
 		line := v.verdict(name, report, err)
+		if v.o.second {
+			line.Second = secondOpinion(data, report.Signer)
+		}
 		ok = ok && err == nil
 		if v.o.json {
 			if err := enc.Encode(line); err != nil {
@@ -258,6 +265,22 @@ func (v *verification) run(cmd *cobra.Command, files []string) error {
 		return failed(nil)
 	}
 	return nil
+}
+
+// secondOpinion is what other libraries say of the signature, whatever the
+// first verdict was: of digests and value, not of trust, time or structure.
+func secondOpinion(m roc.Content, signer *x509.Certificate) string {
+	if signer == nil {
+		return "cannot: no signer's certificate was found"
+	}
+	result, err := second.Look(m, signer)
+	switch result {
+	case second.Agrees:
+		return "holds"
+	case second.Disagrees:
+		return "does-not-hold: " + err.Error()
+	}
+	return "cannot: " + err.Error()
 }
 
 // check is the check of the request path, with the report kept.
@@ -330,6 +353,9 @@ func (v *verification) tell(out io.Writer, d verdict, r *xmlsig.Report, err erro
 	}
 	if d.Chain == "unchecked" && r.Signer != nil {
 		fmt.Fprintf(out, "  NOT CHECKED the signer's chain: no --trust was given\n")
+	}
+	if d.Second != "" {
+		fmt.Fprintf(out, "  second     %s\n", d.Second)
 	}
 	if err == nil {
 		fmt.Fprintf(out, "  accepted\n")

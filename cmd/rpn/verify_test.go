@@ -126,3 +126,29 @@ func TestVerifyRefusesABadCommandLine(t *testing.T) {
 		}
 	}
 }
+
+// Both verdicts are shown, of good messages and of bad ones.
+func TestVerifyShowsASecondOpinion(t *testing.T) {
+	t.Parallel()
+	attacks := filepath.Join("..", "..", "internal", "xmlsig", "testdata", "attacks")
+	for name, want := range map[string]string{"ok-plain": "holds", "value-changed": "does-not-hold: ", "key-issuer-serial-of-another": "holds"} {
+		file := filepath.Join(t.TempDir(), "m.xml")
+		data, err := os.ReadFile(filepath.Join(attacks, name+".txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, m, _ := bytes.Cut(data, []byte("\n---\n"))
+		if err := os.WriteFile(file, m, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd := verifyCommand()
+		var out bytes.Buffer
+		cmd.SetOut(&out)
+		cmd.SetErr(&out)
+		cmd.SetArgs([]string{"--second-opinion", "--json", "--at", "2026-11-21T09:30:00Z", file})
+		cmd.Execute()
+		if !strings.Contains(out.String(), `"second":"`+want) {
+			t.Errorf("%s: %s", name, out.String())
+		}
+	}
+}

@@ -36,6 +36,12 @@ var catalogue = []Metric{
 		"Answers of insurers whose signature was looked at, by outcome: good, or the reason it is not."},
 	{replays, Counter, nil,
 		"Signed messages that came again within their life, refused or let pass by policy."},
+	{vihf, Counter, []string{"outcome"},
+		"VIHF of requests whose signature and structure hold, by outcome: good, or what policies.vihf bears on."},
+	{secondOpinions, Counter, []string{"result"},
+		"Signatures verified a second time with other libraries, by result: agrees, disagrees (an alarm: look at our code), cannot (they are known to get such a message wrong)."},
+	{rsaVerify, Gauge, []string{"way", "self_test"},
+		"Always 1; the labels say which way RSA signatures are verified (vectors or portable) and how the self-test ended (passed, failed, not-run)."},
 	{clockOffset, Histogram, nil,
 		"How far the clocks of signers are from ours, ahead or behind, by the signed Created; who, is at /horloges."},
 	{inFlight, Gauge, nil,
@@ -110,6 +116,9 @@ const (
 	answerSize         = "rpn_answer_bytes"
 	answerChecks       = "rpn_answer_checks_total"
 	replays            = "rpn_replays_total"
+	vihf               = "rpn_vihf_total"
+	secondOpinions     = "rpn_second_opinions_total"
+	rsaVerify          = "rpn_rsa_verify_info"
 	clockOffset        = "rpn_clock_offset_seconds"
 	inFlight           = "rpn_exchanges_in_flight"
 	malformed          = "rpn_malformed_requests_total"

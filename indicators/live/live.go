@@ -60,6 +60,9 @@ type Options struct {
 	Open         func() (etablissements, amc int) // connections
 
 	Version, Revision, GoVersion string // of the build
+
+	// RSAWay and RSASelfTest say how RSA signatures are verified here.
+	RSAWay, RSASelfTest string
 }
 
 // Metrics are the metrics of one process, in a registry of their own. Safe for
@@ -75,6 +78,8 @@ type Metrics struct {
 	answerSize   prometheus.Observer
 	answerChecks *prometheus.CounterVec
 	replays      prometheus.Counter
+	vihf         *prometheus.CounterVec
+	opinions     *prometheus.CounterVec
 	clockOffset  prometheus.Observer
 	malformed    *prometheus.CounterVec
 	handshakes   *prometheus.CounterVec
@@ -129,6 +134,14 @@ func New(o Options) *Metrics {
 	l.answerSize = l.histogram(answerSize, sizeBuckets).WithLabelValues()
 	l.answerChecks = l.counter(answerChecks)
 	l.replays = l.counter(replays).WithLabelValues()
+	l.vihf = l.counter(vihf)
+	l.opinions = l.counter(secondOpinions)
+	for _, outcome := range []string{"good", "not-covered", "no-conditions", "not-yet", "expired"} { // an alert on a rise needs the zero
+		l.vihf.WithLabelValues(outcome)
+	}
+	for _, result := range []string{"agrees", "disagrees", "cannot"} {
+		l.opinions.WithLabelValues(result)
+	}
 	l.clockOffset = l.histogram(clockOffset, offsetBuckets).WithLabelValues()
 	l.malformed = l.counter(malformed)
 	l.handshakes = l.counter(handshakes)
@@ -138,6 +151,7 @@ func New(o Options) *Metrics {
 	l.reloadGood = l.gauge(reloadSuccess)
 	l.reloadTime = l.gauge(reloadTime)
 	l.gauge(buildInfo).WithLabelValues(o.Version, o.Revision, o.GoVersion).Set(1)
+	l.gauge(rsaVerify).WithLabelValues(o.RSAWay, o.RSASelfTest).Set(1)
 	l.stepOf = l.stepHandles()
 	if o.InFlight != nil {
 		l.registry.MustRegister(prometheus.NewGaugeFunc(
@@ -232,6 +246,9 @@ func (l *Metrics) Observe(rec *roc.Record) {
 	if rec.Replayed {
 		l.replays.Inc()
 	}
+	if rec.VIHF != "" {
+		l.vihf.WithLabelValues(rec.VIHF).Inc()
+	}
 	if rec.ClockOffset != nil {
 		l.clockOffset.Observe(rec.ClockOffset.Abs().Seconds())
 	}
@@ -300,6 +317,9 @@ func (l *Metrics) Handshake(version string, resumed bool) {
 
 // HandshakeFailed counts one that failed; reason is of tlsconf's closed list.
 func (l *Metrics) HandshakeFailed(reason string) { l.failures.WithLabelValues(reason).Inc() }
+
+// SecondOpinion counts a signature that was verified a second time, by result.
+func (l *Metrics) SecondOpinion(result string) { l.opinions.WithLabelValues(result).Inc() }
 
 // Malformed counts a request refused for its HTTP framing.
 func (l *Metrics) Malformed(rule string) {

@@ -104,6 +104,10 @@ type Record struct {
 
 	// Dossier links the exchanges of one stay or visit; zero: none.
 	Dossier Dossier
+
+	// VIHF is what the check found of the request's VIHF: "good", or what its
+	// policy bears on (docs/record.md); "" when it has none.
+	VIHF string
 }
 
 // CheckedLater is the AnswerCheck of a record that is written before the
@@ -230,5 +234,6 @@ func (r *Record) LogValue() slog.Value {
 	if r.Replayed {
 		a = append(a, slog.Bool("replayed", true))
 	}
+	str("vihf", r.VIHF)
 	return slog.GroupValue(a...)
 }

@@ -40,6 +40,23 @@ func NewKey(n *big.Int, e int) *Key {
 	return newKey(n)
 }
 
+// A State says which way RSA signatures are verified in this process, and why.
+type State struct {
+	Vectors  bool   // by this package; else by math in portable code
+	SelfTest string // "passed", "failed", or "not-run" where the processor has not the instructions
+}
+
+// Current runs the self-test, once a process, and says how it ended.
+func Current() State {
+	switch {
+	case !supported:
+		return State{SelfTest: "not-run"}
+	case !selfTest():
+		return State{SelfTest: "failed"}
+	}
+	return State{Vectors: true, SelfTest: "passed"}
+}
+
 // selfTest compares one power with math/big's, once per process: a processor
 // or a virtual machine that does not do what it says must cost speed, not
 // verdicts. Among its factors are limbs full of ones.

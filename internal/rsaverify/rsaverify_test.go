@@ -17,8 +17,21 @@ func unserved(t testing.TB) bool {
 	if NewKey(odd(pow(2047)), 65537) != nil {
 		t.Fatal("a key is made without the instructions that serve it")
 	}
-	t.Log("no AVX-512 IFMA here: nothing else to prove")
+	t.Log("PROVED NOTHING: no AVX-512 IFMA on this machine, so the instructions were not run; run the tests of this package on a machine that has them")
 	return true
+}
+
+// Current tells what NewKey does.
+func TestTheStateSaysWhichWayIsInUse(t *testing.T) {
+	t.Parallel()
+	s := Current()
+	if made := NewKey(odd(pow(2047)), 65537) != nil; made != s.Vectors {
+		t.Errorf("a key is made: %v, the state says %+v", made, s)
+	}
+	if want := map[bool]string{true: "passed", false: "not-run"}[supported]; s.SelfTest != want {
+		t.Errorf("self-test %q, want %q on this machine", s.SelfTest, want)
+	}
+	unserved(t)
 }
 
 func pow(k uint) *big.Int                    { return new(big.Int).Lsh(big.NewInt(1), k) }

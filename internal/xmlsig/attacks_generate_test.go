@@ -56,7 +56,7 @@ func TestGenerate(t *testing.T) {
 type attackCase struct {
 	name, expect, family, about string
 	says                        string // in the Detail
-	policy                      string // "answer", or the one of a request
+	policy                      string // "answer", "vihf" (enforced), or "" for a request
 	before                      func(d *draft)
 	after                       func(m string) string
 }
@@ -132,6 +132,12 @@ const harmless = "harmless twin"
 // answer makes the case one of an answer.
 func (c attackCase) answer() attackCase {
 	c.policy = "answer"
+	return c
+}
+
+// enforced checks the case under Policy.EnforceVIHF.
+func (c attackCase) enforced() attackCase {
+	c.policy = "vihf"
 	return c
 }
 
@@ -1194,6 +1200,8 @@ func timestampCases() []attackCase {
 func vihfCases() []attackCase {
 	const wrapped = "VIHF (SAML assertion), CVE-2024-45409, CVE-2025-66567"
 	good := string(testStructure)
+	const valid = `conditions NotBefore="2026-11-21T09:00:00Z" NotOnOrAfter="2026-11-21T10:00:00Z"`
+	covering := func(d *draft) { d.refs = append(d.refs, ref("#vihf-CANARI")) }
 	v := func(name, expect, about string, f func() string) attackCase {
 		return attackCase{name: "vihf-" + name, expect: expect, family: wrapped, about: about, before: func(d *draft) {
 			d.order = append(d.order, f())
@@ -1243,9 +1251,42 @@ func vihfCases() []attackCase {
 		v("comment", "bad-signature", "a comment in Identifiant_Structure (CVE-2017-11427)", func() string {
 			return swap(assertion("signataire", structureAttribute(good), ""), good, good[:5]+"<!-- -->"+good[5:])
 		}),
-		v("body-signature-covers-it", "bad-signature", "the message's signature refers to the VIHF, which is deeper than a header block", func() string {
+		v("body-signature-covers-it", "accepted", "the message's signature covers the VIHF", func() string {
 			return assertion("signataire", structureAttribute(good), "")
-		}).and(func(d *draft) { d.refs = append(d.refs, ref("#vihf-CANARI")) }),
+		}).and(covering).fam(harmless),
+		v("enforced-good", "accepted", "covered, and within its Conditions", func() string {
+			return assertion("signataire", structureAttribute(good), valid)
+		}).and(covering).fam(harmless).enforced(),
+		v("enforced-at-the-tolerance", "accepted", "expired for less than the tolerance", func() string {
+			return assertion("signataire", structureAttribute(good), `conditions NotOnOrAfter="2026-11-21T09:25:00.001Z"`)
+		}).and(covering).fam(harmless).enforced(),
+		v("enforced-not-covered", "part-not-signed", "a VIHF that the message's signature does not cover, from another message", func() string {
+			return assertion("signataire", structureAttribute(good), valid)
+		}).enforced(),
+		v("enforced-expired", "stale-timestamp", "expired for the tolerance", func() string {
+			return assertion("signataire", structureAttribute(good), `conditions NotOnOrAfter="2026-11-21T09:25:00Z"`)
+		}).and(covering).enforced(),
+		v("enforced-not-yet", "stale-timestamp", "not valid yet", func() string {
+			return assertion("signataire", structureAttribute(good), `conditions NotBefore="2026-11-21T09:35:01Z" NotOnOrAfter="2026-11-21T10:00:00Z"`)
+		}).and(covering).enforced(),
+		v("enforced-no-conditions", "stale-timestamp", "no Conditions", func() string {
+			return assertion("signataire", structureAttribute(good), "")
+		}).and(covering).enforced(),
+		v("enforced-no-end", "stale-timestamp", "Conditions without an end", func() string {
+			return assertion("signataire", structureAttribute(good), `conditions NotBefore="2026-11-21T09:00:00Z"`)
+		}).and(covering).enforced(),
+		v("enforced-no-zone", "stale-timestamp", "an end without a zone", func() string {
+			return assertion("signataire", structureAttribute(good), `conditions NotOnOrAfter="2026-11-21T10:00:00"`)
+		}).and(covering).enforced(),
+		v("enforced-two-conditions", "stale-timestamp", "two Conditions, the good one last", func() string {
+			return assertion("signataire", structureAttribute(good), `conditions NotOnOrAfter="2026-11-21T09:00:00Z"/><saml:Conditions NotOnOrAfter="2026-11-21T10:00:00Z"`)
+		}).and(covering).enforced(),
+		v("enforced-altered-conditions", "bad-signature", "Conditions changed after both signatures", func() string {
+			return assertion("signataire", structureAttribute(good), valid)
+		}).and(covering).enforced().then(func(m string) string { return swap(m, "2026-11-21T10:00:00Z", "2026-11-21T11:00:00Z") }),
+		v("observed-expired", "accepted", "expired, and only observed", func() string {
+			return assertion("signataire", structureAttribute(good), `conditions NotOnOrAfter="2026-11-21T09:00:00Z"`)
+		}).and(covering),
 		v("saml1", "bad-signature", "an assertion of SAML 1.1", func() string {
 			return `<saml:Assertion xmlns:saml="urn:oasis:names:tc:SAML:1.0:assertion" AssertionID="vihf-CANARI"/>`
 		}),
@@ -1271,7 +1312,10 @@ func assertion(key, attributes, way string) string {
 	d.key = key
 	d.keyInfo = `<ds:KeyInfo><ds:X509Data><ds:X509Certificate>` + certOf(key) + `</ds:X509Certificate></ds:X509Data></ds:KeyInfo>`
 	enveloped := `<ds:Transform Algorithm="` + algEnveloped + `"/>` + excOnce
-	id := ""
+	id, conditions := "", ""
+	if attrs, ok := strings.CutPrefix(way, "conditions "); ok {
+		conditions = "<saml:Conditions " + attrs + "/>"
+	}
 	d.refs = []string{refWith("#vihf-CANARI", enveloped, algSHA256, "@digest sha256 vihf-CANARI enveloped@")}
 	switch way {
 	case "statement":
@@ -1284,5 +1328,5 @@ func assertion(key, attributes, way string) string {
 	}
 	return d.seal(`<saml:Assertion xmlns:saml="` + soap.NSSAML + `" ID="vihf-CANARI" Version="2.0" IssueInstant="2026-11-21T09:30:00Z"><saml:Issuer>TEST</saml:Issuer>` +
 		`<ds:Signature xmlns:ds="` + soap.NSDS + `">` + d.signedInfo() + d.value + d.keyInfo + `</ds:Signature>` +
-		`<saml:AttributeStatement` + id + `>` + attributes + `</saml:AttributeStatement></saml:Assertion>`)
+		conditions + `<saml:AttributeStatement` + id + `>` + attributes + `</saml:AttributeStatement></saml:Assertion>`)
 }

@@ -95,7 +95,7 @@ func checkAttack(v *Verifier, a attack, at time.Time) (*Checked, error) {
 	if err != nil {
 		return nil, err
 	}
-	return v.Check(env, Policy{Answer: a.fields["policy"] == "answer"}, Expect{Structure: testStructure}, at)
+	return v.Check(env, Policy{Answer: a.fields["policy"] == "answer", EnforceVIHF: a.fields["policy"] == "vihf"}, Expect{Structure: testStructure}, at)
 }
 
 // wantAccepted also wants the routing field of the message that was signed.

@@ -34,6 +34,10 @@ type Options struct {
 	Tolerance time.Duration
 	// MaxLife of a Timestamp. Default 1 h.
 	MaxLife time.Duration
+	// OnDisagreement hears of an RSA value that our arithmetic refused and
+	// crypto/rsa takes: crypto/rsa is right, and ours is to be looked at. Nil:
+	// nobody hears.
+	OnDisagreement func()
 }
 
 // A Verifier checks the messages of one side. It is safe for concurrent use.
@@ -42,11 +46,16 @@ type Verifier struct {
 	allowSHA1 bool
 	tolerance time.Duration
 	maxLife   time.Duration
+
+	onDisagreement func()
 }
 
 // NewVerifier makes a Verifier.
 func NewVerifier(o Options) *Verifier {
 	v := &Verifier{trust: o.Trust, allowSHA1: o.AllowSHA1, tolerance: o.Tolerance, maxLife: o.MaxLife}
+	if v.onDisagreement = o.OnDisagreement; v.onDisagreement == nil {
+		v.onDisagreement = func() {}
+	}
 	if v.tolerance == 0 {
 		v.tolerance = defaultTolerance
 	}
@@ -67,6 +76,9 @@ type Policy struct {
 	// Answer says that the message answers one of ours: it may then hold
 	// SignatureConfirmation (WSS 1.1), which decides nothing.
 	Answer bool
+	// EnforceVIHF refuses a VIHF that the message's signature does not cover, or
+	// whose Conditions do not hold; else Checked.VIHF only says so.
+	EnforceVIHF bool
 }
 
 // Expect says whose signature is expected.
@@ -185,7 +197,11 @@ func (k *checking) run(p Policy, e Expect) (*Checked, error) {
 	}
 	k.passedCaller(e, sig.signer)
 	if !parts.assertion.IsZero() {
+		covered := sig.covers(parts.assertion) // before vihf reads other references in their place
 		if err := k.vihf(parts, e, sig.signer); err != nil {
+			return nil, err
+		}
+		if c.vihf, err = k.vihfOutcome(parts.assertion, covered, p); err != nil {
 			return nil, err
 		}
 		k.passed("vihf", "the VIHF is signed and names the same structure")

@@ -20,6 +20,7 @@ type Checked struct {
 	created       time.Time
 	until         time.Time
 	signatureHash [32]byte
+	vihf          string
 }
 
 // Envelope returns the envelope that was checked.
@@ -81,6 +82,10 @@ func (c *Checked) SignerSerial() string {
 // one can write the other, so they are one signature to a replay); zero when
 // the message is unsigned.
 func (c *Checked) SignatureHash() [32]byte { return c.signatureHash }
+
+// VIHF is what was found of the VIHF, one of VIHFOutcomes; "" when the message
+// has none.
+func (c *Checked) VIHF() string { return c.vihf }
 
 // Created returns the instant of the signed Timestamp; zero when there is none.
 func (c *Checked) Created() time.Time { return c.created }

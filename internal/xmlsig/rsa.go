@@ -17,6 +17,7 @@ type rsaKey struct {
 	modulus *bigmod.Modulus
 	e       uint
 	vector  *rsaverify.Key // nil: not this key or not this processor; bigmod then
+	public  *rsa.PublicKey // for the standard library, asked before a refusal
 }
 
 // newRSAKey keeps the key of a certificate; nil when it is no RSA key.
@@ -32,7 +33,7 @@ func newRSAKey(c *x509.Certificate) (*rsaKey, error) {
 	if err != nil {
 		return nil, errKeySize
 	}
-	return &rsaKey{m, uint(key.E), rsaverify.NewKey(key.N, key.E)}, nil
+	return &rsaKey{m, uint(key.E), rsaverify.NewKey(key.N, key.E), key}, nil
 }
 
 // The DigestInfo prefixes of PKCS #1 v1.5 (RFC 8017, 9.2, note 1).
@@ -80,4 +81,10 @@ func (k *rsaKey) verify(s *rsaScratch, hash crypto.Hash, digest, value []byte) e
 		return errSignature
 	}
 	return nil
+}
+
+// standardSays asks crypto/rsa about a value that verify refused. It costs
+// 16 us, on refusals only: our own arithmetic alone refuses nobody.
+func (k *rsaKey) standardSays(hash crypto.Hash, digest, value []byte) bool {
+	return rsa.VerifyPKCS1v15(k.public, hash, digest, value) == nil
 }

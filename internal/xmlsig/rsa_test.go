@@ -9,9 +9,12 @@ import (
 	"crypto/sha512"
 	"crypto/x509"
 	"math/big"
+	"strings"
 	"testing"
 
+	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/rsaverify"
+	"github.com/piano-roc/rpn/internal/soap"
 )
 
 // agree compares our verdict on a signature with crypto/rsa's, by the vector
@@ -109,4 +112,41 @@ func FuzzRSA(f *testing.F) {
 		}
 		agree(t, &rsa.PublicKey{N: n, E: 65537}, crypto.SHA256, digest, value)
 	})
+}
+
+// Arithmetic of ours that is wrong refuses nobody: crypto/rsa is asked before
+// a refusal, its word holds, and somebody hears.
+func TestWrongArithmeticOfOursRefusesNobody(t *testing.T) {
+	t.Parallel()
+	k := testKeys()
+	heard := 0
+	trust := NewTrust([]*x509.Certificate{k.ca.cert}, nil)
+	v := NewVerifier(Options{Trust: func() *Trust { return trust }, OnDisagreement: func() { heard++ }})
+	out := signed(t, message12, k.rsaKey, SignOptions{})
+	verify := func(m []byte) error {
+		env, err := soap.Read(roc.NewContent(m), soap.DefaultLimits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = v.Check(env, Policy{}, Expect{Structure: testStructure}, testNow)
+		return err
+	}
+	if err := verify(out); err != nil || heard != 0 {
+		t.Fatalf("%v, %d disagreements", err, heard)
+	}
+	other, err := newRSAKey(k.ca.issue(newRSA(2048), nil).Certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range trust.memory.known { // as a processor that multiplies wrongly would
+		e.signer.rsa = &rsaKey{other.modulus, other.e, other.vector, e.signer.rsa.public}
+	}
+	if err := verify(out); err != nil || heard != 1 {
+		t.Errorf("with wrong arithmetic: %v, %d disagreements, want accepted and 1", err, heard)
+	}
+	value := part(string(out), "<ds:SignatureValue>", "</ds:SignatureValue>")
+	forged := strings.Replace(string(out), value, strings.Replace(value, value[40:44], "AAAA", 1), 1)
+	if err := verify([]byte(forged)); !roc.IsRefused(err, roc.BadSignature) || heard != 1 {
+		t.Errorf("a forged value: %v, %d disagreements", err, heard)
+	}
 }

@@ -86,14 +86,14 @@ func (k *checking) role(n soap.Node) error {
 }
 
 // mayBeSigned says whether a reference of sig may point there: the Body, a
-// direct child of Header other than Security, the Timestamp, the token, a
-// SignatureConfirmation; of the VIHF's signature, the whole assertion and
+// direct child of Header other than Security, the Timestamp, the token, the
+// VIHF, a SignatureConfirmation; of the VIHF's signature, the whole assertion and
 // nothing else.
 func (p *parts) mayBeSigned(sig, n soap.Node, env *soap.Envelope) bool {
 	if !sig.Same(p.signature) {
 		return n.Same(p.assertion)
 	}
-	return n.Same(env.Body()) || n.Same(p.timestamp) || n.Same(p.token) ||
+	return n.Same(env.Body()) || n.Same(p.timestamp) || n.Same(p.token) || !n.IsZero() && n.Same(p.assertion) ||
 		n.Parent().Same(p.security) && isConfirmation(n) || // security lets one stand in answers only
 		!n.Same(p.security) && !p.header.IsZero() && n.Parent().Same(p.header)
 }
@@ -101,13 +101,9 @@ func (p *parts) mayBeSigned(sig, n soap.Node, env *soap.Envelope) bool {
 // coverage wants the Body itself, by its place in the Envelope, and the
 // Timestamp among the targets. timed says whether the Timestamp is signed.
 func (k *checking) coverage(sig *signature, p parts, policy Policy) (timed bool, err error) {
-	body := false
-	for i := range sig.refs {
-		body = body || sig.refs[i].target.Same(k.env.Body())
-		timed = timed || !p.timestamp.IsZero() && sig.refs[i].target.Same(p.timestamp)
-	}
+	timed = sig.covers(p.timestamp)
 	switch {
-	case !body:
+	case !sig.covers(k.env.Body()):
 		return false, roc.Refuse(roc.PartNotSigned, "the Body is not covered").Saying("Le Body n'est pas couvert par la signature.")
 	case p.timestamp.IsZero() && !policy.TimestampOptional:
 		return false, roc.Refuse(roc.PartNotSigned, "no Timestamp").Saying("Le message n'a pas de wsu:Timestamp.")
@@ -115,6 +111,16 @@ func (k *checking) coverage(sig *signature, p parts, policy Policy) (timed bool,
 		return false, roc.Refuse(roc.PartNotSigned, "the Timestamp is not covered").Saying("Le Timestamp n'est pas couvert par la signature.")
 	}
 	return timed, nil
+}
+
+// covers says whether one of the references is to that very element.
+func (s *signature) covers(n soap.Node) bool {
+	for i := range s.refs {
+		if !n.IsZero() && s.refs[i].target.Same(n) {
+			return true
+		}
+	}
+	return false
 }
 
 // quote makes an Id of the message fit for a sentence to its sender.

@@ -301,7 +301,13 @@ func (k *checking) verify(s *signature) error {
 	if err := s.signedInfo.Canonical(h, s.form); err != nil {
 		return err
 	}
-	switch err := s.method.verify(s.signer, &k.rsa, h.Sum(k.sum[:0]), s.value); {
+	digest := h.Sum(k.sum[:0])
+	err := s.method.verify(s.signer, &k.rsa, digest, s.value)
+	if errors.Is(err, errSignature) && !s.method.ecdsa && s.signer.rsa.standardSays(s.method.hash, digest, s.value) {
+		err = nil
+		k.v.onDisagreement()
+	}
+	switch {
 	case errors.Is(err, errKeyKind):
 		return forbidden("key of another kind", "La clé du certificat n'est pas du type que SignatureMethod annonce.")
 	case err != nil:

@@ -3,7 +3,80 @@ package xmlsig
 import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/internal/xsd"
 )
+
+// What a check found of a VIHF whose signature and structure hold. The list is
+// closed: it labels a metric.
+const (
+	VIHFGood         = "good"
+	VIHFNotCovered   = "not-covered"   // the message's signature does not cover it: it may come from another message
+	VIHFNoConditions = "no-conditions" // it does not say until when it holds
+	VIHFNotYet       = "not-yet"       // before NotBefore
+	VIHFExpired      = "expired"       // at NotOnOrAfter or after
+)
+
+// VIHFOutcomes lists them.
+func VIHFOutcomes() []string {
+	return []string{VIHFGood, VIHFNotCovered, VIHFNoConditions, VIHFNotYet, VIHFExpired}
+}
+
+// vihfOutcome judges what the policy of the VIHF bears on: whether the
+// message's signature covers the assertion, and its Conditions at the time of
+// the check, with the tolerance of the Timestamp. Under Policy.EnforceVIHF
+// anything but good is refused.
+func (k *checking) vihfOutcome(assertion soap.Node, covered bool, p Policy) (string, error) {
+	outcome := VIHFNotCovered
+	if covered {
+		outcome = k.conditions(assertion)
+	}
+	if outcome == VIHFGood || !p.EnforceVIHF {
+		return outcome, nil
+	}
+	switch outcome {
+	case VIHFNotCovered:
+		return outcome, roc.Refuse(roc.PartNotSigned, "the VIHF is not covered").
+			Saying("Le VIHF n'est pas couvert par la signature du message : ajoutez-le aux références signées.")
+	case VIHFNotYet:
+		return outcome, stale("the VIHF is not valid yet", "Le VIHF n'est pas encore valable (Conditions, NotBefore).")
+	case VIHFExpired:
+		return outcome, stale("the VIHF has expired", "Le VIHF n'est plus valable (Conditions, NotOnOrAfter) : faites-en un par message.")
+	}
+	return outcome, stale("the VIHF has no readable Conditions", "Le VIHF doit porter un seul élément Conditions, avec NotOnOrAfter (date et heure avec fuseau).")
+}
+
+// conditions reads the one Conditions of an assertion. What cannot be read is
+// no condition that holds.
+func (k *checking) conditions(assertion soap.Node) string {
+	var conditions soap.Node
+	for n := assertion.First(); !n.IsZero(); n = n.Next() {
+		if !n.Is(soap.NSSAML, "Conditions") {
+			continue
+		}
+		if !conditions.IsZero() {
+			return VIHFNoConditions
+		}
+		conditions = n
+	}
+	if v, ok := conditions.AttrView("", "NotBefore"); ok {
+		from, zoned, err := xsd.DateTime(v)
+		if err != nil || !zoned {
+			return VIHFNoConditions
+		}
+		if k.at.Before(from.Add(-k.v.tolerance)) {
+			return VIHFNotYet
+		}
+	}
+	v, _ := conditions.AttrView("", "NotOnOrAfter")
+	end, zoned, err := xsd.DateTime(v)
+	if err != nil || !zoned {
+		return VIHFNoConditions
+	}
+	if !k.at.Before(end.Add(k.v.tolerance)) {
+		return VIHFExpired
+	}
+	return VIHFGood
+}
 
 // vihf checks a VIHF assertion (profile section 3): signed by an enveloped
 // signature over the whole assertion, under the same rules, by the same

@@ -46,8 +46,8 @@ type signer struct {
 	last  time.Time // of its newest message's life; guarded by Local.mu
 }
 
-// Seen never fails.
-func (l *Local) Seen(_ context.Context, m Message, at time.Time) (bool, error) {
+// Reserve never fails.
+func (l *Local) Reserve(_ context.Context, m Message, at time.Time) (bool, error) {
 	s := l.signer(m, at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,6 +69,30 @@ func (l *Local) Seen(_ context.Context, m Message, at time.Time) (bool, error) {
 	s.until[key] = m.Until.UnixNano()
 	s.ring = append(s.ring, key)
 	return false, nil
+}
+
+// Forget implements Window.
+func (l *Local) Forget(_ context.Context, m Message) {
+	l.mu.Lock()
+	s := l.signers[m.Signer]
+	l.mu.Unlock()
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := [16]byte(m.Signature[:16])
+	if _, ok := s.until[key]; !ok {
+		return
+	}
+	delete(s.until, key)
+	// Newest first: what is forgotten has just come.
+	for i := len(s.ring) - 1; i >= s.head; i-- {
+		if s.ring[i] == key {
+			s.ring = append(s.ring[:i], s.ring[i+1:]...)
+			return
+		}
+	}
 }
 
 // drop forgets the oldest message, and now and then the room it stood in.

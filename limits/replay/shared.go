@@ -30,17 +30,27 @@ func NewShared(local *Local, client *redis.Client, timeout time.Duration) *Share
 	return &Shared{local, client.Within(timeout)}
 }
 
-// Seen asks Local, then Redis.
-func (s *Shared) Seen(ctx context.Context, m Message, at time.Time) (bool, error) {
-	if seen, _ := s.local.Seen(ctx, m, at); seen {
+// Reserve asks Local, then Redis.
+func (s *Shared) Reserve(ctx context.Context, m Message, at time.Time) (bool, error) {
+	if seen, _ := s.local.Reserve(ctx, m, at); seen {
 		return true, nil
 	}
 	life := m.Until.Sub(at)
 	if life < time.Millisecond {
 		return false, nil
 	}
-	// One key a message, the signer in braces: a Cluster spreads signers.
-	key := "rejeu:{" + string(m.Signer) + "}:" + hex.EncodeToString(m.Signature[:16])
-	first, err := s.client.SetNew(ctx, key, []byte("1"), life)
+	first, err := s.client.SetNew(ctx, keyOf(m), []byte("1"), life)
 	return err == nil && !first, err // the key was there: another instance saw the message
+}
+
+// Forget implements Window. Where Redis cannot be asked, the other instances
+// go on taking the message for a replay until its life ends.
+func (s *Shared) Forget(ctx context.Context, m Message) {
+	s.local.Forget(ctx, m)
+	_ = s.client.Del(context.WithoutCancel(ctx), keyOf(m)) // its own time-out bounds it; a lost Redis is said by its owner
+}
+
+// keyOf is one key a message, the signer in braces: a Cluster spreads signers.
+func keyOf(m Message) string {
+	return "rejeu:{" + string(m.Signer) + "}:" + hex.EncodeToString(m.Signature[:16])
 }

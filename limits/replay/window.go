@@ -25,11 +25,14 @@ type Message struct {
 	Until     time.Time // when the Timestamp's life and the tolerance end
 }
 
-// A Window remembers messages until their life ends. Seen reports whether the
-// message was there already, and remembers it. It is safe for concurrent use
-// and answers within ctx's deadline; of two concurrent calls with one message,
-// one is told true. An error means that the answer may be wrong by omission:
-// what the window could ask says no.
+// A Window remembers messages until their life ends. It is safe for concurrent
+// use and answers within ctx's deadline.
 type Window interface {
-	Seen(ctx context.Context, m Message, at time.Time) (bool, error)
+	// Reserve reports whether the message was there already, and remembers it.
+	// Of two concurrent calls with one message, one is told true. An error means
+	// that the answer may be wrong by omission: what the window could ask says no.
+	Reserve(ctx context.Context, m Message, at time.Time) (seen bool, err error)
+	// Forget undoes a Reserve that was told false, when no byte of the message
+	// has left: the retry that a refusal asks for is no replay.
+	Forget(ctx context.Context, m Message)
 }
