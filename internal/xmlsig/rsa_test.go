@@ -15,6 +15,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/rsaverify"
 	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // agree compares our verdict on a signature with crypto/rsa's, by the vector
@@ -120,7 +121,7 @@ func TestWrongArithmeticOfOursRefusesNobody(t *testing.T) {
 	t.Parallel()
 	k := testKeys()
 	heard := 0
-	trust := NewTrust([]*x509.Certificate{k.ca.cert}, nil)
+	trust := NewTrust(trust.NewTrust([]*x509.Certificate{k.ca.cert}, nil).Signature(nil))
 	v := NewVerifier(Options{Trust: func() *Trust { return trust }, OnDisagreement: func() { heard++ }})
 	out := signed(t, message12, k.rsaKey, SignOptions{})
 	verify := func(m []byte) error {

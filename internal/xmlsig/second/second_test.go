@@ -15,6 +15,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 var signer = sync.OnceValue(func() igc.Pair { return igc.New(igc.Options{}).Sign("1010003812", "CH FICTIF") })
@@ -112,7 +113,7 @@ func TestTheAttackFiles(t *testing.T) {
 	if len(files) < 90 {
 		t.Fatalf("%d attack files", len(files))
 	}
-	trust := xmlsig.NewTrust([]*x509.Certificate{certificateOf(t, "ac")}, nil)
+	trust := xmlsig.NewTrust(trust.NewTrust([]*x509.Certificate{certificateOf(t, "ac")}, nil).Signature(nil))
 	v := xmlsig.NewVerifier(xmlsig.Options{Trust: func() *xmlsig.Trust { return trust }})
 	counts := map[Result]int{}
 	for _, f := range files {
