@@ -152,5 +152,5 @@ var natures = map[expiry.Kind]string{
 	expiry.OwnServer: "RPN, serveur", expiry.OwnClient: "RPN, client",
 	expiry.CallerTLS: "Établissement, connexion", expiry.CallerSignature: "Établissement, signature",
 	expiry.PeerTLS: "AMC ou annuaire, serveur", expiry.PeerSignature: "AMC ou annuaire, signature",
-	expiry.Authority: "Autorité", expiry.RevocationList: "Liste de révocation",
+	expiry.Authority: "Autorité",
 }

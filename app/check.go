@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/strict"
 	"github.com/piano-roc/rpn/register"
 )
@@ -25,7 +26,21 @@ func Check(o Options) (summary string, err error) {
 		return "", err
 	}
 	summary = a.summary(a.now())
-	return summary, a.unwind(context.Background())
+	return summary, errors.Join(a.checkLists(), a.unwind(context.Background()))
+}
+
+// checkLists is an error when a configured revocation list cannot serve: after a
+// restart nobody under its CA would come in.
+func (a *App) checkLists() error {
+	err := a.revocation.Problems()
+	if err == nil {
+		return nil
+	}
+	return &config.SetupError{
+		What:   a.config.File() + ": revocation.lists: " + oneLine(err),
+		Remedy: "put the list of each CA there, or remove what is none; a CA without a list is closed or open by revocation.then and revocation.unannounced",
+		Cause:  err,
+	}
 }
 
 func (a *App) summary(now time.Time) string {

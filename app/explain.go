@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire"
@@ -59,8 +60,29 @@ func onACopy(o Options) (_ Options, done func(), err error) {
 		done()
 		return o, nil, setup(fmt.Errorf("what is remembered of the annuaire: %w", err), "run this as the user of the RPN")
 	}
+	if c.Revocation.Folder = filepath.Join(dir, "revocation"); o.Config.Revocation.Folder != "" {
+		// What it fetches, and the leftovers that it removes, are its own.
+		if err := copyFolder(o.Config.Revocation.Folder, c.Revocation.Folder); err != nil {
+			done()
+			return o, nil, setup(fmt.Errorf("the revocation lists that are kept: %w", err), "run this as the user of the RPN")
+		}
+	}
 	o.Config = &c
 	return o, done, nil
+}
+
+// copyFolder copies the files of a folder, if it is there.
+func copyFolder(from, to string) error {
+	entries, err := os.ReadDir(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		if e.Type().IsRegular() && !strings.HasPrefix(e.Name(), ".") {
+			err = errors.Join(err, copyFile(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())))
+		}
+	}
+	return err
 }
 
 func copyFile(from, to string) error {

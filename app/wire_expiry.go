@@ -63,11 +63,6 @@ func (a *App) expiries() []expiry.Expiry {
 			given = append(given, expiry.ExpiryOf(expiry.Authority, "trust."+s.name, c))
 		}
 	}
-	for _, l := range a.revocation.Status() {
-		given = append(given, expiry.Expiry{
-			Kind: expiry.RevocationList, Owner: l.CommonName, Subject: "CRL", Issuer: l.CA, Serial: l.Number, From: l.From, End: l.To,
-		})
-	}
 	all := a.horizon.Expiries(given...)
 	calls := map[expiry.Kind]int{}
 	for _, e := range all {

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/piano-roc/rpn/indicators/live"
@@ -192,6 +193,10 @@ func (a *App) checkRevoked(now time.Time) Health {
 		}
 	}
 	h.Degraded = h.Degraded || s.Failing+s.Never > 0
+	if closed := a.revocation.Closed(now); len(closed) > 0 {
+		h.Degraded = true
+		h.Detail += "; refused, since it cannot be known whether they are revoked: the certificates of " + strings.Join(closed, " and of ")
+	}
 	if s.Deny {
 		h.Detail += fmt.Sprintf("; deny list %d, %d entries", s.DenySequence, s.DenyEntries)
 		if d, _ := a.revocation.DenyStatus(); d.Problem != "" {

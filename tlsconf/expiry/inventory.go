@@ -29,12 +29,11 @@ const (
 	PeerTLS         Kind = "amc-tls"                 // of the servers of the annuaire and of the AMC
 	PeerSignature   Kind = "amc-signature"           // with which they sign
 	Authority       Kind = "autorite"                // a CA of a trust store
-	RevocationList  Kind = "crl"                     // a CRL, by its nextUpdate
 )
 
 // Kinds lists every kind.
 func Kinds() []Kind {
-	return []Kind{OwnServer, OwnClient, OwnSignature, CallerTLS, CallerSignature, PeerTLS, PeerSignature, Authority, RevocationList}
+	return []Kind{OwnServer, OwnClient, OwnSignature, CallerTLS, CallerSignature, PeerTLS, PeerSignature, Authority}
 }
 
 // A Level says how near the end is: the last of 60, 30, 14, 7 and 1 days that

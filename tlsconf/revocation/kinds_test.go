@@ -121,9 +121,12 @@ func TestAListAnnouncedByLDAPOnlyIsNotUnannounced(t *testing.T) {
 	if err := w.Check(w.chain(pair), w.at.now()); err == nil || !strings.Contains(err.Error(), "revocation.lists") {
 		t.Errorf("it says %v", err)
 	}
+	if closed := w.Closed(w.at.now()); len(closed) != 1 || !strings.Contains(closed[0], "IGC-SANTE") {
+		t.Errorf("closed: %q", closed)
+	}
 	w.o.Lists = []string{w.file(w.pki.CRL(es, igc.List{}))}
 	w.open()
-	if got := w.says(pair); got != "" {
+	if got := w.says(pair); got != "" || len(w.Closed(w.at.now())) != 0 {
 		t.Errorf("with the list by a file: %q", got)
 	}
 }

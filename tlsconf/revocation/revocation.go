@@ -88,6 +88,9 @@ type Checker struct {
 	deny       *deny         // nil: none
 	ocsp       *ocspCache    // nil: none
 
+	unknownMu sync.Mutex           // guards unknown
+	unknown   map[string]time.Time // the CAs whose certificates were refused as unknown, and when
+
 	mu        sync.Mutex // guards what follows, and every change of lists
 	sources   map[string]*source
 	waiting   atomic.Int32      // sources of Lists that never gave a list
@@ -308,6 +311,7 @@ func (r *Checker) CheckLinks(links []trust.Link, at time.Time) *trust.Failure {
 		}
 		if f := r.sure(i, l, known, at); f != nil && unsure == nil {
 			unsure = f
+			r.refusedUnknown(l.Issuer, at)
 		}
 	}
 	return unsure
@@ -474,6 +478,47 @@ func (r *Checker) Status() []ListStatus {
 		return nil
 	}
 	return r.lists.Load().status(r.o.Now())
+}
+
+// refusedUnknown notes that a certificate of that CA, which is one of a trust
+// store, was refused because nothing certain is known.
+func (r *Checker) refusedUnknown(ca *x509.Certificate, at time.Time) {
+	r.unknownMu.Lock()
+	defer r.unknownMu.Unlock()
+	if r.unknown == nil {
+		r.unknown = map[string]time.Time{}
+	}
+	r.unknown[trust.NameOf(ca.Subject)] = at
+}
+
+// refusedFor is how long a CA is told to be closed after the last certificate
+// of it that was refused.
+const refusedFor = 10 * time.Minute
+
+// Closed names the CAs whose certificates are refused because it cannot be
+// known whether they are revoked: those whose list is too old, and those of
+// which somebody was refused for that in the last ten minutes.
+func (r *Checker) Closed(at time.Time) []string {
+	if r == nil {
+		return nil
+	}
+	var names []string
+	for _, l := range r.Status() {
+		if l.State == stale.String() && l.Then == FailClosed {
+			names = append(names, l.CA)
+		}
+	}
+	r.unknownMu.Lock()
+	defer r.unknownMu.Unlock()
+	for name, last := range r.unknown {
+		if at.Sub(last) <= refusedFor {
+			names = append(names, name)
+		} else {
+			delete(r.unknown, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // DenyStatus is what the deny list in force holds; ok is false without one.
