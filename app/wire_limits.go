@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,14 +102,21 @@ func (a *App) checkResting(now time.Time) Health {
 func (a *App) checkShares(time.Time) Health {
 	h := Health{Name: "capacity", OK: true}
 	var say []string
-	for k, name := range []string{"connections", "exchanges in flight", "bytes held"} {
-		used, total := a.ledger.Used(shares.Kind(k))
-		say = append(say, fmt.Sprintf("%d of %d %s", used, total, name))
-		if a.ledger.Saturated(shares.Kind(k)) {
-			h.Degraded = true
-			say[k] += " (saturated: only who holds little is served)"
-		}
+	open := a.server.Open()
+	say = append(say, fmt.Sprintf("%d of %d connections", open, a.config.Limits.Connections))
+	if h.Degraded = open >= a.config.Limits.Connections/4*3; h.Degraded {
+		say[0] += " (saturated)"
 	}
+	for k, name := range map[shares.Kind]string{shares.Exchanges: "exchanges in flight", shares.Bytes: "bytes held"} {
+		used, total := a.ledger.Used(k)
+		line := fmt.Sprintf("%d of %d %s", used, total, name)
+		if a.ledger.Saturated(k) {
+			h.Degraded = true
+			line += " (saturated: only who holds little is served)"
+		}
+		say = append(say, line)
+	}
+	slices.Sort(say)
 	h.Detail = strings.Join(say, ", ")
 	return h
 }

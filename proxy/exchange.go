@@ -92,6 +92,10 @@ func (x *exchange) receive(es *register.Etablissement) error {
 	if err := x.acceptable(); err != nil {
 		return err
 	}
+	if x.q.OwnerFull() {
+		return roc.Refuse(roc.TooMany, "the structure has %d connections", x.proxy.o.PerStructure).After(time.Second).
+			Saying("Part de l'établissement : %d connexions ouvertes. Gardez-en moins, ouvertes plus longtemps.", x.proxy.o.PerStructure)
+	}
 	if x.q.Crowded() {
 		return roc.Refuse(roc.Overloaded, "%d connections are open", x.proxy.o.Connections).Because(roc.ListenerFull).After(time.Second)
 	}

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -45,6 +46,8 @@ func New(o Options) (*Proxy, error) {
 		Handle:       p.handle,
 		Abort:        p.abort,
 		Connections:  o.Connections,
+		Owner:        ownerOf,
+		PerOwner:     o.PerStructure,
 		IdleTimeout:  o.IdleTimeout,
 		HeadTimeout:  o.HeadTimeout,
 		BodyTimeout:  o.BodyTimeout,
@@ -54,6 +57,13 @@ func New(o Options) (*Proxy, error) {
 		Log:          o.Log,
 	})
 	return p, nil
+}
+
+// ownerOf says whose a connection is. Those that name no structure are one
+// owner: they are refused anyway.
+func ownerOf(leaf *x509.Certificate) string {
+	id, _ := roc.StructureOfCertificate(leaf)
+	return string(id)
 }
 
 // Serve serves the connections of a listener until Shutdown. Each must be

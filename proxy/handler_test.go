@@ -432,6 +432,25 @@ func TestTheDeadlineIsTheShorterOne(t *testing.T) {
 	}
 }
 
+// 300 idle connections of one certificate must leave room for others: beyond
+// its part, a structure is told so, on the connection too many.
+func TestAStructureHasNoMoreConnectionsThanItsPart(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t, func(o *Options) { o.PerStructure = 2 })
+	for range 2 {
+		w := c.call()
+		w.say(post(good(t)))
+		if r := w.hear(); strings.Contains(string(r.body), "RPN110") {
+			t.Fatalf("refused within its part: %s", r.body)
+		}
+	}
+	w := c.call()
+	w.say(post(good(t)))
+	if r := w.hear(); !strings.Contains(string(r.body), "RPN110") || !strings.Contains(string(r.body), "2 connexions") || r.Header.Get("Connection") != "close" && !r.Close {
+		t.Errorf("the connection too many: status %d, %s", r.StatusCode, r.body)
+	}
+}
+
 func TestAStatedDeadlineThatIsNoneIsRefused(t *testing.T) {
 	t.Parallel()
 	c := newCountry(t)

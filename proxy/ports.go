@@ -139,6 +139,7 @@ type Options struct {
 	Exchanges int           // in flight at once, where there are no Shares; more is refused as overloaded. Default: 1024
 
 	Connections  int           // at once. Default: 16 384
+	PerStructure int           // of them, for one structure. Default: a quarter, where there are 64 or more; else all
 	IdleTimeout  time.Duration // between two requests of a connection. Default: 3 min
 	HeadTimeout  time.Duration // for the head of a request, from its first byte. Default: 10 s
 	BodyTimeout  time.Duration // for its body. Default: 30 s
@@ -204,6 +205,9 @@ func (o *Options) complete() error {
 		o.Shares = make(slots, o.Exchanges)
 	}
 	orDefault(&o.Connections, 16<<10)
+	if o.PerStructure <= 0 && o.Connections >= 64 {
+		o.PerStructure = o.Connections / 4
+	}
 	orDefault(&o.IdleTimeout, 3*time.Minute)
 	orDefault(&o.HeadTimeout, 10*time.Second)
 	orDefault(&o.BodyTimeout, 30*time.Second)

@@ -22,7 +22,10 @@ type clientConn struct {
 	peer     string
 	socket   syscall.RawConn
 	in       wire
-	crowded  bool // beyond the connections that the Server takes
+	owner    string
+	crowded  bool // beyond the connections that the Server takes, in all or of this owner
+
+	ownerFull bool // of this owner
 
 	request Request
 	unread  bool      // a body is still in front of the next request

@@ -40,6 +40,9 @@ func (q *Request) Leaf() *x509.Certificate { return q.conn.leaf }
 // this one is there to be told so.
 func (q *Request) Crowded() bool { return q.conn.crowded }
 
+// OwnerFull reports whether that is because its owner has its whole part.
+func (q *Request) OwnerFull() bool { return q.conn.ownerFull }
+
 // Refused says that the caller's certificate was revoked since its handshake.
 func (q *Request) Refused() error { return q.conn.refused() }
 

@@ -25,6 +25,11 @@ type ServerOptions struct {
 	IdleTimeout, HeadTimeout, BodyTimeout, WriteTimeout time.Duration
 	DrainIdle                                           time.Duration
 
+	// Owner says whose a connection is, and PerOwner is how many of Connections
+	// one of them may have; 0: as many as there are.
+	Owner    func(leaf *x509.Certificate) string
+	PerOwner int
+
 	Now func() time.Time
 	Log *slog.Logger
 }
@@ -43,12 +48,13 @@ type Server struct {
 	mu        sync.Mutex            // guards the fields below
 	listeners map[net.Listener]bool // being served
 	clients   map[*clientConn]bool
-	empty     chan struct{} // once draining: closed when nothing of both is left
+	owned     map[string]int // how many of clients, by owner
+	empty     chan struct{}  // once draining: closed when nothing of both is left
 }
 
 // NewServer makes a Server.
 func NewServer(o ServerOptions) *Server {
-	s := &Server{o: o, listeners: map[net.Listener]bool{}, clients: map[*clientConn]bool{}}
+	s := &Server{o: o, listeners: map[net.Listener]bool{}, clients: map[*clientConn]bool{}, owned: map[string]int{}}
 	return s
 }
 
@@ -86,6 +92,9 @@ func (s *Server) acceptAll(ln net.Listener) error {
 			conn.Close()
 			continue
 		}
+		if s.o.Owner != nil {
+			c.owner = s.o.Owner(c.leaf)
+		}
 		if !s.remember(c) {
 			conn.Close()
 			continue
@@ -119,11 +128,14 @@ func (s *Server) client(conn net.Conn) (*clientConn, error) {
 func (s *Server) remember(c *clientConn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended.Load() || len(s.clients) >= s.o.Connections+spareConnections {
+	owned := s.owned[c.owner]
+	if s.ended.Load() || len(s.clients) >= s.o.Connections+spareConnections || s.o.PerOwner > 0 && owned >= s.o.PerOwner+spareConnections {
 		return false
 	}
-	c.crowded = len(s.clients) >= s.o.Connections
+	c.ownerFull = s.o.PerOwner > 0 && owned >= s.o.PerOwner
+	c.crowded = c.ownerFull || len(s.clients) >= s.o.Connections
 	s.clients[c] = true
+	s.owned[c.owner]++
 	return true
 }
 
@@ -135,7 +147,12 @@ const (
 func (s *Server) forget(c *clientConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.clients, c)
+	if s.clients[c] {
+		delete(s.clients, c)
+		if s.owned[c.owner]--; s.owned[c.owner] == 0 {
+			delete(s.owned, c.owner)
+		}
+	}
 	s.checkEmptyLocked()
 }
 
