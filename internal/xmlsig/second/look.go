@@ -42,6 +42,8 @@ const (
 	nsWSSE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
 	nsWSU  = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
 
+	nsSAML = "urn:oasis:names:tc:SAML:2.0:assertion"
+
 	excC14N   = "http://www.w3.org/2001/10/xml-exc-c14n#"
 	enveloped = nsDS + "enveloped-signature"
 	sha256URI = "http://www.w3.org/2001/04/xmlenc#sha256"
@@ -191,7 +193,8 @@ func byID(root *etree.Element, id string) (*etree.Element, error) {
 	var walk func(e *etree.Element)
 	walk = func(e *etree.Element) {
 		for _, a := range e.Attr {
-			if a.Value == id && (a.Key == "Id" && (a.Space == "" || a.NamespaceURI() == nsWSU) || a.Key == "id" && a.Space == "xml") {
+			if a.Value == id && (a.Key == "Id" && (a.Space == "" || a.NamespaceURI() == nsWSU) || a.Key == "id" && a.Space == "xml" ||
+				a.Key == "ID" && a.Space == "" && e.NamespaceURI() == nsSAML) {
 				found = append(found, e)
 			}
 		}
