@@ -260,6 +260,23 @@ func TestTheOtherKeysOfARouteThatMovedAreAskedFirst(t *testing.T) {
 	})
 }
 
+// A key that nobody had asked about leads where the route did not: the others
+// are asked again before they serve, and what they say is then counted.
+func TestANewAddressOfARouteHasItsOtherKeysAskedFirst(t *testing.T) {
+	t.Parallel()
+	v := newVillage(t, nil)
+	v.ask(t, 1)
+	v.host[keyNumber(1).AMC] = "new1.example"
+	cold := keyNumber(1)
+	cold.CSR = "COLD"
+	if _, err := v.d.Find(t.Context(), hospital, cold); err != nil {
+		t.Fatal(err)
+	}
+	if h := v.now(t, 1); h != "new1.example" {
+		t.Errorf("the key that was fresh leads to %s", h)
+	}
+}
+
 // A quiet key never goes where the annuaire has not been for more than an hour,
 // while the annuaire answers; while it does not, the last answer serves.
 func TestFreshStaleAndOutageAreThreeBounds(t *testing.T) {

@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire/fictif"
+	"github.com/piano-roc/rpn/internal/message"
 	"github.com/piano-roc/rpn/internal/roc"
+	inner "github.com/piano-roc/rpn/nation"
 	"github.com/piano-roc/rpn/test/nation"
 )
 
@@ -96,7 +98,9 @@ func cells() []cell {
 		{"poisoning", "every route moved at once", "00 annuaire_changes RPN401", moved},
 		{"poisoning", "every insurer lost at once", "00 annuaire_changes", emptied},
 		{"poisoning", "Redis altered, annuaire up", "00 asked", redisAltered},
-		{"outage", "Redis killed", "00 redis", redisKilled},
+		{"outage", "Redis killed", "00 redis limits", redisKilled},
+		{"outage", "hung, an establishment's own search, and a restart", "annuaire cache cache cache", searchWhileHung},
+		{"poisoning", "a flood of invented keys, then a restart while it is down", "00 00", flood},
 		{"rebinding", "a name that leads to loopback", "RPN305 0 connections", rebound("127.0.0.2")},
 		{"rebinding", "a name that leads to the metadata address", "RPN305 0 connections", rebound("169.254.169.254")},
 		{"rebinding", "a name that leads to a private network", "RPN305 0 connections", rebound("10.1.2.3")},
@@ -281,6 +285,41 @@ func moved(t *testing.T) string {
 		return last != "00"
 	})
 	return got + " " + last
+}
+
+// search is an establishment's own question to the annuaire.
+func search(d *inner.Draft) {
+	d.Body = func(d *inner.Draft) roc.Content {
+		return message.SearchRequest{Requete: d.Demande.Requete, Adressage: d.Demande.Adressage}.Envelope(d.SOAP)
+	}
+	d.ContentType, d.SOAPAction = d.SOAP.ContentType(), new(string)
+}
+
+// searchWhileHung: the answer serves from memory, then from disk.
+func searchWhileHung(t *testing.T) string {
+	n := nation.New(t, nation.Binary, short)
+	chu := n.Etablissement()
+	got := []string{string(chu.Send(roc.IDB, "bleue", search).Origin())}
+	n.Annuaire.Break(fictif.Silent)
+	for range 2 {
+		got = append(got, string(chu.Send(roc.IDB, "bleue", search).Origin()))
+	}
+	n.Restart()
+	return strings.Join(append(got, string(chu.Send(roc.IDB, "bleue", search).Origin())), " ")
+}
+
+// flood: one establishment invents CSR beyond its share; the answers of another
+// are there after a restart.
+func flood(t *testing.T) string {
+	n := nation.New(t, nation.Binary, nation.Annuaire("ttl: 1s\nmax_age: 1h\nprobe: 0s\ntimeout: 1s\nnew_keys: 5"))
+	chu, noisy := n.Etablissement(), n.Etablissement(nation.Limited(1000, 1000))
+	first := code(chu.Send(roc.IDB, "bleue"))
+	for i := range 40 {
+		noisy.Send(roc.IDB, "bleue", func(d *inner.Draft) { d.Demande.Adressage.CSR = roc.CSR(fmt.Sprintf("INVENTE%d", i)) }).WantAnswer()
+	}
+	n.Annuaire.Break(fictif.Down)
+	n.Restart()
+	return first + " " + code(chu.Send(roc.IDB, "bleue"))
 }
 
 func emptied(t *testing.T) string {
