@@ -85,7 +85,7 @@ func (a *App) serveCertificates(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'")
 		if err := certificatesPage.Execute(w, c); err != nil {
-			a.log.Debug("the page of certificates was cut short", "error", err.Error())
+			a.log.Debug("the page of certificates was cut short", "event", "page_cut_short", "error", err.Error())
 		}
 	}
 }

@@ -53,11 +53,11 @@ func (a *App) Stop(ctx context.Context) error {
 	if a.draining.Swap(true) {
 		return ErrStopped
 	}
-	a.log.Info("stopping", slog.String("drain", a.config.Timeouts.Drain.String()), slog.String("deadline", a.config.Timeouts.Stop.String()),
+	a.log.Info("stopping", slog.String("event", "stopping"), slog.String("drain", a.config.Timeouts.Drain.String()), slog.String("deadline", a.config.Timeouts.Stop.String()),
 		slog.Int("in_flight", a.proxy.InFlight()))
 	pause(ctx, a.config.Timeouts.Drain)
 	err := a.unwind(ctx)
-	a.log.Info("stopped", slog.Bool("clean", err == nil))
+	a.log.Info("stopped", slog.String("event", "stopped"), slog.Bool("clean", err == nil))
 	return err
 }
 
@@ -67,7 +67,7 @@ func (a *App) unwind(ctx context.Context) error {
 		s := a.stops[len(a.stops)-1]
 		a.stops = a.stops[:len(a.stops)-1]
 		if err := s.stop(ctx); err != nil {
-			a.log.Error("a step of the stop failed", slog.String("step", s.name), slog.String("error", err.Error()))
+			a.log.Error("a step of the stop failed", slog.String("event", "stop_step_failed"), slog.String("step", s.name), slog.String("error", err.Error()))
 			failed = append(failed, fmt.Errorf("%s: %w", s.name, err))
 		}
 	}

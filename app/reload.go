@@ -70,14 +70,14 @@ func (r *reloader) reload(why string, at time.Time, force Force) (what []string,
 		if err := errs[i]; err != nil {
 			r.stale[p.name] = err
 			failed = append(failed, fmt.Errorf("%s: %w", p.name, err))
-			r.log.Error("reload failed: what was read before stays in use", slog.String("part", p.name), slog.String("error", oneLine(err)))
+			r.log.Error("reload failed: what was read before stays in use", slog.String("event", "reload_failed"), slog.String("part", p.name), slog.String("error", oneLine(err)))
 		}
 	}
 	for _, line := range what {
-		r.log.Warn("changed by a reload", slog.String("what", line), slog.Bool("forced", force.Certificates))
+		r.log.Warn("changed by a reload", slog.String("event", "reload_changed"), slog.String("what", line), slog.Bool("forced", force.Certificates))
 	}
 	if err = errors.Join(failed...); err == nil {
-		r.log.Info("reloaded", slog.String("why", why), slog.Int("changes", len(what)), slog.Bool("forced_register", force.Register), slog.Bool("forced_certificates", force.Certificates))
+		r.log.Info("reloaded", slog.String("event", "reloaded"), slog.String("why", why), slog.Int("changes", len(what)), slog.Bool("forced_register", force.Register), slog.Bool("forced_certificates", force.Certificates))
 	}
 	return what, err
 }

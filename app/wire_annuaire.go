@@ -69,7 +69,7 @@ func (a *App) openAnswers() {
 	}
 	disk, err := annuaire.OpenDisk(o)
 	if err != nil {
-		a.log.Error("the answers of the annuaire cannot be kept on disk", slog.String("error", err.Error()))
+		a.log.Error("the answers of the annuaire cannot be kept on disk", slog.String("event", "annuaire_disk_unusable"), slog.String("error", err.Error()))
 		return
 	}
 	a.disk = disk
@@ -203,7 +203,7 @@ func (a *App) probeAnnuaire(ctx context.Context) {
 		if key, ok := firstKey(a.register.Current()); ok {
 			within, cancel := context.WithTimeout(ctx, a.config.Annuaire.Timeout)
 			if _, err := a.asker.Ask(within, key); err != nil && !roc.IsRefused(err, roc.UnknownAMC) && ctx.Err() == nil {
-				a.log.Warn("the annuaire does not answer as it should", slog.String("error", err.Error()))
+				a.log.Warn("the annuaire does not answer as it should", slog.String("event", "annuaire_probe_failed"), slog.String("error", err.Error()))
 			}
 			cancel()
 		}

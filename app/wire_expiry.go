@@ -223,7 +223,7 @@ func (a *App) tellHorizon(told map[string]expiry.Level) {
 		if e.Level == expiry.Ended || e.Level == expiry.Within1 || e.Level == expiry.Within7 {
 			level = slog.LevelError
 		}
-		a.log.Log(context.Background(), level, "a certificate is near its end: have it renewed",
+		a.log.Log(context.Background(), level, "a certificate is near its end: have it renewed", slog.String("event", "certificate_near_end"),
 			slog.String("kind", string(e.Kind)), slog.String("owner", e.Owner), slog.String("name", e.Nom), slog.String("subject", e.Subject), slog.String("serial", e.Serial),
 			slog.Time("end", e.End), slog.Int("days_left", e.Days), slog.Int("calls_24h", e.Calls))
 	}

@@ -82,9 +82,9 @@ func (a *App) startOwn() error {
 	for name, acme := range a.acme {
 		if err := acme.Start(func() {
 			if changed, err := a.own.Of(name).Reload(); err != nil {
-				a.log.Error("the certificate obtained by ACME cannot be used", slog.String("part", name), slog.String("error", oneLine(err)))
+				a.log.Error("the certificate obtained by ACME cannot be used", slog.String("event", "acme_certificate_unusable"), slog.String("part", name), slog.String("error", oneLine(err)))
 			} else if changed {
-				a.log.Info("a certificate came by ACME", slog.String("part", name))
+				a.log.Info("a certificate came by ACME", slog.String("event", "acme_certificate_obtained"), slog.String("part", name))
 			}
 		}); err != nil {
 			return err

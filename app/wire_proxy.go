@@ -57,7 +57,7 @@ func (a *App) startProxy() error {
 		return a.proxy.Shutdown(ctx)
 	})
 	a.serving.Store(true)
-	a.log.Info("listening", slog.String("address", a.addr.String()), slog.String("admin", a.adminAddr.String()),
+	a.log.Info("listening", slog.String("event", "listening"), slog.String("address", a.addr.String()), slog.String("admin", a.adminAddr.String()),
 		slog.String("environment", string(a.config.Environment)), slog.String("version", a.opts.Version))
 	return nil
 }

@@ -126,13 +126,13 @@ func (a *App) logCuts(side string, cuts []tlsconf.Cut) {
 	for i, c := range cuts {
 		a.live.Cut(side, string(c.Reason), c.Connections)
 		if i < most {
-			a.log.Warn("connections closed: their peer is no longer accepted", slog.String("side", side), slog.String("reason", string(c.Reason)),
+			a.log.Warn("connections closed: their peer is no longer accepted", slog.String("event", "connections_cut"), slog.String("side", side), slog.String("reason", string(c.Reason)),
 				slog.Int("connections", c.Connections), slog.String("detail", c.Detail),
 				slog.String("subject", c.Subject), slog.String("issuer", c.Issuer), slog.String("serial", c.Serial))
 		}
 	}
 	if len(cuts) > most {
-		a.log.Warn("connections closed of more peers", slog.String("side", side), slog.Int("peers", len(cuts)-most))
+		a.log.Warn("connections closed of more peers", slog.String("event", "connections_cut"), slog.String("side", side), slog.Int("peers", len(cuts)-most))
 	}
 }
 

@@ -47,18 +47,18 @@ func (a *App) lockState() error {
 func (a *App) openState() {
 	hosts, err := annuaire.OpenHosts(a.config.HostsFile())
 	if err != nil {
-		a.log.Error("the hosts that the annuaire has named cannot be read: they are not kept on disk", slog.String("error", err.Error()))
+		a.log.Error("the hosts that the annuaire has named cannot be read: they are not kept on disk", slog.String("event", "hosts_unreadable"), slog.String("error", err.Error()))
 		hosts, _ = annuaire.OpenHosts("")
 	}
 	a.hosts = hosts
 	if file := a.config.CertificatesFile(); file != "" {
 		if err := a.horizon.Load(file); err != nil {
-			a.log.Error("the certificates seen before the start cannot be read, or not all", slog.String("error", err.Error()))
+			a.log.Error("the certificates seen before the start cannot be read, or not all", slog.String("event", "certificates_unreadable"), slog.String("error", err.Error()))
 		}
 	}
 	if dir := a.config.AttemptsDir(); dir != "" {
 		a.attempts = attempts.Open(attempts.Options{Dir: dir, OnError: func(err error) {
-			a.log.Error("an attempt in accrochage is lost", slog.String("error", err.Error()))
+			a.log.Error("an attempt in accrochage is lost", slog.String("event", "attempt_lost"), slog.String("error", err.Error()))
 		}})
 		a.onStop("attempts in accrochage", func(context.Context) error { a.attempts.Close(); return nil })
 	}
@@ -95,7 +95,7 @@ func (a *App) saveState(ctx context.Context) {
 		}
 		a.saveReplay()
 		if err := a.hosts.Save(); err != nil {
-			a.log.Error("the hosts that the annuaire has named cannot be kept", slog.String("error", err.Error()))
+			a.log.Error("the hosts that the annuaire has named cannot be kept", slog.String("event", "hosts_unwritten"), slog.String("error", err.Error()))
 		}
 		if over {
 			return
@@ -110,7 +110,7 @@ func (a *App) saveCertificates() {
 		return
 	}
 	if err := a.horizon.Save(file); err != nil {
-		a.log.Error("the certificates that were seen cannot be kept", slog.String("error", err.Error()))
+		a.log.Error("the certificates that were seen cannot be kept", slog.String("event", "certificates_unwritten"), slog.String("error", err.Error()))
 	}
 }
 

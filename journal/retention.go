@@ -84,12 +84,12 @@ func (j *Journal) prune() {
 }
 
 func (j *Journal) remove(c closedFile, tooOld bool) error {
-	attrs := []any{"event", "journal_pruned", "records", c.footer.Count, "first", c.footer.First,
+	attrs := []any{"records", c.footer.Count, "first", c.footer.First,
 		"from", c.footer.From.Format(time.RFC3339), "to", c.footer.To.Format(time.RFC3339)}
 	if tooOld {
-		j.o.Log.Info("a segment of the journal was deleted at the end of its time", attrs...)
+		j.o.Log.Info("a segment of the journal was deleted at the end of its time", append(attrs, "event", "journal_pruned")...)
 	} else {
-		j.o.Log.Error("a segment of the journal was deleted before its time: the journal is larger than journal.keep_bytes", attrs...)
+		j.o.Log.Error("a segment of the journal was deleted before its time: the journal is larger than journal.keep_bytes", append(attrs, "event", "journal_pruned_early")...)
 	}
 	for _, ending := range []string{".idx", ".zst"} {
 		if err := os.Remove(c.base + ending); err != nil && !os.IsNotExist(err) {

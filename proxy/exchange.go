@@ -305,13 +305,13 @@ func (x *exchange) logNew(route routing.Route) {
 	}
 	log := x.proxy.o.Log.With("echange", string(x.rec.ID), "amc", string(x.rec.To.AMC))
 	if route.NewAMC() || route.NewDomain() {
-		log.Warn("the annuaire's address is new, and accepted by policy: write it down in the list of AMCs", "host", route.Host())
+		log.Warn("the annuaire's address is new, and accepted by policy: write it down in the list of AMCs", "event", "annuaire_newcomer_accepted", "host", route.Host())
 	}
 	for _, r := range route.SetAside() {
 		if x.quarantined(r) {
 			continue // told once, by the directory
 		}
-		log.Warn("an address of the annuaire was not used", "reason", string(r.Reason), "cause", r.Error())
+		log.Warn("an address of the annuaire was not used", "event", "annuaire_address_set_aside", "reason", string(r.Reason), "error", r.Error())
 	}
 }
 

@@ -92,7 +92,7 @@ func (p *Proxy) abort() {
 // (docs/record.md).
 func LogRecord(log *slog.Logger) func(*roc.Record) {
 	return func(rec *roc.Record) {
-		log.LogAttrs(context.Background(), slog.LevelInfo, "exchange", slog.Any("record", rec))
+		log.LogAttrs(context.Background(), slog.LevelInfo, "exchange", slog.String("event", "exchange"), slog.Any("record", rec))
 	}
 }
 
@@ -142,7 +142,7 @@ func (p *Proxy) describe(q *http1.Request, query string) answer {
 }
 
 func (p *Proxy) logMalformed(q *http1.Request, m *http1.Malformed) {
-	p.o.Log.Warn("malformed HTTP refused", "rule", m.Rule, "peer", q.Peer())
+	p.o.Log.Warn("malformed HTTP refused", "event", "http_malformed", "rule", m.Rule, "peer", q.Peer())
 	if p.o.OnMalformed != nil {
 		p.o.OnMalformed(m.Rule)
 	}
@@ -281,7 +281,7 @@ func (p *Proxy) attempt(x *exchange) (a http1.Response, err error) {
 // logPanic logs where, and not what: a panic's value may quote a message. The
 // stack shows addresses and sizes, never the text of an argument.
 func (p *Proxy) logPanic(id roc.ExchangeID, v any) {
-	p.o.Log.Error("panic recovered", "echange", string(id), "panic", harmless(v), "stack", string(debug.Stack()))
+	p.o.Log.Error("panic recovered", "event", "panic_recovered", "echange", string(id), "panic", harmless(v), "stack", string(debug.Stack()))
 }
 
 // harmless is what may be said of a panic: the runtime's own words (an index,

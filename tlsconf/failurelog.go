@@ -53,7 +53,7 @@ func (l *failureLog) write(f *trust.Failure, hello offered) {
 	if skipped > 0 {
 		attrs = append(attrs, slog.Int("not_logged_before", skipped))
 	}
-	l.log.LogAttrs(context.Background(), level, "TLS handshake failed", attrs...)
+	l.log.LogAttrs(context.Background(), level, "TLS handshake failed", append(attrs, slog.String("event", "tls_handshake_failed"))...)
 }
 
 // allow says whether one more line of that reason may be written, and how

@@ -199,7 +199,7 @@ func (l *Listener) acceptAll(admit func(net.Conn)) error {
 			return err
 		}
 		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-		l.options.Log.Error("cannot accept connections for now", "error", err.Error(), "again_in", pause,
+		l.options.Log.Error("cannot accept connections for now", "event", "accept_failed", "error", err.Error(), "again_in", pause,
 			"remedy", "raise the limit of open files (LimitNOFILE) if this repeats")
 		select {
 		case <-time.After(pause):

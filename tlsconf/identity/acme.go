@@ -211,7 +211,7 @@ func (a *ACME) Start(changed func()) error {
 		var before []*x509.Certificate
 		for {
 			if len(waiting) > 0 { // a storage that others keep may be away for a while
-				a.options.Log.Error("acme: the storage cannot be read: it is tried again", "error", err.Error())
+				a.options.Log.Error("acme: the storage cannot be read: it is tried again", "event", "acme_storage_unreadable", "error", err.Error())
 				waiting, err = a.manage(ctx, waiting)
 			}
 			if now := a.leaves(); !slices.EqualFunc(before, now, (*x509.Certificate).Equal) {

@@ -67,7 +67,7 @@ func (s *Source) refresh(ctx context.Context, c *tls.Certificate, o StapleOption
 	staple, err := askResponder(ctx, o.Client, c.Leaf, issuer, now)
 	if err != nil {
 		if ctx.Err() == nil {
-			o.Log.Warn("no OCSP answer for our own certificate", slog.String("certificate", trust.Describe(c.Leaf)),
+			o.Log.Warn("no OCSP answer for our own certificate", slog.String("event", "ocsp_staple_missing"), slog.String("certificate", trust.Describe(c.Leaf)),
 				slog.String("responder", trust.Safe(c.Leaf.OCSPServer[0])), slog.String("error", trust.Safe(err.Error())))
 		}
 		if old == nil || now.Before(old.NextUpdate) {

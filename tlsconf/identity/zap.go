@@ -29,7 +29,7 @@ func (c zapCore) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.
 }
 
 func (c zapCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	c.log.Log(context.Background(), slogLevel(e.Level), "acme: "+e.Message, zapAttrs(fields)...)
+	c.log.Log(context.Background(), slogLevel(e.Level), "acme: "+e.Message, append([]any{"event", "acme"}, zapAttrs(fields)...)...)
 	return nil
 }
 

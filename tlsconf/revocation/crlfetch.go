@@ -283,7 +283,7 @@ func (r *Checker) accept(s *source, body []byte, etag, modified string) error {
 		return nil
 	}
 	if err := keep(r.o.Folder, kept{Location: s.location, Fetched: r.o.Now(), ETag: etag, LastModified: modified, body: body}); err != nil {
-		r.o.Log.Error("a revocation list cannot be kept on disk: a restart will have to obtain it again", "from", s.location, "error", err.Error())
+		r.o.Log.Error("a revocation list cannot be kept on disk: a restart will have to obtain it again", "event", "crl_unwritten", "from", s.location, "error", err.Error())
 	}
 	return nil
 }
@@ -351,7 +351,7 @@ func (r *Checker) confirm(s *source, etag, modified string) {
 	defer r.mu.Unlock()
 	at := r.o.Now()
 	if s.problem != nil {
-		r.o.Log.Info("a revocation list is obtained again", "from", s.location, "after_failures", s.failures)
+		r.o.Log.Info("a revocation list is obtained again", "event", "crl_obtained_again", "from", s.location, "after_failures", s.failures)
 	}
 	s.confirmed, s.problem, s.failures = at, nil, 0
 	if etag != "" || modified != "" {

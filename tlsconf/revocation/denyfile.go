@@ -76,7 +76,7 @@ func openDeny(o DenyOptions, folder string, log *slog.Logger, changed func()) (*
 		if list, err := ReadDenyList(signed, d.signers); err == nil {
 			d.current.Store(newDenied(list, signed))
 		} else {
-			log.Error("the deny list kept from an earlier run is not used", "file", d.lastGood(), "problem", err.Error())
+			log.Error("the deny list kept from an earlier run is not used", "event", "deny_kept_refused", "file", d.lastGood(), "error", err.Error())
 		}
 	}
 	if _, err := os.Stat(o.File); err == nil {
@@ -159,7 +159,7 @@ func (d *deny) load(patient bool) error {
 	d.refused.Add(1)
 	text := err.Error()
 	d.problem.Store(&text)
-	d.log.Error("the deny list is refused: the last good one stays in force", "file", d.o.File, "problem", text,
+	d.log.Error("the deny list is refused: the last good one stays in force", "event", "deny_refused", "file", d.o.File, "error", text,
 		"in_force", d.current.Load().list.Sequence, "remedy", "check it with `rpn deny check`, and sign a new one with a higher sequence")
 	return fmt.Errorf("deny list %s: %w", d.o.File, err)
 }
@@ -179,12 +179,12 @@ func (d *deny) take(signed []byte) error {
 	}
 	d.current.Store(newDenied(list, signed))
 	d.changed() // before the disk: a sync may take seconds
-	d.log.Warn("deny list in force", "sequence", list.Sequence, "date", trust.Day(list.Date), "entries", list.Entries())
+	d.log.Warn("deny list in force", "event", "deny_in_force", "sequence", list.Sequence, "date", trust.Day(list.Date), "entries", list.Entries())
 	if d.folder == "" {
 		return nil
 	}
 	if err := durable.WriteFile(d.lastGood(), signed, 0o600); err != nil {
-		d.log.Error("the deny list cannot be kept on disk: a restart will depend on its file alone", "error", err.Error())
+		d.log.Error("the deny list cannot be kept on disk: a restart will depend on its file alone", "event", "deny_unwritten", "error", err.Error())
 	}
 	return nil
 }

@@ -163,7 +163,7 @@ func (c *ocspCache) learn(ctx context.Context, e *ocspEntry) {
 		c.revocation.generation.Add(1)
 	}
 	if err != nil {
-		c.revocation.o.Log.Debug("an OCSP responder gave no good answer", "certificate", trust.NameOf(e.leaf.Subject), "problem", trust.Safe(err.Error()))
+		c.revocation.o.Log.Debug("an OCSP responder gave no good answer", "event", "ocsp_failed", "certificate", trust.NameOf(e.leaf.Subject), "error", trust.Safe(err.Error()))
 	}
 }
 

@@ -165,7 +165,7 @@ func (r *Checker) restore() error {
 		}
 	}
 	if err != nil {
-		r.o.Log.Warn("kept revocation data is damaged", "error", err.Error())
+		r.o.Log.Warn("kept revocation data is damaged", "event", "crl_kept_damaged", "error", err.Error())
 	}
 	for _, k := range all {
 		s := r.sources[k.Location]
@@ -177,7 +177,7 @@ func (r *Checker) restore() error {
 			r.sources[k.Location] = s
 		}
 		if err := r.take(s, k.body); err != nil {
-			r.o.Log.Warn("a kept revocation list is not used", "from", k.Location, "problem", err.Error())
+			r.o.Log.Warn("a kept revocation list is not used", "event", "crl_kept_refused", "from", k.Location, "error", err.Error())
 			continue
 		}
 		s.confirmed, s.etag, s.lastModified = k.Fetched, k.ETag, k.LastModified
@@ -400,7 +400,7 @@ func (r *Checker) follow(places []string) {
 			continue
 		}
 		if len(r.sources) >= maxFollowed+len(r.o.Lists) {
-			r.o.Log.Error("too many distribution points are followed: this one is not", "from", trust.Safe(p),
+			r.o.Log.Error("too many distribution points are followed: this one is not", "event", "crl_too_many_points", "from", trust.Safe(p),
 				"remedy", "configure the lists of the CAs, and no longer follow")
 			return
 		}
@@ -464,10 +464,10 @@ func (r *Checker) tellStanding(of *issuerLists, l *crl, is standing) {
 	ca, ended := trust.NameOf(of.ca.Subject), trust.Day(l.to)
 	switch is {
 	case late:
-		r.o.Log.Warn("the revocation list of a CA should have been replaced by now: it serves for a while", "ca", ca, "ended", ended,
+		r.o.Log.Warn("the revocation list of a CA should have been replaced by now: it serves for a while", "event", "crl_late", "ca", ca, "ended", ended,
 			"serves_until", trust.Day(l.to.Add(of.age.Grace)), "then", string(of.age.Then), "remedy", "ask the CA; a newer list in a file of revocation.lists is taken up at once")
 	case stale:
-		r.o.Log.Error("the revocation list of a CA is too old to rely on", "ca", ca, "ended", ended, "now", string(of.age.Then),
+		r.o.Log.Error("the revocation list of a CA is too old to rely on", "event", "crl_too_old", "ca", ca, "ended", ended, "now", string(of.age.Then),
 			"remedy", "obtain the list of this CA by any means and put it in a file of revocation.lists")
 	}
 }
