@@ -3,7 +3,7 @@
 GO ?= go
 BIN := bin
 
-.PHONY: help build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check deps clean drill-annuaire drill-fairness drill-revocation
+.PHONY: help build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check deps clean drill-annuaire drill-fairness drill-revocation drill-journal bench-journal
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -80,6 +80,13 @@ bench-check: ## the signature check beside xmlsec1 and goxmldsig; writes docs/be
 drill-annuaire: ## outages, poisoning and rebinding of the annuaire, against the real binary
 	$(GO) test -c -o $(BIN)/drill-annuaire ./test/drill/annuaire
 	cd test/drill/annuaire && $(CURDIR)/$(BIN)/drill-annuaire
+
+ROUNDS ?= 1000
+drill-journal: ## kill -9, damage, full disks, clocks that jump: lost, unprovable, undetected, double
+	$(GO) test -count 1 -v -timeout 2h ./journal -rounds $(ROUNDS) -damages $(ROUNDS) -run 'Kill9|Changed|Holes|Cut|Full|ReadOnly|Clock|Gap'
+
+bench-journal: ## what a record costs, on the path and off it
+	$(GO) test -run '^$$' -bench . -benchtime 500000x ./journal
 
 drill-revocation: ## who is put out is out: delays over 2 000 open connections
 	$(GO) run ./test/drill

@@ -22,6 +22,7 @@ import (
 	"github.com/piano-roc/rpn/internal/secret"
 	"github.com/piano-roc/rpn/internal/strict"
 	"github.com/piano-roc/rpn/internal/xmlsig"
+	"github.com/piano-roc/rpn/journal"
 	"github.com/piano-roc/rpn/limits"
 	"github.com/piano-roc/rpn/limits/breaker"
 	"github.com/piano-roc/rpn/limits/crossbar"
@@ -96,9 +97,13 @@ type App struct {
 	revocation *revocation.Checker
 	proxy      *proxy.Proxy
 	live       *live.Metrics
-	horizon    *expiry.Inventory
-	clocks     *live.Clocks
-	checks     []func(time.Time) Health
+
+	journal     *journal.Journal // nil: none
+	journalStop func()           // ends its work beside; nil: it was not begun
+
+	horizon *expiry.Inventory
+	clocks  *live.Clocks
+	checks  []func(time.Time) Health
 
 	seats   *crossbar.Crossbar
 	access  *limits.Access
@@ -154,6 +159,9 @@ func New(o Options) (_ *App, err error) {
 		return nil, setup(err, "correct the file; `rpn check` shows every fault of it")
 	}
 	a.openState()
+	if err := a.openJournal(); err != nil {
+		return nil, err
+	}
 
 	client, err := tlsconf.NewClient(tlsconf.ClientOptions{Certificate: a.own.Of("client"), Servers: a.stores.AMCTLS, Revocation: a.revocation, OnPeer: a.sawServer, Now: a.now})
 	if err != nil {
@@ -200,9 +208,9 @@ func New(o Options) (_ *App, err error) {
 		Directory: a.directory, AMC: toAMC, AnnuaireURL: c.Annuaire.URL, Annuaire: toAnnuaire,
 		Routing: a.routingPolicy(),
 		Log:     a.log, Limits: soapLimits(c), Endpoint: c.Endpoint,
-		OnMalformed: a.live.Malformed,
-		Observers:   append([]func(*roc.Record){a.logExchange(), a.live.Observe, a.clocks.Observe, a.keepAttempt, a.countCertificates}, o.Observers...),
-		Deadline:    c.Timeouts.Exchange, Exchanges: c.Limits.Exchanges, Connections: c.Limits.Connections,
+		OnMalformed: a.live.Malformed, Journal: a.tracer(),
+		Observers: append([]func(*roc.Record){a.logExchange(), a.live.Observe, a.clocks.Observe, a.keepAttempt, a.countCertificates}, o.Observers...),
+		Deadline:  c.Timeouts.Exchange, Exchanges: c.Limits.Exchanges, Connections: c.Limits.Connections,
 		IdleTimeout: c.Timeouts.Idle, HeadTimeout: c.Timeouts.Head, BodyTimeout: c.Timeouts.Body, WriteTimeout: c.Timeouts.Write,
 		Now: a.now,
 	})
@@ -276,6 +284,7 @@ func (a *App) reloadRegister(force Force) error {
 // and asking the annuaire.
 func (a *App) startLoops() {
 	ctx, cancel := context.WithCancel(context.Background())
+	a.startJournal()
 	a.running.Go(func() { a.watchHorizon(ctx) })
 	a.running.Go(func() { a.reloader.watch(ctx, a.opts.ReloadEvery, a.now) })
 	began := a.ground()

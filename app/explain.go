@@ -56,6 +56,9 @@ func onACopy(o Options) (_ Options, done func(), err error) {
 	done = func() { os.RemoveAll(dir) }
 	c := *o.Config
 	c.State = dir
+	if c.Journal.Kept() {
+		c.Journal.Folder = filepath.Join(dir, "journal")
+	}
 	if err := copyFile(o.Config.AnswersFile(), c.AnswersFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		done()
 		return o, nil, setup(fmt.Errorf("what is remembered of the annuaire: %w", err), "run this as the user of the RPN")

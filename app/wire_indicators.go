@@ -20,6 +20,7 @@ func (a *App) indicatorOptions() live.Options {
 		},
 		InFlight:     func() int { return a.proxy.InFlight() },
 		Revocation:   a.revocationStats,
+		Journal:      a.journalStats,
 		Open:         func() (int, int) { return a.server.Open(), a.client.Open() },
 		Certificates: a.certificateCounts,
 		Annuaire: func() live.AnnuaireStats {

@@ -12,6 +12,9 @@ import (
 // logExchange is the observer that writes the line of each exchange, and of
 // refusals that repeat how many.
 func (a *App) logExchange() func(*roc.Record) {
+	if !a.config.Log.Exchanges { // the journal is the record
+		return func(*roc.Record) {}
+	}
 	l := newRefusalLog(proxy.LogRecord(a.log), a.log)
 	a.onStop("the count of refusals", func(context.Context) error { l.Close(); return nil })
 	return l.Observe

@@ -1,12 +1,15 @@
 package journal
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"runtime"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
 )
 
 // cpu measures processor time, which neighbours on the machine change less
@@ -162,6 +165,59 @@ func BenchmarkParts(b *testing.B) {
 		var h Hash
 		for range b.N {
 			f.push(h)
+		}
+	})
+}
+
+var findRecords = flag.Int("find-records", 100_000, "records of the journal that BenchmarkFind searches")
+
+// BenchmarkFind searches a journal of many segments: by id, by MessageID, by
+// establishment and week.
+func BenchmarkFind(b *testing.B) {
+	o := testOptions(b.TempDir())
+	o.SegmentBytes = 64 << 20
+	if *findRecords < 1_000_000 {
+		o.SegmentBytes = 4 << 20
+	}
+	j := still(b, o)
+	for n := range *findRecords {
+		for j.current.free() == 0 && j.spare == nil {
+			j.sealNow()
+			for j.closeOldest(b.Context()) {
+			}
+			j.ready()
+		}
+		if _, err := j.Append(sample(n)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	j.mu.Lock()
+	j.retireLocked()
+	j.mu.Unlock()
+	j.sealNow()
+	for j.closeOldest(b.Context()) {
+	}
+	l := openLog(b, o.Dir)
+	middle := sample(*findRecords / 2)
+	for name, q := range map[string]Query{
+		"id": {ID: middle.ID}, "MessageID": {MessageID: middle.MessageID},
+		"establishment": {Structure: middle.From, Limit: 100}, "amc and outcome": {AMC: middle.To.AMC, Outcome: roc.Refused, Limit: 100},
+		"establishment and minute": {Structure: middle.From, From: middle.RequestIn, To: middle.RequestIn.Add(time.Minute), Limit: 100},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for range b.N {
+				res, err := l.Find(q)
+				if err != nil || res.Total == 0 || len(res.Slow) > 0 {
+					b.Fatal(res, err)
+				}
+			}
+		})
+	}
+	b.Run("proof", func(b *testing.B) {
+		for i := range b.N {
+			if _, err := l.Prove(uint64(i*7919) % uint64(*findRecords)); err != nil {
+				b.Fatal(err)
+			}
 		}
 	})
 }

@@ -77,6 +77,9 @@ func parseHash(s string) (Hash, error) {
 	return Hash(b), nil
 }
 
+// A PublicKey verifies what a journal signed.
+type PublicKey = note.Verifier
+
 // ParsePublicKey reads the public key of a journal (`rpn journal key --public`).
 func ParsePublicKey(line string) (note.Verifier, error) {
 	v, err := note.NewVerifier(strings.TrimSpace(line))

@@ -246,6 +246,7 @@ secrets: rpn/secrets.txt
 	}
 	section("network", hosts)
 	section("revocation", revocationSection)
+	section("journal", "origin: rpn.example/journal/demo\nsegment_bytes: 2MiB\nseal: 1s")
 	for _, name := range []string{"admin_tls", "admin_hosts", "redis", "limits", "timeouts", "policies", "log"} {
 		section(name, "")
 	}

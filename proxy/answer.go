@@ -22,6 +22,7 @@ type answer struct {
 	timing     string        // Server-Timing
 	retryAfter time.Duration // 0: no Retry-After
 	allow      string        // Allow, of a 405
+	receipt    string        // RPN-Recu; "": no record in a journal
 }
 
 // wire is the answer as the Server writes it (profile section 8). The body is
@@ -33,6 +34,7 @@ func (a *answer) wire() http1.Answer {
 		Fields: http1.Fields{
 			{Name: "RPN-Echange", Value: string(a.exchange)},
 			{Name: "RPN-Origine", Value: string(a.origin)},
+			{Name: "RPN-Recu", Value: a.receipt},
 			{Name: "Server-Timing", Value: a.timing},
 			{Name: "Retry-After", Value: seconds(a.retryAfter)},
 			{Name: "Allow", Value: a.allow},

@@ -39,6 +39,7 @@ type exchange struct {
 	entered     bool                    // it is one of the exchanges in flight
 	reserved    *replay.Message         // in the replay window, by this exchange
 	status      int                     // of our fault; 0: 500
+	trace       trace                   // what the journal has of it
 }
 
 // The exchange is abandoned: nobody reads the answer, or the message never came

@@ -155,7 +155,7 @@ func (p *Proxy) exchange(q *http1.Request) (answer, func(error)) {
 	rec := &roc.Record{ID: roc.NewExchangeID(q.Arrived()), RequestIn: q.Arrived(), Peer: q.Peer()}
 	ctx, cancel := context.WithDeadline(p.ctx, time.Now().Add(p.patience(q.Header("RPN-Delai-Ms"))))
 	x := &exchange{proxy: p, q: q, rec: rec, ctx: ctx, contentType: q.Header("Content-Type")}
-	a := p.answer(x)
+	a := p.traced(x)
 	cancel()
 	if x.env != nil { // the answer and the record hold nothing of it
 		x.env.Release()
@@ -163,6 +163,7 @@ func (p *Proxy) exchange(q *http1.Request) (answer, func(error)) {
 	a.exchange, a.origin = rec.ID, rec.Origin
 	a.timing = timingOf(rec, p.o.Now().Sub(rec.RequestIn))
 	rec.AnswerBytes, rec.AnswerSHA256 = a.body.Len(), sha256.Sum256(a.body.Bytes())
+	x.writeDown(&a)
 	hungUp := q.Gone()
 	return a, func(writeErr error) {
 		if rec.Outcome != roc.Refused && rec.Outcome != roc.Abandoned {
@@ -301,6 +302,7 @@ func (p *Proxy) close(x *exchange) {
 	if x.observed.Len() > 0 {
 		p.notify(func(*roc.Record) { x.lookAt(x.observed) }, x.rec)
 	}
+	p.notify(func(*roc.Record) { x.amend() }, x.rec)
 	x.leave()
 	for _, tell := range p.o.Observers {
 		p.notify(tell, x.rec)

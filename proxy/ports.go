@@ -122,6 +122,10 @@ type Options struct {
 	// be nil.
 	OnAccepted func(roc.ExchangeID, *xmlsig.Checked)
 
+	// Journal keeps the record of each exchange, on disk before its answer
+	// leaves. nil: nothing does.
+	Journal Journal
+
 	// Observers are told of each exchange once, after its answer is written,
 	// in order, on the exchange's goroutine: they must not block and must not
 	// keep or change the record.

@@ -117,6 +117,10 @@ type Config struct {
 	// Default: none, and nothing of this is kept.
 	State string `yaml:"state"`
 
+	// Journal is the sealed trace of every exchange. Default: in the folder
+	// journal of the state folder, with the default of each field.
+	Journal Journal `yaml:"journal"`
+
 	// Redis is where the instances of one RPN share what the annuaire
 	// answered. Default: none; an instance alone needs none.
 	Redis Redis `yaml:"redis"`
@@ -200,6 +204,10 @@ type Log struct {
 	// Level is the least serious line written: "debug", "info", "warn" or
 	// "error". Exchanges are "info". Default: info.
 	Level LogLevel `yaml:"level"`
+
+	// Exchanges writes the line of each exchange. Where a journal is kept it
+	// is the record, and the line is for people. Default: true.
+	Exchanges bool `yaml:"exchanges"`
 }
 
 // An AnswerPolicy is what is done with the signature of an AMC's answer, a

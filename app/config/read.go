@@ -45,7 +45,11 @@ func defaults() Config {
 			Follow: true, Every: time.Hour, Timeout: 10 * time.Second, Largest: 64 << 20,
 			Warn: 4 * time.Hour, Grace: 72 * time.Hour, Then: FailClosed, Unannounced: FailOpen,
 		},
-		Log: Log{Level: LogInfo},
+		Journal: Journal{
+			Durability: Relaxed, WhenFull: RefuseWhenFull, SegmentBytes: 64 << 20, SegmentAge: 24 * time.Hour,
+			Seal: 10 * time.Second, Keep: 366 * 24 * time.Hour,
+		},
+		Log: Log{Level: LogInfo, Exchanges: true},
 	}
 }
 
@@ -71,6 +75,8 @@ func parse(file string, data []byte) (*Config, error) {
 		strict.OneOf("a policy", VIHFObserve, VIHFEnforce),
 		strict.OneOf("a policy", replay.Off, replay.Observe, replay.Enforce),
 		strict.OneOf("a posture", FailClosed, FailOpen),
+		strict.OneOf("a durability", Relaxed, Strict),
+		strict.OneOf("a policy", RefuseWhenFull, ContinueCounting),
 		strict.OneOf("a level", LogDebug, LogInfo, LogWarn, LogError),
 		strict.Text(roc.ParseStructureID, `"300000000000018"`),
 		strict.Text(parsePolicy, "1.2.250.1.213.1.7.2.1.1.1.1"),
@@ -101,6 +107,7 @@ func (c *Config) check(doc *strict.Document) {
 	c.checkAnnuaire(doc)
 	c.checkRedis(doc)
 	c.checkFacade(doc)
+	c.checkJournal(doc)
 	if c.Environment == Production && c.Policies.AllowSHA1 {
 		doc.Refuse(doc.At("policies", "allow_sha1"), "remove the line: SHA-1 can be accepted in a test environment only", "SHA-1 is never accepted in production")
 	}

@@ -56,6 +56,24 @@ var catalogue = []Metric{
 		"Connections open with an accepted peer, by side: etablissements or amc (the annuaire with them)."},
 	{connectionsCut, Counter, []string{"side", "reason"},
 		"Connections closed because their peer is no longer accepted, by side and reason (revoked, denied, expired, unknown-ca, struck-off...)."},
+	{journalRecords, Counter, nil,
+		"Records in the journal since it exists: exchanges, what amends them, marks."},
+	{journalUnsealed, Gauge, nil,
+		"Records that no signed checkpoint covers yet: the delay of the seal, which no exchange waits for."},
+	{journalSealed, Gauge, nil,
+		"When the last checkpoint of the journal was signed; absent until the first one."},
+	{journalRoom, Gauge, nil,
+		"Records that have room for certain, beside what is promised to the exchanges in flight. At 0 exchanges are refused, or counted, by policy."},
+	{journalBytes, Gauge, nil,
+		"Size of the closed segments of the journal."},
+	{journalSegments, Gauge, []string{"state"},
+		"Segments of the journal: closed, or full and waiting to be closed."},
+	{journalGaps, Counter, []string{"gap"},
+		"What has no record in the journal: exchanges not-recorded (carried) or turned-away (refused), and amending records (not-amended). Told in the journal when there is room again."},
+	{journalErrors, Counter, []string{"step"},
+		"Failures of the journal, by step: write, sync, seal, close, room."},
+	{journalDamaged, Gauge, nil,
+		"Records found damaged since the start; rpn journal verify shows them."},
 	{listIssued, Gauge, []string{"ca"},
 		"When the revocation list in use of this CA was made (thisUpdate), in seconds since the epoch: its age is now minus this."},
 	{listEnds, Gauge, []string{"ca"},
@@ -126,6 +144,15 @@ const (
 	handshakeFailures  = "rpn_tls_handshake_failures_total"
 	connectionsOpen    = "rpn_connections_open"
 	connectionsCut     = "rpn_connections_closed_total"
+	journalRecords     = "rpn_journal_records_total"
+	journalUnsealed    = "rpn_journal_unsealed_records"
+	journalSealed      = "rpn_journal_last_seal_timestamp_seconds"
+	journalRoom        = "rpn_journal_room_records"
+	journalBytes       = "rpn_journal_closed_bytes"
+	journalSegments    = "rpn_journal_segments"
+	journalGaps        = "rpn_journal_gaps_total"
+	journalErrors      = "rpn_journal_errors_total"
+	journalDamaged     = "rpn_journal_damaged_records"
 	listIssued         = "rpn_revocation_list_issued_timestamp_seconds"
 	listEnds           = "rpn_revocation_list_ends_timestamp_seconds"
 	listEntries        = "rpn_revocation_list_entries"

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/journal"
 )
 
 // AnnuaireStats are the directory's own figures since the start.
@@ -57,7 +58,10 @@ type Options struct {
 	// is asked at each scrape.
 	Certificates func() []CertificateCount
 	Revocation   func() RevocationStats
-	Open         func() (etablissements, amc int) // connections
+
+	// Journal is the state of the journal; false: there is none.
+	Journal func() (journal.Stats, bool)
+	Open    func() (etablissements, amc int) // connections
 
 	Version, Revision, GoVersion string // of the build
 
@@ -159,6 +163,9 @@ func New(o Options) *Metrics {
 	}
 	if o.Revocation != nil {
 		l.registry.MustRegister(revocationCollector{o.Revocation})
+	}
+	if o.Journal != nil {
+		l.registry.MustRegister(journalCollector{o.Journal})
 	}
 	if o.Open != nil {
 		l.registry.MustRegister(openCollector{o.Open})

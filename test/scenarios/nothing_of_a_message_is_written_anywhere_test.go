@@ -31,7 +31,8 @@ import (
 func TestNothingOfAMessageIsWrittenAnywhere(t *testing.T) {
 	t.Parallel()
 	n := nation.New(t, nation.Binary, nation.Section("log", "level: debug"), nation.Annuaire("timeout: 2s\nprobe: 0s"),
-		nation.Section("limits", "answer_bytes: 1MiB\nper_second: 1000\nburst: 2000"), nation.Section("timeouts", "exchange: 10s"))
+		nation.Section("limits", "answer_bytes: 1MiB\nper_second: 1000\nburst: 2000"), nation.Section("timeouts", "exchange: 10s"),
+		nation.Section("journal", "origin: rpn.example/journal/demo\nsegment_bytes: 64KiB\nsegment_age: 1s\nseal: 1s")) // so that some are closed
 	c := newCanaries()
 	chu, other := n.Etablissement(), n.Etablissement()
 	answered := c.inGoodMessages(t, n, chu)
@@ -55,6 +56,7 @@ func TestNothingOfAMessageIsWrittenAnywhere(t *testing.T) {
 		}
 		seen.add(path, body)
 	}
+	c.inTheJournal(t, n, &seen)
 	// What Go itself says of a process that dies with messages in flight.
 	verte := n.AMC("verte") // the bad answers have put the other one to rest
 	verte.Hold()
@@ -72,6 +74,34 @@ func TestNothingOfAMessageIsWrittenAnywhere(t *testing.T) {
 	seen.add("the log", n.Log())
 	seen.files(t, n.Dir)
 	c.search(t, seen)
+}
+
+// inTheJournal adds what the journal says in every form: its compressed
+// segments are read, a proof is made. The tiles and the open segment are files.
+func (c canaries) inTheJournal(t *testing.T, n *nation.Nation, seen *searched) {
+	t.Helper()
+	n.Eventually("a segment is closed and all is sealed", func() bool {
+		return n.Metric(`rpn_journal_segments{state="closed"}`) != "0" && n.Metric("rpn_journal_unsealed_records") == "0"
+	})
+	records := rpn(t, 0, "journal", "cat", "--json", "--dir", journalOf(n))
+	if strings.Count(records, `"kind":"exchange"`) < 100 {
+		t.Errorf("the journal has too few exchanges:\n%.2000s", records)
+	}
+	seen.add("the journal as JSON", records)
+	seen.add("the journal in words", rpn(t, 0, "journal", "cat", "--dir", journalOf(n)))
+	id := n.Lines("exchange")[0].Text("record.echange")
+	proof := rpn(t, 0, "journal", "prove", id, "--dir", journalOf(n))
+	seen.add("a proof", proof)
+	seen.add("an exchange", rpn(t, 0, "exchange", id, "--dir", journalOf(n)))
+	for line := range strings.Lines(proof) {
+		if extra, ok := strings.CutPrefix(line, "extra "); ok {
+			b, err := base64.StdEncoding.DecodeString(strings.TrimSpace(extra))
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen.add("the record in a proof", string(b))
+		}
+	}
 }
 
 // A canary is what must not be seen. They are made at run time: nothing in

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"encoding/hex"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/journal"
+)
+
+func exchangeCommand() *cobra.Command {
+	var dirs []string
+	cmd := &cobra.Command{
+		Use:   "exchange ID --dir DIR",
+		Short: "Raconte un échange en français, d'après le journal",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			logs, done, err := openLogs(dirs)
+			if err != nil {
+				return err
+			}
+			defer done()
+			_, m, err := findOne(logs, args[0])
+			if err != nil {
+				return failed(err)
+			}
+			w := cmd.OutOrStdout()
+			fmt.Fprintf(w, "échange %s (enregistrement %d de %s)\n", m.Exchange.ID, m.Index, m.Dir)
+			sayExchange(w, m.Exchange)
+			for _, a := range m.Amendments {
+				fmt.Fprintf(w, "  appris ensuite, à %s : %s\n", frenchTime(a.At), sayAmendment(a))
+			}
+			return nil
+		},
+	}
+	dirFlag(cmd, &dirs)
+	return cmd
+}
+
+// sayExchange tells an exchange: who, what, when, whose time, what came of it.
+func sayExchange(w io.Writer, x *journal.Exchange) {
+	line := func(format string, args ...any) { fmt.Fprintf(w, "  "+format+"\n", args...) }
+	line("reçu le %s de la structure %s", frenchInstant(x.RequestIn), dash(string(x.From)))
+	line("service %s %s, AMC %s, convention %s, domaine %s", dash(x.Service.String()), x.Version, dash(string(x.To.AMC)), dash(string(x.To.Convention)), dash(string(x.To.Domaine)))
+	line("issue : %s", sayOutcome(x))
+	total := x.Total()
+	line("durée : %d ms, dont %d ms à l'organisme, %d ms à l'annuaire, %d ms à la vérification, %d ms à la lecture", total.Milliseconds(), x.AMC.Milliseconds(), x.Annuaire.Milliseconds(), x.Check.Milliseconds(), x.Read.Milliseconds())
+	if x.MessageID != "" {
+		line("wsa:MessageID %s", x.MessageID)
+	}
+	line("requête de %d octets, SHA-256 %s", x.RequestBytes, hex.EncodeToString(x.RequestSHA256[:]))
+	line("réponse de %d octets, SHA-256 %s", x.AnswerBytes, hex.EncodeToString(x.AnswerSHA256[:]))
+	if x.SignerSerial != "" {
+		line("signée avec le certificat de numéro de série %s, empreinte de la signature %s", x.SignerSerial, hex.EncodeToString(x.SignatureSHA256[:]))
+	}
+	if x.ClockOffset != nil {
+		line("horloge du signataire : %+d ms", x.ClockOffset.Milliseconds())
+	}
+}
+
+func sayOutcome(x *journal.Exchange) string {
+	switch x.Outcome {
+	case roc.Answered:
+		return fmt.Sprintf("l'organisme a répondu (HTTP %d)", x.FarStatus)
+	case roc.FarFault:
+		return fmt.Sprintf("l'organisme a répondu par une erreur (HTTP %d), transmise telle quelle", x.FarStatus)
+	case roc.Refused:
+		m := x.Reason.MeaningWith(x.CauseCode)
+		return fmt.Sprintf("refusé par le RPN : %s %s ; à traiter par : %s. %s", m.Code, m.Libelle, dash(string(x.MustAct)), m.Remede)
+	case roc.Abandoned:
+		return "l'appelant est parti avant la réponse"
+	}
+	return "inconnue"
+}
+
+func sayAmendment(a *journal.Amendment) string {
+	switch a.Change {
+	case journal.WriteFailed:
+		return "la réponse n'a pas pu être écrite à l'appelant"
+	case journal.CallerLeft:
+		return "l'appelant était parti quand sa réponse était prête"
+	case journal.AnswerChecked:
+		return "la signature de la réponse n'est pas bonne : " + a.AnswerCheck
+	}
+	return a.Change.String()
+}
+
+func frenchTime(t time.Time) string { return t.UTC().Format("15:04:05.000") + " UTC" }

@@ -1,0 +1,410 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/journal"
+	"github.com/piano-roc/rpn/register"
+)
+
+func journalCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "journal",
+		Short: "Read, search, prove and verify the sealed trace of every exchange",
+		Long: `The journal holds one record for each exchange. These commands read the folders
+of a journal, of an RPN that runs or of a copy: one --dir for each instance.
+docs/operating/journal.md says what to keep and what a judge can do with it.`,
+	}
+	cmd.AddCommand(journalKeyCommand(), journalCatCommand(), journalFindCommand(), journalProveCommand(), journalVerifyCommand())
+	return cmd
+}
+
+func dirFlag(cmd *cobra.Command, dirs *[]string) {
+	cmd.Flags().StringArrayVar(dirs, "dir", nil, "folder of a journal; repeat it for several instances (required)")
+	cmd.MarkFlagRequired("dir")
+	cmd.MarkFlagDirname("dir")
+}
+
+func journalKeyCommand() *cobra.Command {
+	var origin string
+	cmd := &cobra.Command{
+		Use:   "key --origin NAME",
+		Short: "Make the key that signs a journal",
+		Long: `Key prints the private key of a journal of that name, for journal.key; its public
+key goes to standard error. Give the public key to everyone who must verify
+receipts, by another way than the RPN itself.`,
+		Example: `  rpn journal key --origin rpn.example/journal/a > journal.key 2> journal.pub`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			private, public, err := journal.NewKey(origin)
+			if err != nil {
+				return refused(fmt.Errorf("--origin: %w", err))
+			}
+			fmt.Fprintln(cmd.ErrOrStderr(), public)
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), private)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&origin, "origin", "", "name of the journal: rpn.example/journal/a (required)")
+	cmd.MarkFlagRequired("origin")
+	return cmd
+}
+
+// openLogs opens every folder, and names the one that cannot be.
+func openLogs(dirs []string) ([]*journal.Log, func(), error) {
+	var logs []*journal.Log
+	done := func() {
+		for _, l := range logs {
+			l.Close()
+		}
+	}
+	for _, dir := range dirs {
+		l, err := journal.OpenLog(dir)
+		if err != nil {
+			done()
+			return nil, nil, refused(fmt.Errorf("--dir %s: %w", dir, err))
+		}
+		logs = append(logs, l)
+	}
+	return logs, done, nil
+}
+
+func journalCatCommand() *cobra.Command {
+	var dirs []string
+	var from uint64
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "cat --dir DIR",
+		Short: "Print every record, one a line",
+		Long: `Cat prints the records in the order of the journal: in words, or with --json with
+the fields of docs/record.md and docs/journal.md. A record that is damaged is
+printed as such, and the exit code is then 1.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			logs, done, err := openLogs(dirs)
+			if err != nil {
+				return err
+			}
+			defer done()
+			out := bufio.NewWriter(cmd.OutOrStdout())
+			defer out.Flush()
+			damaged := 0
+			for _, l := range logs {
+				for e, err := range l.Entries(from) {
+					if err != nil {
+						damaged++
+						fmt.Fprintln(cmd.ErrOrStderr(), "rpn: "+err.Error())
+					}
+					if err := printEntry(out, &e, asJSON); err != nil {
+						return err
+					}
+				}
+			}
+			if damaged > 0 {
+				return failed(fmt.Errorf("%d records are damaged", damaged))
+			}
+			return nil
+		},
+	}
+	dirFlag(cmd, &dirs)
+	cmd.Flags().Uint64Var(&from, "from", 0, "index of the first record")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return cmd
+}
+
+func printEntry(w io.Writer, e *journal.Entry, asJSON bool) error {
+	if asJSON {
+		b, err := e.JSON()
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(w, "%s\n", b)
+		return err
+	}
+	at := e.At().UTC().Format("2006-01-02T15:04:05.000Z")
+	var err error
+	switch {
+	case e.Exchange != nil:
+		x := e.Exchange
+		_, err = fmt.Fprintf(w, "%d  %s  %s  %s  %s %s  AMC %s  %s %s  %d ms\n", e.Index, at, x.ID, dash(string(x.From)), dash(x.Service.String()), x.Version, dash(string(x.To.AMC)), x.Outcome, x.Code(), x.Total().Milliseconds())
+	case e.Amendment != nil:
+		_, err = fmt.Fprintf(w, "%d  %s  %s  amends %d: %s %s\n", e.Index, at, e.Amendment.Exchange, e.Amendment.Of, e.Amendment.Change, e.Amendment.AnswerCheck)
+	case e.Mark != nil:
+		_, err = fmt.Fprintf(w, "%d  %s  %s (%d)\n", e.Index, at, e.Mark.Event, e.Mark.Count)
+	default:
+		_, err = fmt.Fprintf(w, "%d  damaged\n", e.Index)
+	}
+	return err
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func journalFindCommand() *cobra.Command {
+	var dirs []string
+	var id, messageID, from, to, structure, amc, service, outcome, code string
+	var limit int
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "find --dir DIR [filters]",
+		Short: "Search exchanges by id, MessageID, period, establishment, AMC, service, outcome",
+		Args:  cobra.NoArgs,
+		Example: `  rpn journal find --dir /var/lib/rpn/journal --message-id 6ba7b810-9dad-11d1-80b4-00c04fd430c8
+  rpn journal find --dir a --dir b --structure 010003812 --from 2026-11-23 --to 2026-11-30 --outcome refused`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			q, err := parseQuery(id, messageID, from, to, structure, amc, service, outcome, code, limit)
+			if err != nil {
+				return refused(err)
+			}
+			logs, done, err := openLogs(dirs)
+			if err != nil {
+				return err
+			}
+			defer done()
+			total, shown := 0, 0
+			for _, l := range logs {
+				res, err := l.Find(q)
+				if err != nil {
+					return failed(err)
+				}
+				for _, s := range res.Slow {
+					fmt.Fprintf(cmd.ErrOrStderr(), "rpn: %s has no sound index: it was read whole\n", s)
+				}
+				total += res.Total
+				for i := range res.Matches {
+					shown++
+					if err := printEntry(cmd.OutOrStdout(), &res.Matches[i].Entry, asJSON); err != nil {
+						return err
+					}
+				}
+			}
+			if shown < total {
+				fmt.Fprintf(cmd.ErrOrStderr(), "rpn: %d of %d are shown: --limit shows more\n", shown, total)
+			}
+			if total == 0 {
+				return failed(errors.New("nothing was found"))
+			}
+			return nil
+		},
+	}
+	dirFlag(cmd, &dirs)
+	f := cmd.Flags()
+	f.StringVar(&id, "id", "", "exchange id, as RPN-Echange gives it")
+	f.StringVar(&messageID, "message-id", "", "wsa:MessageID, a UUID")
+	f.StringVar(&from, "from", "", "from this day or instant on")
+	f.StringVar(&to, "to", "", "before this day or instant")
+	f.StringVar(&structure, "structure", "", "the caller: a structure id, or a FINESS")
+	f.StringVar(&amc, "amc", "", "number of the insurer")
+	f.StringVar(&service, "service", "", "ANNUAIRE, IDB, SIM, CLC or ANL")
+	f.StringVar(&outcome, "outcome", "", "answered, far-fault, refused or abandoned")
+	f.StringVar(&code, "code", "", "code of a refusal: RPN212")
+	f.IntVar(&limit, "limit", 1000, "how many are shown of each folder")
+	f.BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return cmd
+}
+
+// parseQuery reads the filters; every error names its flag.
+func parseQuery(id, messageID, from, to, structure, amc, service, outcome, code string, limit int) (q journal.Query, err error) {
+	q.Limit = limit
+	q.ID, q.MessageID = roc.ExchangeID(strings.ToLower(id)), strings.ToLower(trimURN(messageID))
+	flag := func(name string, e error) {
+		if e != nil && err == nil {
+			err = fmt.Errorf("--%s: %w", name, e)
+		}
+	}
+	moment := func(name, text string) time.Time {
+		if text == "" {
+			return time.Time{}
+		}
+		m, e := register.ParseMoment(text)
+		flag(name, e)
+		return m.Time
+	}
+	q.From, q.To = moment("from", from), moment("to", to)
+	if structure != "" {
+		if finess, e := roc.ParseFINESS(structure); e == nil {
+			q.Structure = roc.StructureOf(finess)
+		} else {
+			q.Structure, e = roc.ParseStructureID(structure)
+			flag("structure", e)
+		}
+	}
+	if amc != "" {
+		var e error
+		q.AMC, e = roc.ParseNumeroAMC(amc)
+		flag("amc", e)
+	}
+	if service != "" {
+		var e error
+		q.Service, e = roc.ParseService(strings.ToUpper(service))
+		flag("service", e)
+	}
+	switch q.Outcome = roc.Outcome(outcome); q.Outcome {
+	case "", roc.Answered, roc.FarFault, roc.Refused, roc.Abandoned:
+	default:
+		flag("outcome", fmt.Errorf("%q is not answered, far-fault, refused or abandoned", outcome))
+	}
+	if code != "" {
+		for _, r := range roc.Reasons() {
+			if r.Meaning().Code == strings.ToUpper(code) {
+				q.Reason = r
+			}
+		}
+		if q.Reason == "" {
+			flag("code", fmt.Errorf("%q is not a code of docs/refusals.md", code))
+		}
+	}
+	return q, err
+}
+
+func trimURN(s string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(s, "urn:"), "uuid:")
+}
+
+// findOne finds an exchange by its id in several folders.
+func findOne(logs []*journal.Log, id string) (*journal.Log, *journal.Match, error) {
+	q := journal.Query{ID: roc.ExchangeID(strings.ToLower(id))}
+	for _, l := range logs {
+		res, err := l.Find(q)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(res.Matches) > 0 {
+			return l, &res.Matches[0], nil
+		}
+	}
+	return nil, nil, fmt.Errorf("no exchange %s in these folders: give the folder of each instance, or a copy that goes back far enough", id)
+}
+
+func journalProveCommand() *cobra.Command {
+	var dirs []string
+	var out string
+	cmd := &cobra.Command{
+		Use:   "prove ID --dir DIR",
+		Short: "Write the proof of an exchange, which rpn receipt verify checks offline",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			logs, done, err := openLogs(dirs)
+			if err != nil {
+				return err
+			}
+			defer done()
+			l, m, err := findOne(logs, args[0])
+			if err != nil {
+				return failed(err)
+			}
+			proof, err := l.Prove(m.Index)
+			if err != nil {
+				return failed(err)
+			}
+			if out == "" {
+				_, err = cmd.OutOrStdout().Write(proof)
+				return err
+			}
+			return os.WriteFile(out, proof, 0o644)
+		},
+	}
+	dirFlag(cmd, &dirs)
+	cmd.Flags().StringVarP(&out, "output", "o", "", "file to write, NAME.tlog-proof; default: standard output")
+	return cmd
+}
+
+func journalVerifyCommand() *cobra.Command {
+	var dirs, keyFiles []string
+	cmd := &cobra.Command{
+		Use:   "verify --dir DIR --key FILE",
+		Short: "Vérifie tout ce qui est gardé : chaque enregistrement, l'arbre, les tuiles, les sceaux",
+		Long: `Verify reads every record that is kept, computes the tree again and compares it
+with every signed checkpoint and every tile. It exits with 0 when all holds, and
+with 1 when something was changed, taken away or is unreadable: it says what.
+
+The public key must come from whoever keeps it, not from the folder itself.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			keys, err := publicKeys(keyFiles)
+			if err != nil {
+				return refused(err)
+			}
+			logs, done, err := openLogs(dirs)
+			if err != nil {
+				return err
+			}
+			defer done()
+			sound := true
+			for i, l := range logs {
+				bar := newProgress(cmd.ErrOrStderr(), "vérification de "+dirs[i])
+				r, err := l.Verify(keys, bar.show)
+				bar.end()
+				if err != nil {
+					return failed(fmt.Errorf("%s: %w", dirs[i], err))
+				}
+				sayReport(cmd.OutOrStdout(), dirs[i], r)
+				sound = sound && r.OK()
+			}
+			if !sound {
+				return failed(nil)
+			}
+			return nil
+		},
+	}
+	dirFlag(cmd, &dirs)
+	keyFlag(cmd, &keyFiles)
+	return cmd
+}
+
+func keyFlag(cmd *cobra.Command, files *[]string) {
+	cmd.Flags().StringArrayVar(files, "key", nil, "public key of the journal, a file of one line; repeat it after a change of key (required)")
+	cmd.MarkFlagRequired("key")
+	cmd.MarkFlagFilename("key")
+}
+
+func publicKeys(files []string) ([]journal.PublicKey, error) {
+	var keys []journal.PublicKey
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			return nil, fmt.Errorf("--key: %w", err)
+		}
+		v, err := journal.ParsePublicKey(string(b))
+		if err != nil {
+			return nil, fmt.Errorf("--key %s: %w", f, err)
+		}
+		keys = append(keys, v)
+	}
+	return keys, nil
+}
+
+func sayReport(w io.Writer, dir string, r *journal.Report) {
+	fmt.Fprintf(w, "%s : journal %s\n", dir, dash(r.Origin))
+	if r.End > r.First {
+		fmt.Fprintf(w, "  enregistrements %d à %d, du %s au %s\n", r.First, r.End-1, frenchInstant(r.From), frenchInstant(r.To))
+	}
+	fmt.Fprintf(w, "  %d échanges, %d compléments, %d marques ; %d enregistrements scellés\n", r.Exchanges, r.Amendments, r.Marks, r.Sealed)
+	if r.NotRecorded > 0 || r.TurnedAway > 0 {
+		fmt.Fprintf(w, "  le journal dit lui-même : %d échanges portés sans trace, %d refusés faute de place\n", r.NotRecorded, r.TurnedAway)
+	}
+	for _, p := range r.Problems {
+		fmt.Fprintf(w, "  ANOMALIE : %s\n", p)
+	}
+	if r.More > 0 {
+		fmt.Fprintf(w, "  et %d autres anomalies\n", r.More)
+	}
+	if r.OK() {
+		fmt.Fprintf(w, "  intègre : rien n'a été modifié, ajouté ni retiré\n")
+	}
+}
+
+func frenchInstant(t time.Time) string { return t.UTC().Format("02/01/2006 15:04:05") + " UTC" }
