@@ -157,13 +157,13 @@ func (p *Proxy) exchange(q *http1.Request) (answer, func(error)) {
 	x := &exchange{proxy: p, q: q, rec: rec, ctx: ctx, contentType: q.Header("Content-Type")}
 	a := p.traced(x)
 	cancel()
-	if x.env != nil { // the answer and the record hold nothing of it
-		x.env.Release()
-	}
 	a.exchange, a.origin = rec.ID, rec.Origin
 	a.timing = timingOf(rec, p.o.Now().Sub(rec.RequestIn))
 	rec.AnswerBytes, rec.AnswerSHA256 = a.body.Len(), sha256.Sum256(a.body.Bytes())
 	x.writeDown(&a)
+	if x.env != nil { // the answer and the record hold nothing of it
+		x.env.Release()
+	}
 	hungUp := q.Gone()
 	return a, func(writeErr error) {
 		if rec.Outcome != roc.Refused && rec.Outcome != roc.Abandoned {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"strconv"
 	"time"
@@ -78,7 +79,7 @@ func (x *exchange) writeDown(a *answer) {
 		x.proxy.o.Log.Error("an exchange has no record in the journal, and so no answer", "event", "exchange_not_recorded", "echange", string(rec.ID), "error", err.Error())
 		*a = x.refuse(roc.Refuse(roc.Internal, "no record in the journal: %w", err).
 			Saying("L'échange n'a pas pu être tracé ; l'organisme a pu le traiter. Vérifiez avant de renvoyer un calcul ou une annulation."))
-		rec.Origin, rec.AnswerBytes = roc.FromRPN, a.body.Len()
+		rec.Origin, rec.AnswerBytes, rec.AnswerSHA256 = roc.FromRPN, a.body.Len(), sha256.Sum256(a.body.Bytes())
 		a.exchange, a.origin = rec.ID, rec.Origin
 		return
 	}

@@ -1,0 +1,90 @@
+package proxy
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+// A memory is a journal that can be told to fail.
+type memory struct {
+	mu              sync.Mutex
+	room, broken    error
+	without         bool // no room, and exchanges go on
+	records         []roc.Record
+	amended, opened int
+}
+
+func (m *memory) Reserve() (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.room != nil || m.without {
+		return false, m.room
+	}
+	m.opened++
+	return true, nil
+}
+
+func (m *memory) Append(r *roc.Record) (roc.Receipt, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.broken != nil {
+		return roc.Receipt{}, m.broken
+	}
+	m.records = append(m.records, *r)
+	return roc.Receipt{Origin: "rpn.example/journal/a", Index: uint64(len(m.records) - 1), Leaf: [32]byte{1}}, nil
+}
+
+func (m *memory) Amend(*roc.Record, roc.Receipt, bool, bool) { m.mu.Lock(); m.amended++; m.mu.Unlock() }
+
+func (m *memory) Release() { m.mu.Lock(); m.opened--; m.mu.Unlock() }
+
+func TestTheRecordIsWrittenBeforeTheAnswerLeaves(t *testing.T) {
+	t.Parallel()
+	m := &memory{}
+	c := newCountry(t, func(o *Options) { o.Journal = m })
+	resp := c.send(good(t))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.records) != 1 || m.records[0].Outcome != roc.Answered || m.records[0].AnswerOut.IsZero() {
+		t.Fatalf("the answer came and the journal holds %+v", m.records)
+	}
+	if got := resp.Header.Get("RPN-Recu"); !strings.HasPrefix(got, "rpn.example/journal/a; index=0; leaf=AQAA") {
+		t.Errorf("RPN-Recu is %q", got)
+	}
+}
+
+// Fails closed: where nothing can be written down nothing is carried.
+func TestWithoutRoomInTheJournalNothingIsCarried(t *testing.T) {
+	t.Parallel()
+	m := &memory{room: errors.New("full")}
+	c := newCountry(t, func(o *Options) { o.Journal = m })
+	resp := c.send(good(t))
+	body := string(resp.body)
+	if !strings.Contains(body, "RPN111") || resp.Header.Get("Retry-After") == "" || len(c.far.Received()) != 0 {
+		t.Errorf("got %s\n%s\nor it was sent on", resp.Status, body)
+	}
+}
+
+func TestByPolicyAnExchangeGoesOnWithoutARecord(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t, func(o *Options) { o.Journal = &memory{without: true} })
+	resp := c.send(good(t))
+	if resp.StatusCode != 200 || resp.Header.Get("RPN-Recu") != "" {
+		t.Errorf("got %s, receipt %q", resp.Status, resp.Header.Get("RPN-Recu"))
+	}
+}
+
+// The insurer has acted and nothing of it can be written: the caller is told.
+func TestWhatCannotBeWrittenDownIsNotAnswered(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t, func(o *Options) { o.Journal = &memory{broken: errors.New("the disk is gone")} })
+	resp := c.send(good(t))
+	body := string(resp.body)
+	if !strings.Contains(body, "RPN500") || !strings.Contains(body, "Vérifiez avant de renvoyer") || resp.Header.Get("RPN-Origine") != "rpn" {
+		t.Errorf("got %s\n%s", resp.Status, body)
+	}
+}
