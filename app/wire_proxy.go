@@ -19,16 +19,29 @@ import (
 
 func (a *App) sender(client *tlsconf.Client, allowed []netip.Prefix, b http1.Breaker) *http1.Upstream {
 	return http1.NewUpstream(http1.UpstreamOptions{
-		Handshake:       client.Handshake,
-		AllowedNetworks: allowed,
-		DialTimeout:     a.config.Timeouts.Connect,
-		AnswerBytes:     int(a.config.Limits.AnswerBytes),
-		Addresses:       address(&a.config.Network),
-		Resolver:        egress.ResolverAt(a.config.Network.Resolver),
-		MaxConns:        2 * a.config.Limits.PerAMC, // the seats of an AMC bound it: several AMCs may share a host
-		Breaker:         b,
-		Now:             a.now,
+		ClassicHandshake: client.ClassicHandshake,
+		OnUnsolicited:    func(string) { a.live.UnsolicitedAnswer() },
+		Log:              a.log,
+		Handshake:        client.Handshake,
+		AllowedNetworks:  allowed,
+		DialTimeout:      a.config.Timeouts.Connect,
+		AnswerBytes:      int(a.config.Limits.AnswerBytes),
+		Addresses:        address(&a.config.Network),
+		Resolver:         egress.ResolverAt(a.config.Network.Resolver),
+		MaxConns:         2 * a.config.Limits.PerAMC, // the seats of an AMC bound it: several AMCs may share a host
+		Breaker:          b,
+		Now:              a.now,
 	})
+}
+
+// serverName is a DNS name of our server certificate, for the description.
+func (a *App) serverName() string {
+	for _, c := range a.own.Of("server").Certificates() {
+		if c.Leaf != nil && len(c.Leaf.DNSNames) > 0 {
+			return c.Leaf.DNSNames[0]
+		}
+	}
+	return ""
 }
 
 // startProxy opens the listener of the establishments.

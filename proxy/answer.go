@@ -63,9 +63,11 @@ func faultOf(v soap.Version, id roc.ExchangeID, r *roc.Refusal) answer {
 	}
 }
 
+const textPage = "text/plain; charset=utf-8"
+
 // page is a small plain answer, for what is not an exchange.
 func page(status int, texte string) answer {
-	return answer{status: status, contentType: "text/plain; charset=utf-8", body: roc.NewContent([]byte(texte + "\n"))}
+	return answer{status: status, contentType: textPage, body: roc.NewContent([]byte(texte + "\n"))}
 }
 
 // pageOf is the answer to malformed HTTP.
@@ -75,7 +77,7 @@ func pageOf(m *http1.Malformed) answer {
 
 // timingOf writes Server-Timing: where the time went, in milliseconds.
 func timingOf(rec *roc.Record, total time.Duration) string {
-	b := make([]byte, 0, 112)
+	b := make([]byte, 0, 128)
 	step := func(name string, d time.Duration) {
 		if len(b) > 0 {
 			b = append(b, ", "...)
@@ -87,6 +89,7 @@ func timingOf(rec *roc.Record, total time.Duration) string {
 	step("read", rec.Read)
 	step("check", rec.Check)
 	step("annuaire", rec.Annuaire)
+	step("connect", rec.Connect)
 	step("amc", rec.AMC)
 	step("total", total)
 	return string(b)

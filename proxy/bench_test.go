@@ -17,7 +17,7 @@ func BenchmarkExchange(b *testing.B) {
 	c := newCountry(b, func(o *Options) { o.AnswerPolicy, o.Observers = AnswersOff, nil })
 	c.far.Does(func(conn net.Conn, _ http1test.Got) {
 		c.far.Forget()
-		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n<ok/>")
+		io.WriteString(conn, http1test.Raw(200, http1test.OK))
 	})
 	w := c.call()
 	request := []byte(post(good(b)))

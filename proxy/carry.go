@@ -80,5 +80,5 @@ func (p *Proxy) carry(x *exchange) (http1.Response, error) {
 		return http1.Response{}, err
 	}
 	defer func() { leave(p.o.Now()) }()
-	return x.send(route, caller, checked) // the bytes that were checked, untouched
+	return x.send(route, amc, caller, checked) // the bytes that were checked, untouched
 }

@@ -149,10 +149,14 @@ func (x *exchange) acceptable() (err error) {
 	fields := x.q.Fields()
 	var bad error
 	x.media, bad = message.ParseContentType(x.contentType) // first: the fault is written in that version
-	if p, _, _ := strings.Cut(x.q.Target(), "?"); p != Path && x.token == nil {
+	p, _, _ := strings.Cut(x.q.Target(), "?")
+	switch known := p == Path || x.token != nil; {
+	case x.q.Method() == "POST" && !known, (x.q.Method() == "GET" || x.q.Method() == "HEAD") && !strings.HasPrefix(p, Path+"/"):
 		x.status = 404
-		return roc.Refuse(roc.UnknownOperation, "no such address under %s/", Path).
-			Saying("Cette adresse n'est connue d'aucun organisme ; l'adresse de tous les services est %s.", Path)
+		return roc.Refuse(roc.UnknownOperation, "no such address").Because(roc.UnknownPath)
+	case x.q.Method() != "POST":
+		x.status = 405
+		return roc.Refuse(roc.UnknownOperation, "no such method").Because(roc.UnknownMethod)
 	}
 	if e := fields.Joined("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
 		return roc.Refuse(roc.NotSOAP, "Content-Encoding").Because(roc.Compressed).Saying("Content-Encoding n'est pas admis : envoyez le message sans compression.")
@@ -254,7 +258,7 @@ func (x *exchange) find(es *register.Etablissement, permit routing.Permit) (annu
 
 // send carries the message to its insurer, unless the caller has left: a
 // calculation that nobody waits for may commit somebody.
-func (x *exchange) send(route routing.Route, caller roc.StructureID, c *xmlsig.Checked) (http1.Response, error) {
+func (x *exchange) send(route routing.Route, amc *register.AMC, caller roc.StructureID, c *xmlsig.Checked) (http1.Response, error) {
 	x.rec.AMCName = route.AMCName()
 	x.logNew(route)
 	if err := x.q.Refused(); err != nil {
@@ -264,13 +268,18 @@ func (x *exchange) send(route routing.Route, caller roc.StructureID, c *xmlsig.C
 		return http1.Response{}, errAbandoned
 	}
 	urls := append([]string{route.URL()}, route.Alternatives()...)
-	a, err := x.proxy.o.AMC.Send(x.ctx, x.rec, urls, x.outgoing(caller, c))
+	m := x.outgoing(caller, c)
+	m.Classic = !amc.PostQuantum()
+	a, err := x.proxy.o.AMC.Send(x.ctx, x.rec, urls, m)
 	if err != nil {
 		return http1.Response{}, err
 	}
 	x.proxy.o.Shares.HoldBytes(x.held, a.Body.Len())
 	x.bytes += a.Body.Len()
-	if err := x.checkAnswer(a); err != nil {
+	if err := x.checkResponse(a); err != nil {
+		return http1.Response{}, err
+	}
+	if err := x.checkSignature(a); err != nil {
 		return http1.Response{}, err
 	}
 	x.rec.Origin = roc.FromAMC
@@ -318,6 +327,9 @@ func (x *exchange) logNew(route routing.Route) {
 
 // ofAnnuaire gives a refusal of the far leg its name when that is the annuaire.
 func ofAnnuaire(err error) error {
+	if errors.Is(err, http1.ErrCallerLeft) {
+		return err
+	}
 	r := roc.RefusalOf(err)
 	switch r.Reason {
 	case roc.AMCUnreachable, roc.AMCSilent:
@@ -336,47 +348,10 @@ func (x *exchange) outgoing(caller roc.StructureID, c *xmlsig.Checked) http1.Mes
 		Accept:      x.q.Fields().Joined("Accept"),
 		Exchange:    x.rec.ID,
 		Structure:   caller,
+		Left:        x.q.Gone,
 	}
 	if action, there := x.action.Header(); there {
 		m.SOAPAction = &action
 	}
 	return m
-}
-
-// checkAnswer applies the AnswerPolicy. Only enforce refuses, and so only
-// enforce makes the caller wait: observe looks once the answer is written.
-func (x *exchange) checkAnswer(a http1.Response) error {
-	switch x.proxy.o.AnswerPolicy {
-	case AnswersObserve:
-		x.observed = a.Body
-	case AnswersEnforce:
-		if r := x.lookAt(a.Body); r != nil {
-			return roc.Refuse(roc.AMCBadAnswer, "the answer's signature: %w", r).Because(roc.AnswerSignature)
-		}
-	}
-	return nil
-}
-
-// lookAt checks an answer and writes the outcome in the record.
-func (x *exchange) lookAt(answer roc.Content) *roc.Refusal {
-	err := x.verifyAnswer(answer)
-	if err == nil {
-		x.rec.AnswerCheck = "good"
-		return nil
-	}
-	r := roc.RefusalOf(err)
-	x.rec.AnswerCheck = string(r.Reason)
-	return r
-}
-
-func (x *exchange) verifyAnswer(body roc.Content) error {
-	limits := x.proxy.o.Limits
-	limits.Bytes = max(limits.Bytes, x.proxy.o.AMC.AnswerBytes())
-	env, err := soap.Read(body, limits)
-	if err != nil {
-		return err
-	}
-	defer env.Release()
-	_, err = x.proxy.o.AnswerSignatures.Check(env, xmlsig.Policy{Answer: true}, xmlsig.Expect{}, x.proxy.o.Now())
-	return err
 }

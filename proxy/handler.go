@@ -115,30 +115,38 @@ func (p *Proxy) reply(q *http1.Request) (a answer, done func(writeErr error)) {
 		return pageOf(q.Malformed()), nil
 	}
 	path, query, _ := strings.Cut(q.Target(), "?")
-	switch {
-	case path != Path && !strings.HasPrefix(path, Path+"/"):
-		return page(404, "Adresse inconnue. Le RPN répond à POST "+Path+" et GET "+Path+"?wsdl."), nil
-	case q.Method() == "POST":
-		return p.exchange(q)
-	case path == Path && (q.Method() == "GET" || q.Method() == "HEAD"):
+	if path == Path && query != "" && (q.Method() == "GET" || q.Method() == "HEAD") && !q.Crowded() {
 		return p.describe(q, query), nil
 	}
-	a = page(405, "Méthode non admise : POST pour un message, GET "+Path+"?wsdl pour la description.")
-	a.allow = "POST, GET"
-	return a, nil
+	return p.exchange(q) // a wrong path or method too: it is told like any other
 }
 
 // describe answers GET /roc?wsdl.
 func (p *Proxy) describe(q *http1.Request, query string) answer {
-	endpoint := p.o.Endpoint
-	if endpoint == "" {
-		endpoint = "https://" + q.Header("Host") + Path
-	}
-	body, contentType, ok := message.Document(query, endpoint)
+	body, contentType, ok := message.Document(query, p.endpoint(q))
 	if !ok {
 		return page(404, "Pour la description du service : GET "+Path+"?wsdl.")
 	}
 	return answer{status: 200, contentType: contentType, body: roc.NewContent(body)}
+}
+
+// endpoint is the address that the description gives: the configured one, else
+// that of a name of our certificate, at the port that the caller used. What a
+// caller writes in Host is never repeated.
+func (p *Proxy) endpoint(q *http1.Request) string {
+	if p.o.Endpoint != "" {
+		return p.o.Endpoint
+	}
+	name, port := "localhost", ""
+	if p.o.ServerName != nil {
+		if n := p.o.ServerName(); n != "" {
+			name = n
+		}
+	}
+	if _, stated, err := net.SplitHostPort(q.Host()); err == nil && stated != "" && stated != "443" {
+		port = ":" + stated
+	}
+	return "https://" + name + port + Path
 }
 
 func (p *Proxy) logMalformed(q *http1.Request, m *http1.Malformed) {
@@ -210,10 +218,10 @@ func (p *Proxy) answer(x *exchange) (a answer) {
 		if far.Status < 200 || far.Status > 299 {
 			x.rec.Outcome, x.rec.CauseCode, x.rec.Cause = roc.FarFault, roc.FarEndFault, fmt.Sprintf("the far end answered with HTTP status %d", far.Status)
 		}
-		return answer{status: far.Status, contentType: far.ContentType, body: far.Body}
+		return answer{status: far.Status, contentType: far.ContentType, body: far.Body, retryAfter: retryAfter(far.RetryAfter, p.o.Now())}
 	}
 	x.rec.Origin = roc.FromRPN
-	if errors.Is(err, errAbandoned) {
+	if errors.Is(err, errAbandoned) || errors.Is(err, http1.ErrCallerLeft) {
 		x.rec.Outcome, x.rec.CauseCode, x.rec.Cause = roc.Abandoned, roc.CallerLeft, err.Error()
 		return page(400, "L'appelant est parti avant la réponse.")
 	}
@@ -244,6 +252,13 @@ func (x *exchange) refuse(r *roc.Refusal) answer {
 	a := faultOf(x.version(), x.rec.ID, r)
 	if x.status != 0 {
 		a.status = x.status
+	}
+	if x.q.Method() != "POST" { // no SOAP client: somebody reads it
+		m := r.Meaning()
+		a.contentType, a.body = textPage, roc.NewContent([]byte(m.Libelle+" "+m.Remede+"\n"))
+	}
+	if a.status == 405 {
+		a.allow = "POST, GET"
 	}
 	return a
 }

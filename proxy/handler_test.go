@@ -41,7 +41,7 @@ func TestAGoodMessageIsCarriedAndWrittenDown(t *testing.T) {
 	if r.Header.Get("RPN-Origine") != "amc" || r.Header.Get("RPN-Echange") != string(rec.ID) {
 		t.Errorf("RPN-Origine %q, RPN-Echange %q", r.Header.Get("RPN-Origine"), r.Header.Get("RPN-Echange"))
 	}
-	if st := r.Header.Get("Server-Timing"); !regexp.MustCompile(`^read;dur=[0-9.]+, check;dur=[0-9.]+, annuaire;dur=[0-9.]+, amc;dur=[0-9.]+, total;dur=[0-9.]+$`).MatchString(st) {
+	if st := r.Header.Get("Server-Timing"); !regexp.MustCompile(`^read;dur=[0-9.]+, check;dur=[0-9.]+, annuaire;dur=[0-9.]+, connect;dur=[0-9.]+, amc;dur=[0-9.]+, total;dur=[0-9.]+$`).MatchString(st) {
 		t.Errorf("Server-Timing %q", st)
 	}
 	if rec.Outcome != roc.Answered || rec.Origin != roc.FromAMC || rec.FarStatus != 200 || rec.AnswerCheck != "good" {
@@ -115,15 +115,15 @@ func TestASOAPActionIsCarriedAsItIs(t *testing.T) {
 func TestHeadersOfTheInsurerAreDropped(t *testing.T) {
 	t.Parallel()
 	c := newCountry(t)
-	c.far.Says(http1test.Raw(500, "<fault/>", "Set-Cookie: a=b", "Server: x", "RPN-Origine: rpn", "RPN-Echange: forged", "Retry-After: 1", "Location: https://x/", "X-Powered-By: y"))
+	c.far.Says(http1test.Raw(500, http1test.Fault, "Set-Cookie: a=b", "Server: x", "RPN-Origine: rpn", "RPN-Echange: forged", "Retry-After: 7", "Location: https://x/", "X-Powered-By: y"))
 	r := c.send(good(t))
 	rec := c.record()
-	if r.StatusCode != 500 || string(r.body) != "<fault/>" || rec.Outcome != roc.FarFault || rec.Responsable() != roc.ByAMC {
+	if r.StatusCode != 500 || string(r.body) != http1test.Fault || rec.Outcome != roc.FarFault || rec.Responsable() != roc.ByAMC {
 		t.Errorf("status %d, outcome %s", r.StatusCode, rec.Outcome)
 	}
 	for name := range r.Header {
 		switch name {
-		case "Content-Type", "Content-Length", "Date", "Rpn-Echange", "Rpn-Origine", "Server-Timing":
+		case "Content-Type", "Content-Length", "Date", "Rpn-Echange", "Rpn-Origine", "Server-Timing", "Retry-After":
 		default:
 			t.Errorf("%s: %q reached the caller", name, r.Header[name])
 		}
@@ -501,7 +501,7 @@ func TestTheAnswerPolicies(t *testing.T) {
 		{AnswersObserve, signed, true, "good", false},
 		{AnswersObserve, unsigned, true, "not-signed", false},
 		{AnswersObserve, byAnother, true, "untrusted-signer", false},
-		{AnswersObserve, "<html></html>", true, "not-soap", false},
+		{AnswersObserve, strings.Replace(unsigned, "<", "<?pi?><", 1), true, "forbidden-xml", false},
 		{AnswersEnforce, signed, true, "good", false},
 		{AnswersEnforce, unsigned, false, "not-signed", false},
 		{AnswersEnforce, byAnother, false, "untrusted-signer", false},
@@ -543,7 +543,7 @@ func TestASearchIsPassedToTheAnnuaire(t *testing.T) {
 	for name, body := range map[string][]byte{"unsigned": search.Bytes(), "signed": sign(t, search, http1test.World().Sign)} {
 		r := c.send(body)
 		rec := c.record()
-		if r.StatusCode != 200 || string(r.body) != "<ok/>" || r.Header.Get("RPN-Origine") != "annuaire" {
+		if r.StatusCode != 200 || string(r.body) != http1test.OK || r.Header.Get("RPN-Origine") != "annuaire" {
 			t.Errorf("%s: status %d, origin %s", name, r.StatusCode, r.Header.Get("RPN-Origine"))
 		}
 		if rec.Service != roc.Annuaire || rec.Outcome != roc.Answered || rec.Annuaire <= 0 || rec.AMC != 0 {
@@ -569,7 +569,9 @@ func TestASearchIsPassedToTheAnnuaire(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoExchange(t *testing.T) {
+// The description is no exchange. A wrong path or method of an accepted caller
+// is one like another: an id, a record, a cause.
+func TestAWrongPathIsAnExchangeAndTheDescriptionIsNone(t *testing.T) {
 	t.Parallel()
 	c := newCountry(t)
 	for _, x := range []struct {
@@ -584,17 +586,18 @@ func TestWhatIsNoExchange(t *testing.T) {
 		{"GET /roc?xsd=../../etc/passwd", 404, "text/plain; charset=utf-8", "wsdl"},
 		{"GET /roc", 404, "text/plain; charset=utf-8", "wsdl"},
 		{"HEAD /roc?wsdl", 200, "text/xml; charset=utf-8", ""},
-		{"GET /", 404, "text/plain; charset=utf-8", "POST /roc"},
-		{"POST /", 404, "text/plain; charset=utf-8", "POST /roc"},
-		{"POST /rocx", 404, "text/plain; charset=utf-8", "POST /roc"},
-		{"POST /ROC", 404, "text/plain; charset=utf-8", "POST /roc"},
+		{"GET /", 404, "text/plain; charset=utf-8", "/roc"},
+		{"POST /", 404, "application/soap+xml; charset=utf-8", "unknown-path"},
+		{"POST /rocx", 404, "application/soap+xml; charset=utf-8", "unknown-path"},
+		{"POST /ROC", 404, "application/soap+xml; charset=utf-8", "unknown-path"},
+		{"POST https://localhost/elsewhere", 404, "application/soap+xml; charset=utf-8", "unknown-path"},
+		{"GET https://localhost/roc?wsdl", 200, "text/xml; charset=utf-8", "definitions"},
 		{"GET /roc/abc", 405, "text/plain; charset=utf-8", "POST"},
 		{"PUT /roc", 405, "text/plain; charset=utf-8", "POST"},
 		{"DELETE /roc", 405, "text/plain; charset=utf-8", "POST"},
 		{"TRACE /roc", 405, "text/plain; charset=utf-8", "POST"},
-		{"CONNECT localhost:443", 404, "text/plain; charset=utf-8", "POST"},
-		{"OPTIONS *", 404, "text/plain; charset=utf-8", "POST"},
-		{"POST https://localhost/roc", 404, "text/plain; charset=utf-8", "POST"},
+		{"CONNECT localhost:443", 405, "text/plain; charset=utf-8", "POST"},
+		{"OPTIONS *", 405, "text/plain; charset=utf-8", "POST"},
 	} {
 		w := c.call()
 		w.say(x.request + " HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -610,8 +613,15 @@ func TestWhatIsNoExchange(t *testing.T) {
 		if x.status == 405 && resp.Header.Get("Allow") != "POST, GET" {
 			t.Errorf("%s: Allow %q", x.request, resp.Header.Get("Allow"))
 		}
+		if x.status == 200 || x.request == "GET /roc?xsd=../../etc/passwd" {
+			c.noMore()
+			continue
+		}
+		cause := map[int]roc.CauseCode{404: roc.UnknownPath, 405: roc.UnknownMethod}[x.status]
+		if rec := c.record(); rec.From != chu || rec.Outcome != roc.Refused || rec.CauseCode != cause || resp.Header.Get("RPN-Echange") != string(rec.ID) {
+			t.Errorf("%s: record of %s: %s %s, %q in the answer", x.request, rec.From, rec.Outcome, rec.CauseCode, resp.Header.Get("RPN-Echange"))
+		}
 	}
-	c.noMore()
 
 	w := c.call()
 	w.say(strings.Replace(post(good(t)), "POST /roc ", "POST /roc/clef ", 1))
@@ -620,6 +630,103 @@ func TestWhatIsNoExchange(t *testing.T) {
 	}
 	if rec := c.record(); rec.Reason != roc.UnknownOperation {
 		t.Errorf("POST /roc/clef: %s", rec.Reason)
+	}
+}
+
+// What a caller writes in Host is not repeated in the description.
+func TestTheDescriptionRepeatsNoHost(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t, func(o *Options) { o.ServerName = func() string { return "rpn.chu.example" } })
+	for host, want := range map[string]string{
+		"evil.example": "https://rpn.chu.example/roc", "evil.example:8443": "https://rpn.chu.example:8443/roc", "[::1]:443": "https://rpn.chu.example/roc",
+	} {
+		w := c.call()
+		w.say("GET /roc?wsdl HTTP/1.1\r\nHost: " + host + "\r\n\r\n")
+		if r := w.hear(); !strings.Contains(string(r.body), `"`+want+`"`) || strings.Contains(string(r.body), "evil") {
+			t.Errorf("Host %s: want %s", host, want)
+		}
+	}
+}
+
+// Whatever the policy of signatures, what is no SOAP is no answer; the insurer's
+// Retry-After is carried.
+func TestWhatIsNoSOAPIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t, func(o *Options) { o.AnswerPolicy = AnswersOff })
+	for _, x := range []struct {
+		name, answer string
+		cause        roc.CauseCode
+		retry        string
+	}{
+		{"202", "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nRetry-After: 30\r\n\r\n", roc.AnswerEmpty, "30"},
+		{"204", "HTTP/1.1 204 No Content\r\n\r\n", roc.AnswerEmpty, ""},
+		{"202 with an envelope", http1test.Raw(202, http1test.OK), roc.AnswerEmpty, ""},
+		{"empty", http1test.Raw(200, ""), roc.AnswerEmpty, ""},
+		{"a redirect", http1test.Raw(302, http1test.OK, "Location: https://elsewhere.example/"), roc.AnswerRedirect, ""},
+		{"HTML", strings.Replace(http1test.Raw(503, "<html/>", "Retry-After: 5"), "text/xml", "text/html", 1), roc.AnswerMediaType, "5"},
+		{"HTML under a media type of SOAP", http1test.Raw(200, "<html/>", "Retry-After: soon"), roc.AnswerNoSOAP, ""},
+		{"multipart", strings.Replace(http1test.Raw(200, http1test.OK), "text/xml", "multipart/related", 1), roc.AnswerMediaType, ""},
+	} {
+		c.far.Says(x.answer)
+		r := c.send(good(t))
+		rec := c.record()
+		if r.StatusCode != 500 || !strings.Contains(string(r.body), "RPN405") || !strings.Contains(string(r.body), `<rpn:Cause code="`+string(x.cause)+`"/>`) || r.Header.Get("Retry-After") != x.retry {
+			t.Errorf("%s: status %d, Retry-After %q, %s", x.name, r.StatusCode, r.Header.Get("Retry-After"), r.body)
+		}
+		if rec.Reason != roc.AMCNotSOAP || rec.CauseCode != x.cause || rec.FarStatus == 0 {
+			t.Errorf("%s: %s %s %d", x.name, rec.Reason, rec.CauseCode, rec.FarStatus)
+		}
+	}
+}
+
+// An answer without a length is one when a whole envelope is there (profile
+// section 10): the end of a connection proves nothing.
+func TestAnAnswerEndedByTheConnectionIsTakenWhenItIsWhole(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t, func(o *Options) { o.AnswerPolicy = AnswersOff })
+	head := "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nConnection: close\r\n\r\n"
+	for _, x := range []struct {
+		name, answer string
+		abrupt, ok   bool
+	}{
+		{"closed by TLS", head + http1test.OK, false, true},
+		{"HTTP/1.0", "HTTP/1.0 200 OK\r\nContent-Type: text/xml\r\n\r\n" + http1test.OK, false, true},
+		{"closed without a word of TLS", head + http1test.OK, true, true},
+		{"cut short", head + http1test.OK[:len(http1test.OK)-3], true, false},
+		{"cut short, closed by TLS", head + http1test.OK[:len(http1test.OK)-3], false, false},
+		{"two envelopes", head + http1test.OK + http1test.OK, false, false},
+	} {
+		c.far.Does(func(conn net.Conn, _ http1test.Got) {
+			io.WriteString(conn, x.answer)
+			if x.abrupt {
+				conn.(*tls.Conn).NetConn().Close()
+				return
+			}
+			conn.Close()
+		})
+		r := c.send(good(t))
+		if rec := c.record(); x.ok && (r.StatusCode != 200 || string(r.body) != http1test.OK) || !x.ok && (rec.Reason != roc.AMCBadAnswer || rec.CauseCode != roc.AnswerCut) {
+			t.Errorf("%s: status %d, %s %s", x.name, r.StatusCode, rec.Reason, rec.CauseCode)
+		}
+	}
+}
+
+// An answer that names another message is not delivered.
+func TestAnAnswerToAnotherMessageIsNotDelivered(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t)
+	const id = "urn:uuid:11111111-2222-3333-4444-555555555555"
+	m := idb("FICTIF")
+	m.Addressing = &message.Addressing{MessageID: id}
+	body := sign(t, m.Envelope(soap.SOAP12), http1test.World().Sign)
+	for to, ok := range map[string]bool{id: true, " " + id + "\n": true, "": true, "urn:uuid:99999999-2222-3333-4444-555555555555": false} {
+		for _, ns := range []string{soap.NSWSA, soap.NSWSA2004} {
+			c.far.Says(http1test.Raw(200, `<s:Envelope xmlns:s="`+soap.NS12+`" xmlns:a="`+ns+`"><s:Header><a:RelatesTo>`+to+`</a:RelatesTo></s:Header><s:Body><ok/></s:Body></s:Envelope>`))
+			r := c.send(body)
+			if rec := c.record(); ok != (r.StatusCode == 200) || !ok && rec.CauseCode != roc.AnswerToAnother {
+				t.Errorf("RelatesTo %q of %s: status %d, %s", to, ns, r.StatusCode, rec.CauseCode)
+			}
+		}
 	}
 }
 

@@ -135,9 +135,10 @@ type Options struct {
 	// closed list of words). May be nil.
 	OnMalformed func(rule string)
 
-	// Endpoint is the public address of POST /roc, as the WSDL says it. "": as
-	// the caller's Host says it.
-	Endpoint string
+	// Endpoint is the public address of POST /roc, as the WSDL says it. "": it
+	// is made of ServerName, a DNS name of our certificate.
+	Endpoint   string
+	ServerName func() string // may be nil
 
 	Deadline  time.Duration // of one exchange. Default: 20 s
 	Exchanges int           // in flight at once, where there are no Shares; more is refused as overloaded. Default: 1024

@@ -42,8 +42,24 @@ type AMC struct {
 	// by each instance of the RPN. Absent: as fast as they send.
 	Limite Limite `yaml:"limite"`
 
+	// TLS is what its front needs of our connections. Absent: nothing special.
+	TLS AMCTLS `yaml:"tls"`
+
 	// Contacts are whom to call. Optional.
 	Contacts []Contact `yaml:"contacts"`
+}
+
+// An AMCTLS is what the front of an AMC needs of our TLS connections.
+type AMCTLS struct {
+	// PostQuantum false keeps the ClientHello below 1 500 bytes, without a
+	// post-quantum key exchange: some old fronts read no more. Default: true.
+	PostQuantum *bool `yaml:"post_quantum"`
+}
+
+// PostQuantum reports whether connections to the AMC offer a post-quantum key
+// exchange; a nil AMC is one that is not in the register.
+func (a *AMC) PostQuantum() bool {
+	return a == nil || a.TLS.PostQuantum == nil || *a.TLS.PostQuantum
 }
 
 // A Domaine is a known DNS domain of an AMC. In a file, the name alone is a

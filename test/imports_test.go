@@ -97,7 +97,6 @@ var beyond = map[string]string{
 // must not spread, enters. A library without a door is refused, and so is a
 // door that nobody uses.
 var doors = map[string][]string{
-	"github.com/valyala/fasthttp":         {"proxy/http1"},
 	"github.com/beevik/etree":             {"internal/xmlsig/second"}, // decides nothing (docs/decisions/0003)
 	"github.com/russellhaering/goxmldsig": {"internal/xmlsig/second"}, // decides nothing (docs/decisions/0005)
 	"filippo.io/bigmod":                   {"internal/xmlsig"},

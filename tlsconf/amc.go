@@ -81,10 +81,21 @@ func (c *Client) Config(serverName string) *tls.Config {
 // In TLS 1.3 a server that refuses our certificate says so after the
 // handshake, at the first read: give that error to Explain.
 func (c *Client) Handshake(ctx context.Context, conn net.Conn, serverName string) (*tls.Conn, error) {
+	return c.handshake(ctx, conn, serverName, c.Config(serverName))
+}
+
+// ClassicHandshake is Handshake with a small ClientHello, without post-quantum
+// key exchange, for an old front that reads no more than 1 500 bytes.
+func (c *Client) ClassicHandshake(ctx context.Context, conn net.Conn, serverName string) (*tls.Conn, error) {
+	config := c.Config(serverName)
+	config.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384}
+	return c.handshake(ctx, conn, serverName, config)
+}
+
+func (c *Client) handshake(ctx context.Context, conn net.Conn, serverName string, config *tls.Config) (*tls.Conn, error) {
 	begun := c.epoch()
 	w := &watched{Conn: conn, live: &c.live}
 	var accepted *trust.Accepted
-	config := c.Config(serverName)
 	config.VerifyConnection = func(cs tls.ConnectionState) (err error) {
 		accepted, err = c.verify(cs.PeerCertificates, serverName)
 		return err

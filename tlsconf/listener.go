@@ -81,7 +81,7 @@ func (c *Conn) Refused() error {
 	return nil
 }
 
-// Handshake does nothing: it is over. (fasthttp calls it.)
+// Handshake does nothing: it is over.
 func (c *Conn) Handshake() error { return nil }
 
 // NewListener starts to accept connections from inner, which it owns from now

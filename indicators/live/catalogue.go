@@ -25,9 +25,9 @@ var catalogue = []Metric{
 	{exchanges, Counter, []string{"service", "version", "amc", "code", "responsable"},
 		"Exchanges that ended, by service, version, insurer of the register, code (answered, far-fault, abandoned or RPNnnn) and who must act on it."},
 	{steps, Histogram, []string{"service", "step"},
-		"Time an exchange spent in one step: read (body and envelope), check (signature), annuaire (waiting for it), amc (waiting for the insurer), and total."},
+		"Time an exchange spent in one step: read (body and envelope), check (signature), annuaire (waiting for it), connect (to the insurer: TCP and TLS), amc (waiting for the insurer, connecting included), and total."},
 	{amcTime, Histogram, []string{"amc"},
-		"Time an exchange waited for the insurer, from the first byte sent to the last one received, answers and failures alike."},
+		"Time an exchange waited for the insurer, from the start of connecting to the last byte received, answers and failures alike."},
 	{requestSize, Histogram, nil,
 		"Size of the requests whose body was read."},
 	{answerSize, Histogram, nil,
@@ -46,6 +46,10 @@ var catalogue = []Metric{
 		"How far the clocks of signers are from ours, ahead or behind, by the signed Created; who, is at /horloges."},
 	{inFlight, Gauge, nil,
 		"Exchanges whose answer is not written yet."},
+	{causes, Counter, []string{"cause"},
+		"Exchanges that were not answered, by the stable name of their cause (docs/refusals.md)."},
+	{unsolicited, Counter, nil,
+		"Times that a far end sent bytes that answer nothing: its idle connections were closed, and its name is in the log (event unsolicited_answer)."},
 	{malformed, Counter, []string{"rule"},
 		"Requests refused for their HTTP framing, by the rule they break; they are no exchanges."},
 	{handshakes, Counter, []string{"version", "resumed"},
@@ -140,6 +144,8 @@ const (
 	clockOffset        = "rpn_clock_offset_seconds"
 	inFlight           = "rpn_exchanges_in_flight"
 	malformed          = "rpn_malformed_requests_total"
+	causes             = "rpn_causes_total"
+	unsolicited        = "rpn_unsolicited_answers_total"
 	handshakes         = "rpn_tls_handshakes_total"
 	handshakeFailures  = "rpn_tls_handshake_failures_total"
 	connectionsOpen    = "rpn_connections_open"

@@ -86,6 +86,8 @@ type Metrics struct {
 	opinions     *prometheus.CounterVec
 	clockOffset  prometheus.Observer
 	malformed    *prometheus.CounterVec
+	causes       *prometheus.CounterVec
+	unsolicited  *prometheus.CounterVec
 	handshakes   *prometheus.CounterVec
 	failures     *prometheus.CounterVec
 	cuts         *prometheus.CounterVec
@@ -111,7 +113,7 @@ type exchangeLabels struct {
 	whom    roc.Responsable
 }
 
-type stepHandles struct{ read, check, annuaire, amc, total prometheus.Observer }
+type stepHandles struct{ read, check, annuaire, connect, amc, total prometheus.Observer }
 
 // Labels of what has none of its own.
 const (
@@ -148,6 +150,8 @@ func New(o Options) *Metrics {
 	}
 	l.clockOffset = l.histogram(clockOffset, offsetBuckets).WithLabelValues()
 	l.malformed = l.counter(malformed)
+	l.causes = l.counter(causes)
+	l.unsolicited = l.counter(unsolicited)
 	l.handshakes = l.counter(handshakes)
 	l.failures = l.counter(handshakeFailures)
 	l.cuts = l.counter(connectionsCut)
@@ -220,7 +224,7 @@ func (l *Metrics) stepHandles() map[roc.Service]stepHandles {
 	all := map[roc.Service]stepHandles{}
 	for _, s := range append([]roc.Service{roc.NoService}, roc.Services...) {
 		of := func(step string) prometheus.Observer { return l.steps.WithLabelValues(orNone(s.String()), step) }
-		all[s] = stepHandles{of("read"), of("check"), of("annuaire"), of("amc"), of("total")}
+		all[s] = stepHandles{of("read"), of("check"), of("annuaire"), of("connect"), of("amc"), of("total")}
 	}
 	return all
 }
@@ -236,6 +240,7 @@ func (l *Metrics) Observe(rec *roc.Record) {
 	observe(h.read, rec.Read)
 	observe(h.check, rec.Check)
 	observe(h.annuaire, rec.Annuaire)
+	observe(h.connect, rec.Connect)
 	observe(h.amc, rec.AMC)
 	observe(h.total, rec.Total())
 	if rec.AMC > 0 {
@@ -249,6 +254,9 @@ func (l *Metrics) Observe(rec *roc.Record) {
 	}
 	if rec.AnswerCheck != "" {
 		l.answerChecks.WithLabelValues(rec.AnswerCheck).Inc()
+	}
+	if rec.CauseCode != "" {
+		l.causes.WithLabelValues(string(rec.CauseCode)).Inc()
 	}
 	if rec.Replayed {
 		l.replays.Inc()
@@ -327,6 +335,9 @@ func (l *Metrics) HandshakeFailed(reason string) { l.failures.WithLabelValues(re
 
 // SecondOpinion counts a signature that was verified a second time, by result.
 func (l *Metrics) SecondOpinion(result string) { l.opinions.WithLabelValues(result).Inc() }
+
+// UnsolicitedAnswer counts a far end that sent bytes that answer nothing.
+func (l *Metrics) UnsolicitedAnswer() { l.unsolicited.WithLabelValues().Inc() }
 
 // Malformed counts a request refused for its HTTP framing.
 func (l *Metrics) Malformed(rule string) {

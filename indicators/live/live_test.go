@@ -55,7 +55,7 @@ func record(outcome roc.Outcome, reason roc.Reason, amc roc.NumeroAMC) *roc.Reco
 		Outcome: outcome, Reason: reason, Origin: roc.FromAMC,
 		RequestIn: noon, AnswerOut: noon.Add(100 * time.Millisecond),
 		Read: time.Millisecond, Check: 50 * time.Microsecond, Annuaire: time.Microsecond, AMC: 90 * time.Millisecond,
-		RequestBytes: 5300, AnswerBytes: 5100, AnswerCheck: "good",
+		RequestBytes: 5300, AnswerBytes: 5100, AnswerCheck: "good", CauseCode: roc.FarEndFault,
 	}
 }
 
@@ -63,6 +63,7 @@ func record(outcome roc.Outcome, reason roc.Reason, amc roc.NumeroAMC) *roc.Reco
 func everything(l *Metrics) {
 	l.Observe(record(roc.Answered, "", numero(0)))
 	l.Malformed("two-lengths")
+	l.UnsolicitedAnswer()
 	l.Handshake("TLS 1.3", true)
 	l.HandshakeFailed("no-certificate")
 	l.Cut("etablissements", "revoked", 2)

@@ -1,7 +1,9 @@
 package message
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/piano-roc/rpn/internal/roc"
@@ -40,6 +42,30 @@ func AddressingOf(env *soap.Envelope) (Addressing, bool) {
 		}
 	}
 	return a, found
+}
+
+// RelatesTo are the messages that an answer says it answers, by the RelatesTo of
+// every addressing namespace; what names none (empty, or the "unspecified" of
+// WS-Addressing) is left out. It is not always signed: it decides nothing but
+// to refuse.
+func RelatesTo(env *soap.Envelope) []string { return addressed(env, "RelatesTo") }
+
+// MessageIDs are the ids that a message has by the MessageID of every
+// addressing namespace: one, usually.
+func MessageIDs(env *soap.Envelope) []string { return addressed(env, "MessageID") }
+
+func addressed(env *soap.Envelope, local string) (texts []string) {
+	for n := env.Header().First(); !n.IsZero(); n = n.Next() {
+		name := n.Name()
+		if name.Local != local || !slices.Contains(addressing[:], name.Space) {
+			continue
+		}
+		text, _ := n.Text()
+		if text = strings.TrimSpace(text); text != "" && text != soap.NSWSA+"/unspecified" {
+			texts = append(texts, text)
+		}
+	}
+	return texts
 }
 
 // A writer writes one XML document. It escapes every text it is given; names

@@ -123,7 +123,7 @@ func (in *wire) skipTrailer() error {
 		if len(line) == 0 {
 			return nil
 		}
-		if _, err := parseFields(string(line)+"\r\n", nil); err != nil {
+		if _, err := parseFields(string(line)+"\r\n", nil, maxFields); err != nil {
 			return err
 		}
 		left -= len(line)

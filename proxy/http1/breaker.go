@@ -4,8 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
@@ -50,7 +48,7 @@ func endOf(a Response, err error) VisitEnd {
 		return Answered
 	case err == nil:
 		return NotAnswered
-	case errors.As(err, &r), errors.Is(err, fasthttp.ErrNoFreeConns), errors.Is(err, errForbiddenAddress), errors.Is(err, errShutdown):
+	case errors.As(err, &r), isAny(err, errAllBusy, errForbiddenAddress, errShutdown, ErrCallerLeft), isOurs(err), causeOfConnecting(err) == roc.ResolverDown:
 		return Neither
 	case IsTimeout(err):
 		return Silent

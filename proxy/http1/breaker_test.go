@@ -39,11 +39,11 @@ func withBreaker(b Breaker) func(*UpstreamOptions) { return func(o *UpstreamOpti
 
 func addressOf(t *testing.T, u *Upstream, url string) string {
 	t.Helper()
-	p, err := u.target(url)
+	p, err := u.target(url, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p.pool.Addr
+	return p.pool.address()
 }
 
 func TestAnAddressThatRestsIsNotDialedAndTheNextIsTried(t *testing.T) {

@@ -3,9 +3,7 @@
 // (Upstream).
 //
 // Framing is decided here and nowhere else (wire.go, head.go, body.go), on
-// both legs and by the same code: fasthttp runs the connections of the server,
-// writes the answers, pools the connections to the insurers and writes the
-// requests, but no byte that a peer sends is framed by it. What its parsers
-// forgive (a bare LF, two lengths, a fold) would be a second opinion on where
-// a message ends.
+// both legs and by the same code, with no library (docs/decisions/0002). What
+// other parsers forgive (a bare LF, two lengths, a fold) would be a second
+// opinion on where a message ends.
 package http1

@@ -1,14 +1,18 @@
 package http1
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
 )
 
-// Limits of a head. A SOAP client sends a dozen fields.
+// Limits of a head. A SOAP client sends a dozen fields; the fronts of an
+// insurer add theirs to an answer.
 const (
-	maxHead   = 16 << 10
-	maxFields = 64
+	maxHead         = 16 << 10
+	maxFields       = 64
+	maxAnswerHead   = 32 << 10
+	maxAnswerFields = 128
 )
 
 // A Field is one header field, as sent: the value without the white space
@@ -128,6 +132,7 @@ func Number(s string) (int, bool) {
 // A requestHead is the first line and the fields of a request.
 type requestHead struct {
 	method, target string
+	host           string // the Host, or what an absolute target says in its place
 	http10         bool
 	fields         Fields
 	framing        framing
@@ -148,10 +153,13 @@ func (in *wire) readRequest(reuse Fields) (requestHead, error) {
 	if err != nil {
 		return requestHead{}, err
 	}
-	if h.fields, err = parseFields(rest, reuse); err != nil {
+	if h.fields, err = parseFields(rest, reuse, maxFields); err != nil {
 		return requestHead{}, err
 	}
 	if err := h.checkHost(); err != nil {
+		return requestHead{}, err
+	}
+	if err := h.originForm(); err != nil {
 		return requestHead{}, err
 	}
 	if err := h.checkSingle(); err != nil {
@@ -207,10 +215,20 @@ func requestLine(s string) (requestHead, error) {
 	case "HTTP/1.0":
 		return requestHead{method: method, target: target, http10: true}, nil
 	}
+	if isHTTP1(version) {
+		return requestHead{method: method, target: target}, nil
+	}
 	if len(version) == 8 && strings.HasPrefix(version, "HTTP/") && version[6] == '.' {
 		return requestHead{}, &Malformed{505, "http-version", "seul HTTP/1.1 est servi"}
 	}
 	return requestHead{}, bad("request-line", "la première ligne n'est pas « méthode cible HTTP/1.1 »")
+}
+
+// isHTTP1 reports whether a version is a later minor one of HTTP/1, which is
+// taken as 1.1 (RFC 9110 section 2.5).
+func isHTTP1(version string) bool {
+	minor, ok := strings.CutPrefix(version, "HTTP/1.")
+	return ok && len(minor) == 1 && minor[0] >= '2' && minor[0] <= '9'
 }
 
 // checkHost wants exactly one Host (RFC 9112 section 3.2); HTTP/1.0 may have none.
@@ -227,10 +245,32 @@ func (h *requestHead) checkHost() error {
 	return nil
 }
 
+// originForm takes a target in absolute form as the same one in origin form; its
+// host stands in the place of Host (RFC 9112 section 3.2.2).
+func (h *requestHead) originForm() error {
+	h.host, _ = h.fields.One("Host")
+	scheme, rest, ok := strings.Cut(h.target, "://")
+	if !ok || !strings.EqualFold(scheme, "https") && !strings.EqualFold(scheme, "http") {
+		return nil
+	}
+	host, path := rest, "/"
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		host, path = rest[:i], rest[i:]
+	}
+	if path[0] == '?' {
+		path = "/" + path
+	}
+	if !isHost(host) {
+		return bad("host", "l'adresse absolue de la première ligne n'a pas de nom d'hôte")
+	}
+	h.host, h.target = host, path
+	return nil
+}
+
 // parseFields reads header or trailer lines, each with its CRLF (RFC 9112
 // section 5). Refused: a fold, white space before the colon, a name that is
 // not a token, CR, LF, NUL or another control in a value.
-func parseFields(s string, reuse Fields) (Fields, error) {
+func parseFields(s string, reuse Fields, most int) (Fields, error) {
 	fs := reuse[:0]
 	for s != "" {
 		var line string
@@ -245,8 +285,8 @@ func parseFields(s string, reuse Fields) (Fields, error) {
 		if !isValue(value) {
 			return nil, bad("field-value", "la valeur d'un en-tête contient un caractère interdit (CR, LF, NUL, contrôle)")
 		}
-		if len(fs) == maxFields {
-			return nil, &Malformed{431, "too-many-fields", "il y a plus de 64 en-têtes"}
+		if len(fs) == most {
+			return nil, &Malformed{431, "too-many-fields", "il y a plus de " + strconv.Itoa(most) + " en-têtes"}
 		}
 		fs = append(fs, Field{name, strings.Trim(value, " \t")})
 	}
@@ -259,13 +299,15 @@ type answerHead struct {
 	fields  Fields
 	framing framing
 	last    bool // the connection ends with this answer
+
+	untilClose bool // and its body with the connection
 }
 
 // readAnswer reads the head of the final answer to a POST; interim answers
 // (1xx, RFC 9110 section 15.2) are passed over.
 func (in *wire) readAnswer(reuse Fields) (answerHead, error) {
 	for range 8 {
-		b, err := in.block(maxHead)
+		b, err := in.block(maxAnswerHead)
 		if err != nil {
 			return answerHead{}, tooLong(err, 0, "head-too-large", "")
 		}
@@ -274,14 +316,15 @@ func (in *wire) readAnswer(reuse Fields) (answerHead, error) {
 		if err != nil {
 			return h, err
 		}
-		if h.fields, err = parseFields(rest, reuse); err != nil {
+		if h.fields, err = parseFields(rest, reuse, maxAnswerFields); err != nil {
 			return h, err
 		}
 		if h.framing, err = h.fields.framing(http10); err != nil {
 			return h, err
 		}
 		if h.status >= 200 {
-			return h, h.settle(http10)
+			h.settle(http10)
+			return h, nil
 		}
 		if h.status == 101 || h.framing.present {
 			return h, bad("interim", "")
@@ -290,11 +333,9 @@ func (in *wire) readAnswer(reuse Fields) (answerHead, error) {
 	return answerHead{}, bad("interim", "")
 }
 
-// settle decides what the fields leave open (RFC 9112 section 6.3). An answer
-// that would end with its connection is refused: crypto/tls takes a bare end of
-// the connection between two records for a close_notify, so it could not be
-// told from an answer that was cut.
-func (h *answerHead) settle(http10 bool) error {
+// settle decides what the fields leave open (RFC 9112 section 6.3): a body
+// without a length ends with its connection.
+func (h *answerHead) settle(http10 bool) {
 	h.last = http10 || h.fields.Has("Connection", "close")
 	switch {
 	case h.status == 204 || h.status == 304:
@@ -303,15 +344,14 @@ func (h *answerHead) settle(http10 bool) error {
 		h.last = h.last || h.framing.chunked || h.framing.length > 0
 		h.framing = framing{}
 	case !h.framing.present:
-		return bad("no-length", "")
+		h.untilClose, h.last = true, true
 	}
-	return nil
 }
 
 func statusLine(s string) (h answerHead, http10 bool, err error) {
 	version, rest, ok := strings.Cut(s, " ")
 	code, reason, _ := strings.Cut(rest, " ")
-	if !ok || version != "HTTP/1.1" && version != "HTTP/1.0" || len(code) != 3 || !isValue(reason) {
+	if !ok || version != "HTTP/1.1" && version != "HTTP/1.0" && !isHTTP1(version) || len(code) != 3 || !isValue(reason) {
 		return h, false, bad("status-line", "")
 	}
 	n, ok := Number(code)
@@ -358,17 +398,39 @@ func isVisible(s string) bool {
 	return s != ""
 }
 
-// isHost: a name or an address with an optional port; nothing that would let
-// two readers see two hosts.
+// isHost: a name or an address with an optional port (RFC 9110 section 7.2);
+// nothing that would let two readers see two hosts.
 func isHost(s string) bool {
-	for i := range len(s) {
-		c := s[i]
+	host, port := s, ""
+	if inside, rest, ok := strings.Cut(s, "]"); ok && strings.HasPrefix(inside, "[") {
+		if a, err := netip.ParseAddr(inside[1:]); err != nil || !a.Is6() || a.Zone() != "" {
+			return false
+		}
+		if rest == "" {
+			return true
+		}
+		host, port, ok = strings.Cut(rest, ":")
+		return ok && host == "" && isPort(port)
+	}
+	if name, after, ok := strings.Cut(s, ":"); ok {
+		host, port = name, after
+		if !isPort(port) {
+			return false
+		}
+	}
+	for i := range len(host) {
+		c := host[i]
 		switch {
-		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
-		case c == '.', c == '-', c == '_', c == ':', c == '[', c == ']':
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '.', c == '-', c == '_':
 		default:
 			return false
 		}
 	}
-	return s != ""
+	return host != ""
+}
+
+// isPort: 1 to 5 digits, or none after the colon (RFC 3986 section 3.2.3).
+func isPort(s string) bool {
+	n, ok := Number(s)
+	return s == "" || ok && len(s) <= 5 && n <= 65535
 }

@@ -21,7 +21,11 @@ func (q *Request) Malformed() *Malformed { return q.bad }
 // Method is the request's method.
 func (q *Request) Method() string { return q.head.method }
 
-// Target is the request's target, as sent.
+// Host is the host that the request was sent to, with its port where it states
+// one; "" in HTTP/1.0 without Host.
+func (q *Request) Host() string { return q.head.host }
+
+// Target is the request's target in origin form: a path, with its query.
 func (q *Request) Target() string { return q.head.target }
 
 // Fields are its header fields.

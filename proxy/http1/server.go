@@ -252,5 +252,3 @@ func hostOf(a net.Addr) string {
 	}
 	return host
 }
-
-var errShutdown = errors.New("the RPN stops")

@@ -3,17 +3,14 @@ package http1
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
-	"maps"
+	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
-	"slices"
+	"strconv"
 	"sync"
-	"syscall"
 	"time"
-
-	"github.com/valyala/fasthttp"
 
 	"github.com/piano-roc/rpn/internal/roc"
 )
@@ -24,6 +21,10 @@ type UpstreamOptions struct {
 	// ctx; it closes the connection when it fails. It is asked for each
 	// connection, so a reload takes effect (tlsconf.Client.Handshake).
 	Handshake func(ctx context.Context, c net.Conn, serverName string) (*tls.Conn, error)
+
+	// ClassicHandshake is Handshake for an insurer that is to be offered no
+	// post-quantum key exchange. nil: Handshake.
+	ClassicHandshake func(ctx context.Context, c net.Conn, serverName string) (*tls.Conn, error)
 
 	// AllowedNetworks are the networks that may be dialed although they are
 	// loopback, private or link-local (profile section 6).
@@ -41,13 +42,22 @@ type UpstreamOptions struct {
 	// Breaker lets an address rest. nil: none rests.
 	Breaker Breaker
 
+	// Rest is how long a kept connection waits, without a byte, before it may
+	// serve another establishment than its last one. Default: 200 ms.
+	Rest time.Duration
+
+	// OnUnsolicited is told of each time a host sent what it was not asked. May
+	// be nil.
+	OnUnsolicited func(host string)
+
 	MaxConns    int           // at once to one host. Default: 256
 	IdleTimeout time.Duration // of a kept connection. Default: 50 s
 	LifeTime    time.Duration // of a connection: certificates change. Default: 10 min
-	DialTimeout time.Duration // to connect and to shake hands. Default: 2 s
+	DialTimeout time.Duration // to connect and to shake hands, all addresses together. Default: 2 s
 	AnswerBytes int           // the largest answer. Default: 8 MiB
 	Hosts       int           // kept at once; the least recent goes. Default: 1024
 	Now         func() time.Time
+	Log         *slog.Logger // default: nothing is logged
 }
 
 // An Upstream carries messages to the far ends: one pool of connections a host.
@@ -60,9 +70,11 @@ type Upstream struct {
 	pools   map[string]*pool
 	conns   map[*upstreamConn]bool // all that are open
 	closed  bool
+	stop    chan struct{} // ends the sweep; nil until a first connection
+	swept   chan struct{} // closed when it has ended
 }
 
-// A target is one address of a far end, parsed once.
+// A target is one URL of a far end, parsed once.
 type target struct {
 	host      string // name only, for the record
 	authority string // as Host says it
@@ -70,15 +82,9 @@ type target struct {
 	pool      *pool
 }
 
-// A pool is the connections to one host and port.
-type pool struct {
-	*fasthttp.HostClient
-	sender *Upstream
-	used   time.Time // guarded by sender.mu
-}
-
 // NewUpstream makes an Upstream. Close it.
 func NewUpstream(o UpstreamOptions) *Upstream {
+	orDefault(&o.Rest, 200*time.Millisecond)
 	orDefault(&o.MaxConns, 256)
 	orDefault(&o.IdleTimeout, 50*time.Second)
 	orDefault(&o.LifeTime, 10*time.Minute)
@@ -91,37 +97,118 @@ func NewUpstream(o UpstreamOptions) *Upstream {
 	if o.Breaker == nil {
 		o.Breaker = noBreaker{}
 	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	return &Upstream{o: o, targets: map[string]*target{}, pools: map[string]*pool{}, conns: map[*upstreamConn]bool{}}
 }
 
 // AnswerBytes is the largest answer that is read.
 func (s *Upstream) AnswerBytes() int { return s.o.AnswerBytes }
 
+var errShutdown = errors.New("the RPN stops")
+
 // Close ends every connection, exchanges in flight included.
 func (s *Upstream) Close() {
 	s.mu.Lock()
+	first := !s.closed
 	s.closed = true
-	for l := range s.conns {
-		l.raw.Close()
+	for c := range s.conns {
+		c.raw.Close()
 	}
-	pools := slices.Collect(maps.Values(s.pools))
+	for _, p := range s.pools {
+		p.empty()
+	}
+	stop, swept := s.stop, s.swept
 	s.mu.Unlock()
-	for _, p := range pools {
-		p.CloseIdleConnections() // takes s.mu, by upstreamConn.Close
+	if first && stop != nil {
+		close(stop)
+		<-swept
 	}
 }
 
-// target returns the address of a URL: https, a host, no userinfo. routing has
-// judged it already; this only makes sure that it is one.
-func (s *Upstream) target(raw string) (*target, error) {
+// register takes in an open connection; false once closed. The first one starts
+// the sweep of the idle ones.
+func (s *Upstream) register(c *upstreamConn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.conns[c] = true
+	if s.stop == nil {
+		s.stop, s.swept = make(chan struct{}), make(chan struct{})
+		go s.sweep()
+	}
+	return true
+}
+
+// drop closes a connection and forgets it.
+func (s *Upstream) drop(c *upstreamConn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	c.SetWriteDeadline(time.Now().Add(time.Second)) // for the close_notify
+	c.Conn.Close()
+}
+
+// sweep looks at the idle connections once a second: what is too old goes, and
+// what a far end says unasked is seen although nobody is about to use it.
+func (s *Upstream) sweep() {
+	defer close(s.swept)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-tick.C:
+		}
+		for _, p := range s.allPools() {
+			expired, pending := p.expire(s.o.Now())
+			for _, c := range expired {
+				s.drop(c)
+			}
+			for _, c := range pending {
+				if c.look() == unsolicited {
+					p.foul()
+				}
+				s.drop(c)
+			}
+		}
+	}
+}
+
+func (s *Upstream) allPools() []*pool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*pool, 0, len(s.pools))
+	for _, p := range s.pools {
+		all = append(all, p)
+	}
+	return all
+}
+
+func (s *Upstream) logUnsolicited(p *pool, idle int) {
+	s.o.Log.Warn("a far end sent bytes that answer nothing: its idle connections were closed", "event", "unsolicited_answer",
+		"host", p.host, "port", p.port, "closed", idle, "remedy", "the insurer answers some messages twice: tell it")
+	if s.o.OnUnsolicited != nil {
+		s.o.OnUnsolicited(p.host)
+	}
+}
+
+// target returns the parts of a URL: https, a host, no userinfo. routing has
+// checked it already; this only makes sure that it is one.
+func (s *Upstream) target(raw string, classic bool) (*target, error) {
+	key := strconv.FormatBool(classic) + " " + raw
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, errShutdown
 	}
-	if p := s.targets[raw]; p != nil {
-		p.pool.used = s.o.Now()
-		return p, nil
+	if t := s.targets[key]; t != nil {
+		t.pool.used = s.o.Now()
+		return t, nil
 	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Opaque != "" {
@@ -131,34 +218,25 @@ func (s *Upstream) target(raw string) (*target, error) {
 	if port == "" {
 		port = "443"
 	}
-	p := &target{host: u.Hostname(), authority: u.Host, path: u.RequestURI(), pool: s.poolLocked(u.Hostname(), port)}
+	t := &target{host: u.Hostname(), authority: u.Host, path: u.RequestURI(), pool: s.poolLocked(u.Hostname(), port, classic)}
+	if !isVisible(t.path) || !isVisible(t.authority) {
+		return nil, roc.Refuse(roc.AnnuaireRefused, "the address has a character that HTTP does not carry")
+	}
 	if len(s.targets) >= 4*s.o.Hosts {
 		clear(s.targets)
 	}
-	s.targets[raw] = p
-	return p, nil
+	s.targets[key] = t
+	return t, nil
 }
 
-func (s *Upstream) poolLocked(host, port string) *pool {
-	key := net.JoinHostPort(host, port)
+func (s *Upstream) poolLocked(host, port string, classic bool) *pool {
+	key := strconv.FormatBool(classic) + " " + net.JoinHostPort(host, port)
 	p := s.pools[key]
 	if p == nil {
 		if len(s.pools) >= s.o.Hosts {
 			s.dropOldestLocked()
 		}
-		p = &pool{sender: s, HostClient: &fasthttp.HostClient{
-			Addr:                      key,
-			MaxConns:                  s.o.MaxConns,
-			MaxIdleConnDuration:       s.o.IdleTimeout,
-			MaxIdemponentCallAttempts: 1,
-			RetryIfErr:                func(*fasthttp.Request, int, error) (bool, bool) { return false, false },
-			ConnPoolStrategy:          fasthttp.LIFO,
-			WriteBufferSize:           16 << 10,
-			SecureErrorLogMessage:     true,
-			DialTimeout: func(addr string, timeout time.Duration) (net.Conn, error) {
-				return s.dial(addr, host, timeout)
-			},
-		}}
+		p = &pool{up: s, host: host, port: port, classic: classic}
 		s.pools[key] = p
 	}
 	p.used = s.o.Now()
@@ -174,117 +252,15 @@ func (s *Upstream) dropOldestLocked() {
 	}
 	old := s.pools[oldest]
 	delete(s.pools, oldest)
-	for u, p := range s.targets {
-		if p.pool == old {
+	for u, t := range s.targets {
+		if t.pool == old {
 			delete(s.targets, u)
 		}
 	}
-	go old.CloseIdleConnections() // it takes s.mu, by upstreamConn.Close
-}
-
-// acquire returns a connection that is known alive: a kept one that the far
-// end has not closed and on which nothing waits, or a fresh one.
-func (p *target) acquire(deadline time.Time) (*upstreamConn, error) {
-	for {
-		left := time.Until(deadline)
-		if left <= 0 {
-			return nil, roc.Refuse(roc.AMCSilent, "the deadline passed before anything was sent").
-				Saying("Le délai est passé avant l'envoi : rien n'a été transmis à l'organisme.")
-		}
-		cc, err := p.pool.AcquireConn(left, false)
-		if err != nil {
-			return nil, err
-		}
-		l := cc.Conn().(*upstreamConn)
-		l.drop = func(reusable bool) {
-			if reusable && time.Since(cc.CreatedTime()) < p.pool.sender.o.LifeTime {
-				p.pool.ReleaseConn(cc)
-			} else {
-				p.pool.CloseConn(cc)
-			}
-		}
-		if !l.used || l.alive() {
-			l.used = true
-			return l, nil
-		}
-		l.drop(false)
+	for _, c := range old.empty() {
+		delete(s.conns, c)
+		c.raw.Close()
 	}
-}
-
-func (p *target) release(l *upstreamConn, reusable bool) { l.drop(reusable) }
-
-// An upstreamConn is one connection to a far end.
-type upstreamConn struct {
-	*tls.Conn
-	raw    net.Conn
-	socket syscall.RawConn
-	in     wire
-	fields Fields
-	used   bool
-	drop   func(reusable bool) // of the current use
-	sender *Upstream
-}
-
-// alive reports, before anything is written, that the connection is open and
-// that nothing waits on it: bytes beyond the last answer would be read as the
-// answer to the next request, which may be another establishment's.
-func (l *upstreamConn) alive() bool {
-	if l.in.buffered() > 0 || hasPending(l.socket) {
-		return false
-	}
-	// What TLS has already read and not yet given: a deadline in the past
-	// keeps Read from touching the socket.
-	l.SetReadDeadline(time.Unix(1, 0))
-	var b [1]byte
-	n, err := l.Read(b[:])
-	return n == 0 && IsTimeout(err)
-}
-
-// Close ends the connection and forgets it.
-func (l *upstreamConn) Close() error {
-	l.sender.mu.Lock()
-	delete(l.sender.conns, l)
-	l.sender.mu.Unlock()
-	return l.Conn.Close()
-}
-
-// dial connects and shakes hands. The guard sees the very address dialed.
-func (s *Upstream) dial(addr, serverName string, timeout time.Duration) (net.Conn, error) {
-	if timeout <= 0 || timeout > s.o.DialTimeout {
-		timeout = s.o.DialTimeout
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	d := net.Dialer{Control: s.guard, KeepAlive: 30 * time.Second, Resolver: s.o.Resolver}
-	raw, err := d.DialContext(ctx, "tcp", s.known(addr))
-	if err != nil {
-		return nil, err
-	}
-	conn, err := s.o.Handshake(ctx, raw, serverName)
-	if err != nil {
-		return nil, fmt.Errorf("TLS handshake: %w", err)
-	}
-	l := &upstreamConn{Conn: conn, raw: raw, socket: rawConn(raw), in: newWire(conn), sender: s}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		raw.Close()
-		return nil, errShutdown
-	}
-	s.conns[l] = true
-	return l, nil
-}
-
-// known replaces a name whose address is configured.
-func (s *Upstream) known(addr string) string {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil || s.o.Addresses == nil {
-		return addr
-	}
-	if a, ok := s.o.Addresses(host); ok {
-		return net.JoinHostPort(a.String(), port)
-	}
-	return addr
 }
 
 func orDefault[T int | time.Duration](v *T, def T) {

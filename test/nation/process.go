@@ -46,12 +46,7 @@ func Main(m *testing.M) int {
 	if code != 0 {
 		return code
 	}
-	if err := goleak.Find(
-		// fasthttp's own, one a process or a pool; they end by themselves.
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*HostClient).connsCleaner"),
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
-	); err != nil {
+	if err := goleak.Find(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ func TestAMessageWhoseCallerHasLeftIsNotSent(t *testing.T) {
 	n := nation.New(t, nation.Binary, nation.Annuaire("timeout: 50s\nprobe: 0s"))
 	chu, bleue := n.Etablissement(), n.AMC("bleue")
 	sent := chu.Send(roc.IDB, "bleue").WantAnswer().Sent
-	n.Restart() // nothing is remembered
+	n.RestartAfter(func() { os.Remove(n.File("rpn/state/annuaire.log")) }) // nothing is remembered
 	n.Annuaire.Slow(500 * time.Millisecond)
 	before, asked := bleue.Received(), n.Annuaire.Questions()
 	c := dial(t, n, chu.TLS)

@@ -14,7 +14,6 @@ import (
 // reason leaves the list with the scenario that plays it.
 var withoutScenario = map[roc.Reason]string{
 	roc.AMCSuspended: "nothing raises it yet",
-	roc.AMCNotSOAP:   "nothing raises it yet",
 	roc.Internal:     "only a mistake of the program raises it: proxy/handler_test.go makes one",
 }
 

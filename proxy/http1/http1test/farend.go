@@ -105,8 +105,14 @@ func (f *FarEnd) serve(c net.Conn) {
 	}
 }
 
-// AnswerOK is the usual answer: 200 and "<ok/>".
-func AnswerOK(c net.Conn, _ Got) { io.WriteString(c, Raw(200, "<ok/>")) }
+// OK is the usual answer.
+const OK = `<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body><ok/></s:Body></s:Envelope>`
+
+// Fault is an answer that is a fault.
+const Fault = `<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body><s:Fault/></s:Body></s:Envelope>`
+
+// AnswerOK is the usual answer: 200 and OK.
+func AnswerOK(c net.Conn, _ Got) { io.WriteString(c, Raw(200, OK)) }
 
 // Raw is an answer with a Content-Length.
 func Raw(status int, body string, lines ...string) string {

@@ -1,0 +1,117 @@
+package http1
+
+import (
+	"context"
+	"errors"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+// A notSent is a failure before the first byte of the request was written.
+type notSent struct{ err error }
+
+func (n *notSent) Error() string { return n.err.Error() }
+func (n *notSent) Unwrap() error { return n.err }
+
+func neverLeft(err error) bool {
+	var n *notSent
+	return errors.As(err, &n)
+}
+
+// ErrCallerLeft: nobody waits for the answer any more; nothing was sent.
+var ErrCallerLeft = errors.New("the caller left before the message did")
+
+const retrySoon = 10 * time.Second
+
+// refusalOf says which refusal a failure of the far leg is, and whose: it is
+// the one classification of errors of this leg. Causes are ours: nothing that
+// the far end wrote is in them.
+func refusalOf(err error) error {
+	var r *roc.Refusal
+	switch {
+	case errors.Is(err, ErrCallerLeft):
+		return err
+	case errors.As(err, &r):
+		return r
+	case errors.Is(err, errAllBusy):
+		return roc.Refuse(roc.Overloaded, "%w", err).Because(roc.AMCBusy).After(time.Second)
+	case errors.Is(err, errForbiddenAddress):
+		return roc.Refuse(roc.AnnuaireRefused, "the address given for this host is not one we may dial: %w", err).Because(roc.ForbiddenAddress)
+	case isOurs(err):
+		return roc.Refuse(roc.Overloaded, "out of descriptors, ports or memory: %w", err).Because(roc.OutOfResources).After(retrySoon)
+	case neverLeft(err):
+		cause := causeOfConnecting(err)
+		return roc.Refuse(roc.AMCUnreachable, "no connection: %w", err).Because(cause).After(retrySoon)
+	case isRemoteAlert(err):
+		return roc.Refuse(roc.AMCUnreachable, "TLS refused by the far end: %w", err).Because(roc.OurCertificate).After(retrySoon)
+	case IsTimeout(err):
+		return roc.Refuse(roc.AMCSilent, "no answer within the deadline: %w", err).Because(roc.NoAnswerInTime)
+	case errors.Is(err, ErrTooLarge):
+		return roc.Refuse(roc.AMCBadAnswer, "the answer is larger than the limit").Because(roc.AnswerTooLarge)
+	case isCut(err):
+		return roc.Refuse(roc.AMCBadAnswer, "the connection was cut before the end of the answer: %w", err).Because(roc.AnswerCut)
+	}
+	return roc.Refuse(roc.AMCBadAnswer, "the answer is not HTTP we accept: %w", err).Because(roc.AnswerMalformed)
+}
+
+// isOurs: this machine lacks something. It says nothing about the far end.
+func isOurs(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE, syscall.EACCES, syscall.EPERM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// causeOfConnecting says why no connection was made.
+func causeOfConnecting(err error) roc.CauseCode {
+	var dns *net.DNSError
+	var handshake *tlsError
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return roc.UnknownName
+	case errors.As(err, &dns):
+		return roc.ResolverDown
+	case isAny(err, syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.ENETDOWN, syscall.EHOSTDOWN, syscall.ENETRESET):
+		return roc.NoRoute
+	case errors.As(err, &handshake):
+		return handshakeCause(handshake)
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET):
+		return roc.ConnectionRefused
+	case IsTimeout(err), errors.Is(err, syscall.ETIMEDOUT), errors.Is(err, context.DeadlineExceeded):
+		return roc.ConnectTimeout
+	}
+	return roc.ConnectionRefused
+}
+
+// handshakeCause: a far end that accepts and stays mute does not connect in
+// time; any other failure is of TLS.
+func handshakeCause(e *tlsError) roc.CauseCode {
+	switch {
+	case isRemoteAlert(e):
+		return roc.OurCertificate
+	case IsTimeout(e), errors.Is(e, context.DeadlineExceeded):
+		return roc.ConnectTimeout
+	}
+	return roc.TLSFailed
+}
+
+func isAny(err error, these ...error) bool {
+	for _, e := range these {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// isRemoteAlert: the far end ended the connection by a TLS alert, as it does
+// in TLS 1.3 to refuse our certificate after our first bytes.
+func isRemoteAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
+}
