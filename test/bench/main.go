@@ -9,6 +9,8 @@
 //
 //	go run ./test/bench -write docs/bench/proxy.md
 //
+// With -beside FILE it measures another build of the RPN in the same run.
+//
 // With -tls it measures what a new connection costs, beside HAProxy (tls.go):
 //
 //	go run ./test/bench -tls -write docs/bench/tls.md
@@ -34,6 +36,7 @@ type options struct {
 	write       string
 	tls         bool
 	handshakes  int
+	beside      string
 }
 
 func main() {
@@ -45,6 +48,7 @@ func main() {
 	flag.StringVar(&o.write, "write", "", "file where the table is written, too")
 	flag.BoolVar(&o.tls, "tls", false, "measure handshakes instead, beside HAProxy")
 	flag.IntVar(&o.handshakes, "handshakes", 600, "with -tls: connections measured on each proxy in a round")
+	flag.StringVar(&o.beside, "beside", "", "another build of rpn, measured in the same run: what a change costs")
 	flag.Parse()
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -77,7 +81,7 @@ func run(o options) error {
 	if o.tls {
 		return runTLS(w, o)
 	}
-	proxies, err := w.startProxies()
+	proxies, err := w.startProxies(o.beside)
 	if err != nil {
 		return err
 	}

@@ -9,13 +9,20 @@ import (
 )
 
 // startProxies starts the RPN and those it is compared with, each forwarding
-// to the same insurer.
-func (w *world) startProxies() ([]*process, error) {
-	for _, start := range []func() (*process, error){
-		func() (*process, error) { return w.startRPN("RPN", "observe") },
-		func() (*process, error) { return w.startRPN("RPN, `answer_signatures: off`", "off") },
+// to the same insurer. beside is another build of the RPN; "": none.
+func (w *world) startProxies(beside string) ([]*process, error) {
+	if err := w.buildRPN(); err != nil {
+		return nil, err
+	}
+	starts := []func() (*process, error){
+		func() (*process, error) { return w.startRPN("RPN", w.file("rpn"), "observe") },
+		func() (*process, error) { return w.startRPN("RPN, `answer_signatures: off`", w.file("rpn"), "off") },
 		w.startHAProxy, w.startCaddy,
-	} {
+	}
+	if beside != "" {
+		starts = append(starts, func() (*process, error) { return w.startRPN("RPN, the other build", beside, "observe") })
+	}
+	for _, start := range starts {
 		p, err := start()
 		if err != nil {
 			return nil, err
@@ -25,13 +32,10 @@ func (w *world) startProxies() ([]*process, error) {
 	return w.processes, nil
 }
 
-// startRPN builds the real binary and runs it with its defaults: the request
+// startRPN runs the real binary with its defaults: the request
 // is checked, the answer's signature is observed and each exchange is logged.
 // Only the limit of the establishment is lifted, and the policy is told.
-func (w *world) startRPN(name, answers string) (*process, error) {
-	if err := w.buildRPN(); err != nil {
-		return nil, err
-	}
+func (w *world) startRPN(name, binary, answers string) (*process, error) {
 	address, err := freePort()
 	if err != nil {
 		return nil, err
@@ -64,7 +68,7 @@ network:
 			return nil, err
 		}
 	}
-	return start(name, address, nil, w.file("rpn"), "serve", "--config", w.file("rpn-"+answers+".yaml"))
+	return start(name, address, nil, binary, "serve", "--config", w.file("rpn-"+answers+".yaml"))
 }
 
 func (w *world) buildRPN() error {

@@ -85,10 +85,25 @@ func versions() string {
 		out, _ := exec.Command(c[0], c[1:]...).Output()
 		line, _, _ := strings.Cut(string(out), "\n")
 		line, _, _ = strings.Cut(line, " - ")
-		if c[0] == "caddy" {
+		switch c[0] {
+		case "caddy":
 			line = "Caddy " + line
+		case "haproxy":
+			line += " with " + tlsOfHAProxy()
 		}
 		v = append(v, strings.TrimSpace(line))
 	}
 	return strings.Join(v, ", ")
+}
+
+// tlsOfHAProxy names the TLS library that HAProxy runs with: its figures are
+// those of that library as much as its own.
+func tlsOfHAProxy() string {
+	out, _ := exec.Command("haproxy", "-vv").Output()
+	for line := range strings.Lines(string(out)) {
+		if _, name, ok := strings.Cut(line, "Running on OpenSSL version : "); ok {
+			return strings.TrimSpace(name)
+		}
+	}
+	return "an unknown TLS library"
 }
