@@ -55,7 +55,7 @@ func TestWhoMayReadAndWhoMayAct(t *testing.T) {
 		want   int
 	}{
 		{"the socket acts", socket, post, "/-/reload", nil, 200},
-		{"the socket reads", socket, get, "/readyz", nil, 200},
+		{"the socket reads", socket, get, "/livez", nil, 200},
 		{"any local user by TCP", tcp, post, "/-/reload", nil, 403},
 		{"any local user, another act", tcp, post, "/-/annuaire/revalidate", nil, 403},
 		{"a browser led to the socket's proxy", socket, post, "/-/reload", map[string]string{"Origin": "https://elsewhere.example"}, 403},

@@ -24,7 +24,7 @@ func TestWhatIsNotSOAPIsRefused(t *testing.T) {
 			d.Alter = func([]byte) []byte { return []byte(text) }
 		})
 	}
-	for _, how := range []nation.Mutation{
+	for i, how := range []nation.Mutation{
 		contentType("application/json"),
 		parameter(`transaction="urn:roc:anl:1.0.0:annuler"`),
 		parameter(`x="action=urn:roc:anl:1.0.0:annuler"`),
@@ -46,6 +46,9 @@ func TestWhatIsNotSOAPIsRefused(t *testing.T) {
 		shape("<e:Body><a/></e:Body><!-- after -->text"),
 		shape("<other/><e:Body><a/></e:Body>"),
 	} {
+		if i%8 == 7 { // the log counts what one caller repeats, beyond its first refusals
+			chu = n.Etablissement()
+		}
 		chu.SendBoth(roc.IDB, "bleue", how).WantRefused(roc.NotSOAP)
 	}
 	chu.Send(roc.IDB, "bleue", raw("<html/>")).WantRefused(roc.NotSOAP)
