@@ -256,7 +256,7 @@ func (d *Directory) save() {
 // its caller leaves with AnnuaireSilent; the question goes on for the others,
 // and for the memory.
 func (d *Directory) Find(ctx context.Context, who roc.StructureID, k roc.Key) (Entry, error) {
-	e, err, is := d.recall(&k)
+	e, is, err := d.recall(&k)
 	if is == answered {
 		return e, err
 	}
@@ -300,15 +300,15 @@ const (
 )
 
 // recall answers from memory, where it may.
-func (d *Directory) recall(k *roc.Key) (e Entry, err error, is recalled) {
+func (d *Directory) recall(k *roc.Key) (e Entry, is recalled, err error) {
 	now := d.o.Now()
 	if m, found := d.known.get(k); found {
 		switch d.standing(k, &m, now) {
 		case fresh:
-			return m.entry(), nil, answered
+			return m.entry(), answered, nil
 		case stale:
 			d.refresh(k, &m, now)
-			return d.serveOld(m.entry()), nil, answered
+			return d.serveOld(m.entry()), answered, nil
 		case old:
 			d.expired.Add(1)
 			e, is = m.entry(), mayServe
@@ -318,11 +318,11 @@ func (d *Directory) recall(k *roc.Key) (e Entry, err error, is recalled) {
 	}
 	if until, found := d.unknown.get(k); found {
 		if left := until.Sub(now); left > 0 && left <= d.o.NegativeTTL {
-			return Entry{}, roc.Refuse(roc.UnknownAMC, "the annuaire said so less than %v ago", d.o.NegativeTTL), answered
+			return Entry{}, answered, roc.Refuse(roc.UnknownAMC, "the annuaire said so less than %v ago", d.o.NegativeTTL)
 		}
 		d.unknownExpired.Add(1)
 	}
-	return e, nil, is
+	return e, is, nil
 }
 
 // A standing is what a remembered answer is good for.

@@ -64,11 +64,11 @@ func (d *Directory) openLocked(k roc.Key, who roc.StructureID, answer func(*ques
 func (d *Directory) settle(q *question) (Entry, error) {
 	// Another question may have been settled between the caller's look into
 	// memory and this one.
-	if e, err, is := d.recall(&q.key); is == answered {
+	if e, is, err := d.recall(&q.key); is == answered {
 		return e, err
 	}
 	if d.load(q.key) {
-		if e, err, is := d.recall(&q.key); is == answered {
+		if e, is, err := d.recall(&q.key); is == answered {
 			return e, err
 		}
 	}

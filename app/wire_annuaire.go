@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/secret"
 	"github.com/piano-roc/rpn/register"
@@ -154,7 +156,7 @@ func (a *App) serveDecide(act string) http.HandlerFunc {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		n, err := a.directory.Decide(annuaire.Act{Act: act, AMC: amc, Host: q.Get("host"), Who: q.Get("who"), Why: q.Get("why")})
+		n, err := a.directory.Decide(annuaire.Act{Act: act, AMC: amc, Host: q.Get("host"), Who: whoDecides(r.Context(), q.Get("who")), Why: q.Get("why")})
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusConflict)
 			return
@@ -220,4 +222,14 @@ func firstKey(l *register.List) (roc.Key, bool) {
 		return roc.Key{AMC: amc.Numeros[0], Domaine: roc.HOSP, Service: roc.IDB, Version: roc.V1}, true
 	}
 	return roc.Key{}, false
+}
+
+// whoDecides is who the listener knows it to be; what the caller says of itself
+// stands behind it, where it is something else.
+func whoDecides(ctx context.Context, said string) string {
+	who := admin.Who(ctx)
+	if said == "" || said == who {
+		return who
+	}
+	return strings.TrimSpace(who + " (" + said + ")")
 }

@@ -142,9 +142,6 @@ func Points(urls ...string) Option {
 	return func(_ *PKI, l *leaf) { l.points = append(l.points, urls...) }
 }
 
-// Freshest names where a delta list is.
-func Freshest(url string) Option { return func(_ *PKI, l *leaf) { l.freshest = url } }
-
 // Responder names an OCSP responder.
 func Responder(url string) Option { return func(_ *PKI, l *leaf) { l.responder = url } }
 

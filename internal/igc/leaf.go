@@ -4,8 +4,6 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/asn1"
 	"fmt"
 	"net"
 	"sync"
@@ -94,7 +92,6 @@ type leaf struct {
 	depth          int    // of a long chain
 	constraint     string // of the CA above
 	points         []string
-	freshest       string
 	responder      string
 }
 
@@ -256,11 +253,6 @@ func (l leaf) template() *x509.Certificate {
 	}
 	if l.responder != "" {
 		t.OCSPServer = []string{l.responder}
-	}
-	if l.freshest != "" {
-		// CRLDistributionPoints of one point: the same fields as in a list.
-		point := mustMarshal(asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: issuingPoint(l.freshest)})
-		t.ExtraExtensions = append(t.ExtraExtensions, pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 46}, Value: point})
 	}
 	policy, err := x509.OIDFromInts(oidPolicy)
 	if err != nil {

@@ -85,9 +85,6 @@ func empty(o Options) *PKI {
 	return p
 }
 
-// Keys returns the key ring, for Prepare.
-func (p *PKI) Keys() *Keys { return p.keys }
-
 // Roots returns the roots of a side, for its trust store.
 func (p *PKI) Roots(s Side) []*x509.Certificate {
 	return []*x509.Certificate{p.cas[s].root.cert}

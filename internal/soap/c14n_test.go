@@ -68,6 +68,7 @@ func TestCanonicalFormIsThatOfXmllint(t *testing.T) {
 		"undone without default": `<a xmlns=""><b xmlns=""/></a>`,
 		"no namespace child":     `<p:a xmlns:p="urn:p"><b><p:c/></b></p:a>`,
 		"xml attributes":         `<a xml:lang="fr"><b xml:space="preserve" x="1"/></a>`,
+		"xml elements":           `<a xmlns:p="urn:p"><xml:b xml:lang="fr" p:c="1"><xml:d/></xml:b><xml:e/></a>`,
 		"comments":               "<a><!-- x\r\n --><b/>t<!--y-->u</a>",
 		"declaration":            `<?xml version="1.0" encoding='utf-8' standalone="yes"?>` + "\n<a/>\n",
 		"BOM":                    "\xEF\xBB\xBF<a>é</a>",

@@ -83,7 +83,7 @@ func (c *Checked) SignerSerial() string {
 // the message is unsigned.
 func (c *Checked) SignatureHash() [32]byte { return c.signatureHash }
 
-// VIHF is what was found of the VIHF, one of VIHFOutcomes; "" when the message
+// VIHF is what was found of the VIHF, one of the words of vihf.go; "" when the message
 // has none.
 func (c *Checked) VIHF() string { return c.vihf }
 

@@ -16,11 +16,6 @@ const (
 	VIHFExpired      = "expired"       // at NotOnOrAfter or after
 )
 
-// VIHFOutcomes lists them.
-func VIHFOutcomes() []string {
-	return []string{VIHFGood, VIHFNotCovered, VIHFNoConditions, VIHFNotYet, VIHFExpired}
-}
-
 // vihfOutcome judges what the policy of the VIHF bears on: whether the
 // message's signature covers the assertion, and its Conditions at the time of
 // the check, with the tolerance of the Timestamp. Under Policy.EnforceVIHF

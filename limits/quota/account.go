@@ -52,7 +52,7 @@ func (a *Account) Adapt(l Limit, instances int) {
 // Spend takes n units of the slices that live, and reports whether there were
 // as many.
 func (a *Account) Spend(n float64, now time.Duration) bool {
-	now = a.advance(now)
+	a.advance(now)
 	a.spent += n
 	if a.slices[0].units+a.slices[1].units < n {
 		return false

@@ -33,7 +33,8 @@ var mix = [classes]float64{0.3, 0.1, 0.4, 0.2}
 
 func play(load float64, shed bool, d time.Duration) *machine {
 	m := &machine{c: newControl(20 * time.Millisecond), r: rand.New(rand.NewPCG(7, 3)), capacity: 1000}
-	next, free := noon, noon
+	var next time.Time
+	free := noon
 	for now := noon; now.Before(noon.Add(d)); now = next {
 		for len(m.queue) > 0 && !free.After(now) { // the slot has become free
 			j := m.queue[0]

@@ -51,11 +51,6 @@ const (
 	FarEnough Level = "ok"
 )
 
-// Levels lists every level, from the worst.
-func Levels() []Level {
-	return []Level{Ended, Within1, Within7, Within14, Within30, Within60, FarEnough}
-}
-
 // LevelAt is the level at that time of what ends at end.
 func LevelAt(end, at time.Time) Level {
 	left := end.Sub(at)

@@ -34,9 +34,6 @@ const (
 	Cannot    Result = "cannot"
 )
 
-// Results lists every result.
-func Results() []Result { return []Result{Agrees, Disagrees, Cannot} }
-
 const (
 	nsDS   = "http://www.w3.org/2000/09/xmldsig#"
 	nsWSSE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
