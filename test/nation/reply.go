@@ -183,7 +183,7 @@ func (r *Reply) WantSaying(text string) *Reply {
 
 var (
 	uuid7  = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
-	timing = regexp.MustCompile(`^read;dur=[\d.]+, check;dur=[\d.]+, annuaire;dur=[\d.]+, amc;dur=[\d.]+, total;dur=[\d.]+$`)
+	timing = regexp.MustCompile(`^read;dur=[\d.]+, check;dur=[\d.]+, annuaire;dur=[\d.]+, connect;dur=[\d.]+, amc;dur=[\d.]+, total;dur=[\d.]+$`)
 )
 
 // wantHeaders checks what every answer to an exchange has (profile section 8).
