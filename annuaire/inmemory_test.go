@@ -107,6 +107,13 @@ func (r *inMemory) Memory(context.Context) (int64, string, error) {
 	return 1 << 30, "volatile-ttl", nil
 }
 
+// loses says whether messages are lost from now on.
+func (r *inMemory) loses(yes bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lose = func() bool { return yes }
+}
+
 // snapshot and restore: somebody keeps what Redis holds, and puts it back.
 func (r *inMemory) snapshot() map[string][]byte {
 	r.mu.Lock()

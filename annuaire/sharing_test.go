@@ -159,7 +159,7 @@ func TestWhatRedisLosesIsCaughtUpWithinAMinute(t *testing.T) {
 		m.hostOf(a, k)
 		m.hostOf(b, k)
 		m.host[k.AMC] = "new.example"
-		m.redis.lose = func() bool { return true }
+		m.redis.loses(true)
 		a.RevalidateAll(0)
 		time.Sleep(2 * time.Second)
 		m.hostOf(a, k)
@@ -167,7 +167,7 @@ func TestWhatRedisLosesIsCaughtUpWithinAMinute(t *testing.T) {
 		if h := m.hostOf(b, k); h != "old.example" {
 			t.Fatalf("the other instance says %s: the message was to be lost", h)
 		}
-		m.redis.lose = func() bool { return false }
+		m.redis.loses(false)
 		time.Sleep(50 * time.Second)
 		if h := m.hostOf(b, k); h != "new.example" {
 			t.Errorf("a minute later the other instance says %s", h)
