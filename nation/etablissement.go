@@ -106,6 +106,10 @@ func (e *Etablissement) Post(ctx context.Context, d *Draft, m roc.Content) Outco
 		return Outcome{Err: err}
 	}
 	d.setHeaders(req.Header)
+	// A kept connection that the RPN cuts while we write (a reload looks at every
+	// peer anew) ends without an answer: net/http then asks again on a new one,
+	// as a GAP does. A key without a value is not sent.
+	req.Header["X-Idempotency-Key"] = nil
 	start := time.Now() // what the caller waits; the nation's clock may stand still
 	resp, err := e.client.Do(req)
 	if err != nil {
