@@ -12,6 +12,9 @@ import (
 	"github.com/piano-roc/rpn/test/nation"
 )
 
+// envelope begins an answer: what does not is none (RPN405).
+const envelope = `<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/">`
+
 func TestAFaultOfTheAMCIsCarriedAsItCame(t *testing.T) {
 	t.Parallel()
 	n := nation.New(t, nation.Binary)
@@ -27,11 +30,10 @@ func TestAFaultOfTheAMCIsCarriedAsItCame(t *testing.T) {
 		contentType string
 		body        string
 	}{
-		{500, "text/xml; charset=ISO-8859-1", "<?xml version='1.0' encoding='ISO-8859-1'?><f>\xe9chec</f>\n"},
-		{503, "text/html", "<html><br>"},
-		{404, "application/octet-stream", "\x00\x01\xff\r\n\r\n"},
-		{200, "text/xml", ""},
-		{202, "multipart/related; boundary=b", "--b--"},
+		{500, "text/xml; charset=ISO-8859-1", "<?xml version='1.0' encoding='ISO-8859-1'?>" + envelope + "\xe9chec\n"},
+		{503, "application/soap+xml", envelope + "<br>"},
+		{404, "text/xml", envelope + "\x00\x01\xff\r\n\r\n"},
+		{200, "text/xml", envelope},
 	} {
 		bleue.Answers(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", fault.contentType)
