@@ -26,6 +26,10 @@ type pool struct {
 	idle   []*upstreamConn
 	open   int // idle and in use
 	failed map[string]time.Time
+	// apart: until then no connection serves two establishments, rested or not:
+	// the host was seen to send what it was not asked.
+	apart  time.Time
+	warned time.Time // when that was logged last
 }
 
 // address is the host and port, as the breaker knows them.
@@ -47,7 +51,7 @@ func (p *pool) take(owner roc.StructureID, now time.Time) (kept *upstreamConn, c
 		if c.owner == owner {
 			return p.removeLocked(i), closing, nil
 		}
-		if rested < 0 && now.Sub(c.released) >= p.up.o.Rest {
+		if rested < 0 && now.Sub(c.released) >= p.up.o.Rest && !now.Before(p.apart) {
 			rested = i
 		}
 	}
@@ -94,6 +98,23 @@ func (p *pool) lost() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.open--
+}
+
+// keepApart is how long a host that sent what it was not asked has a connection
+// an establishment. A rest is a bet on how late a second answer comes; from
+// there on nothing is bet.
+const keepApart = time.Hour
+
+// distrust sets apart, and reports whether that is to be logged: at most once a
+// minute.
+func (p *pool) distrust(now time.Time) (say bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.apart = now.Add(keepApart)
+	if say = p.warned.IsZero() || now.Sub(p.warned) >= time.Minute; say {
+		p.warned = now
+	}
+	return say
 }
 
 // empty takes every idle connection out.

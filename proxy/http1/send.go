@@ -174,12 +174,15 @@ func (p *pool) release(c *upstreamConn, owner roc.StructureID, reusable bool) {
 
 // foul ends every idle connection to the host: it said more than it was asked,
 // and which of them it will do that on next, nobody knows.
+//
+// From now on each establishment has connections of its own there.
 func (p *pool) foul() {
+	say := p.distrust(p.up.o.Now())
 	closing := p.empty()
 	for _, c := range closing {
 		p.up.drop(c)
 	}
-	p.up.logUnsolicited(p, len(closing))
+	p.up.toldUnsolicited(p, len(closing), say)
 }
 
 const (

@@ -189,12 +189,18 @@ func (s *Upstream) allPools() []*pool {
 	return all
 }
 
-func (s *Upstream) logUnsolicited(p *pool, idle int) {
-	s.o.Log.Warn("a far end sent bytes that answer nothing: its idle connections were closed", "event", "unsolicited_answer",
-		"host", p.host, "port", p.port, "closed", idle, "remedy", "the insurer answers some messages twice: tell it")
+func (s *Upstream) toldUnsolicited(p *pool, idle int, say bool) {
+	if say {
+		s.logUnsolicited(p, idle)
+	}
 	if s.o.OnUnsolicited != nil {
 		s.o.OnUnsolicited(p.host)
 	}
+}
+
+func (s *Upstream) logUnsolicited(p *pool, idle int) {
+	s.o.Log.Warn("a far end sent bytes that answer nothing: its idle connections were closed", "event", "unsolicited_answer",
+		"host", p.host, "port", p.port, "closed", idle, "remedy", "the insurer answers some messages twice: tell it")
 }
 
 // target returns the parts of a URL: https, a host, no userinfo. routing has

@@ -48,14 +48,12 @@ func (c *upstreamConn) look() condition {
 	// What TLS has read and not given yet: a deadline in the past keeps Read
 	// from touching the socket. What waits in the socket is read: is it the end,
 	// a message of TLS itself, or bytes?
-	until := time.Unix(1, 0)
-	pending := hasPending(c.socket)
-	if pending {
-		until = time.Now().Add(10 * time.Millisecond)
-	}
-	c.SetReadDeadline(until)
 	var b [16]byte
-	n, err := c.Read(b[:])
+	pending := hasPending(c.socket)
+	n, err := c.readUntil(b[:], time.Unix(1, 0))
+	for tries := 0; pending && n == 0 && IsTimeout(err) && hasPending(c.socket) && tries < 10; tries++ {
+		n, err = c.readUntil(b[:], time.Now().Add(10*time.Millisecond)) // again: a busy machine may miss the deadline
+	}
 	switch {
 	case n > 0 && isIdle408(b[:n]):
 		return ended
@@ -65,6 +63,11 @@ func (c *upstreamConn) look() condition {
 		return sound
 	}
 	return ended
+}
+
+func (c *upstreamConn) readUntil(b []byte, at time.Time) (int, error) {
+	c.SetReadDeadline(at)
+	return c.Read(b)
 }
 
 // isIdle408: some servers say 408 before they close a connection that nobody
