@@ -46,7 +46,7 @@ func victim(dir string) {
 	if o.Key, err = ParseKeys(string(private), testOrigin); err != nil {
 		panic(err)
 	}
-	o.SealEvery, o.SegmentBytes = 3*time.Millisecond, headerSize+3000*slotSize
+	o.SealEvery, o.SegmentBytes = 3*time.Millisecond, headerSize+900*slotSize
 	j, err := Open(o)
 	if err != nil {
 		fmt.Println("open:", err)
@@ -103,7 +103,7 @@ func killed(t *testing.T, dir string, first int, r *rand.Rand) []answered {
 		t.Fatal(err)
 	}
 	// Somewhere in its first records, or in its opening.
-	limit := r.IntN(4000)
+	limit := r.IntN(400)
 	if r.IntN(8) == 0 {
 		time.Sleep(time.Duration(r.IntN(4000)) * time.Microsecond)
 		limit = 0
@@ -209,7 +209,7 @@ func count(t *testing.T, l *Log, keys Keys, all []answered) (x tally) {
 			x.lost++
 			continue
 		}
-		if i%17 != 0 && i != len(all)-1 {
+		if i%97 != 0 && i != len(all)-1 {
 			continue
 		}
 		proof, err := l.Prove(a.index)
