@@ -57,6 +57,7 @@ type talk struct {
 	greeted  time.Time
 	answered time.Time     // when we last sent the list
 	caughtUp chan struct{} // closed by the first list that answers us
+	catchUp  func()        // closes it, once
 }
 
 // A peer is another instance: how many of its news were heard.
@@ -70,6 +71,7 @@ func (t *talk) init() {
 	rand.Read(t.me[:])
 	t.peers = map[sender]*peer{}
 	t.caughtUp = make(chan struct{})
+	t.catchUp = sync.OnceFunc(func() { close(t.caughtUp) })
 }
 
 // A newsItem is what an instance learnt about a key.
@@ -260,12 +262,8 @@ func (s *Shared) hearList(d *Directory, from sender, nonce uint64, b []byte) {
 	}
 	p := s.talk.peer(from)
 	p.counter, p.greeted = max(p.counter, counter), true
-	select {
-	case <-s.talk.caughtUp:
-	default:
-		defer close(s.talk.caughtUp)
-	}
 	s.talk.mu.Unlock()
+	defer s.talk.catchUp()
 	for ; len(b) > 0; b = b[versionSize:] {
 		if v, ok := readVersion(b); ok {
 			if x := d.sequences.enter(v.route, v.seq); x != nil {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -219,16 +221,25 @@ func TestAMessagePlayedAgainChangesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := &team{redis: newInMemory(), host: map[roc.NumeroAMC]string{keyNumber(1).AMC: "first.example"}}
+		var mu sync.Mutex // a says its news while b says its own
 		var heard []string
-		m.redis.ears = map[int]*ear{99: {func() {}, func(text string) { heard = append(heard, text) }}}
+		m.redis.ears = map[int]*ear{99: {func() {}, func(text string) {
+			mu.Lock()
+			defer mu.Unlock()
+			heard = append(heard, text)
+		}}}
 		a, b := m.join(), m.join()
 		defer m.close()
 		k := keyNumber(1)
 		m.hostOf(a, k)
 		m.hostOf(b, k)
+		synctest.Wait()
 		asked := m.asked.Load()
 		renewed := b.Stats().Renewals
-		for _, text := range heard {
+		mu.Lock()
+		played := slices.Clone(heard) // what is said from here on is no news of before
+		mu.Unlock()
+		for _, text := range played {
 			b.o.Shared.hear(b, text)
 			a.o.Shared.hear(a, text)
 		}

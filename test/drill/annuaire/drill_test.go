@@ -275,7 +275,7 @@ func moved(t *testing.T) string {
 	// Another host is not what is held, and an act needs its reason.
 	nation.Run(t, "annuaire", "approve", "--admin", admin, "--amc", amc, "--host", "elsewhere.example", "--why", "a drill").WantExit(1)
 	nation.Run(t, "annuaire", "approve", "--admin", admin, "--amc", amc, "--host", "evil.example", "--who", "the drill", "--why", "to see").WantExit(0)
-	if acts, err := os.ReadFile(n.File("rpn/state/annuaire-actes.jsonl")); err != nil || !strings.Contains(string(acts), `"who":"the drill","why":"to see"`) {
+	if acts, err := os.ReadFile(n.File("rpn/state/annuaire-actes.jsonl")); err != nil || !strings.Contains(string(acts), `(the drill)","why":"to see"`) {
 		t.Errorf("what was decided is written as %q, %v", acts, err)
 	}
 	last := ""
