@@ -8,8 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/piano-roc/rpn/internal/roc"
 	"go.uber.org/goleak"
+
+	"github.com/piano-roc/rpn/internal/await"
+	"github.com/piano-roc/rpn/internal/roc"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -50,7 +52,7 @@ func always(_ context.Context, k roc.Key) (Entry, error) {
 // wait waits until no question is in flight.
 func (d *Directory) wait(t *testing.T) {
 	t.Helper()
-	eventually(t, "no question is in flight", func() bool { return d.Stats().InFlight == 0 })
+	await.Until(t, "no question is in flight", func() bool { return d.Stats().InFlight == 0 })
 }
 
 // hospital is the establishment that asks.

@@ -6,6 +6,7 @@ import (
 	"time"
 	_ "time/tzdata" // Europe/Paris, also on a machine without zones
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
@@ -88,14 +89,14 @@ func TestAnOlderSharedAnswerDoesNotUndoUnknown(t *testing.T) {
 	d := newDirectory(t, Options{Asker: o, MaxAge: 72 * time.Hour, Now: c.now, Chance: half, VerifyStored: verifies,
 		Shared: NewShared(SharedOptions{Tags: fakeTags("ours"), MaxAge: time.Hour, remote: remote})})
 	find(t, d, keyNumber(1))
-	eventually(t, "it is published", func() bool { return d.published.Load() == 1 })
+	await.Until(t, "it is published", func() bool { return d.published.Load() == 1 })
 	old := remote.snapshot()
 	o.answer = func(context.Context, roc.Key) (Entry, error) { return Entry{}, roc.Refuse(roc.UnknownAMC, "01") }
 	c.advance(2 * time.Hour)
 	if _, err := find(t, d, keyNumber(1)); !roc.IsRefused(err, roc.UnknownAMC) {
 		t.Fatalf("withdrawn: %v", err)
 	}
-	eventually(t, "it is published", func() bool { return d.published.Load() == 2 })
+	await.Until(t, "it is published", func() bool { return d.published.Load() == 2 })
 	remote.restore(old)
 	c.advance(2 * time.Minute) // "unknown" is over, and asked again
 	if _, err := find(t, d, keyNumber(1)); !roc.IsRefused(err, roc.UnknownAMC) {

@@ -12,22 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/redis"
 	"github.com/piano-roc/rpn/internal/redis/redistest"
 	"github.com/piano-roc/rpn/internal/roc"
 )
-
-func eventually(t *testing.T, what string, ok func() bool) time.Duration {
-	t.Helper()
-	start := time.Now()
-	for !ok() {
-		if time.Since(start) > time.Minute {
-			t.Fatalf("it never came that %s", what)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	return time.Since(start)
-}
 
 // A road is a TCP proxy that a test closes: what passes stays stuck, and what
 // is new does too.
@@ -178,7 +167,7 @@ func (m *mover) move(host string) {
 // shares is what every Redis does for two instances that see it.
 func shares(t *testing.T, a, b *instance, m *mover, n int) {
 	t.Helper()
-	eventually(t, "both see Redis", func() bool { return a.there() && b.there() })
+	await.Until(t, "both see Redis", func() bool { return a.there() && b.there() })
 	// A command may meet a Redis that still settles, or be late on a busy
 	// machine: the instance then asks the annuaire itself, as it should. So
 	// there are three tries, each with a key of its own.
@@ -187,7 +176,7 @@ func shares(t *testing.T, a, b *instance, m *mover, n int) {
 		before := m.asked.Load()
 		first = a.host(t, n)
 		a.d.asks1(t) // until it is in Redis
-		eventually(t, "the other has heard of it", func() bool { return b.d.sequences.get(routeOf(keyAt(n))) != nil })
+		await.Until(t, "the other has heard of it", func() bool { return b.d.sequences.get(routeOf(keyAt(n))) != nil })
 		h := b.host(t, n)
 		if h == first && m.asked.Load() == before+1 {
 			break
@@ -201,7 +190,7 @@ func shares(t *testing.T, a, b *instance, m *mover, n int) {
 	m.move("moved-" + first)
 	a.d.known.change(keyAt(n), func(m *memory) { m.until = 1 })
 	a.host(t, n) // stale: it is asked again beside, and told to the others
-	took := eventually(t, "the other instance has what is new", func() bool { return b.host(t, n) == "moved-"+first })
+	took := await.Until(t, "the other instance has what is new", func() bool { return b.host(t, n) == "moved-"+first })
 	t.Logf("news took %v", took)
 	m.move(first)
 }
@@ -209,7 +198,7 @@ func shares(t *testing.T, a, b *instance, m *mover, n int) {
 // asks1 waits until no question is in flight and what was learnt is published.
 func (d *Directory) asks1(t *testing.T) {
 	t.Helper()
-	eventually(t, "the answer is published", func() bool {
+	await.Until(t, "the answer is published", func() bool {
 		h := d.o.Shared.o.Client.Health()
 		return h.OK && !h.LastSuccess.IsZero() && d.Stats().InFlight == 0 && d.published.Load() >= d.asked.Load()
 	})
@@ -266,7 +255,7 @@ func TestRedisIsNotBelieved(t *testing.T) {
 	// Another instance is there, which tells what it knows: else nothing of
 	// Redis is believed.
 	live := newInstance(t, o, &m.oracle)
-	eventually(t, "Redis is seen", live.there)
+	await.Until(t, "Redis is seen", live.there)
 	for n := range 6 {
 		live.host(t, n)
 	}
@@ -288,7 +277,7 @@ func TestRedisIsNotBelieved(t *testing.T) {
 			}
 		}
 		b := newInstance(t, o, &m.oracle)
-		eventually(t, "Redis is seen", b.there)
+		await.Until(t, "Redis is seen", b.there)
 		before := m.asked.Load()
 		if e, err := b.d.Find(t.Context(), hospital, keyNumber(n)); err != nil || e.Nom != "amc.example" || m.asked.Load() != before+1 {
 			t.Errorf("%s: found %q, %v after %d questions; want the annuaire's own answer", c.name, e.Nom, err, m.asked.Load()-before)
@@ -298,7 +287,7 @@ func TestRedisIsNotBelieved(t *testing.T) {
 	// What is published is sealed: no key stands there, and what is not sealed by
 	// an instance is not heard.
 	b := newInstance(t, o, &m.oracle)
-	eventually(t, "Redis is seen", b.there)
+	await.Until(t, "Redis is seen", b.there)
 	heard, joined := make(chan string, 16), make(chan struct{}, 16)
 	listening, over := context.WithCancel(t.Context())
 	defer over()
@@ -341,7 +330,7 @@ func TestARedisThatIsKilledLeavesEachAlone(t *testing.T) {
 	a, b := newInstance(t, o, &m.oracle), newInstance(t, o, &m.oracle)
 	shares(t, a, b, m, 1)
 	r.Stop()
-	eventually(t, "both know that it is lost", func() bool { return a.lost() && b.lost() })
+	await.Until(t, "both know that it is lost", func() bool { return a.lost() && b.lost() })
 	before := m.asked.Load()
 	for _, i := range []*instance{a, b} {
 		i.host(t, 1)
@@ -372,7 +361,7 @@ func TestAPartition(t *testing.T) {
 	if h := a.host(t, 2); h != "amc.example" || m.asked.Load() != before+1 {
 		t.Errorf("behind the partition: %s", h)
 	}
-	eventually(t, "the partition is known on one side", func() bool { return a.lost() && b.there() })
+	await.Until(t, "the partition is known on one side", func() bool { return a.lost() && b.there() })
 	before = m.asked.Load()
 	a.host(t, 3)
 	if m.asked.Load() != before+1 {
@@ -382,7 +371,7 @@ func TestAPartition(t *testing.T) {
 	m.move("new.example")
 	b.d.RevalidateAll(0)
 	b.host(t, 1)
-	eventually(t, "the other side has the news", func() bool { return b.host(t, 1) == "new.example" })
+	await.Until(t, "the other side has the news", func() bool { return b.host(t, 1) == "new.example" })
 	if h := a.host(t, 1); h != "moved-amc.example" {
 		t.Errorf("behind the partition: %s", h)
 	}
@@ -401,12 +390,12 @@ func TestASentinelPairFailsOver(t *testing.T) {
 	a, b := newInstance(t, o, &m.oracle), newInstance(t, o, &m.oracle)
 	shares(t, a, b, m, 1)
 	master.Stop()
-	eventually(t, "the loss is known", a.lost)
+	await.Until(t, "the loss is known", a.lost)
 	if h := a.host(t, 2); h != "amc.example" {
 		t.Errorf("while nobody is master: %s", h)
 	}
-	eventually(t, "the replica is master", func() bool { return strings.Contains(replica.Cli("role"), "master") })
-	eventually(t, "the instances follow", func() bool { return a.there() && b.there() })
+	await.Until(t, "the replica is master", func() bool { return strings.Contains(replica.Cli("role"), "master") })
+	await.Until(t, "the instances follow", func() bool { return a.there() && b.there() })
 	shares(t, a, b, m, 3)
 }
 
@@ -420,7 +409,7 @@ func TestAClusterOfThree(t *testing.T) {
 		shares(t, a, b, m, n)
 	}
 	nodes[1].Stop()
-	eventually(t, "the loss is known", func() bool { return a.lost() && b.lost() })
+	await.Until(t, "the loss is known", func() bool { return a.lost() && b.lost() })
 	before := m.asked.Load()
 	for n := range 4 {
 		a.host(t, 20+n)
@@ -429,7 +418,7 @@ func TestAClusterOfThree(t *testing.T) {
 		t.Error("without a whole Cluster the annuaire was not asked")
 	}
 	nodes[1].Restart()
-	eventually(t, "the Cluster is whole again", func() bool { return redistest.Whole(nodes) })
-	eventually(t, "the instances are back", func() bool { return a.there() && b.there() })
+	await.Until(t, "the Cluster is whole again", func() bool { return redistest.Whole(nodes) })
+	await.Until(t, "the instances are back", func() bool { return a.there() && b.there() })
 	shares(t, a, b, m, 40)
 }

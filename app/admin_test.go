@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 
 	"github.com/piano-roc/rpn/app/admin"
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/nation"
 )
@@ -146,7 +147,7 @@ func TestEveryDoorOfAReloadAsksTheListServers(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	n, _ := start(t, nation.Options{Sections: map[string]string{"revocation": "lists: [" + server.URL + "/fictive.crl]\nevery: 24h"}})
-	eventually(t, "the list is asked for at the start", func() bool { return questions.Load() > 0 })
+	await.Until(t, "the list is asked for at the start", func() bool { return questions.Load() > 0 })
 	for name, ask := range map[string]func(){
 		"Reload, as SIGHUP": func() { n.App.Reload() },
 		"the socket, as rpn reload": func() {
@@ -157,6 +158,6 @@ func TestEveryDoorOfAReloadAsksTheListServers(t *testing.T) {
 	} {
 		before := questions.Load()
 		ask()
-		eventually(t, name+" asks for it again", func() bool { return questions.Load() > before })
+		await.Until(t, name+" asks for it again", func() bool { return questions.Load() > before })
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/piano-roc/rpn/annuaire/fictif"
 	"github.com/piano-roc/rpn/app"
 	"github.com/piano-roc/rpn/app/config"
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
@@ -106,18 +107,6 @@ func wantRefused(t *testing.T, o nation.Outcome, r roc.Reason) {
 	if !o.Refused(r) {
 		t.Errorf("want %s, got %s", r.Meaning().Code, o)
 	}
-}
-
-// eventually waits until the condition holds; the test's own deadline ends it.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for range 2000 {
-		if holds() {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	t.Fatalf("never: %s", what)
 }
 
 func get(t *testing.T, url string) (int, string) {
@@ -250,7 +239,7 @@ func TestAFileThatChangesIsReloaded(t *testing.T) {
 	if err := n.Renew(10 * 24 * time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the new certificate ends soon, and readyz says so", func() bool {
+	await.Until(t, "the new certificate ends soon, and readyz says so", func() bool {
 		return slices.Contains(ready(t, n).Degraded, "server_certificate")
 	})
 	wantAnswer(t, idb(t, n, "chu"))
@@ -262,7 +251,7 @@ func TestReadyzTellsTheTruth(t *testing.T) {
 	var ahead atomic.Int64
 	clock := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	n, _ := start(t, nation.Options{Now: clock, Sections: map[string]string{}})
-	eventually(t, "ready", func() bool { return ready(t, n).Ready })
+	await.Until(t, "ready", func() bool { return ready(t, n).Ready })
 
 	const year = 365 * 24 * time.Hour
 	for _, step := range []struct {
@@ -289,19 +278,19 @@ func TestReadyzTellsTheTruth(t *testing.T) {
 func TestReadyzSaysWhenTheAnnuaireFails(t *testing.T) {
 	t.Parallel()
 	n, _ := start(t, nation.Options{Annuaire: "probe: 20ms\nttl: 100ms\nmax_age: 300ms"})
-	eventually(t, "ready", func() bool { return ready(t, n).Ready })
+	await.Until(t, "ready", func() bool { return ready(t, n).Ready })
 	for _, f := range []fictif.Fault{fictif.Down, fictif.Unsigned, fictif.BadSignature} {
 		n.Annuaire.Break(f)
-		eventually(t, "degraded while remembered answers serve, or missing: "+f.String(), func() bool {
+		await.Until(t, "degraded while remembered answers serve, or missing: "+f.String(), func() bool {
 			r := ready(t, n)
 			return slices.Contains(r.Degraded, "annuaire") || slices.Contains(r.Missing, "annuaire")
 		})
-		eventually(t, "missing: "+f.String(), func() bool { return lacks(t, n, "annuaire") })
+		await.Until(t, "missing: "+f.String(), func() bool { return lacks(t, n, "annuaire") })
 		if h := annuaireOf(ready(t, n)); h.LastError == "" || h.LastSuccess == "" {
 			t.Errorf("%s: the last success and error are not told: %+v", f, h)
 		}
 		n.Annuaire.Break(fictif.None)
-		eventually(t, "ready again after "+f.String(), func() bool { return ready(t, n).Ready })
+		await.Until(t, "ready again after "+f.String(), func() bool { return ready(t, n).Ready })
 	}
 }
 
@@ -335,12 +324,12 @@ func TestStopLetsExchangesFinish(t *testing.T) {
 	outcome := make(chan nation.Outcome, 1)
 	go func() { outcome <- idb(t, n, "chu", nation.ForAdherent(mutuelle.Lente)) }()
 	bleue, _ := n.Mutuelle("bleue")
-	eventually(t, "the message is at the insurer", func() bool { return bleue.Received() == 1 })
-	eventually(t, "ready", func() bool { return ready(t, n).Ready })
+	await.Until(t, "the message is at the insurer", func() bool { return bleue.Received() == 1 })
+	await.Until(t, "ready", func() bool { return ready(t, n).Ready })
 
 	stopped := make(chan error, 1)
 	go func() { stopped <- n.App.Stop(context.Background()) }()
-	eventually(t, "readyz says that it drains", func() bool { return lacks(t, n, "accepting") })
+	await.Until(t, "readyz says that it drains", func() bool { return lacks(t, n, "accepting") })
 	if err := <-stopped; err != nil {
 		t.Error(err)
 	}
@@ -359,7 +348,7 @@ func TestStopCutsWhatIsLeftAndNamesTheStep(t *testing.T) {
 	outcome := make(chan nation.Outcome, 1)
 	go func() { outcome <- idb(t, n, "chu", nation.ForAdherent(mutuelle.Lente)) }()
 	bleue, _ := n.Mutuelle("bleue")
-	eventually(t, "the message is at the insurer", func() bool { return bleue.Received() == 1 })
+	await.Until(t, "the message is at the insurer", func() bool { return bleue.Received() == 1 })
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	err := n.App.Stop(ctx)
@@ -383,7 +372,7 @@ func TestOneLineForEachExchangeAndItsMetrics(t *testing.T) {
 	if ailleurs.Err == nil {
 		t.Errorf("a certificate of another authority was accepted: %s", ailleurs)
 	}
-	eventually(t, "two lines", func() bool { return strings.Count(lines.String(), `"msg":"exchange"`) == 2 })
+	await.Until(t, "two lines", func() bool { return strings.Count(lines.String(), `"msg":"exchange"`) == 2 })
 	for _, secret := range []string{"FICTIF\"", "Zoé", "ADH0000001", "1980-02-29", "EDITEUR DEMO"} {
 		if strings.Contains(lines.String(), secret) {
 			t.Errorf("the log holds %q of a message", secret)
@@ -395,7 +384,7 @@ func TestOneLineForEachExchangeAndItsMetrics(t *testing.T) {
 		`rpn_tls_handshake_failures_total{reason="unknown-ca"} `,
 		`rpn_reload_last_successful{what="register"} 1`,
 	} {
-		eventually(t, want+" in /metrics", func() bool {
+		await.Until(t, want+" in /metrics", func() bool {
 			_, text := get(t, n.AdminURL()+"/metrics")
 			return strings.Contains(text, want)
 		})

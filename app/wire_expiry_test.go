@@ -13,6 +13,7 @@ import (
 
 	"github.com/piano-roc/rpn/app"
 	"github.com/piano-roc/rpn/app/admin"
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/nation"
@@ -53,7 +54,7 @@ func TestTheHorizonShowsWhoUsesWhat(t *testing.T) {
 	}
 	owner := roc.StructureOf(someone(t, n, who).EJ)
 	// An exchange is counted once its answer is written: the caller may be ahead.
-	eventually(t, "three exchanges are counted", func() bool { return horizon(t, n, "&nature=rpn-serveur").Certificates[0].Calls == 3 })
+	await.Until(t, "three exchanges are counted", func() bool { return horizon(t, n, "&nature=rpn-serveur").Certificates[0].Calls == 3 })
 	c := horizon(t, n, "")
 	calls := map[expiry.Kind]int{}
 	for _, e := range c.Certificates {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/nation"
 )
 
@@ -29,5 +30,5 @@ func TestTheFacadesSignatureIsOneOfOurCertificates(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "facade.signature") || !strings.Contains(err.Error(), "signature.key") {
 		t.Errorf("a broken key: %v", err)
 	}
-	eventually(t, "readiness says it", func() bool { return slices.Contains(ready(t, n).Degraded, "facade_signature_certificate") })
+	await.Until(t, "readiness says it", func() bool { return slices.Contains(ready(t, n).Degraded, "facade_signature_certificate") })
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/piano-roc/rpn/app"
 	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/app/config"
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
@@ -41,11 +42,12 @@ func TestAttemptsInAccrochageAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	var kept []attempts.Attempt
-	for end := time.Now().Add(10 * time.Second); len(kept) < 2 && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	await.Until(t, "two attempts are kept", func() bool {
 		if kept, _, err = attempts.Read(c.AttemptsDir(), attempts.Query{}); err != nil {
 			t.Fatal(err)
 		}
-	}
+		return len(kept) >= 2
+	})
 	if len(kept) != 2 {
 		t.Fatalf("%d attempts: %+v", len(kept), kept)
 	}
@@ -56,7 +58,7 @@ func TestAttemptsInAccrochageAreKept(t *testing.T) {
 	if second.Succeeded() || second.Code != "RPN303" || second.AMC != "0099000003" {
 		t.Errorf("the refused one: %+v", second)
 	}
-	eventually(t, "readyz counts two attempts", func() bool { // counted once the line is written
+	await.Until(t, "readyz counts two attempts", func() bool { // counted once the line is written
 		_, body := get(t, n.AdminURL()+"/readyz")
 		return strings.Contains(body, "2 attempts kept")
 	})
@@ -250,12 +252,10 @@ func TestAMessageIsExplainedFromWhatIsOnDisk(t *testing.T) {
 	if _, err := app.ExplainRunning(t.Context(), c, q, time.Time{}); err != nil { // the RPN learns it
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	await.Until(t, "what the RPN learnt is on disk", func() bool {
 		x, err = app.Explain(t.Context(), o, q, time.Time{}, true)
-		if err != nil || x.Pass || time.Now().After(end) {
-			break
-		}
-	}
+		return err != nil || x.Pass
+	})
 	if err != nil || !x.Pass || !strings.Contains(x.String(), "remembered") {
 		t.Errorf("what the RPN has on disk: %v, %v", x, err)
 	}

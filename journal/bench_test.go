@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
@@ -51,7 +52,7 @@ func BenchmarkExchange(b *testing.B) {
 		ok, err := j.Reserve()
 		for ; !ok; ok, err = j.Reserve() { // twelve million a minute outrun the room
 			stop()
-			eventually(b, "there is room", func() bool { return j.Ready() == nil })
+			await.Until(b, "there is room", func() bool { return j.Ready() == nil })
 			start()
 		}
 		if err != nil {

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
@@ -172,7 +173,7 @@ func TestNothingAnsweredIsLostByKill9(t *testing.T) {
 	o := testOptions(dir)
 	o.Key = keys
 	j := run(t, o)
-	eventually(t, "every old segment is closed", func() bool { j.sealNow(); return j.Stats().WaitClose == 0 })
+	await.Until(t, "every old segment is closed", func() bool { j.sealNow(); return j.Stats().WaitClose == 0 })
 	j.end()
 	l := openLog(t, dir)
 	report, err := l.Verify(keys.verifiers, nil)
@@ -234,7 +235,7 @@ func TestWhatWasChangedIsFound(t *testing.T) {
 	for n := range 1000 {
 		receipts = append(receipts, j.exchange(sample(n)))
 	}
-	eventually(t, "three segments are closed", func() bool { j.sealNow(); return j.Stats().Segments >= 3 })
+	await.Until(t, "three segments are closed", func() bool { j.sealNow(); return j.Stats().Segments >= 3 })
 	j.abandon()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -417,7 +418,7 @@ func TestASegmentCutUnderTheProcessIsLeftForTheNext(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	j := run(t, testOptions(dir))
-	eventually(t, "a spare is ready", func() bool { j.mu.Lock(); defer j.mu.Unlock(); return j.spare != nil })
+	await.Until(t, "a spare is ready", func() bool { j.mu.Lock(); defer j.mu.Unlock(); return j.spare != nil })
 	for n := range 100 {
 		j.exchange(sample(n))
 	}

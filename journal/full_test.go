@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/piano-roc/rpn/internal/await"
 )
 
 // smallDisk is a folder on a file system of that size. Where this user may not
@@ -212,12 +214,12 @@ func TestAReadOnlyDiskIsAFullOne(t *testing.T) {
 	if !turnedAway {
 		t.Errorf("no exchange was turned away: %+v", j.Stats())
 	}
-	eventually(t, "the error is counted", func() bool { return j.Stats().RoomErrors > 0 })
+	await.Until(t, "the error is counted", func() bool { return j.Stats().RoomErrors > 0 })
 	if j.sealNow() == nil {
 		t.Error("the seal was written on a read-only disk")
 	}
 	syscall.Unmount(dir, syscall.MNT_DETACH)
-	eventually(t, "there is room again", func() bool { return j.Ready() == nil })
+	await.Until(t, "there is room again", func() bool { return j.Ready() == nil })
 	j.end()
 	wantSound(t, dir)
 }

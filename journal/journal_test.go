@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/internal/roc"
 )
@@ -51,7 +52,7 @@ func TestEveryRecordIsReadFoundAndProved(t *testing.T) {
 				}
 			}
 			j := run(t, o)
-			eventually(t, "the old segments are closed", func() bool { j.sealNow(); return j.Stats().WaitClose == 0 })
+			await.Until(t, "the old segments are closed", func() bool { j.sealNow(); return j.Stats().WaitClose == 0 })
 			report := wantSound(t, dir)
 			if report.Exchanges != perRun*runs {
 				t.Fatalf("%d exchanges are in the journal, want %d", report.Exchanges, perRun*runs)
@@ -99,7 +100,7 @@ func TestASearchFindsWhatAFullReadingFinds(t *testing.T) {
 	for n := range 1000 {
 		j.exchange(sample(n))
 	}
-	eventually(t, "segments are closed", func() bool { j.sealNow(); return j.Stats().Segments >= 2 })
+	await.Until(t, "segments are closed", func() bool { j.sealNow(); return j.Stats().Segments >= 2 })
 	l := openLog(t, dir)
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
@@ -210,7 +211,7 @@ func TestAClosedSegmentIsReadByZstd(t *testing.T) {
 	for n := range 700 {
 		j.exchange(sample(n))
 	}
-	eventually(t, "a segment is closed", func() bool { j.sealNow(); return j.Stats().Segments > 0 })
+	await.Until(t, "a segment is closed", func() bool { j.sealNow(); return j.Stats().Segments > 0 })
 	files, err := segmentFiles(dir, ".zst")
 	if err != nil {
 		t.Fatal(err)
@@ -245,7 +246,7 @@ func TestASegmentIsClosedByItsAge(t *testing.T) {
 	mu.Lock()
 	now = now.Add(25 * time.Hour)
 	mu.Unlock()
-	eventually(t, "the segment is closed after a day", func() bool { j.ready(); j.sealNow(); return j.Stats().Segments == 1 })
+	await.Until(t, "the segment is closed after a day", func() bool { j.ready(); j.sealNow(); return j.Stats().Segments == 1 })
 	j.exchange(sample(2))
 	j.end()
 	wantSound(t, dir)
@@ -342,7 +343,7 @@ func TestTheCapOfSizeDeletesTheOldest(t *testing.T) {
 	for n := range 1000 {
 		j.exchange(sample(n))
 	}
-	eventually(t, "one closed segment is left", func() bool { j.sealNow(); s := j.Stats(); return s.Pruned >= 2 && s.Segments == 1 })
+	await.Until(t, "one closed segment is left", func() bool { j.sealNow(); s := j.Stats(); return s.Pruned >= 2 && s.Segments == 1 })
 	j.end()
 	wantSound(t, dir)
 }

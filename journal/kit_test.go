@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
@@ -103,7 +104,7 @@ func (r *running) abandon() {
 func (r *running) exchange(rec *roc.Record) roc.Receipt {
 	r.t.Helper()
 	var receipt roc.Receipt
-	eventually(r.t, "there is room", func() bool {
+	await.Until(r.t, "there is room", func() bool {
 		ok, err := r.Reserve()
 		return ok && err == nil
 	})
@@ -113,15 +114,6 @@ func (r *running) exchange(rec *roc.Record) roc.Receipt {
 		r.t.Fatal(err)
 	}
 	return receipt
-}
-
-func eventually(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("it did not come to that: %s", what)
-		}
-	}
 }
 
 var testNow = time.Date(2026, 11, 28, 9, 30, 0, 123456000, time.UTC)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/internal/message"
 	"github.com/piano-roc/rpn/internal/roc"
@@ -236,7 +237,7 @@ func TestEachExchangeIsToldOnce(t *testing.T) {
 				c.record() // of this second one, so that a late second telling of the first would show
 			}
 			c.noMore()
-			http1test.WaitFor(t, func() bool { return c.proxy.InFlight() == 0 })
+			await.Until(t, "no exchange is in flight", func() bool { return c.proxy.InFlight() == 0 })
 		})
 	}
 }
@@ -310,13 +311,13 @@ func TestAnObserverThatPanicsHarmsNobody(t *testing.T) {
 		}
 		c.record()
 	}
-	http1test.WaitFor(t, func() bool { return c.proxy.InFlight() == 0 })
+	await.Until(t, "no exchange is in flight", func() bool { return c.proxy.InFlight() == 0 })
 }
 
 // waitHangUp waits until the proxy can see that a caller has hung up.
 func (c *country) waitHangUp() {
 	c.t.Helper()
-	http1test.WaitFor(c.t, func() bool { return c.proxy.server.Departed() > 0 })
+	await.Until(c.t, "the caller has left", func() bool { return c.proxy.server.Departed() > 0 })
 }
 
 func TestACallerThatLeavesIsWrittenDown(t *testing.T) {
@@ -326,7 +327,7 @@ func TestACallerThatLeavesIsWrittenDown(t *testing.T) {
 	c.far.Does(func(conn net.Conn, r http1test.Got) { <-proceed; http1test.AnswerOK(conn, r) })
 	w := c.call()
 	w.say(post(good(t)))
-	http1test.WaitFor(t, func() bool { return len(c.far.Received()) == 1 })
+	await.Until(t, "the message has come", func() bool { return len(c.far.Received()) == 1 })
 	w.Close()
 	c.waitHangUp()
 	close(proceed)
@@ -373,7 +374,7 @@ func TestMoreExchangesThanPlacesAreRefused(t *testing.T) {
 	a, b := c.call(), c.call()
 	a.say(post(good(t)))
 	b.say(post(good(t)))
-	http1test.WaitFor(t, func() bool { return len(c.far.Received()) == 2 })
+	await.Until(t, "both messages have come", func() bool { return len(c.far.Received()) == 2 })
 	if n := c.proxy.InFlight(); n != 2 {
 		t.Errorf("%d in flight, want 2", n)
 	}

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/internal/message"
 	"github.com/piano-roc/rpn/internal/roc"
@@ -35,10 +36,6 @@ import (
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
-
-// patience is how long a test waits for what must happen. Nothing is asserted
-// about it but that it is not reached.
-const patience = 20 * time.Second
 
 const (
 	chu     = http1test.CHU
@@ -158,7 +155,7 @@ func newCountry(t testing.TB, adjust ...func(*Options)) *country {
 	served := make(chan error, 1)
 	go func() { served <- p.Serve(leafListener{inner, serverTLS()}) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), await.Patience)
 		defer cancel()
 		if err := p.Shutdown(ctx); err != nil {
 			t.Errorf("Shutdown: %v", err)
@@ -183,13 +180,7 @@ func (c *country) logged() string { c.mu.Lock(); defer c.mu.Unlock(); return c.l
 // record waits for the record of the next exchange that ended.
 func (c *country) record() roc.Record {
 	c.t.Helper()
-	select {
-	case r := <-c.told:
-		return r
-	case <-time.After(patience):
-		c.t.Fatal("no record was told")
-		panic("unreachable")
-	}
+	return await.Next(c.t, "a record is told", c.told)
 }
 
 // noMore fails when an exchange was told of again. Everything that could tell
@@ -248,14 +239,14 @@ func (c *country) callAs(who igc.Pair) *caller {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(patience))
+	conn.SetDeadline(time.Now().Add(await.Patience))
 	return &caller{conn, c.t, bufio.NewReader(conn)}
 }
 
 // say writes raw bytes. A peer that refuses early may close before the end.
 func (c *caller) say(raw string) {
 	c.t.Helper()
-	c.SetDeadline(time.Now().Add(patience))
+	c.SetDeadline(time.Now().Add(await.Patience))
 	io.WriteString(c, raw)
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/proxy/http1/http1test"
 )
@@ -17,13 +18,13 @@ func TestShutdownLosesNoExchange(t *testing.T) {
 	c.far.Does(func(conn net.Conn, r http1test.Got) { <-proceed; http1test.AnswerOK(conn, r) })
 	inFlight, idle, fresh := c.call(), c.call(), c.call()
 	inFlight.say(post(good(t)))
-	http1test.WaitFor(t, func() bool { return len(c.far.Received()) == 1 })
+	await.Until(t, "the message has come", func() bool { return len(c.far.Received()) == 1 })
 
 	stopped := make(chan error, 1)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), await.Patience)
 	defer cancel()
 	go func() { stopped <- c.proxy.Shutdown(ctx) }()
-	http1test.WaitFor(t, func() bool { // no new connection is accepted
+	await.Until(t, "no new connection is accepted", func() bool { // no new connection is accepted
 		conn, err := net.DialTimeout("tcp", c.addr, time.Second)
 		if err == nil {
 			conn.Close()
@@ -31,7 +32,7 @@ func TestShutdownLosesNoExchange(t *testing.T) {
 		return err != nil
 	})
 	idle.say(post(good(t))) // already on its way: it is served, and its connection ends
-	http1test.WaitFor(t, func() bool { return len(c.far.Received()) == 2 })
+	await.Until(t, "both messages have come", func() bool { return len(c.far.Received()) == 2 })
 	close(proceed)
 	for _, w := range []*caller{inFlight, idle} {
 		if r := w.hear(); r.StatusCode != 200 || !r.Close {
@@ -59,7 +60,7 @@ func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
 	c.far.Does(func(conn net.Conn, _ http1test.Got) { conn.Read(make([]byte, 1)) }) // until we cut
 	w := c.call()
 	w.say(post(good(t)))
-	http1test.WaitFor(t, func() bool { return len(c.far.Received()) == 1 })
+	await.Until(t, "the message has come", func() bool { return len(c.far.Received()) == 1 })
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
 	if err := c.proxy.Shutdown(ctx); err == nil {

@@ -62,7 +62,7 @@ var rooms = []struct {
 	{"internal/xmlsig", []string{"internal/soap", "internal/rsaverify", "internal/xsd", "internal/roc"}},
 	{"internal/soap", []string{"internal/roc"}},
 	{"internal/redis/acme", []string{"internal/redis", "internal/secret"}},
-	{"internal/redis/redistest", nil},
+	{"internal/redis/redistest", []string{"internal/await"}}, // for tests
 	{"internal/redis", []string{"internal/roc"}},
 	{"internal/durable", []string{"internal/roc"}},
 	{"internal/egress", []string{"internal/roc"}},
@@ -70,6 +70,7 @@ var rooms = []struct {
 	{"internal/rsaverify", nil},
 	{"internal/xsd", nil},
 	{"internal/strict", nil},
+	{"internal/await", nil}, // for tests
 	{"internal/roc", nil},
 }
 
@@ -245,7 +246,7 @@ func TestEachLibraryEntersByItsDoor(t *testing.T) {
 }
 
 // The national binary holds neither the simulator, nor a certificate
-// authority, nor the small nation.
+// authority, nor the small nation, nor what serves tests alone.
 func TestRPNLinksNothingFictitious(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command("go", "list", "-deps", "./cmd/rpn")
@@ -258,10 +259,13 @@ func TestRPNLinksNothingFictitious(t *testing.T) {
 	if !slices.Contains(linked, module+"app") {
 		t.Fatalf("rpn links no app: %v", linked)
 	}
-	for _, p := range []string{"nation", "internal/igc", "mutuelle", "annuaire/fictif"} {
+	for _, p := range []string{"nation", "internal/igc", "mutuelle", "annuaire/fictif", "internal/await"} {
 		if slices.Contains(linked, module+p) {
 			t.Errorf("rpn links %s", p)
 		}
+	}
+	if slices.Contains(linked, "testing") {
+		t.Error("rpn links what is for tests")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/redis"
 	"github.com/piano-roc/rpn/internal/redis/acme"
 	"github.com/piano-roc/rpn/internal/secret"
@@ -58,9 +59,9 @@ func TestInstancesShareWhatACMEGaveByRedis(t *testing.T) {
 	if err := one.Start(func() { source.Reload() }); err != nil {
 		t.Fatalf("without Redis it must wait: %v", err)
 	}
-	eventually(t, "it is told that Redis is away", func() bool { return strings.Contains(log.String(), "the storage cannot be read") })
+	await.Until(t, "it is told that Redis is away", func() bool { return strings.Contains(log.String(), "the storage cannot be read") })
 	startRedis()
-	eventually(t, "a certificate", func() bool { return source.Certificate() != nil })
+	await.Until(t, "a certificate", func() bool { return source.Certificate() != nil })
 
 	ca.stop()
 	two, loaded := instance()

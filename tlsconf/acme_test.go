@@ -22,6 +22,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
@@ -92,7 +93,7 @@ func startPebble(t *testing.T, challengePort int, validity time.Duration) *pebbl
 		}
 	})
 	t.Cleanup(b.stop)
-	eventually(t, "pebble answers", func() bool {
+	await.Until(t, "pebble answers", func() bool {
 		answer, err := b.client.Get(b.directory)
 		if err == nil {
 			answer.Body.Close()
@@ -152,16 +153,6 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for end := time.Now().Add(150 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if f() {
-			return
-		}
-	}
-	t.Fatalf("%s: not in 150 s", what)
-}
-
 // acmeSource opens a source that obtains its certificates.
 func acmeSource(t *testing.T, o identity.ACMEOptions) (*identity.ACME, *identity.Source) {
 	t.Helper()
@@ -203,7 +194,7 @@ func TestCertificatesByACME(t *testing.T) {
 	if err := a.Start(func() { s.Reload() }); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "an RSA and an ECDSA certificate", func() bool { return len(s.Certificates()) == 2 })
+	await.Until(t, "an RSA and an ECDSA certificate", func() bool { return len(s.Certificates()) == 2 })
 	if _, err := d.knock(config); err != nil {
 		t.Errorf("%v\n%s", err, log.String())
 	}
@@ -233,9 +224,9 @@ func TestACMERenewsByHTTPWhileServing(t *testing.T) {
 	if err := a.Start(func() { s.Reload() }); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a certificate", func() bool { return s.Certificate() != nil })
+	await.Until(t, "a certificate", func() bool { return s.Certificate() != nil })
 	first := s.Certificate().Leaf
-	eventually(t, "its renewal", func() bool { return !s.Certificate().Leaf.Equal(first) })
+	await.Until(t, "its renewal", func() bool { return !s.Certificate().Leaf.Equal(first) })
 	if bytes.Equal(s.Certificate().Leaf.RawSubjectPublicKeyInfo, first.RawSubjectPublicKeyInfo) {
 		t.Error("the renewal kept the key")
 	}

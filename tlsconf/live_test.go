@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
 	"github.com/piano-roc/rpn/tlsconf/identity"
@@ -160,7 +161,7 @@ func TestRevokedMeansOut(t *testing.T) {
 				wantClosed(t, first)
 				wantClosed(t, second)
 				wantOpen(t, third)
-				becomes(t, "the closed ones are forgotten", func() bool { return f.server.Open() == 1 })
+				await.Until(t, "the closed ones are forgotten", func() bool { return f.server.Open() == 1 })
 
 				// The session it still has, then a new one.
 				for range 2 {
@@ -238,7 +239,7 @@ func TestAChangeInTheMiddleOfHandshakes(t *testing.T) {
 	f.server.Sweep(nil)
 	visitors.Wait()
 	// Without another sweep, nobody is left.
-	becomes(t, "nobody is left", func() bool { return f.server.Open() == 0 })
+	await.Until(t, "nobody is left", func() bool { return f.server.Open() == 0 })
 	for _, c := range open {
 		wantClosed(t, c.(*tls.Conn))
 		c.Close()

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/crypto/ocsp"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
 	"github.com/piano-roc/rpn/tlsconf/identity"
@@ -179,13 +180,13 @@ func TestOurCertificateCarriesItsOCSPAnswer(t *testing.T) {
 	for _, s := range []int64{-1, ocsp.Revoked} { // nothing to show, and the handshake goes on
 		status.Store(s)
 		before := asked.Load()
-		eventually(t, "the responder is asked", func() bool { return asked.Load() >= before+2 })
+		await.Until(t, "the responder is asked", func() bool { return asked.Load() >= before+2 })
 		if got := staple(); got != nil {
 			t.Errorf("status %d: stapled", s)
 		}
 	}
 	status.Store(ocsp.Good)
-	eventually(t, "the answer is there", func() bool { return staple() != nil })
+	await.Until(t, "the answer is there", func() bool { return staple() != nil })
 	answer, err := ocsp.ParseResponseForCert(staple(), pair.Cert, p.Intermediates(igc.EtablissementTLS)[0])
 	if err != nil || answer.Status != ocsp.Good {
 		t.Errorf("%+v, %v", answer, err)

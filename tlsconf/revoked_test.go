@@ -98,13 +98,3 @@ func denyList(t *testing.T, key crypto.Signer, sequence uint64, lines ...string)
 	}
 	return signed
 }
-
-// becomes waits for ok.
-func becomes(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never happened: %s", what)
-		}
-	}
-}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
 	"github.com/piano-roc/rpn/tlsconf/identity"
@@ -223,7 +224,7 @@ func TestAStormDoesNotStarveWhoIsThere(t *testing.T) {
 			}
 		}
 	}
-	becomes(t, "the storm was real", func() bool { return crowded.Load() > 0 && welcomed.Load() > 16 })
+	await.Until(t, "the storm was real", func() bool { return crowded.Load() > 0 && welcomed.Load() > 16 })
 	cancel()
 	storm.Wait()
 	for _, c := range there {

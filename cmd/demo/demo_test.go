@@ -13,8 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/nation"
 	"github.com/piano-roc/rpn/test/binary"
 )
@@ -79,16 +79,15 @@ func (p *terminal) String() string {
 // until waits for a text; the end of the command ends the wait.
 func (p *terminal) until(t *testing.T, text string, done <-chan int) string {
 	t.Helper()
-	for {
-		if s := p.String(); strings.Contains(s, text) {
-			return s
-		}
+	await.Until(t, "it says "+text, func() bool {
 		select {
 		case code := <-done:
 			t.Fatalf("it ended with %d before it said %q:\n%s", code, text, p.String())
-		case <-time.After(10 * time.Millisecond):
+		default:
 		}
-	}
+		return strings.Contains(p.String(), text)
+	})
+	return p.String()
 }
 
 // began runs the demo; end ends it and checks that it ends well.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/redis/redistest"
 )
 
@@ -60,7 +61,7 @@ func (l *log) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil
 func works(t *testing.T, c *Client) {
 	t.Helper()
 	ctx := t.Context()
-	redistest.Eventually(t, "Redis serves", func() bool { return c.Set(ctx, "w", []byte("v"), time.Minute) == nil })
+	await.Until(t, "Redis serves", func() bool { return c.Set(ctx, "w", []byte("v"), time.Minute) == nil })
 	if v, err := c.Get(ctx, "w"); err != nil || string(v) != "v" {
 		t.Errorf("get: %q, %v", v, err)
 	}
@@ -169,7 +170,7 @@ func TestALostRedisIsNotAskedByEachMessage(t *testing.T) {
 			var l log
 			// no probe but the first, and those after a loss
 			c := open(t, Options{URLs: []string{"redis://" + road.Addr().String()}, Timeout: 100 * time.Millisecond, Probe: time.Hour, Log: l.logger()})
-			redistest.Eventually(t, "Redis is there", c.there)
+			await.Until(t, "Redis is there", c.there)
 			if how == "it hangs" {
 				s.Hang()
 				defer s.Resume()
@@ -179,7 +180,7 @@ func TestALostRedisIsNotAskedByEachMessage(t *testing.T) {
 			if err := c.Set(t.Context(), "k", nil, time.Minute); err == nil || err == ErrLost {
 				t.Fatalf("the first command after the loss: %v", err)
 			}
-			redistest.Eventually(t, "the probe after the loss is over", func() bool { return l.events("redis_lost") == 1 && len(c.lost) == 0 })
+			await.Until(t, "the probe after the loss is over", func() bool { return l.events("redis_lost") == 1 && len(c.lost) == 0 })
 			time.Sleep(1500 * time.Millisecond) // a probe takes a second at most
 			conns, sent := road.conns.Load(), road.bytes.Load()
 			for range 1000 {
@@ -212,9 +213,9 @@ func TestARedisThatComesBackIsUsedAgain(t *testing.T) {
 	listening.Go(func() { c.Hear(hearing, "channel", func() { joined <- struct{}{} }, func(string) {}) })
 	<-joined
 	s.Stop()
-	redistest.Eventually(t, "the loss is known", c.gone)
+	await.Until(t, "the loss is known", c.gone)
 	s.Restart()
-	redistest.Eventually(t, "it is there", c.there)
+	await.Until(t, "it is there", c.there)
 	<-joined // what was published meanwhile was missed: the hearer is told
 	works(t, c)
 	over()
@@ -233,7 +234,7 @@ func TestARedisThatIsNotThereYetIsWaitedFor(t *testing.T) {
 		t.Errorf("a command to a Redis that was never there: %v", err)
 	}
 	s.Restart()
-	redistest.Eventually(t, "it is there", c.there)
+	await.Until(t, "it is there", c.there)
 	works(t, c)
 }
 
@@ -294,7 +295,7 @@ func TestARefusedCommandIsNoLossAndIsLoggedOnce(t *testing.T) {
 	s.Cli(strings.Fields("ACL SETUSER rpn on >fictif resetkeys ~rpn:* resetchannels -@all +ping +hello +auth +client +get +set")...)
 	var l log
 	c := open(t, Options{URLs: []string{s.URL()}, User: "rpn", Password: "fictif", Log: l.logger()})
-	redistest.Eventually(t, "it is there", c.there)
+	await.Until(t, "it is there", c.there)
 	for range 100 {
 		if err := c.HSet(t.Context(), "h", "f", nil); err == nil || err == ErrLost {
 			t.Fatalf("what is not allowed: %v", err)
@@ -311,7 +312,7 @@ func TestAUserWhoMayNotWriteIsToldAsALoss(t *testing.T) {
 	s := redistest.Start(t)
 	s.Cli(strings.Fields("ACL SETUSER rpn on >fictif resetkeys ~other:* resetchannels -@all +ping +hello +auth +client +get +set")...)
 	c := open(t, Options{URLs: []string{s.URL()}, User: "rpn", Password: "fictif"})
-	redistest.Eventually(t, "the loss is known", c.gone)
+	await.Until(t, "the loss is known", c.gone)
 	if h := c.Health(); h.LastError == nil || !strings.Contains(h.LastError.Error(), "NOPERM") {
 		t.Errorf("health %+v", h)
 	}
@@ -332,14 +333,14 @@ func TestSentinelsWithAPasswordAndAFailover(t *testing.T) {
 	} {
 		o.URLs, o.SentinelMaster = redistest.URLs(sentinels), "maitre"
 		c := open(t, o)
-		redistest.Eventually(t, name+": Redis is found", c.there)
+		await.Until(t, name+": Redis is found", c.there)
 	}
 	c := open(t, Options{URLs: redistest.URLs(sentinels), SentinelMaster: "maitre", Password: "fictif"})
 	works(t, c)
 	master.Stop()
-	redistest.Eventually(t, "the loss is known", c.gone)
-	redistest.Eventually(t, "the replica is master", func() bool { return strings.Contains(replica.Cli("role"), "master") })
-	took := redistest.Eventually(t, "the new master is found", c.there)
+	await.Until(t, "the loss is known", c.gone)
+	await.Until(t, "the replica is master", func() bool { return strings.Contains(replica.Cli("role"), "master") })
+	took := await.Until(t, "the new master is found", c.there)
 	t.Logf("the new master was found %v after its promotion", took)
 	works(t, c)
 }
@@ -353,7 +354,7 @@ func TestSentinelsWithoutAPasswordBeforeServersWithOne(t *testing.T) {
 	sentinels := redistest.Sentinels(t, 1, "maitre", master, replica, "")
 	works(t, open(t, Options{URLs: redistest.URLs(sentinels), SentinelMaster: "maitre", Password: "fictif"}))
 	wrong := open(t, Options{URLs: redistest.URLs(sentinels), SentinelMaster: "another", Password: "fictif"})
-	redistest.Eventually(t, "a name that no Sentinel knows is a loss", wrong.gone)
+	await.Until(t, "a name that no Sentinel knows is a loss", wrong.gone)
 	if h := wrong.Health(); !strings.Contains(h.LastError.Error(), `"another"`) {
 		t.Errorf("it says %v", h.LastError)
 	}
@@ -371,10 +372,10 @@ func TestAMasterThatIsDemotedIsLeft(t *testing.T) {
 	if out := sentinels[0].Cli("sentinel", "failover", "maitre"); !strings.Contains(out, "OK") {
 		t.Fatalf("sentinel failover: %s", out)
 	}
-	redistest.Eventually(t, "the roles are changed", func() bool {
+	await.Until(t, "the roles are changed", func() bool {
 		return strings.Contains(replica.Cli("role"), "master") && strings.Contains(master.Cli("role"), "slave")
 	})
-	took := redistest.Eventually(t, "it writes to the new master", func() bool {
+	took := await.Until(t, "it writes to the new master", func() bool {
 		return c.Set(t.Context(), "after", nil, time.Minute) == nil && strings.Contains(replica.Cli("exists", Prefix+"after"), "1")
 	})
 	t.Logf("written to the new master %v after the change", took)
@@ -389,12 +390,12 @@ func TestReadOnlyIsALoss(t *testing.T) {
 	c := open(t, Options{URLs: []string{s.URL()}, Probe: 50 * time.Millisecond})
 	works(t, c)
 	s.Cli("replicaof", "127.0.0.1", other.Addr()[strings.LastIndex(other.Addr(), ":")+1:])
-	redistest.Eventually(t, "the loss is known", c.gone)
+	await.Until(t, "the loss is known", c.gone)
 	if err := c.Set(t.Context(), "k", nil, time.Minute); !errors.Is(err, ErrLost) {
 		t.Errorf("a write: %v", err)
 	}
 	s.Cli("replicaof", "no", "one")
-	redistest.Eventually(t, "it is master again", c.there)
+	await.Until(t, "it is master again", c.there)
 	works(t, c)
 }
 
@@ -410,10 +411,10 @@ func TestAClusterIsThereWhenAllItsMastersAre(t *testing.T) {
 		}
 	}
 	nodes[2].Stop()
-	redistest.Eventually(t, "the loss is known", c.gone)
+	await.Until(t, "the loss is known", c.gone)
 	nodes[2].Restart()
-	redistest.Eventually(t, "the Cluster is whole", func() bool { return redistest.Whole(nodes) })
-	redistest.Eventually(t, "it is there", c.there)
+	await.Until(t, "the Cluster is whole", func() bool { return redistest.Whole(nodes) })
+	await.Until(t, "it is there", c.there)
 	works(t, c)
 }
 

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/igc"
-	"github.com/piano-roc/rpn/internal/redis/redistest"
 )
 
 // The rights that docs/operating/annuaire.md gives the RPN in Redis.
@@ -53,7 +53,7 @@ func TestRedisOverTLSWithTheRightsOfTheDocumentation(t *testing.T) {
 	o := Options{URLs: []string{"rediss://localhost:" + port}, User: "rpn", Password: "secret-fictif", Roots: roots(t, dir, igc.AMCTLS), Timeout: 5 * time.Second}
 	client := open(t, o)
 	ctx := t.Context()
-	redistest.Eventually(t, "Redis is there", client.there)
+	await.Until(t, "Redis is there", client.there)
 	hearing, over := context.WithCancel(ctx)
 	defer over()
 	joined, heard := make(chan struct{}, 16), make(chan string, 16)
@@ -75,7 +75,7 @@ func TestRedisOverTLSWithTheRightsOfTheDocumentation(t *testing.T) {
 	}
 	o.Roots = roots(t, dir, igc.EtablissementTLS)
 	stranger := open(t, o)
-	redistest.Eventually(t, "a Redis of another authority is a loss", stranger.gone)
+	await.Until(t, "a Redis of another authority is a loss", stranger.gone)
 	if h := stranger.Health(); !strings.Contains(h.LastError.Error(), "certificate") {
 		t.Errorf("it says %v", h.LastError)
 	}

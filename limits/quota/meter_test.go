@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/piano-roc/rpn/internal/await"
 )
 
 // memory is a Store in this process. Told to, it fails or never answers.
@@ -99,13 +101,8 @@ func TestAStoreThatNeverAnswersHoldsNobody(t *testing.T) {
 	m := newMeter(t, Options{Store: s, GivenUp: time.Hour})
 	done := make(chan int)
 	go func() { done <- spent(m, Limit{1000, 2000}, 50) }()
-	select {
-	case n := <-done:
-		if n == 0 {
-			t.Error("nothing passed on credit before the answer came")
-		}
-	case <-time.After(time.Minute):
-		t.Fatal("exchanges wait for a store that never answers")
+	if n := await.Next(t, "exchanges end though the store never answers", done); n == 0 {
+		t.Error("nothing passed on credit before the answer came")
 	}
 }
 
@@ -133,11 +130,7 @@ func TestWithoutTheStoreEachInstanceHasItsPartOfTheRate(t *testing.T) {
 		t.Errorf("told %d times that the store is away, want once", told.Load())
 	}
 	s.broken.Store(false)
-	for end := time.Now().Add(time.Minute); !m.Away().IsZero(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("the store is back and nobody noticed")
-		}
-	}
+	await.Until(t, "somebody notices that the store is back", func() bool { return m.Away().IsZero() })
 }
 
 func TestABusyAccountAsksLessThanOnceIn100(t *testing.T) {

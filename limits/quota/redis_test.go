@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,17 +77,12 @@ func TestFourInstancesWhileRedisIsKilledAndEmptied(t *testing.T) {
 	limit := Limit{200, 200}
 	var mu sync.Mutex
 	var admitted []time.Time
-	end := make(chan struct{})
+	var end atomic.Bool
 	var senders sync.WaitGroup
 	for i := range 4 {
 		m := newMeter(t, Options{Store: NewRedis(client(t, server)), Instance: fmt.Sprint("i", i), Instances: 4})
 		senders.Go(func() {
-			for {
-				select {
-				case <-end:
-					return
-				default:
-				}
+			for !end.Load() {
 				before := time.Now()
 				if _, ok := m.Spend(context.Background(), "compte", limit, 1, before); ok {
 					mu.Lock()
@@ -105,7 +101,7 @@ func TestFourInstancesWhileRedisIsKilledAndEmptied(t *testing.T) {
 		server.Restart() // it keeps nothing: it is empty
 		time.Sleep(1500 * time.Millisecond)
 	}
-	close(end)
+	end.Store(true)
 	senders.Wait()
 
 	slices.SortFunc(admitted, time.Time.Compare)

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/proxy/http1/http1test"
 )
@@ -142,15 +143,10 @@ func TestAnUnsolicitedByteEndsEveryIdleConnection(t *testing.T) {
 	mu.Lock()
 	io.WriteString(conns[0], "x")
 	mu.Unlock()
-	select {
-	case host := <-told:
-		if host != http1test.FarName {
-			t.Errorf("told of %q", host)
-		}
-	case <-time.After(patience):
-		t.Fatal("nobody was told")
+	if host := await.Next(t, "somebody is told", told); host != http1test.FarName {
+		t.Errorf("told of %q", host)
 	}
-	http1test.WaitFor(t, func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.conns) == 0 })
+	await.Until(t, "every connection is dropped", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.conns) == 0 })
 }
 
 // A 408 before an idle connection is closed answers nothing, and is no fault.

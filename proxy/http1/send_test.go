@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/proxy/http1/http1test"
@@ -35,7 +36,7 @@ func carried(body string) Message {
 
 func sendIt(t testing.TB, s *Upstream, m Message, urls ...string) (Response, roc.Record, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), await.Patience)
 	defer cancel()
 	var rec roc.Record
 	a, err := s.Send(ctx, &rec, urls, m)
@@ -67,7 +68,7 @@ func TestADeadIdleConnectionIsFoundBeforeItsUse(t *testing.T) {
 	for range together {
 		wg.Go(func() { sendIt(t, s, carried("<a/>"), far.URL()) })
 	}
-	http1test.WaitFor(t, func() bool { return len(far.Received()) == together })
+	await.Until(t, "all messages have come", func() bool { return len(far.Received()) == together })
 	close(gate)
 	wg.Wait()
 	far.Says(http1test.Raw(200, "<ok/>"))
@@ -357,7 +358,7 @@ func TestConnectionsToOneHostAreBounded(t *testing.T) {
 			}
 		})
 	}
-	http1test.WaitFor(t, func() bool { return len(far.Received()) == 2 })
+	await.Until(t, "both messages have come", func() bool { return len(far.Received()) == 2 })
 	_, _, err := sendIt(t, s, carried("<a/>"), far.URL())
 	if r := roc.RefusalOf(err); r.Reason != roc.Overloaded || r.RetryAfter == 0 {
 		t.Errorf("a third at once: %v, want overloaded", err)

@@ -17,10 +17,6 @@ import (
 	inner "github.com/piano-roc/rpn/nation"
 )
 
-// Patience is how long a test waits for what must happen. Nothing is asserted
-// about it but that it is not reached.
-const Patience = 60 * time.Second
-
 // keys are shared by every country of a test program.
 var keys = igc.NewKeys()
 
@@ -255,15 +251,5 @@ func (n *Nation) Edit(file, old, new string) {
 	}
 	if err := os.Rename(next, n.File(file)); err != nil {
 		n.t.Fatal(err)
-	}
-}
-
-// Eventually waits until the condition holds.
-func (n *Nation) Eventually(what string, holds func() bool) {
-	n.t.Helper()
-	for deadline := time.Now().Add(Patience); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			n.t.Fatalf("never: %s", what)
-		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/test/binary"
 )
 
@@ -107,7 +108,7 @@ func (p *Process) WantExit(code int) {
 	p.wanted = code
 	select {
 	case <-p.done:
-	case <-time.After(Patience):
+	case <-time.After(await.Patience):
 		p.t.Fatalf("%v has not ended", p.cmd.Args)
 	}
 	if p.code != code {

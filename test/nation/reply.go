@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/message/messagetest"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
@@ -220,7 +221,7 @@ func (r *Reply) wantLine(outcome, code string) {
 func (r *Reply) Line() Line {
 	r.t.Helper()
 	var found []Line
-	r.n.Eventually("the exchange is in the log", func() bool {
+	await.Until(r.t, "the exchange is in the log", func() bool {
 		found = slices.DeleteFunc(r.n.Lines("exchange"), func(l Line) bool { return l.Text("record.echange") != string(r.Exchange()) })
 		return len(found) > 0
 	})

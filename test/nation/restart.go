@@ -1,6 +1,10 @@
 package nation
 
-import "syscall"
+import (
+	"syscall"
+
+	"github.com/piano-roc/rpn/internal/await"
+)
 
 // Restart stops the binary as a service manager does, and starts it again on
 // the same files.
@@ -39,7 +43,7 @@ func (n *Nation) again() {
 	n.t.Helper()
 	before := len(n.Lines("listening"))
 	n.rpn = run(n.t, n.log, "serve", "--config", n.ConfigFile())
-	n.Eventually("the RPN listens again", func() bool {
+	await.Until(n.t, "the RPN listens again", func() bool {
 		select {
 		case <-n.rpn.done:
 			n.t.Fatalf("rpn serve ended with %d: %s", n.rpn.code, n.rpn.Errors)

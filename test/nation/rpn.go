@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/piano-roc/rpn/app/admin"
+	"github.com/piano-roc/rpn/internal/await"
 )
 
 // takeFreePorts has rpn.yaml name free ports rather than two that another
@@ -31,14 +32,14 @@ func (n *Nation) takeFreePorts() {
 func (n *Nation) Start() {
 	n.t.Helper()
 	n.Launch()
-	n.Eventually("the RPN is ready", func() bool { return n.Ready().Ready })
+	await.Until(n.t, "the RPN is ready", func() bool { return n.Ready().Ready })
 }
 
 // Launch starts the binary and waits until it listens.
 func (n *Nation) Launch() {
 	n.t.Helper()
 	n.rpn = run(n.t, n.log, "serve", "--config", n.ConfigFile())
-	n.Eventually("the RPN listens", func() bool {
+	await.Until(n.t, "the RPN listens", func() bool {
 		select {
 		case <-n.rpn.done:
 			n.t.Fatalf("rpn serve ended with %d: %s", n.rpn.code, n.rpn.Errors)
@@ -87,7 +88,7 @@ func (n *Nation) ask(method, path string) (status int, body string, err error) {
 	if err != nil {
 		return 0, "", err
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: Patience}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: await.Patience}
 	if method != http.MethodGet {
 		client = admin.Client(n.AdminSocket())
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf/revocation"
 	"github.com/piano-roc/rpn/tlsconf/trust"
@@ -174,7 +175,7 @@ func TestGnuTLSIsNotResumedOnceDenied(t *testing.T) {
 			if out := <-done; strings.Contains(out, "bonjour") {
 				t.Errorf("%s: served\n%s", version, out)
 			}
-			becomes(t, "its connections are closed", func() bool { return f.server.Open() == 0 })
+			await.Until(t, "its connections are closed", func() bool { return f.server.Open() == 0 })
 			for len(f.made) > 0 {
 				<-f.made
 			}
@@ -209,14 +210,5 @@ func TestCurlIsOutOnceDenied(t *testing.T) {
 	f.deny()
 	if out := run(t, "", "curl", args...); f.refused() != trust.Denied || strings.Contains(out, "bonjour") {
 		t.Error(out)
-	}
-}
-
-func becomes(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("it never happened: " + what)
-		}
 	}
 }

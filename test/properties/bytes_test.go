@@ -25,6 +25,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
@@ -300,7 +301,7 @@ func (c *client) send(rt *rapid.T, body []byte, contentType string) {
 		lines[i] = one(r, name, strings.ToUpper(name), strings.ToLower(name)) + ":" + one(r, "", " ", "\t ") + strings.TrimSpace(value) + one(r, "", " ")
 	}
 	all := append([]byte("POST /roc HTTP/1.1\r\n"+strings.Join(lines, "\r\n")+"\r\n\r\n"), framed...)
-	c.SetDeadline(time.Now().Add(nation.Patience))
+	c.SetDeadline(time.Now().Add(await.Patience))
 	for most := one(r, 1<<22, 1<<22, 20_000, 1500, 1+len(all)/8); len(all) > 0; {
 		n := min(len(all), 1+r.IntN(most))
 		if _, err := c.Write(all[:n]); err != nil {

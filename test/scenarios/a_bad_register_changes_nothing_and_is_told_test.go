@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/test/nation"
 )
@@ -19,7 +20,7 @@ func TestABadRegisterChangesNothingAndIsTold(t *testing.T) {
 	n.Edit("etablissements.yaml", "nom: \"Etablissement 1\"\n    etat: cercle", "nom: \"Etablissement 1\"\n    etat: suspendu\n    etta: cercle")
 	n.RPN().Signal(syscall.SIGHUP)
 	const failed = "reload failed: what was read before stays in use"
-	n.Eventually("the log tells", func() bool { return len(n.Lines(failed)) == 1 })
+	await.Until(t, "the log tells", func() bool { return len(n.Lines(failed)) == 1 })
 	if told := n.Lines(failed)[0]; told.Text("part") != "register" || !strings.Contains(told.Text("error"), "etablissements.yaml") || !strings.Contains(told.Text("error"), "etta") {
 		t.Errorf("the log says %v", told)
 	}
@@ -32,5 +33,5 @@ func TestABadRegisterChangesNothingAndIsTold(t *testing.T) {
 	}
 	n.Edit("etablissements.yaml", "\n    etta: cercle", "")
 	n.RPN().Signal(syscall.SIGHUP)
-	n.Eventually("the right file takes effect", func() bool { return chu.Send(roc.IDB, "bleue").Refused(roc.Suspended) })
+	await.Until(t, "the right file takes effect", func() bool { return chu.Send(roc.IDB, "bleue").Refused(roc.Suspended) })
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/test/nation"
 )
@@ -16,10 +17,10 @@ func TestACallerThatLeavesIsWrittenDownAsSuch(t *testing.T) {
 	bleue.Hold()
 	c := dial(t, n, chu.TLS)
 	c.say(fmt.Sprintf("POST /roc HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/soap+xml\r\nContent-Length: %d\r\n\r\n%s", len(sent), sent))
-	n.Eventually("it is at the insurer", func() bool { return bleue.Received() == 2 })
+	await.Until(t, "it is at the insurer", func() bool { return bleue.Received() == 2 })
 	c.Close()
 	bleue.Release()
-	n.Eventually("the exchange is in the log", func() bool { return len(n.Lines("exchange")) == 2 })
+	await.Until(t, "the exchange is in the log", func() bool { return len(n.Lines("exchange")) == 2 })
 	if got := n.Lines("exchange")[1].Text("record.outcome"); got != "abandoned" {
 		t.Errorf("outcome %q", got)
 	}

@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/test/nation"
@@ -26,7 +27,7 @@ func TestACertificateRevokedWhileRunningIsOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.RPN().Signal(syscall.SIGHUP)
-	n.Eventually("it is out", func() bool {
+	await.Until(t, "it is out", func() bool {
 		r := stolen.Send(roc.IDB, "bleue")
 		return r.Err != nil || r.Refused(roc.Revoked)
 	})

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"testing"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/test/nation"
 )
@@ -15,8 +16,8 @@ func TestAChangeOfTheRegisterTakesEffectWhileRunning(t *testing.T) {
 	e.Send(roc.IDB, "bleue").WantRefused(roc.OutsideCircle)
 
 	n.Edit("etablissements.yaml", "etat: surveillance\n    amc_miroir: \"0099000002\"", "etat: cercle")
-	n.Eventually("it is in the circle", func() bool { return e.Send(roc.IDB, "bleue").Answered("00") })
+	await.Until(t, "it is in the circle", func() bool { return e.Send(roc.IDB, "bleue").Answered("00") })
 
 	n.Edit("etablissements.yaml", "nom: \"Etablissement 1\"\n    etat: cercle", "nom: \"Etablissement 1\"\n    etat: suspendu")
-	n.Eventually("it is suspended", func() bool { return e.Send(roc.IDB, "bleue").Refused(roc.Suspended) })
+	await.Until(t, "it is suspended", func() bool { return e.Send(roc.IDB, "bleue").Refused(roc.Suspended) })
 }

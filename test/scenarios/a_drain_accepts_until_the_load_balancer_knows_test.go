@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/test/nation"
 )
@@ -16,7 +17,7 @@ func TestADrainAcceptsUntilTheLoadBalancerKnows(t *testing.T) {
 	n := nation.New(t, nation.Binary, nation.Section("timeouts", "drain: 5s"))
 	chu := n.Etablissement()
 	n.RPN().Signal(syscall.SIGTERM)
-	n.Eventually("readyz says that it stops", func() bool { return slices.Contains(n.Ready().Missing, "accepting") })
+	await.Until(t, "readyz says that it stops", func() bool { return slices.Contains(n.Ready().Missing, "accepting") })
 	chu.Send(roc.IDB, "bleue").WantAnswer()
 	n.RPN().WantExit(0)
 }

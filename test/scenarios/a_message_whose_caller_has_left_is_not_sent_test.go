@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/test/nation"
 )
@@ -22,9 +23,9 @@ func TestAMessageWhoseCallerHasLeftIsNotSent(t *testing.T) {
 	before, asked := bleue.Received(), n.Annuaire.Questions()
 	c, logged := dial(t, n, chu.TLS), len(n.Lines("exchange"))
 	c.say(fmt.Sprintf("POST /roc HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/soap+xml\r\nContent-Length: %d\r\n\r\n%s", len(sent), sent))
-	n.Eventually("the annuaire is asked", func() bool { return n.Annuaire.Questions() > asked })
+	await.Until(t, "the annuaire is asked", func() bool { return n.Annuaire.Questions() > asked })
 	c.Close()
-	n.Eventually("the exchange is in the log", func() bool { return len(n.Lines("exchange")) > logged })
+	await.Until(t, "the exchange is in the log", func() bool { return len(n.Lines("exchange")) > logged })
 	lines := n.Lines("exchange")
 	last := lines[len(lines)-1]
 	if got := last.Text("record.outcome"); got != "abandoned" || last.Text("record.cause_code") != string(roc.CallerLeft) {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/test/nation"
 )
@@ -26,6 +27,6 @@ func TestARenewedCertificateIsShownWithoutARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.RPN().Signal(syscall.SIGHUP)
-	n.Eventually("the new one is shown", func() bool { return shown() != before })
+	await.Until(t, "the new one is shown", func() bool { return shown() != before })
 	chu.Send(roc.IDB, "bleue").WantAnswer()
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 	inner "github.com/piano-roc/rpn/nation"
 	"github.com/piano-roc/rpn/test/nation"
@@ -17,7 +18,7 @@ func TestAShareOfTheSignaturesIsVerifiedTwice(t *testing.T) {
 	chu := n.Etablissement()
 	chu.SendBoth(roc.IDB, "bleue").WantAnswer()
 	chu.Send(roc.IDB, "bleue", inner.Unsigned).WantRefused(roc.NotSigned)
-	n.Eventually("the two messages that were accepted are verified again", func() bool {
+	await.Until(t, "the two messages that were accepted are verified again", func() bool {
 		return n.Metric(`rpn_second_opinions_total{result="agrees"}`) == "2"
 	})
 	for _, other := range []string{"disagrees", "cannot"} {

@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/test/nation"
 )
@@ -17,7 +18,7 @@ func TestAStopCutsWhatDoesNotEndInTime(t *testing.T) {
 	bleue.Hold()
 	reply := make(chan *nation.Reply)
 	go func() { reply <- chu.Send(roc.CLC, "bleue") }()
-	n.Eventually("it is at the insurer", func() bool { return bleue.Received() == 1 })
+	await.Until(t, "it is at the insurer", func() bool { return bleue.Received() == 1 })
 	n.RPN().Signal(syscall.SIGTERM)
 	n.RPN().WantExit(1)
 	if r := <-reply; r.Answered("00") {

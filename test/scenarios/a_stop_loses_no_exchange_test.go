@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/test/nation"
 )
@@ -22,15 +23,15 @@ func TestAStopLosesNoExchange(t *testing.T) {
 	for range exchanges {
 		go func() { replies <- chu.Send(roc.CLC, "bleue") }()
 	}
-	n.Eventually("all are at the insurer", func() bool { return bleue.Received() == exchanges })
+	await.Until(t, "all are at the insurer", func() bool { return bleue.Received() == exchanges })
 	admin := n.AdminURL()
 
 	n.RPN().Signal(syscall.SIGTERM)
-	n.Eventually("readyz says that it stops", func() bool {
+	await.Until(t, "readyz says that it stops", func() bool {
 		r := n.Ready()
 		return r.Status == http.StatusServiceUnavailable && slices.Contains(r.Missing, "accepting")
 	})
-	n.Eventually("new connections are refused", func() bool {
+	await.Until(t, "new connections are refused", func() bool {
 		conn, err := connect(t, n, nil, chu.TLS)
 		if err == nil {
 			conn.Close()

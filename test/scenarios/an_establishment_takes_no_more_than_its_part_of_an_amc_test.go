@@ -3,6 +3,7 @@ package scenarios
 import (
 	"testing"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/test/nation"
 )
@@ -16,11 +17,11 @@ func TestAnEstablishmentTakesNoMoreThanItsPartOfAnAMC(t *testing.T) {
 	replies := make(chan *nation.Reply, 3)
 	send := func(es *nation.Etablissement) { go func() { replies <- es.Send(roc.IDB, "bleue") }() }
 	send(chu)
-	n.Eventually("the first is at the insurer", func() bool { return bleue.Received() == 1 })
+	await.Until(t, "the first is at the insurer", func() bool { return bleue.Received() == 1 })
 	send(chu)
-	n.Eventually("the second waits for its turn", func() bool { return n.Metric("rpn_exchanges_in_flight") == "2" })
+	await.Until(t, "the second waits for its turn", func() bool { return n.Metric("rpn_exchanges_in_flight") == "2" })
 	send(clinique)
-	n.Eventually("that of another is at the insurer, before it", func() bool { return bleue.Received() == 2 })
+	await.Until(t, "that of another is at the insurer, before it", func() bool { return bleue.Received() == 2 })
 	chu.Send(roc.IDB, "verte").WantAnswer()
 	bleue.Release()
 	for range 3 {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/test/nation"
 )
@@ -26,7 +27,7 @@ func journalOf(n *nation.Nation) string { return n.File("rpn/state/journal") }
 func prove(t *testing.T, n *nation.Nation, r *nation.Reply) (proof string) {
 	t.Helper()
 	proof = filepath.Join(t.TempDir(), "echange.tlog-proof")
-	n.Eventually("the record is sealed", func() bool { return n.Metric("rpn_journal_unsealed_records") == "0" })
+	await.Until(t, "the record is sealed", func() bool { return n.Metric("rpn_journal_unsealed_records") == "0" })
 	rpn(t, 0, "journal", "prove", r.Header.Get("RPN-Echange"), "--dir", journalOf(n), "-o", proof)
 	return proof
 }
@@ -89,7 +90,7 @@ func TestTheJournalIsReadSearchedAndVerified(t *testing.T) {
 	}
 	chr.Send(roc.CLC, "0099000099")
 	dir, key := journalOf(n), filepath.Join(journalOf(n), "key.pub")
-	n.Eventually("it is sealed", func() bool { return n.Metric("rpn_journal_unsealed_records") == "0" })
+	await.Until(t, "it is sealed", func() bool { return n.Metric("rpn_journal_unsealed_records") == "0" })
 	for want, args := range map[string][]string{
 		`"echange":"` + r.Header.Get("RPN-Echange"): {"journal", "cat", "--dir", dir, "--json"},
 		"service IDB":                {"exchange", r.Header.Get("RPN-Echange"), "--dir", dir},
@@ -146,7 +147,7 @@ func TestAKilledRPNHasLostNoAnsweredExchange(t *testing.T) {
 		}
 		n.Crash()
 	}
-	n.Eventually("the old segments are closed", func() bool {
+	await.Until(t, "the old segments are closed", func() bool {
 		return n.Metric(`rpn_journal_segments{state="closed"}`) == "3" && n.Metric("rpn_journal_unsealed_records") == "0"
 	})
 	dir, key := journalOf(n), filepath.Join(journalOf(n), "key.pub")
@@ -167,13 +168,13 @@ func TestACallerThatLeftIsToldByTheJournal(t *testing.T) {
 	bleue.Hold()
 	c := dial(t, n, chu.TLS)
 	c.say(fmt.Sprintf("POST /roc HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/soap+xml\r\nContent-Length: %d\r\n\r\n%s", len(sent), sent))
-	n.Eventually("it is at the insurer", func() bool { return bleue.Received() == 2 })
+	await.Until(t, "it is at the insurer", func() bool { return bleue.Received() == 2 })
 	c.Close()
 	bleue.Release()
-	n.Eventually("the exchange is in the log", func() bool { return len(n.Lines("exchange")) == 2 })
+	await.Until(t, "the exchange is in the log", func() bool { return len(n.Lines("exchange")) == 2 })
 	id := n.Lines("exchange")[1].Text("record.echange")
 	var said string
-	n.Eventually("the journal says that the caller had left", func() bool {
+	await.Until(t, "the journal says that the caller had left", func() bool {
 		said = rpn(t, 0, "exchange", id, "--dir", journalOf(n))
 		return strings.Contains(said, "appris ensuite") || strings.Contains(said, "l'appelant est parti")
 	})
@@ -184,7 +185,7 @@ func TestAJournalOfAnotherKeyKeepsTheRPNFromStarting(t *testing.T) {
 	t.Parallel()
 	n := nation.New(t, nation.Binary)
 	n.Etablissement().Send(roc.IDB, "bleue").WantAnswer()
-	n.Eventually("it is sealed", func() bool { return n.Metric("rpn_journal_unsealed_records") == "0" })
+	await.Until(t, "it is sealed", func() bool { return n.Metric("rpn_journal_unsealed_records") == "0" })
 	copyDir := t.TempDir()
 	if err := os.CopyFS(copyDir, os.DirFS(journalOf(n))); err != nil {
 		t.Fatal(err)

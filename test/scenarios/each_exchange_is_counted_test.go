@@ -3,6 +3,7 @@ package scenarios
 import (
 	"testing"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/mutuelle"
 	inner "github.com/piano-roc/rpn/nation"
@@ -25,6 +26,6 @@ func TestEachExchangeIsCounted(t *testing.T) {
 		`rpn_exchange_step_seconds_count{service="IDB",step="total"}`:                                                    "4",
 		`rpn_exchanges_in_flight`: "0",
 	} {
-		n.Eventually(name+" is "+want, func() bool { return n.Metric(name) == want })
+		await.Until(t, name+" is "+want, func() bool { return n.Metric(name) == want })
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/igc"
 	inner "github.com/piano-roc/rpn/nation"
 	"github.com/piano-roc/rpn/test/nation"
@@ -49,12 +50,12 @@ func connect(t *testing.T, n *nation.Nation, change func(*tls.Config), show ...i
 	if change != nil {
 		change(config)
 	}
-	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: nation.Patience}, "tcp", "127.0.0.1:"+u.Port(), config)
+	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: await.Patience}, "tcp", "127.0.0.1:"+u.Port(), config)
 	if err != nil {
 		return nil, err
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(nation.Patience))
+	conn.SetDeadline(time.Now().Add(await.Patience))
 	return conn, nil
 }
 
@@ -106,7 +107,7 @@ func wantNoHandshake(t *testing.T, n *nation.Nation, reason, subject string, cha
 		c.say("POST /roc HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
 		c.wantClosed()
 	}
-	n.Eventually(counter+" counts it", func() bool {
+	await.Until(t, counter+" counts it", func() bool {
 		after, _ := strconv.Atoi(n.Metric(counter))
 		return after == before+1
 	})

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"testing"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/test/nation"
 )
@@ -14,10 +15,10 @@ func TestMoreExchangesThanTheRPNTakesAreRefusedAsOverloaded(t *testing.T) {
 	bleue.Hold()
 	first := make(chan *nation.Reply)
 	go func() { first <- chu.Send(roc.IDB, "bleue") }()
-	n.Eventually("the first message is at the insurer", func() bool { return bleue.Received() == 1 })
+	await.Until(t, "the first message is at the insurer", func() bool { return bleue.Received() == 1 })
 	chu.SendBoth(roc.IDB, "verte").WantRefused(roc.Overloaded)
 	bleue.Release()
 	(<-first).WantAnswer()
-	n.Eventually("there is room again", func() bool { return n.Metric("rpn_exchanges_in_flight") == "0" })
+	await.Until(t, "there is room again", func() bool { return n.Metric("rpn_exchanges_in_flight") == "0" })
 	chu.Send(roc.IDB, "verte").WantAnswer()
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire/fictif"
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/message"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
@@ -63,7 +64,7 @@ func TestNothingOfAMessageIsWrittenAnywhere(t *testing.T) {
 	before := verte.Received()
 	lost := make(chan *nation.Reply)
 	go func() { lost <- chu.Send(roc.IDB, "verte", c.everywhere) }()
-	n.Eventually("a message is in flight", func() bool { return verte.Received() == before+1 })
+	await.Until(t, "a message is in flight", func() bool { return verte.Received() == before+1 })
 	n.RPN().Signal(syscall.SIGQUIT)
 	n.RPN().WantExit(2)
 	<-lost
@@ -80,7 +81,7 @@ func TestNothingOfAMessageIsWrittenAnywhere(t *testing.T) {
 // segments are read, a proof is made. The tiles and the open segment are files.
 func (c canaries) inTheJournal(t *testing.T, n *nation.Nation, seen *searched) {
 	t.Helper()
-	n.Eventually("a segment is closed and all is sealed", func() bool {
+	await.Until(t, "a segment is closed and all is sealed", func() bool {
 		return n.Metric(`rpn_journal_segments{state="closed"}`) != "0" && n.Metric("rpn_journal_unsealed_records") == "0"
 	})
 	records := rpn(t, 0, "journal", "cat", "--json", "--dir", journalOf(n))

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/piano-roc/rpn/annuaire/fictif"
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 	inner "github.com/piano-roc/rpn/nation"
 	"github.com/piano-roc/rpn/test/nation"
@@ -25,7 +26,7 @@ func TestTheRetryThatARefusalAsksForIsNoReplay(t *testing.T) {
 		first := chu.Send(roc.IDB, "bleue").WantRefused(roc.AnnuaireSilent)
 		chu.Send(roc.IDB, "bleue", again(first)).WantRefused(roc.AnnuaireSilent)
 		n.Annuaire.Break(fictif.None)
-		n.Eventually("the annuaire answers, and the retry is carried", func() bool {
+		await.Until(t, "the annuaire answers, and the retry is carried", func() bool {
 			return chu.Send(roc.IDB, "bleue", again(first)).Status == 200
 		})
 		// It has left: from here on it is a replay, counted or refused.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/mutuelle"
 	inner "github.com/piano-roc/rpn/nation"
@@ -24,7 +25,7 @@ func TestTheSignatureOfAnAnswerIsObservedOrEnforcedByPolicy(t *testing.T) {
 				}
 			}
 		}
-		n.Eventually("they are counted", func() bool { return n.Metric(`rpn_answer_checks_total{outcome="not-signed"}`) == "2" })
+		await.Until(t, "they are counted", func() bool { return n.Metric(`rpn_answer_checks_total{outcome="not-signed"}`) == "2" })
 	})
 	t.Run("enforced", func(t *testing.T) {
 		t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/piano-roc/rpn/annuaire/fictif"
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/test/nation"
 )
@@ -22,7 +23,7 @@ func TestWhatTheAnnuaireSaidServesWhileItIsDown(t *testing.T) {
 	// A restart meanwhile, and the load balancer goes on sending.
 	n.Annuaire.Break(fictif.Down)
 	n.Crash()
-	n.Eventually("it is ready by what is on disk", func() bool {
+	await.Until(t, "it is ready by what is on disk", func() bool {
 		r := n.Ready()
 		return r.Status == http.StatusOK && slices.Contains(r.Degraded, "annuaire")
 	})

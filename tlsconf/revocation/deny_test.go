@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf/revocation"
 	"github.com/piano-roc/rpn/tlsconf/trust"
@@ -151,8 +152,8 @@ func TestADenyListIsInForceAtOnce(t *testing.T) {
 	}
 	before := w.Generation()
 	put(denyList(t, key, 5, "structure "+chu))
-	becomes(t, "it is in force", func() bool { return w.says(one) == trust.Denied })
-	becomes(t, "the generation changes", func() bool { return w.Generation() != before })
+	await.Until(t, "it is in force", func() bool { return w.says(one) == trust.Denied })
+	await.Until(t, "the generation changes", func() bool { return w.Generation() != before })
 
 	for i, c := range []struct {
 		name, problem string
@@ -164,7 +165,7 @@ func TestADenyListIsInForceAtOnce(t *testing.T) {
 		{"not a list", "is not a signed deny list", []byte("x")},
 	} {
 		put(c.text)
-		becomes(t, c.name+" is told", func() bool { s, _ := w.DenyStatus(); return strings.Contains(s.Problem, c.problem) })
+		await.Until(t, c.name+" is told", func() bool { s, _ := w.DenyStatus(); return strings.Contains(s.Problem, c.problem) })
 		if s, _ := w.DenyStatus(); s.Sequence != 5 || s.Entries != 1 || s.Refused != i+1 {
 			t.Errorf("%s: %+v", c.name, s)
 		}
@@ -173,7 +174,7 @@ func TestADenyListIsInForceAtOnce(t *testing.T) {
 		}
 	}
 	os.Remove(file)
-	becomes(t, "its absence is told", func() bool { s, _ := w.DenyStatus(); return strings.Contains(s.Problem, "no such file") })
+	await.Until(t, "its absence is told", func() bool { s, _ := w.DenyStatus(); return strings.Contains(s.Problem, "no such file") })
 	if got := w.says(one); got != trust.Denied {
 		t.Errorf("the file is gone: %q", got)
 	}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf/revocation"
@@ -39,7 +40,7 @@ func TestAResponderCannotHaveUsCallAnother(t *testing.T) {
 		var running sync.WaitGroup
 		running.Go(func() { w.Run(ctx) })
 		w.says(pair)
-		becomes(t, "both were asked", func() bool { return posts.Load() > 0 && gets.Load() > 0 })
+		await.Until(t, "both were asked", func() bool { return posts.Load() > 0 && gets.Load() > 0 })
 		cancel()
 		running.Wait()
 	}

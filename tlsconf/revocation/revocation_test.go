@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf/revocation"
@@ -268,22 +269,11 @@ func TestALastGoodListServesForAWhile(t *testing.T) {
 		} else {
 			want("past the grace", "", "stale")
 		}
-		becomes(t, "the passing of time is told", func() bool { return w.Generation() != before })
-		becomes(t, "the log says it", func() bool { return strings.Contains(w.log.String(), "too old to rely on") })
+		await.Until(t, "the passing of time is told", func() bool { return w.Generation() != before })
+		await.Until(t, "the log says it", func() bool { return strings.Contains(w.log.String(), "too old to rely on") })
 		cancel()
 		run.Wait()
 	}
-}
-
-func becomes(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for range 1000 {
-		if ok() {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	t.Error("it never happened: " + what)
 }
 
 // envoyproxy/envoy#38198: an expired list that is replaced on disk is taken up.
@@ -313,14 +303,14 @@ func TestAListReplacedOnDiskIsTakenUp(t *testing.T) {
 	before := w.Generation()
 	revoked := []x509.RevocationListEntry{{SerialNumber: bad.Cert.SerialNumber, RevocationTime: time.Now()}}
 	write(igc.List{Number: 2, Entries: revoked})
-	becomes(t, "the new list is in use", func() bool { return w.says(good) == "" && w.says(bad) == trust.Revoked })
+	await.Until(t, "the new list is in use", func() bool { return w.says(good) == "" && w.says(bad) == trust.Revoked })
 	if w.Generation() == before {
 		t.Error("the generation has not changed")
 	}
 
 	before = w.Generation()
 	write(igc.List{Number: 3, Entries: revoked})
-	becomes(t, "the third list is in use", func() bool { return w.Status()[0].Number == "3" })
+	await.Until(t, "the third list is in use", func() bool { return w.Status()[0].Number == "3" })
 	if w.Generation() != before {
 		t.Error("a list that revokes the same ones is no change")
 	}
@@ -330,12 +320,12 @@ func TestAListReplacedOnDiskIsTakenUp(t *testing.T) {
 	if err := os.WriteFile(file, []byte("0"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	becomes(t, "the damaged file is told", func() bool { return w.Sources()[0].Problem != "" })
+	await.Until(t, "the damaged file is told", func() bool { return w.Sources()[0].Problem != "" })
 	if w.says(good) != "" || w.says(bad) != trust.Revoked {
 		t.Error("a damaged file changed the answers")
 	}
 	write(igc.List{Number: 4})
-	becomes(t, "the fourth list is in use", func() bool { return w.Sources()[0].Problem == "" && w.says(bad) == "" })
+	await.Until(t, "the fourth list is in use", func() bool { return w.Sources()[0].Problem == "" && w.says(bad) == "" })
 }
 
 // envoyproxy/envoy#29197: a list for the intermediate, and none for the root
@@ -395,7 +385,7 @@ func TestDistributionPointsAreFollowed(t *testing.T) {
 	if got := w.says(good); got != trust.RevocationUnknown {
 		t.Errorf("at first sight: %q: it fails closed until the list is there", got)
 	}
-	becomes(t, "the list is obtained", func() bool { return w.says(good) == "" && w.says(bad) == trust.Revoked })
+	await.Until(t, "the list is obtained", func() bool { return w.says(good) == "" && w.says(bad) == trust.Revoked })
 	cancel()
 	run.Wait()
 
@@ -605,7 +595,7 @@ func TestOCSPIsAskedAsideAndNeverWaitedFor(t *testing.T) {
 		}
 	}
 	close(hold)
-	becomes(t, "the revoked one is out", func() bool { return w.says(bad) == trust.Revoked })
+	await.Until(t, "the revoked one is out", func() bool { return w.says(bad) == trust.Revoked })
 	if w.Generation() == before {
 		t.Error("the generation has not changed")
 	}

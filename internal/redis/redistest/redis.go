@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/piano-roc/rpn/internal/await"
 )
 
 // A Server is a redis-server on the loopback that keeps nothing.
@@ -73,7 +75,7 @@ func (s *Server) run(args ...string) {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatalf("redis-server: %v: run `make deps` (Debian package redis-server)", err)
 	}
-	Eventually(s.t, "redis-server answers on "+s.port, func() bool { return answers(s.Addr()) })
+	await.Until(s.t, "redis-server answers on "+s.port, func() bool { return answers(s.Addr()) })
 }
 
 // answers says PING and waits for an answer: one that asks for a password or
@@ -134,7 +136,7 @@ func (s *Server) try(args ...string) (string, error) {
 func (s *Server) Replica(args ...string) *Server {
 	s.t.Helper()
 	r := Start(s.t, append([]string{"--replicaof", "127.0.0.1", s.port}, args...)...).WithPassword(s.auth)
-	Eventually(s.t, "the replica follows", func() bool { return strings.Contains(r.Cli("info", "replication"), "master_link_status:up") })
+	await.Until(s.t, "the replica follows", func() bool { return strings.Contains(r.Cli("info", "replication"), "master_link_status:up") })
 	return r
 }
 
@@ -163,7 +165,7 @@ func Sentinels(t testing.TB, n int, name string, master, replica *Server, passwo
 		all = append(all, s)
 	}
 	for i, s := range all {
-		Eventually(t, "the Sentinel knows the replica and the others", func() bool {
+		await.Until(t, "the Sentinel knows the replica and the others", func() bool {
 			if !strings.Contains(s.Cli("sentinel", "replicas", name), replica.port) {
 				return false
 			}
@@ -192,7 +194,7 @@ func Cluster(t testing.TB) []*Server {
 	if err != nil {
 		t.Fatalf("redis-cli: %v: %s", err, out)
 	}
-	Eventually(t, "the Cluster is whole", func() bool { return Whole(nodes) })
+	await.Until(t, "the Cluster is whole", func() bool { return Whole(nodes) })
 	return nodes
 }
 
@@ -213,17 +215,4 @@ func URLs(servers []*Server) []string {
 		urls = append(urls, s.URL())
 	}
 	return urls
-}
-
-// Eventually waits until ok, a minute at most, and returns how long it took.
-func Eventually(t testing.TB, what string, ok func() bool) time.Duration {
-	t.Helper()
-	start := time.Now()
-	for !ok() {
-		if time.Since(start) > time.Minute {
-			t.Fatalf("it never came that %s", what)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	return time.Since(start)
 }

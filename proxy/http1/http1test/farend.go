@@ -13,7 +13,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 // A FarEnd is an insurer, read by net/http and answered by a script.
@@ -153,19 +152,5 @@ func (f *FarEnd) HangUp() {
 	for c := range f.conns {
 		c.Close()
 		delete(f.conns, c)
-	}
-}
-
-// patience is how long a test waits for what must happen. Nothing is asserted
-// about it but that it is not reached.
-const patience = 20 * time.Second
-
-// WaitFor waits until ok.
-func WaitFor(t testing.TB, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("what the test waits for did not come")
-		}
 	}
 }

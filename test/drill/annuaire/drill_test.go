@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire/fictif"
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/message"
 	"github.com/piano-roc/rpn/internal/roc"
 	inner "github.com/piano-roc/rpn/nation"
@@ -195,7 +196,7 @@ func comesBack(t *testing.T) string {
 	n.Rows(row("https://elsewhere.example/roc"))
 	n.Annuaire.Break(fictif.None)
 	last := ""
-	n.Eventually("the news is known", func() bool {
+	await.Until(t, "the news is known", func() bool {
 		breathe()
 		last = code(chu.Send(roc.IDB, "bleue"))
 		return last != "00"
@@ -240,7 +241,7 @@ func heldAfter(t *testing.T, change func(*nation.Nation)) (*nation.Nation, *nati
 	}
 	change(n)
 	expire()
-	n.Eventually("the guard holds", func() bool {
+	await.Until(t, "the guard holds", func() bool {
 		breathe()
 		for _, s := range services {
 			chu.Send(s, "bleue")
@@ -279,7 +280,7 @@ func moved(t *testing.T) string {
 		t.Errorf("what was decided is written as %q, %v", acts, err)
 	}
 	last := ""
-	n.Eventually("what was approved is in use", func() bool {
+	await.Until(t, "what was approved is in use", func() bool {
 		breathe()
 		last = code(chu.Send(roc.IDB, "bleue"))
 		return last != "00"
@@ -357,10 +358,10 @@ func redisAltered(t *testing.T) string {
 	_, port, section := redis(t)
 	n := nation.New(t, nation.Binary, short, section)
 	chu := n.Etablissement()
-	n.Eventually("Redis is seen", func() bool { return n.Metric("rpn_redis_up") == "1" })
+	await.Until(t, "Redis is seen", func() bool { return n.Metric("rpn_redis_up") == "1" })
 	chu.Send(roc.IDB, "bleue").WantAnswer()
 	key := ""
-	n.Eventually("the answer is in Redis", func() bool {
+	await.Until(t, "the answer is in Redis", func() bool {
 		for line := range strings.Lines(cli(t, port, "keys", "rpn:annuaire:3:k:*")) {
 			if strings.TrimSpace(line) != "" {
 				key = strings.TrimSpace(line)
@@ -370,7 +371,7 @@ func redisAltered(t *testing.T) string {
 	})
 	cli(t, port, "set", key, "12345678-https://evil.example/roc")
 	n.RestartAfter(func() { os.Remove(n.File("rpn/state/annuaire.log")) })
-	n.Eventually("Redis is seen", func() bool { return n.Metric("rpn_redis_up") == "1" })
+	await.Until(t, "Redis is seen", func() bool { return n.Metric("rpn_redis_up") == "1" })
 	got := code(chu.Send(roc.IDB, "bleue"))
 	if n.Metric(`rpn_annuaire_kept_total{from="instance",result="used"}`) != "1" {
 		got += " asked"
@@ -382,9 +383,9 @@ func redisKilled(t *testing.T) string {
 	cmd, _, section := redis(t)
 	n := nation.New(t, nation.Binary, short, section)
 	chu := n.Etablissement()
-	n.Eventually("Redis is seen", func() bool { return n.Metric("rpn_redis_up") == "1" })
+	await.Until(t, "Redis is seen", func() bool { return n.Metric("rpn_redis_up") == "1" })
 	cmd.Process.Kill()
-	n.Eventually("the loss is known", func() bool { return n.Metric("rpn_redis_up") == "0" })
+	await.Until(t, "the loss is known", func() bool { return n.Metric("rpn_redis_up") == "0" })
 	return code(chu.Send(roc.IDB, "bleue")) + " " + strings.Join(n.Ready().Degraded, " ")
 }
 
