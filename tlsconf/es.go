@@ -59,7 +59,8 @@ type serverGeneration struct {
 	trust  *trust.Trust
 	secret *[sha256.Size]byte // the keys were made from it; nil: at random
 	made   time.Time
-	keys   [][32]byte // the first one seals, all of them open
+	keys   []ticketKey // the first one seals, all of them open
+	cas    *dictionary // of the trust's CAs
 	config *tls.Config
 }
 
@@ -164,7 +165,15 @@ func (s *Server) current() *serverGeneration {
 	if g.keys, err = ticketKeys(g.secret, old, g); err != nil {
 		g.config.SessionTicketsDisabled = true // full handshakes only
 	} else {
-		g.config.SetSessionTicketKeys(g.keys)
+		if old != nil && old.trust == g.trust && old.cas != nil {
+			g.cas = old.cas
+		} else {
+			g.cas = dictionaryOf(g.trust)
+		}
+		g.config.WrapSession = g.seal
+		g.config.UnwrapSession = func(ticket []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
+			return g.open(ticket, cs, s.now()), nil
+		}
 	}
 	s.generation.Store(g)
 	return g

@@ -1,6 +1,10 @@
 package tlsconf_test
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -48,6 +52,9 @@ func TestWhoMayConnect(t *testing.T) {
 		{"no key usage", p.Auth(chu, "CH", igc.NoKU()), trust.WrongUsage},
 		{"rsa 1024", p.Auth(chu, "CH", igc.WeakRSA()), trust.WeakKey},
 		{"sha-1", p.Auth(chu, "CH", igc.SHA1()), trust.WeakKey},
+		// crypto/tls offers these two in its CertificateRequest, and leaves no choice
+		{"p-521", p.Auth(chu, "CH", igc.KeyIs(newP521(t))), trust.WeakKey},
+		{"ed25519", p.Auth(chu, "CH", igc.KeyIs(newEd25519(t))), trust.WeakKey},
 	} {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 			config := clientConfig(p, c.pair)
@@ -145,6 +152,15 @@ func TestWhatIsNotAHandshakeIsNamed(t *testing.T) {
 			t.Errorf("%s: %s: %s, want %s: ...%s...", c.name, f.Reason, f.Detail, c.want, c.detail)
 		}
 	}
+}
+
+func newP521(t *testing.T) crypto.Signer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
 
 func say(words string, d *door) func(*testing.T) {

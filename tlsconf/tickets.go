@@ -2,11 +2,13 @@ package tlsconf
 
 import (
 	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -51,10 +53,44 @@ func (s *TicketSecret) Reload() (changed bool, err error) {
 	return old == nil || *old != sum, nil
 }
 
-// ticketKeyLife is how long a ticket key seals; it opens for twice that.
-// crypto/tls rotates its own keys, but only those of the outer configuration,
-// which know nothing of generations.
-const ticketKeyLife = 12 * time.Hour
+// A ticket is told to live for lifeTold in TLS 1.3, and crypto/tls leaves no
+// choice. So our keys open it for as long; crypto/tls refuses it after, by the
+// instant that lies in it. In TLS 1.2 no life is told (RFC 5077: a hint of 0),
+// and a ticket holds the secret of the session itself: a key opens those for
+// lifeTLS12 only.
+const (
+	ticketKeyLife = 12 * time.Hour // a key seals for that long
+	lifeTold      = 7 * 24 * time.Hour
+	lifeTLS12     = 2 * ticketKeyLife // from when the key began to seal
+)
+
+// A ticketKey seals tickets from an instant on, for ticketKeyLife, and opens
+// what it sealed for longer.
+type ticketKey struct {
+	name  [4]byte // in each ticket: which key sealed it
+	aead  cipher.AEAD
+	since time.Time
+}
+
+func newTicketKey(secret []byte, since time.Time) (ticketKey, error) {
+	block, err := aes.NewCipher(secret)
+	if err != nil {
+		return ticketKey{}, err
+	}
+	k := ticketKey{since: since}
+	name := sha256.Sum256(append([]byte("name of a ticket key "), secret...))
+	copy(k.name[:], name[:])
+	k.aead, err = cipher.NewGCMWithRandomNonce(block)
+	return k, err
+}
+
+// opens says whether a ticket of that version of TLS may still be opened.
+func (k ticketKey) opens(version uint16, at time.Time) bool {
+	if version < tls.VersionTLS13 {
+		return at.Before(k.since.Add(lifeTLS12))
+	}
+	return !at.After(k.since.Add(ticketKeyLife + lifeTold))
+}
 
 // ticketKeys returns the keys of a generation; the first one seals, all of
 // them open.
@@ -64,30 +100,96 @@ const ticketKeyLife = 12 * time.Hour
 // same CAs open one another's sessions, those that do not cannot. The next
 // half day's key opens too, for an instance whose clock is ahead.
 //
-// Without one they are random, and the last one opens as long as only time has
+// Without one they are random, and the last ones open as long as only time has
 // passed.
-func ticketKeys(secret *[sha256.Size]byte, old, next *serverGeneration) ([][32]byte, error) {
+func ticketKeys(secret *[sha256.Size]byte, old, next *serverGeneration) ([]ticketKey, error) {
 	if secret == nil {
-		keys := make([][32]byte, 1, 2)
-		rand.Read(keys[0][:]) // never fails
-		if old != nil && old.trust == next.trust && old.secret == nil {
-			keys = append(keys, old.keys[0])
+		var random [32]byte
+		rand.Read(random[:]) // never fails
+		first, err := newTicketKey(random[:], next.made)
+		if err != nil {
+			return nil, err
+		}
+		keys := []ticketKey{first}
+		if old == nil || old.trust != next.trust || old.secret != nil {
+			return keys, nil
+		}
+		for _, k := range old.keys {
+			if k.opens(tls.VersionTLS13, next.made) {
+				keys = append(keys, k)
+			}
 		}
 		return keys, nil
 	}
 	fingerprint := next.trust.Fingerprint()
-	turn := ticketTurn(next.made)
-	var keys [][32]byte
-	for _, t := range []int64{turn, turn - 1, turn + 1} {
-		info := binary.BigEndian.AppendUint64([]byte("rpn tls session ticket "), uint64(t))
-		key, err := hkdf.Key(sha256.New, secret[:], fingerprint[:], string(info), 32)
-		if err != nil || len(key) != 32 {
-			return nil, errors.Join(errors.New("the keys of TLS sessions cannot be derived"), err)
+	now := ticketTurn(next.made)
+	var keys []ticketKey
+	turns := []int64{now, now + 1}
+	for ago := int64(1); ago <= int64(lifeTold/ticketKeyLife); ago++ {
+		turns = append(turns, now-ago)
+	}
+	for _, turn := range turns {
+		info := binary.BigEndian.AppendUint64([]byte("rpn tls session ticket "), uint64(turn))
+		derived, err := hkdf.Key(sha256.New, secret[:], fingerprint[:], string(info), 32)
+		if err != nil {
+			return nil, fmt.Errorf("the keys of TLS sessions cannot be derived: %w", err)
 		}
-		keys = append(keys, [32]byte(key))
+		key, err := newTicketKey(derived, time.Unix(turn*int64(ticketKeyLife/time.Second), 0))
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
 	}
 	return keys, nil
 }
 
 // ticketTurn numbers the half days.
 func ticketTurn(at time.Time) int64 { return at.Unix() / int64(ticketKeyLife/time.Second) }
+
+// maxTicket is how long a ticket may be. A longer one is not given: old clients
+// cannot bring it back (docs/decisions/0017-tickets.md), and who presents CAs
+// that the store does not hold makes a whole handshake each time.
+const maxTicket = 4 << 10
+
+// noTicket is given in the place of one that would be too long: TLS 1.3 has no
+// empty ticket. It opens nothing.
+var noTicket = []byte("-")
+
+// seal is a tls.Config's WrapSession.
+func (g *serverGeneration) seal(_ tls.ConnectionState, session *tls.SessionState) ([]byte, error) {
+	long, err := session.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	key := g.keys[0]
+	short := g.cas.shrink(long)
+	if len(key.name)+len(short)+key.aead.Overhead() > maxTicket {
+		return noTicket, nil
+	}
+	return key.aead.Seal(bytes.Clone(key.name[:]), nil, short, key.name[:]), nil
+}
+
+// open is a tls.Config's UnwrapSession: nil, which means a whole handshake, for
+// what is not a ticket of ours or no longer one.
+func (g *serverGeneration) open(ticket []byte, cs tls.ConnectionState, at time.Time) *tls.SessionState {
+	for _, k := range g.keys {
+		sealed, ours := bytes.CutPrefix(ticket, k.name[:])
+		if !ours || !k.opens(cs.Version, at) {
+			continue
+		}
+		short, err := k.aead.Open(nil, nil, sealed, k.name[:])
+		if err != nil {
+			continue
+		}
+		long, err := g.cas.grow(short)
+		if err != nil {
+			return nil
+		}
+		session, err := tls.ParseSessionState(long)
+		if err != nil {
+			return nil
+		}
+		return session
+	}
+	return nil
+}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -108,8 +109,10 @@ func TestSharedTicketKeysRotate(t *testing.T) {
 	config.ClientSessionCache = keepFirst{cache}
 	at.forward(12 * time.Hour)
 	visit("half a day later", " resumed")
-	at.forward(12 * time.Hour)
-	visit("a day later", "")
+	at.forward(155 * time.Hour)
+	visit("nearly seven days later", " resumed")
+	at.forward(2 * time.Hour)
+	visit("seven days and an hour later", "")
 	config.ClientSessionCache = cache
 	visit("a new session", "")
 	visit("and again", " resumed")
@@ -121,6 +124,162 @@ func TestSharedTicketKeysRotate(t *testing.T) {
 	}
 	visit("the secret was changed", "")
 	visit("and again", " resumed")
+}
+
+// A ticket is opened as long as it was told to be, seven days in TLS 1.3, by
+// keys at random and by shared ones; in TLS 1.2, which tells nothing, for a day.
+func TestATicketLivesAsLongAsItIsTold(t *testing.T) {
+	t.Parallel()
+	openssl, err := exec.LookPath("openssl")
+	if err != nil {
+		t.Fatal("openssl is needed: apt-get install openssl")
+	}
+	p, dir := newPKI(t), t.TempDir()
+	certFile, keyFile, err := p.Auth(chu, "CH FICTIF").Write(dir, "ch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, shared := range []bool{false, true} {
+		for _, c := range []struct {
+			version string
+			told    string
+			kept    time.Duration
+		}{
+			{"-tls1_3", "ticket lifetime hint: 604800 (seconds)", 7 * 24 * time.Hour},
+			{"-tls1_2", "", 12 * time.Hour},
+		} {
+			at := &clock{}
+			o := tlsconf.ServerOptions{
+				Certificate: identity.FixedSource(p.Server(es, "rpn.test").TLS()),
+				Clients:     trust.FixedStore(trustOf(p, es)), Now: at.now,
+			}
+			if shared {
+				if o.Tickets, err = tlsconf.OpenTicketSecret(writeSecret(t, strings.Repeat("a", 40))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			d := openDoor(t, o, nil)
+			session := filepath.Join(t.TempDir(), "session")
+			visit := func(more ...string) string {
+				return run(t, openssl, append([]string{"s_client", "-connect", d.Addr().String(), c.version, "-cert", certFile, "-key", keyFile, "-ign_eof"}, more...)...)
+			}
+			said := visit("-sess_out", session)
+			if c.told != "" && !strings.Contains(said, c.told) || c.told == "" && strings.Contains(said, "lifetime hint") {
+				t.Errorf("%s, shared %v: told otherwise than %q\n%s", c.version, shared, c.told, said)
+			}
+			for _, when := range []struct {
+				after   time.Duration
+				resumed bool
+			}{{c.kept - time.Minute, true}, {7*24*time.Hour + time.Minute, false}} {
+				at.ahead.Store(int64(when.after))
+				if said := visit("-sess_in", session); strings.Contains(said, "Reused, TLSv1") != when.resumed || !strings.Contains(said, "bonjour") {
+					t.Errorf("%s, shared %v, after %s: want resumed %v\n%s", c.version, shared, when.after, when.resumed, said)
+				}
+			}
+		}
+	}
+}
+
+// A TLS 1.2 ticket holds the secret of its session: two days later no key opens it.
+func TestATicketOfTLS12OpensForADay(t *testing.T) {
+	t.Parallel()
+	p, at := newPKI(t), &clock{}
+	d := openDoor(t, tlsconf.ServerOptions{
+		Certificate: identity.FixedSource(p.Server(es, "rpn.test").TLS()),
+		Clients:     trust.FixedStore(trustOf(p, es)), Now: at.now,
+	}, nil)
+	config := clientConfig(p, p.Auth(chu, "CH"))
+	cache := tls.NewLRUClientSessionCache(8)
+	config.MaxVersion, config.ClientSessionCache = tls.VersionTLS12, cache
+	for _, want := range []string{"TLS 1.2", "TLS 1.2 resumed", "TLS 1.2"} {
+		if _, err := d.knock(config); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-d.welcomes; got != want {
+			t.Errorf("at %s: %s, want %s", time.Duration(at.ahead.Load()), got, want)
+		}
+		config.ClientSessionCache = keepFirst{cache}
+		at.forward(12*time.Hour + time.Minute)
+	}
+}
+
+// ticketOf is the ticket that the door gives for that configuration.
+func ticketOf(t *testing.T, d *door, config *tls.Config) []byte {
+	t.Helper()
+	sessions := &lastSession{}
+	config.ClientSessionCache = sessions
+	if _, err := d.knock(config); err != nil {
+		t.Fatal(err)
+	}
+	<-d.welcomes
+	ticket, _, err := sessions.last.ResumptionState()
+	if err != nil || len(ticket) == 0 {
+		t.Fatal("no ticket", err)
+	}
+	return ticket
+}
+
+type lastSession struct{ last *tls.ClientSessionState }
+
+func (l *lastSession) Get(string) (*tls.ClientSessionState, bool)    { return l.last, l.last != nil }
+func (l *lastSession) Put(_ string, session *tls.ClientSessionState) { l.last = session }
+
+// Old clients cannot bring a long ticket back (wolfSSL 5.5, Schannel): what the
+// store's CAs say already is not in it.
+func TestTicketsAreShort(t *testing.T) {
+	t.Parallel()
+	p := newPKI(t)
+	d := goodDoor(t, p)
+	for name, options := range map[string][]igc.Option{"P-256": nil, "RSA 2048": {igc.RSA(2048)}, "RSA 4096": {igc.RSA(4096)}} {
+		own := p.Auth(chu, "CENTRE HOSPITALIER FICTIF", options...).TLS()
+		whole := 0
+		for _, c := range p.Roots(es) {
+			own.Certificate = append(own.Certificate, c.Raw)
+		}
+		for _, c := range own.Certificate {
+			whole += len(c)
+		}
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			config := clientConfig(p)
+			config.Certificates, config.MinVersion, config.MaxVersion = []tls.Certificate{own}, version, version
+			n := len(ticketOf(t, d, config))
+			t.Logf("%s, %s: %d bytes of certificates, a ticket of %d", tls.VersionName(version), name, whole, n)
+			if n > 2<<10 {
+				t.Errorf("%s, %s: a ticket of %d bytes", tls.VersionName(version), name, n)
+			}
+			if _, err := d.knock(config); err != nil {
+				t.Fatal(err)
+			}
+			if got := <-d.welcomes; got != tls.VersionName(version)+" resumed" {
+				t.Errorf("%s: %s", name, got)
+			}
+		}
+	}
+}
+
+// Who presents what the store does not hold is let in, and gets no ticket that
+// holds it.
+func TestATicketThatWouldBeLongIsNotGiven(t *testing.T) {
+	t.Parallel()
+	p := newPKI(t)
+	d := goodDoor(t, p)
+	own := p.Auth(chu, "CH").TLS()
+	for range 6 {
+		own.Certificate = append(own.Certificate, newPKI(t).Auth(chu, strings.Repeat("X", 40), igc.RSA(2048)).TLS().Certificate[0])
+	}
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		config := clientConfig(p)
+		config.Certificates, config.MinVersion, config.MaxVersion = []tls.Certificate{own}, version, version
+		if n := len(ticketOf(t, d, config)); n > 16 {
+			t.Errorf("a ticket of %d bytes", n)
+		}
+		if _, err := d.knock(config); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-d.welcomes; got != tls.VersionName(version) {
+			t.Errorf("%s", got)
+		}
+	}
 }
 
 func TestTicketSecretsThatAreRefused(t *testing.T) {

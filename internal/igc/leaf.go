@@ -83,8 +83,9 @@ type leaf struct {
 	ku             x509.KeyUsage
 	eku, wrong     x509.ExtKeyUsage
 	from, until    time.Time
-	bits           int  // of the RSA key
-	ecdsa          bool // P-256 instead
+	bits           int           // of the RSA key
+	ecdsa          bool          // P-256 instead
+	key            crypto.Signer // this one instead; may be nil
 	sha1           bool
 	issuer         issuer
 	noChain        bool
@@ -186,6 +187,9 @@ func NoChain() Option { return func(_ *PKI, l *leaf) { l.noChain = true } }
 // key, as after a renewal that kept it.
 func Key(label string) Option { return func(_ *PKI, l *leaf) { l.label = label } }
 
+// KeyIs takes that key, of whatever kind.
+func KeyIs(key crypto.Signer) Option { return func(_ *PKI, l *leaf) { l.key = key } }
+
 func (p *PKI) leaf(side Side, l leaf, opts []Option) Pair {
 	l.bits, l.ecdsa = 2048, p.ecdsa
 	l.from, l.until = p.now().Add(-time.Hour), p.now().AddDate(3, 0, 0)
@@ -205,6 +209,9 @@ func (p *PKI) leaf(side Side, l leaf, opts []Option) Pair {
 }
 
 func (p *PKI) key(l leaf) crypto.Signer {
+	if l.key != nil {
+		return l.key
+	}
 	if l.ecdsa {
 		return p.keys.ECDSA(l.label)
 	}
