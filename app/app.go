@@ -208,7 +208,7 @@ func New(o Options) (_ *App, err error) {
 		Directory: a.directory, AMC: toAMC, AnnuaireURL: c.Annuaire.URL, Annuaire: toAnnuaire,
 		Routing: a.routingPolicy(),
 		Log:     a.log, Limits: soapLimits(c), Endpoint: c.Endpoint, ServerName: a.serverName,
-		OnMalformed: a.live.Malformed, Journal: a.tracer(),
+		OnMalformed: a.live.Malformed, OnDescribed: a.live.Described, Journal: a.tracer(),
 		Observers: append([]func(*roc.Record){a.logExchange(), a.live.Observe, a.clocks.Observe, a.keepAttempt, a.countCertificates}, o.Observers...),
 		Deadline:  c.Timeouts.Exchange, Exchanges: c.Limits.Exchanges, Connections: c.Limits.Connections,
 		IdleTimeout: c.Timeouts.Idle, HeadTimeout: c.Timeouts.Head, BodyTimeout: c.Timeouts.Body, WriteTimeout: c.Timeouts.Write,

@@ -12,12 +12,12 @@ import (
 // be lost. Its error is the refusal.
 func (p *Proxy) carry(x *exchange) (http1.Response, error) {
 	list := p.o.List()
-	caller, es, err := x.identify(list)
+	caller, es, err := x.admit(list) // nothing passes beside it, whatever is asked
 	if err != nil {
 		return http1.Response{}, err
 	}
-	if err := p.o.Limiter.Allow(x.ctx, es.Structure, es.Limite, p.o.Now()); err != nil {
-		return http1.Response{}, err
+	if d, ok := x.describe(); ok {
+		return d, nil
 	}
 	if err := x.openToken(es); err != nil {
 		return http1.Response{}, err

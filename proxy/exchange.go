@@ -40,6 +40,7 @@ type exchange struct {
 	reserved    *replay.Message         // in the replay window, by this exchange
 	status      int                     // of our fault; 0: 500
 	trace       trace                   // what the journal has of it
+	described   bool                    // the description was asked for, and is the answer
 }
 
 // The exchange is abandoned: nobody reads the answer, or the message never came
@@ -64,6 +65,39 @@ func (x *exchange) identify(list *register.List) (roc.StructureID, *register.Eta
 		return "", nil, err
 	}
 	return caller, es, nil
+}
+
+// admit is the one entrance: who calls, whether there is a connection for it,
+// and its rate, whatever is asked: a message, the description, a wrong address,
+// HTTP that is malformed.
+func (x *exchange) admit(list *register.List) (roc.StructureID, *register.Etablissement, error) {
+	caller, es, err := x.identify(list)
+	if err != nil {
+		return "", nil, err
+	}
+	if err := x.connected(); err != nil {
+		return "", nil, err
+	}
+	if err := x.proxy.o.Limiter.Allow(x.ctx, es.Structure, es.Limite, x.proxy.o.Now()); err != nil {
+		return "", nil, err
+	}
+	if m := x.q.Malformed(); m != nil {
+		return "", nil, m
+	}
+	return caller, es, nil
+}
+
+// connected refuses what comes on a connection beyond those that its owner, or
+// all of them, may have.
+func (x *exchange) connected() error {
+	if x.q.OwnerFull() {
+		return roc.Refuse(roc.TooMany, "the structure has %d connections", x.proxy.o.PerStructure).After(time.Second).
+			Saying("Part de l'établissement : %d connexions ouvertes. Gardez-en moins, ouvertes plus longtemps.", x.proxy.o.PerStructure)
+	}
+	if x.q.Crowded() {
+		return roc.Refuse(roc.Overloaded, "%d connections are open", x.proxy.o.Connections).Because(roc.ListenerFull).After(time.Second)
+	}
+	return nil
 }
 
 // enter makes it one of the exchanges in flight. There is no queue: refuse with
@@ -92,13 +126,6 @@ func (x *exchange) receive(es *register.Etablissement) error {
 	defer func() { x.rec.Read = x.proxy.o.Now().Sub(start) }()
 	if err := x.acceptable(); err != nil {
 		return err
-	}
-	if x.q.OwnerFull() {
-		return roc.Refuse(roc.TooMany, "the structure has %d connections", x.proxy.o.PerStructure).After(time.Second).
-			Saying("Part de l'établissement : %d connexions ouvertes. Gardez-en moins, ouvertes plus longtemps.", x.proxy.o.PerStructure)
-	}
-	if x.q.Crowded() {
-		return roc.Refuse(roc.Overloaded, "%d connections are open", x.proxy.o.Connections).Because(roc.ListenerFull).After(time.Second)
 	}
 	limit := x.proxy.o.Limits.Bytes
 	announced, stated := x.q.Announced()

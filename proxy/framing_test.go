@@ -136,9 +136,9 @@ func TestMalformedRequestsAreRefusedAndTheConnectionEnds(t *testing.T) {
 	for _, r := range c.far.Received() {
 		t.Errorf("forwarded: %s, %d bytes", r.Method, len(r.Body))
 	}
-	for len(c.told) > 0 { // those whose head was good: a body at fault
+	for len(c.told) > 0 {
 		if rec := <-c.told; rec.Outcome != roc.Refused || rec.Reason != roc.NotSOAP || rec.From != chu {
-			t.Errorf("record of a malformed body: %s %s", rec.Outcome, rec.Reason)
+			t.Errorf("record of a malformed request: %s %s", rec.Outcome, rec.Reason)
 		}
 	}
 }

@@ -30,6 +30,8 @@ type Proxy struct {
 	server   *http1.Server
 	inFlight atomic.Int64
 
+	descriptions *message.Descriptions
+
 	// ctx ends when Shutdown cuts what is left.
 	ctx  context.Context
 	stop context.CancelCauseFunc
@@ -40,7 +42,7 @@ func New(o Options) (*Proxy, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	p := &Proxy{o: o}
+	p := &Proxy{o: o, descriptions: message.NewDescriptions()}
 	p.ctx, p.stop = context.WithCancelCause(context.Background())
 	p.server = http1.NewServer(http1.ServerOptions{
 		Handle:       p.handle,
@@ -102,7 +104,8 @@ func (p *Proxy) handle(q *http1.Request) (http1.Answer, func(writeErr error)) {
 	return a.wire(), done
 }
 
-// reply is handle, in our words.
+// reply is handle, in our words. There is one entrance: whatever is asked, the
+// caller is identified, limited, counted and recorded alike (admit, in carry).
 func (p *Proxy) reply(q *http1.Request) (a answer, done func(writeErr error)) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -110,24 +113,22 @@ func (p *Proxy) reply(q *http1.Request) (a answer, done func(writeErr error)) {
 			a = internalPage()
 		}
 	}()
-	if q.Malformed() != nil {
-		p.logMalformed(q, q.Malformed())
-		return pageOf(q.Malformed()), nil
-	}
-	path, query, _ := strings.Cut(q.Target(), "?")
-	if path == Path && query != "" && (q.Method() == "GET" || q.Method() == "HEAD") && !q.Crowded() {
-		return p.describe(q, query), nil
-	}
-	return p.exchange(q) // a wrong path or method too: it is told like any other
+	return p.exchange(q)
 }
 
-// describe answers GET /roc?wsdl.
-func (p *Proxy) describe(q *http1.Request, query string) answer {
-	body, contentType, ok := message.Document(query, p.endpoint(q))
-	if !ok {
-		return page(404, "Pour la description du service : GET "+Path+"?wsdl.")
+// describe answers GET /roc?wsdl and GET /roc?xsd=NAME, when that is what is
+// asked. A description is no exchange: it is counted, and has no record.
+func (x *exchange) describe() (http1.Response, bool) {
+	if x.q.Method() != "GET" && x.q.Method() != "HEAD" {
+		return http1.Response{}, false
 	}
-	return answer{status: 200, contentType: contentType, body: roc.NewContent(body)}
+	path, query, _ := strings.Cut(x.q.Target(), "?")
+	if path != Path {
+		return http1.Response{}, false
+	}
+	body, contentType, ok := x.proxy.descriptions.Find(query, x.proxy.endpoint(x.q))
+	x.described = ok
+	return http1.Response{Status: 200, ContentType: contentType, Body: roc.NewContent(body)}, ok
 }
 
 // endpoint is the address that the description gives: the configured one, else
@@ -149,13 +150,6 @@ func (p *Proxy) endpoint(q *http1.Request) string {
 	return "https://" + name + port + Path
 }
 
-func (p *Proxy) logMalformed(q *http1.Request, m *http1.Malformed) {
-	p.o.Log.Warn("malformed HTTP refused", "event", "http_malformed", "rule", m.Rule, "peer", q.Peer())
-	if p.o.OnMalformed != nil {
-		p.o.OnMalformed(m.Rule)
-	}
-}
-
 // exchange opens a record, carries, answers. The returned func closes the
 // record and tells the observers, once, when the answer is written.
 func (p *Proxy) exchange(q *http1.Request) (answer, func(error)) {
@@ -165,10 +159,12 @@ func (p *Proxy) exchange(q *http1.Request) (answer, func(error)) {
 	x := &exchange{proxy: p, q: q, rec: rec, ctx: ctx, contentType: q.Header("Content-Type")}
 	a := p.traced(x)
 	cancel()
-	a.exchange, a.origin = rec.ID, rec.Origin
-	a.timing = timingOf(rec, p.o.Now().Sub(rec.RequestIn))
-	rec.AnswerBytes, rec.AnswerSHA256 = a.body.Len(), sha256.Sum256(a.body.Bytes())
-	x.writeDown(&a)
+	if !x.described {
+		a.exchange, a.origin = rec.ID, rec.Origin
+		a.timing = timingOf(rec, p.o.Now().Sub(rec.RequestIn))
+		rec.AnswerBytes, rec.AnswerSHA256 = a.body.Len(), sha256.Sum256(a.body.Bytes())
+		x.writeDown(&a)
+	}
 	if x.env != nil { // the answer and the record hold nothing of it
 		x.env.Release()
 	}
@@ -212,6 +208,9 @@ func (p *Proxy) answer(x *exchange) (a answer) {
 		}
 	}()
 	far, err := p.attempt(x)
+	if err == nil && x.described {
+		return answer{status: far.Status, contentType: far.ContentType, body: far.Body}
+	}
 	if err == nil {
 		x.rec.FarStatus = far.Status
 		x.rec.Outcome = roc.Answered
@@ -230,7 +229,9 @@ func (p *Proxy) answer(x *exchange) (a answer) {
 		return page(408, "Le corps du message n'est pas arrivé à temps.")
 	}
 	if m, ok := http1.AsMalformed(err); ok && !isRefusal(err) {
-		p.logMalformed(x.q, m)
+		if p.o.OnMalformed != nil {
+			p.o.OnMalformed(m.Rule)
+		}
 		x.rec.Outcome, x.rec.Reason, x.rec.CauseCode, x.rec.Cause = roc.Refused, roc.NotSOAP, roc.MalformedHTTP, m.Error()
 		return pageOf(m)
 	}
@@ -319,8 +320,13 @@ func (p *Proxy) close(x *exchange) {
 	}
 	p.notify(func(*roc.Record) { x.amend() }, x.rec)
 	x.leave()
-	for _, tell := range p.o.Observers {
-		p.notify(tell, x.rec)
+	switch {
+	case !x.described:
+		for _, tell := range p.o.Observers {
+			p.notify(tell, x.rec)
+		}
+	case p.o.OnDescribed != nil:
+		p.notify(func(*roc.Record) { p.o.OnDescribed() }, x.rec)
 	}
 	p.inFlight.Add(-1)
 }

@@ -476,6 +476,9 @@ func TestASlowRequestIsGivenUp(t *testing.T) {
 	if r := w.hear(); r.StatusCode != 408 || !r.Close {
 		t.Errorf("a head that does not end: status %d", r.StatusCode)
 	}
+	if rec := c.record(); rec.Outcome != roc.Refused || rec.CauseCode != roc.MalformedHTTP || rec.From != chu {
+		t.Errorf("%s %s %s of %q", rec.Outcome, rec.Reason, rec.CauseCode, rec.From)
+	}
 	w = c.call()
 	w.say(post(good(t))[:600])
 	if r := w.hear(); r.StatusCode != 408 || !r.Close {
@@ -614,7 +617,7 @@ func TestAWrongPathIsAnExchangeAndTheDescriptionIsNone(t *testing.T) {
 		if x.status == 405 && resp.Header.Get("Allow") != "POST, GET" {
 			t.Errorf("%s: Allow %q", x.request, resp.Header.Get("Allow"))
 		}
-		if x.status == 200 || x.request == "GET /roc?xsd=../../etc/passwd" {
+		if x.status == 200 {
 			c.noMore()
 			continue
 		}

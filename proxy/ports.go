@@ -135,6 +135,10 @@ type Options struct {
 	// closed list of words). May be nil.
 	OnMalformed func(rule string)
 
+	// OnDescribed is told of each description (WSDL or schema) that was answered:
+	// it is no exchange, and no observer hears of it. May be nil.
+	OnDescribed func()
+
 	// Endpoint is the public address of POST /roc, as the WSDL says it. "": it
 	// is made of ServerName, a DNS name of our certificate.
 	Endpoint   string

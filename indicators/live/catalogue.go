@@ -51,7 +51,9 @@ var catalogue = []Metric{
 	{unsolicited, Counter, nil,
 		"Times that a far end sent bytes that answer nothing: its idle connections were closed, and its name is in the log (event unsolicited_answer)."},
 	{malformed, Counter, []string{"rule"},
-		"Requests refused for their HTTP framing, by the rule they break; they are no exchanges."},
+		"Requests refused for their HTTP framing, by the rule they break; each has its record, as RPN202."},
+	{descriptions, Counter, nil,
+		"Descriptions (GET /roc?wsdl, GET /roc?xsd=) that were answered; they are no exchanges."},
 	{handshakes, Counter, []string{"version", "resumed"},
 		"TLS handshakes of establishments that succeeded, by TLS version and whether the session was resumed."},
 	{handshakeFailures, Counter, []string{"reason"},
@@ -144,6 +146,7 @@ const (
 	clockOffset        = "rpn_clock_offset_seconds"
 	inFlight           = "rpn_exchanges_in_flight"
 	malformed          = "rpn_malformed_requests_total"
+	descriptions       = "rpn_descriptions_total"
 	causes             = "rpn_causes_total"
 	unsolicited        = "rpn_unsolicited_answers_total"
 	handshakes         = "rpn_tls_handshakes_total"

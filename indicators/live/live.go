@@ -86,6 +86,7 @@ type Metrics struct {
 	opinions     *prometheus.CounterVec
 	clockOffset  prometheus.Observer
 	malformed    *prometheus.CounterVec
+	descriptions prometheus.Counter
 	causes       *prometheus.CounterVec
 	unsolicited  *prometheus.CounterVec
 	handshakes   *prometheus.CounterVec
@@ -150,6 +151,7 @@ func New(o Options) *Metrics {
 	}
 	l.clockOffset = l.histogram(clockOffset, offsetBuckets).WithLabelValues()
 	l.malformed = l.counter(malformed)
+	l.descriptions = l.counter(descriptions).WithLabelValues()
 	l.causes = l.counter(causes)
 	l.unsolicited = l.counter(unsolicited)
 	l.handshakes = l.counter(handshakes)
@@ -338,6 +340,9 @@ func (l *Metrics) SecondOpinion(result string) { l.opinions.WithLabelValues(resu
 
 // UnsolicitedAnswer counts a far end that sent bytes that answer nothing.
 func (l *Metrics) UnsolicitedAnswer() { l.unsolicited.WithLabelValues().Inc() }
+
+// Described counts a description that was answered.
+func (l *Metrics) Described() { l.descriptions.Inc() }
 
 // Malformed counts a request refused for its HTTP framing.
 func (l *Metrics) Malformed(rule string) {

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"embed"
 	"io/fs"
-	"net/url"
 	"strings"
+	"sync/atomic"
 	"text/template"
 
 	"github.com/piano-roc/rpn/internal/roc"
@@ -30,25 +30,53 @@ func Schemas() fs.FS {
 	return sub
 }
 
-// Document answers GET /roc?wsdl and GET /roc?xsd=NAME: query is the raw query
-// of the URL, endpoint the address that callers are to post to (it stands in
-// the WSDL, so it comes from the configuration, not from the request). ok is
-// false when the query asks for neither.
-func Document(query, endpoint string) (body []byte, contentType string, ok bool) {
+// Descriptions are the documents of GET /roc?wsdl and GET /roc?xsd=NAME, made
+// once: answering one costs no more than writing its bytes, which are shared
+// and must not be changed. Safe for concurrent use.
+type Descriptions struct {
+	schemas map[string][]byte
+	parts   [][]byte // of the WSDL: the address of the service stands between them
+	last    atomic.Pointer[wsdlAt]
+}
+
+// wsdlAt is the WSDL with one address in it.
+type wsdlAt struct {
+	endpoint string
+	body     []byte
+}
+
+// NewDescriptions makes the documents.
+func NewDescriptions() *Descriptions {
+	const address = "urn:rpn:address"
+	d := &Descriptions{schemas: map[string][]byte{}, parts: bytes.Split(WSDL(address), []byte(address))}
+	for _, name := range schemaNames {
+		d.schemas[name] = schema(name)
+	}
+	return d
+}
+
+// Find returns what a raw query asks for. endpoint is the address that callers
+// are to post to, as it stands in the WSDL. ok is false when the query asks for
+// neither.
+func (d *Descriptions) Find(query, endpoint string) (body []byte, contentType string, ok bool) {
 	const xml = "text/xml; charset=utf-8"
 	if strings.EqualFold(query, "wsdl") {
-		return WSDL(endpoint), xml, true
+		return d.wsdl(endpoint), xml, true
 	}
-	values, err := url.ParseQuery(query)
-	if err != nil || len(values) != 1 {
-		return nil, "", false
+	name, ok := strings.CutPrefix(query, "xsd=")
+	body, known := d.schemas[name]
+	return body, xml, ok && known
+}
+
+// wsdl keeps the last one: a caller that names ever new ports has it put
+// together anew, and makes nothing grow.
+func (d *Descriptions) wsdl(endpoint string) []byte {
+	if w := d.last.Load(); w != nil && w.endpoint == endpoint {
+		return w.body
 	}
-	for _, name := range schemaNames {
-		if values.Get("xsd") == name {
-			return schema(name), xml, true
-		}
-	}
-	return nil, "", false
+	w := &wsdlAt{endpoint, bytes.Join(d.parts, []byte(escaped(endpoint)))}
+	d.last.Store(w)
+	return w.body
 }
 
 // wsdlService is one service of the WSDL: one operation of the table.

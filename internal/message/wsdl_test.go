@@ -19,6 +19,7 @@ import (
 func TestDocument(t *testing.T) {
 	t.Parallel()
 	const endpoint = `https://rpn.example/roc?a=1&b="x"`
+	d := message.NewDescriptions()
 	for query, holds := range map[string]string{
 		"wsdl":              `location="https://rpn.example/roc?a=1&amp;b=&quot;x&quot;"`,
 		"WSDL":              `targetNamespace="urn:roc:wsdl:1"`,
@@ -26,20 +27,38 @@ func TestDocument(t *testing.T) {
 		"xsd=idb-1.0.0.xsd": `schemaLocation="commun.xsd"`,
 		"xsd=annuaire.xsd":  `targetNamespace="https://ws.annuaireamc.fr/"`,
 	} {
-		body, contentType, ok := message.Document(query, endpoint)
+		body, contentType, ok := d.Find(query, endpoint)
 		if !ok || contentType != "text/xml; charset=utf-8" || !strings.Contains(string(body), holds) {
 			t.Errorf("?%s: %v %s", query, ok, contentType)
 		}
 	}
 	for _, query := range []string{"", "x", "wsdl=1", "xsd", "xsd=", "xsd=rpn-roc.wsdl.tmpl", "xsd=../wsdl.go", "xsd=commun.xsd&x=1", "xsd=%zz"} {
-		if _, _, ok := message.Document(query, endpoint); ok {
+		if _, _, ok := d.Find(query, endpoint); ok {
 			t.Errorf("?%s is answered", query)
 		}
 	}
 }
 
+// Reading the description costs its bytes: nothing is made again for each reader.
+func TestADescriptionIsMadeOnce(t *testing.T) {
+	t.Parallel()
+	d := message.NewDescriptions()
+	for _, query := range []string{"wsdl", "xsd=commun.xsd"} {
+		first, _, _ := d.Find(query, "https://rpn.example/roc")
+		again, _, ok := d.Find(query, "https://rpn.example/roc")
+		if !ok || &first[0] != &again[0] {
+			t.Errorf("?%s: %v, made a second time", query, ok)
+		}
+	}
+	at := func(endpoint string) string { b, _, _ := d.Find("wsdl", endpoint); return string(b) }
+	if at("https://a.example/roc") != string(message.WSDL("https://a.example/roc")) || at("https://b.example:8443/roc") != string(message.WSDL("https://b.example:8443/roc")) {
+		t.Error("two addresses, and not their two documents")
+	}
+}
+
 func TestEverySchemaIsServed(t *testing.T) {
 	t.Parallel()
+	d := message.NewDescriptions()
 	wsdl := string(message.WSDL("https://rpn.example/roc"))
 	for _, op := range message.Operations() {
 		if !strings.Contains(wsdl, `soapAction="`+op.Action+`"`) || !strings.Contains(wsdl, `targetNamespace="`+op.Request.Space+`"`) {
@@ -54,7 +73,7 @@ func TestEverySchemaIsServed(t *testing.T) {
 		t.Fatal("no schema", err)
 	}
 	for _, f := range files {
-		if _, _, ok := message.Document("xsd="+filepath.Base(f), ""); !ok {
+		if _, _, ok := d.Find("xsd="+filepath.Base(f), ""); !ok {
 			t.Errorf("%s is not served", f)
 		}
 	}
@@ -62,8 +81,9 @@ func TestEverySchemaIsServed(t *testing.T) {
 
 // wsdlServer serves the documents, and refuses the calls.
 func wsdlServer(t *testing.T) string {
+	d := message.NewDescriptions()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, contentType, ok := message.Document(r.URL.RawQuery, "http://"+r.Host+"/roc")
+		body, contentType, ok := d.Find(r.URL.RawQuery, "http://"+r.Host+"/roc")
 		if r.Method != http.MethodGet || !ok {
 			w.WriteHeader(http.StatusInternalServerError)
 			return

@@ -89,8 +89,8 @@ var causes = []struct {
 		"Le RPN ROC manque de ressources (descripteurs, ports ou mémoire) pour ouvrir une connexion ; rien n'a été transmis.", ""}},
 
 	{MalformedHTTP, CauseMeaning{NotSOAP, "",
-		"Le corps de la requête HTTP est mal formé.",
-		"Écrivez Content-Length ou des fragments (chunked) selon la RFC 9112."}},
+		"La requête HTTP est mal formée.",
+		"Écrivez l'en-tête et le corps selon la RFC 9112 : Content-Length ou des fragments (chunked), jamais les deux."}},
 	{Compressed, CauseMeaning{NotSOAP, "",
 		"Le message est compressé (Content-Encoding).",
 		"Envoyez le message sans compression."}},
