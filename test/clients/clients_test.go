@@ -7,10 +7,15 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 
-	"github.com/piano-roc/rpn/test/world"
+	"github.com/piano-roc/rpn/internal/igc"
+	"github.com/piano-roc/rpn/test/nation"
+)
+
+const (
+	bleue   = "0099000003" // an AMC of the circle, in V1 and V2
+	unknown = "0099000099" // one that the annuaire does not know
 )
 
 // The clients: each is a program that takes the same flags, prints "answer
@@ -32,9 +37,9 @@ var stories = []struct {
 	flags []string
 	want  string
 }{
-	{"a good IDB is answered", []string{"--amc", world.Bleue, "--expect", "00"}, "answer 00"},
-	{"a body altered after it was signed is refused", []string{"--amc", world.Bleue, "--expect", "RPN212", "--alter"}, "fault RPN212"},
-	{"an AMC that the annuaire does not know is refused", []string{"--amc", world.Unknown, "--expect", "RPN301"}, "fault RPN301"},
+	{"a good IDB is answered", []string{"--amc", bleue, "--expect", "00"}, "answer 00"},
+	{"a body altered after it was signed is refused", []string{"--amc", bleue, "--expect", "RPN212", "--alter"}, "fault RPN212"},
+	{"an AMC that the annuaire does not know is refused", []string{"--amc", unknown, "--expect", "RPN301"}, "fault RPN301"},
 }
 
 // What a client does on its own that the profile does not take, and the words
@@ -49,22 +54,12 @@ var habits = []struct {
 	{"node-soap", "chain", "RPN215", "Le certificat joint n'est pas en base64 strict"},
 }
 
-var theWorld = sync.OnceValues(world.New)
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if w, err := theWorld(); err == nil {
-		w.Close()
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(nation.Main(m)) }
 
 func TestRealClientsAreAnsweredAndRefusedAsTheyShould(t *testing.T) {
-	w, err := theWorld()
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := w.Flags(w.URL)
+	t.Parallel()
+	n := nation.New(t, nation.Binary)
+	files := n.Etablissement(nation.Signing(igc.RSA(2048))).Flags(n.URL())
 	for _, c := range theClients {
 		for _, mode := range c.modes {
 			for _, version := range []string{"11", "12"} {
@@ -84,7 +79,7 @@ func TestRealClientsAreAnsweredAndRefusedAsTheyShould(t *testing.T) {
 			if h.client == c.name {
 				t.Run(strings.Join([]string{c.name, h.mode, "is refused"}, "/"), func(t *testing.T) {
 					t.Parallel()
-					flags := append(files[:len(files):len(files)], "--mode", h.mode, "--amc", world.Bleue, "--expect", h.code)
+					flags := append(files[:len(files):len(files)], "--mode", h.mode, "--amc", bleue, "--expect", h.code)
 					play(t, c.command, flags, h.says)
 				})
 			}

@@ -9,6 +9,8 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,17 +20,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/piano-roc/rpn/test/world"
+	"github.com/piano-roc/rpn/internal/igc"
+	"github.com/piano-roc/rpn/test/nation"
 )
 
 var record = flag.String("record", "", "folder where the message of each story is kept (internal/xmlsig/testdata/clients)")
 
-// A client is a program that takes the flags of world.Flags, prints "answer
+// A client is a program that takes the flags of Etablissement.Flags, prints "answer
 // CODE" or "fault CODE reason" and exits with 0 when CODE is the one expected.
 type client struct {
 	name string
 	// build makes the program in dir, once; it returns how to run it.
-	build func(dir string, w *world.World) (command []string, err error)
+	build func(dir string, n *nation.Nation, e *nation.Etablissement) (command []string, err error)
 	// accepted are the modes that the profile takes, in SOAP 1.1 and 1.2.
 	accepted []string
 	refused  []refusal
@@ -79,19 +82,21 @@ var recordedToo = []client{
 	{"xmlsec1", asItIs("bash", "../clients/xmlsec1_curl.sh"), []string{""}, nil},
 }
 
+// bleue is an AMC of the circle, in V1 and V2.
+const bleue = "0099000003"
+
+func TestMain(m *testing.M) { os.Exit(nation.Main(m)) }
+
 func TestHeavyClientsAreAnsweredAndRefusedAsTheyShould(t *testing.T) {
-	w, err := world.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.Close)
-	url, all := w.URL, clients
+	n := nation.New(t, nation.Binary)
+	e := n.Etablissement(nation.Signing(igc.RSA(2048)))
+	url, all := n.URL(), clients
 	if *record != "" {
-		url, all = newRecorder(t, w, *record).url, append(recordedToo, clients...)
-		recordVerdicts(t, w, *record, all)
+		url, all = newRecorder(t, n, e, *record).url, append(recordedToo, clients...)
+		recordVerdicts(t, n, *record, all)
 	}
 	for _, c := range all {
-		command := sync.OnceValues(func() ([]string, error) { return c.build(t.TempDir(), w) })
+		command := sync.OnceValues(func() ([]string, error) { return c.build(t.TempDir(), n, e) })
 		for _, s := range c.stories() {
 			t.Run(strings.Join([]string{c.name, s.mode, "SOAP " + s.soap, s.name}, "/"), func(t *testing.T) {
 				t.Parallel()
@@ -103,7 +108,7 @@ func TestHeavyClientsAreAnsweredAndRefusedAsTheyShould(t *testing.T) {
 				if *record != "" && !s.alter {
 					at += "/" + s.file(c.name)
 				}
-				play(t, slices.Concat(program, w.Flags(at), s.flags()), s)
+				play(t, slices.Concat(program, e.Flags(at), s.flags()), s)
 			})
 		}
 	}
@@ -131,7 +136,7 @@ func (c client) stories() []story {
 }
 
 func (s story) flags() []string {
-	f := []string{"--amc", world.Bleue, "--soap", s.soap, "--expect", s.code}
+	f := []string{"--amc", bleue, "--soap", s.soap, "--expect", s.code}
 	if s.mode != "" {
 		f = append(f, "--mode", s.mode)
 	}
@@ -156,11 +161,11 @@ func play(t *testing.T, command []string, s story) {
 	}
 }
 
-func asItIs(command ...string) func(string, *world.World) ([]string, error) {
-	return func(string, *world.World) ([]string, error) { return command, nil }
+func asItIs(command ...string) func(string, *nation.Nation, *nation.Etablissement) ([]string, error) {
+	return func(string, *nation.Nation, *nation.Etablissement) ([]string, error) { return command, nil }
 }
 
-func buildWSS4J(dir string, w *world.World) ([]string, error) {
+func buildWSS4J(dir string, n *nation.Nation, e *nation.Etablissement) ([]string, error) {
 	var jars []string
 	for _, name := range []string{"wss4j", "xmlsec", "commons-logging", "slf4j-api", "slf4j-nop"} {
 		jars = append(jars, "/usr/share/java/"+name+".jar")
@@ -168,14 +173,22 @@ func buildWSS4J(dir string, w *world.World) ([]string, error) {
 	classes := strings.Join(jars, ":")
 	return []string{
 		"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", dir + ":" + classes, "Client",
-		"--sign-chain", w.Of("etablissements", "chu", "sign.pem"), "--answer-ca", w.Of("confiance", "amc-signature.pem"),
+		"--sign-chain", n.Files(e.ID).SignCert, "--answer-ca", igc.StoreFile(n.Dir, igc.AMCSignature),
 	}, run("javac", "-d", dir, "-cp", classes, "wss4j/Client.java")
 }
 
 // buildGSOAP gives wsdl2h the WSDL that the RPN serves.
-func buildGSOAP(dir string, w *world.World) ([]string, error) {
+func buildGSOAP(dir string, n *nation.Nation, e *nation.Etablissement) ([]string, error) {
 	wsdl := filepath.Join(dir, "rpn.wsdl")
-	text, err := w.WSDL()
+	answer, err := e.Client().Get(n.URL() + "?wsdl")
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = fmt.Errorf("the WSDL: %s", answer.Status)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -187,13 +200,14 @@ func buildGSOAP(dir string, w *world.World) ([]string, error) {
 
 // buildMono also writes the keys as .NET Framework reads them, in PKCS#12 with
 // the old algorithms that Mono knows.
-func buildMono(dir string, w *world.World) ([]string, error) {
+func buildMono(dir string, n *nation.Nation, e *nation.Etablissement) ([]string, error) {
 	program := filepath.Join(dir, "Client.exe")
 	command := []string{"mono", program}
-	for flag, name := range map[string]string{"--pfx": "auth", "--sign-pfx": "sign"} {
-		pfx := filepath.Join(dir, name+".pfx")
+	f := n.Files(e.ID)
+	for flag, pair := range map[string][2]string{"--pfx": {f.Cert, f.Key}, "--sign-pfx": {f.SignCert, f.SignKey}} {
+		pfx := filepath.Join(dir, strings.TrimPrefix(flag, "--")+".p12")
 		err := run("openssl", "pkcs12", "-export", "-passout", "pass:", "-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES", "-macalg", "sha1",
-			"-inkey", w.Of("etablissements", "chu", name+".key"), "-in", w.Of("etablissements", "chu", name+".pem"), "-out", pfx)
+			"-inkey", pair[1], "-in", pair[0], "-out", pfx)
 		if err != nil {
 			return nil, err
 		}

@@ -16,7 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/piano-roc/rpn/test/world"
+	"github.com/piano-roc/rpn/internal/igc"
+	"github.com/piano-roc/rpn/test/nation"
 )
 
 // A recorder stands between a client and the RPN, as an https server of its
@@ -29,17 +30,13 @@ type recorder struct {
 	client *http.Client
 }
 
-func newRecorder(t *testing.T, w *world.World, dir string) *recorder {
+func newRecorder(t *testing.T, n *nation.Nation, e *nation.Etablissement, dir string) *recorder {
 	t.Helper()
-	own, err := tls.LoadX509KeyPair(w.Of("rpn", "serveur.pem"), w.Of("rpn", "serveur.key"))
+	own, err := tls.LoadX509KeyPair(n.File("rpn/serveur.pem"), n.File("rpn/serveur.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := w.Client()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &recorder{rpn: w.URL, dir: dir, client: c}
+	r := &recorder{rpn: n.URL(), dir: dir, client: e.Client()}
 	s := httptest.NewUnstartedServer(r)
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{own}, NextProtos: []string{"http/1.1"}}
 	s.StartTLS()
@@ -84,7 +81,7 @@ func (r *recorder) forward(w http.ResponseWriter, req *http.Request, body []byte
 
 // recordVerdicts keeps, beside the messages, what must come of each, when, and
 // the CAs of their signers. What a former recording left is removed first.
-func recordVerdicts(t *testing.T, w *world.World, dir string, clients []client) {
+func recordVerdicts(t *testing.T, n *nation.Nation, dir string, clients []client) {
 	t.Helper()
 	old, err := filepath.Glob(filepath.Join(dir, "*.xml"))
 	if err != nil {
@@ -93,7 +90,7 @@ func recordVerdicts(t *testing.T, w *world.World, dir string, clients []client) 
 	for _, file := range old {
 		os.Remove(file)
 	}
-	ca, err := os.ReadFile(w.Of("confiance", "etablissements-signature.pem"))
+	ca, err := os.ReadFile(igc.StoreFile(n.Dir, igc.EtablissementSignature))
 	if err != nil {
 		t.Fatal(err)
 	}
