@@ -89,7 +89,7 @@ bench-journal: ## what a record costs, on the path and off it
 	$(GO) test -run '^$$' -bench . -benchtime 500000x ./journal
 
 drill-revocation: ## who is put out is out: delays over 2 000 open connections
-	$(GO) run ./test/drill
+	$(GO) run ./test/drill/revocation
 
 clean: ## remove what make built
 	rm -rf $(BIN) test/clients/node/node_modules

@@ -3,7 +3,7 @@
 // puts establishments out by each means there is, and measures how long each
 // connection still lives after the change on disk.
 //
-//	go run ./test/drill                # make drill-revocation
+//	go run ./test/drill/revocation                # make drill-revocation
 //
 // It exits with 1 when the 99th percentile reaches 5 s, when anything is
 // accepted of somebody who is out, or when somebody else is disturbed.
