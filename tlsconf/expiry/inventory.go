@@ -149,7 +149,10 @@ func (h *Inventory) Saw(kind Kind, owner string, chain []*x509.Certificate) {
 		s = &seenCertificate{kind: kind, certificate: chain[0], chain: slices.Clone(chain[1:])}
 		h.add(print, s)
 	}
-	s.owner, s.last = trust.Safe(owner), h.now()
+	if owner = trust.Safe(owner); s.owner != owner {
+		h.uncount(s)
+	}
+	s.owner, s.last = owner, h.now()
 	h.count(s)
 }
 
@@ -207,8 +210,13 @@ func (h *Inventory) dropOldest(of func(*seenCertificate) bool) {
 	} else {
 		delete(h.owned, gone.whose)
 	}
-	for _, k := range []useKey{{gone.kind, gone.owner, ""}, {gone.kind, "", gone.certificate.SerialNumber.Text(16)}} {
-		if h.counted[k] == gone {
+	h.uncount(gone)
+}
+
+// uncount undoes count.
+func (h *Inventory) uncount(s *seenCertificate) {
+	for _, k := range []useKey{{s.kind, s.owner, ""}, {s.kind, "", s.certificate.SerialNumber.Text(16)}} {
+		if h.counted[k] == s {
 			delete(h.counted, k)
 		}
 	}

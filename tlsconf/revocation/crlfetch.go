@@ -29,6 +29,8 @@ type source struct {
 	failures           int       // in a row
 	next               time.Time // when it is asked again
 	given              bool      // a list of it was accepted once
+	orphan             bool      // its delta was refused for want of the complete list
+	again              bool      // it is asked again now, whatever next says
 	ca                 string    // whose
 	warned             time.Time
 }
@@ -105,18 +107,29 @@ func (r *Checker) client(s *source) (*http.Client, error) {
 // fetchers is how many places are asked at once.
 const fetchers = 4
 
-// refresh asks every URL that is due, and reads every file that changed.
+// refresh asks every URL that is due, and reads every file that changed; then
+// once more those whose delta came before its complete list: the order of
+// sources, and of answers, says nothing.
 func (r *Checker) refresh(ctx context.Context) {
+	r.ask(ctx, r.due(func(s *source, at time.Time) bool { return !at.Before(s.next) }))
+	r.ask(ctx, r.due(func(s *source, _ time.Time) bool { return s.again }))
+}
+
+// due returns the sources that are, which are nobody else's meanwhile.
+func (r *Checker) due(is func(s *source, at time.Time) bool) (due []*source) {
 	at := r.o.Now()
 	r.mu.Lock()
-	var due []*source
+	defer r.mu.Unlock()
 	for _, s := range r.sources {
-		if !at.Before(s.next) {
+		if is(s, at) {
 			due = append(due, s)
-			s.next = at.Add(r.o.Timeout + time.Second) // nobody else, meanwhile
+			s.again, s.next = false, at.Add(r.o.Timeout+time.Second)
 		}
 	}
-	r.mu.Unlock()
+	return due
+}
+
+func (r *Checker) ask(ctx context.Context, due []*source) {
 	var all sync.WaitGroup
 	for _, s := range due {
 		if !isHTTP(s.location) {
@@ -322,8 +335,16 @@ func (r *Checker) takeOne(s *source, l *crl) error {
 	r.mu.Lock()
 	next, changed, err := r.lists.Load().with(l, age)
 	if err != nil {
+		s.orphan = s.orphan || errors.Is(err, errNoBase)
 		r.mu.Unlock()
 		return err
+	}
+	if l.base == nil && !r.lists.Load().holds(l) {
+		for _, waiting := range r.sources {
+			if waiting.orphan {
+				waiting.orphan, waiting.again, waiting.stamp, waiting.etag, waiting.lastModified = false, true, "", "", ""
+			}
+		}
 	}
 	r.lists.Store(next)
 	changed = changed || !s.given

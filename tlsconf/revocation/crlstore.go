@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -87,6 +88,12 @@ func (s *lists) with(l *crl, age AgePolicy) (next *lists, changed bool, err erro
 	return next, !sameEntries(old, n), nil
 }
 
+// holds says whether that very list is in use.
+func (s *lists) holds(l *crl) bool {
+	n := s.of[l.issuer]
+	return n != nil && n.complete[l.scope] != nil && n.complete[l.scope].digest == l.digest
+}
+
 func (n *issuerLists) addComplete(l *crl) error {
 	if err := l.supersedes(n.complete[l.scope]); err != nil {
 		return err
@@ -98,16 +105,19 @@ func (n *issuerLists) addComplete(l *crl) error {
 	return nil
 }
 
+// errNoBase: a delta came before the complete list that it needs.
+var errNoBase = errors.New("is a delta list without the list it is to")
+
 // addDelta takes a delta whose complete list is here (RFC 5280 section 5.2.4).
 func (n *issuerLists) addDelta(l *crl) error {
 	base := n.complete[l.scope]
 	switch {
 	case base == nil:
-		return fmt.Errorf("is a delta list, and the complete list of %s is not known", trust.NameOf(l.ca.Subject))
+		return fmt.Errorf("%w: the complete list of %s is not known", errNoBase, trust.NameOf(l.ca.Subject))
 	case base.number == nil || l.number == nil || base.number.Cmp(l.base) < 0:
-		return fmt.Errorf("is a delta to the list number %s, and the one known is %s", l.base, base.number)
-	case base.number.Cmp(l.number) > 0:
-		return nil // the complete list is later: nothing to add
+		return fmt.Errorf("%w: it is to the list number %s, and the one known is %s", errNoBase, l.base, base.number)
+	case base.number.Cmp(l.number) >= 0:
+		return nil // the complete list says as much, or more: nothing to add
 	}
 	if err := l.supersedes(n.delta[l.scope]); err != nil {
 		return err

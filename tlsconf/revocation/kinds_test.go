@@ -5,7 +5,9 @@ import (
 	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
+	"log/slog"
 	"math/big"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +18,7 @@ import (
 	"crypto/x509/pkix"
 
 	"github.com/piano-roc/rpn/internal/igc"
+	"github.com/piano-roc/rpn/tlsconf/revocation"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -208,5 +211,170 @@ func TestAnOddEntryIsLeftOutCountedAndTold(t *testing.T) {
 	}
 	if !strings.Contains(w.log.String(), "crl_odd_entries") {
 		t.Error("it is not told")
+	}
+}
+
+// A delta may come before its complete list: by the order of files, of answers,
+// of what is kept on disk. Whatever the order, both count.
+func TestADeltaBeforeItsCompleteListCounts(t *testing.T) {
+	t.Parallel()
+	complete, extra := newPublisher(t), newPublisher(t)
+	w := newWorld(t, nil)
+	good, bad := w.pki.Auth(chu, "CH"), w.pki.Auth(autre, "AUTRE")
+	base := w.pki.CRL(es, igc.List{Number: 10})
+	adds := w.pki.CRL(es, igc.List{Number: 11, DeltaOf: 10, Revoked: []*big.Int{bad.Cert.SerialNumber}})
+	want := func(when string) {
+		t.Helper()
+		if w.says(good) != "" || w.says(bad) != trust.Revoked || w.Problems() != nil {
+			t.Errorf("%s: %q, %q, %v", when, w.says(good), w.says(bad), w.Problems())
+		}
+	}
+
+	// By files, and by files of which one comes later.
+	for range 8 { // sources are asked in no order
+		w.o.Folder, w.o.Lists = "", []string{w.file(adds), w.file(base)}
+		w.open()
+		want("two files")
+	}
+	late := filepath.Join(t.TempDir(), "complete.crl")
+	w.o.Lists = []string{w.file(adds), late}
+	w.open()
+	w.reload() // the delta is known to be without its list
+	if err := os.WriteFile(late, base, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.reload()
+	want("the complete list came later")
+
+	// By servers, the slower one having the complete list; then from disk alone.
+	w.o.Folder, w.o.Lists = t.TempDir(), []string{complete.URL, extra.URL}
+	refused := make(chan struct{})
+	extra.publishes(adds)
+	complete.now(func(rw http.ResponseWriter, _ *http.Request) {
+		<-refused
+		rw.Write(base)
+	})
+	w.o.Log = slog.New(slog.NewJSONHandler(writer(func(p []byte) {
+		if bytes.Contains(p, []byte("delta list without")) {
+			close(refused)
+		}
+	}), nil))
+	w.o.Timeout = 30 * time.Second
+	w.open()
+	want("two servers")
+	complete.now(nil)
+	extra.now(nil)
+	for range 8 {
+		w.open()
+		if w.says(good) != "" || w.says(bad) != trust.Revoked {
+			t.Errorf("from disk: %q, %q", w.says(good), w.says(bad))
+		}
+	}
+}
+
+// A writer is a log that a test listens to.
+type writer func([]byte)
+
+func (f writer) Write(p []byte) (int, error) { f(p); return len(p), nil }
+
+// A CA that has a new key keeps its name. Its certificates are of the new one:
+// a list of the old key says nothing about them, and is no reason to say that
+// the CA publishes nothing; nor is a list that is announced and not obtained.
+func TestARekeyedCAWhoseListIsMissingIsNotUnannounced(t *testing.T) {
+	t.Parallel()
+	utf8 := spelling{tag: 12}
+	name := func(how spelling) []byte { return written("AC", how) }
+	top := written("AC RACINE", utf8)
+	keys := forgedKeys()
+	root := forgeCert(t, nil, keys[0], big.NewInt(1), top, top, nil)
+	old := forgeCert(t, root, keys[1], big.NewInt(2), name(utf8), top, nil)
+	next := forgeCert(t, root, keys[2], big.NewInt(3), name(spelling{tag: 19, upper: true}), top, nil)
+	client := func(by *maker, serial int64, points ...point) []*x509.Certificate {
+		leaf := forgeCert(t, by, keys[3], big.NewInt(serial), written("feuille", utf8), name(utf8), func(c *x509.Certificate) {
+			c.IsCA, c.KeyUsage = false, x509.KeyUsageDigitalSignature
+			if len(points) > 0 {
+				c.ExtraExtensions = []pkix.Extension{pointsExtension(points...)}
+			}
+		})
+		return []*x509.Certificate{leaf.cert, by.cert, root.cert}
+	}
+	listOf := func(by *maker, revoked ...entry) []byte {
+		return (&list{by: by, issuer: name(utf8), number: 1, from: time.Now().Add(-time.Hour), to: time.Now().AddDate(0, 0, 7), entries: revoked}).der(t)
+	}
+	const announced = "http://127.0.0.1:1/ac.crl"
+	ofOld, ofNext, named := client(old, 10), client(next, 10), client(next, 11, point{names: [][]byte{uri(announced)}})
+	for _, c := range []struct {
+		name                 string
+		lists                [][]byte
+		ofOld, ofNext, named trust.Reason
+	}{
+		{"no list at all", nil, "", "", trust.RevocationUnknown},
+		{"of the old key", [][]byte{listOf(old)}, "", trust.RevocationUnknown, trust.RevocationUnknown},
+		{"of the new key", [][]byte{listOf(next)}, trust.RevocationUnknown, "", ""},
+		{"of both", [][]byte{listOf(old), listOf(next)}, "", "", ""},
+		// The serial numbers of one key are not those of the other.
+		{"of both, revoked by the old key", [][]byte{listOf(old, of(ofOld[0], 1)), listOf(next)}, trust.Revoked, "", ""},
+		{"of both, revoked by the new key", [][]byte{listOf(old), listOf(next, of(ofNext[0], 1), of(named[0], 1))}, "", trust.Revoked, trust.Revoked},
+	} {
+		w := newWorld(t, func(o *revocation.Options) {
+			o.Authorities = func() []*x509.Certificate { return certsOf([]*maker{root, old, next}) }
+		})
+		if c.lists != nil {
+			w.o.Lists = []string{w.file(armoured(c.lists...))}
+		}
+		w.open()
+		for chain, want := range map[*[]*x509.Certificate]trust.Reason{&ofOld: c.ofOld, &ofNext: c.ofNext, &named: c.named} {
+			if err := w.Check(*chain, w.at.now()); reasonOf(err) != want {
+				t.Errorf("lists %s, leaf %s: %v, want %q", c.name, (*chain)[0].SerialNumber, err, want)
+			} else if want == trust.RevocationUnknown && strings.Contains(err.Error(), "publishes no revocation list") {
+				t.Errorf("lists %s: it says that nothing is published: %v", c.name, err)
+			}
+		}
+	}
+}
+
+// A distribution point may be named by a name of the directory, as AD CS and
+// EJBCA do: it compares as names do. A point for some reasons only, or of
+// another CA, is not that of the certificate.
+func TestADistributionPointNamedInTheDirectory(t *testing.T) {
+	t.Parallel()
+	keys, utf8 := forgedKeys(), spelling{tag: 12}
+	ca := written("AC", utf8)
+	root := forgeCert(t, nil, keys[0], big.NewInt(1), ca, ca, nil)
+	here := directory(written("CRL 1", utf8))
+	for _, c := range []struct {
+		name   string
+		idp    [][]byte
+		point  point
+		covers bool
+	}{
+		{"the same", [][]byte{here}, point{names: [][]byte{here}}, true},
+		{"in other letters", [][]byte{directory(written("CRL 1", spelling{tag: 19, upper: true, spaced: true}))}, point{names: [][]byte{here}}, true},
+		{"another", [][]byte{here}, point{names: [][]byte{directory(written("CRL 2", utf8))}}, false},
+		{"beside a URL in the list", [][]byte{uri("http://crl.example/1"), here}, point{names: [][]byte{here}}, true},
+		{"beside a URL in the certificate", [][]byte{here}, point{names: [][]byte{uri("http://crl.example/1"), here}}, true},
+		{"a URL that reads like it", [][]byte{here}, point{names: [][]byte{uri(string(here))}}, false},
+		{"for some reasons", [][]byte{here}, point{names: [][]byte{here}, reasons: true}, false},
+		{"by another CA", [][]byte{here}, point{names: [][]byte{here}, issuer: written("AUTRE", utf8)}, false},
+	} {
+		leaf := forgeCert(t, root, keys[1], big.NewInt(10), written("feuille", utf8), ca, func(x *x509.Certificate) {
+			x.IsCA, x.ExtraExtensions = false, []pkix.Extension{pointsExtension(c.point)}
+		})
+		l := &list{by: root, issuer: ca, number: 1, from: time.Now().Add(-time.Hour), to: time.Now().AddDate(0, 0, 7), idp: [][]byte{pointName(c.idp...)}}
+		w := newWorld(t, func(o *revocation.Options) {
+			o.Authorities = func() []*x509.Certificate { return certsOf([]*maker{root}) }
+		})
+		w.o.Lists = []string{w.file(l.der(t))}
+		w.open()
+		if err := w.Problems(); err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		want := trust.Reason("")
+		if !c.covers {
+			want = trust.RevocationUnknown
+		}
+		if err := w.Check([]*x509.Certificate{leaf.cert, root.cert}, w.at.now()); reasonOf(err) != want {
+			t.Errorf("%s: %v, want %q", c.name, err, want)
+		}
 	}
 }

@@ -3,10 +3,10 @@ package revocation
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math/big"
 	"net/http"
 	"slices"
 	"sync"
@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/crypto/ocsp"
 
+	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -24,35 +25,62 @@ type ocspCache struct {
 	revocation *Checker
 	queue      chan *ocspEntry
 
-	mu      sync.Mutex // guards entries and what they hold
-	entries map[[sha256.Size]byte]*ocspEntry
+	mu      sync.Mutex // guards what follows, and what entries hold
+	entries map[roc.CertificateID]*ocspEntry
+	owned   map[trust.Owner]int // how many of each owner
+	issuers map[roc.CertificateID]*ocspIssuer
+	bytes   int
 	asked   uint64
 	failed  uint64
 }
 
+// An ocspEntry is one leaf that is asked about: what the question takes, not the
+// certificate, of which its owner may make 32 KiB.
 type ocspEntry struct {
-	leaf, issuer *x509.Certificate
-	seen         time.Time
-	next         time.Time // when it is asked again
-	failures     int
-	revoked      *revocation
+	name      string // for the log
+	owner     trust.Owner
+	serial    *big.Int
+	responder string
+	issuer    *ocspIssuer
+	seen      time.Time
+	next      time.Time // when it is asked again
+	failures  int
+	revoked   *revocation
+}
+
+// An ocspIssuer is a CA of leaves that are asked about, kept once.
+type ocspIssuer struct {
+	id     roc.CertificateID
+	cert   *x509.Certificate
+	leaves int
+}
+
+func (e *ocspEntry) size() int  { return 512 + len(e.name) + len(e.responder) + len(e.serial.Bytes()) }
+func (i *ocspIssuer) size() int { return 1<<10 + 3*len(i.cert.Raw) } // as parsed
+func (e *ocspEntry) question() ([]byte, error) {
+	return ocsp.CreateRequest(&x509.Certificate{SerialNumber: e.serial}, e.issuer.cert, nil)
 }
 
 const (
-	maxOCSP     = 64 << 10        // the largest answer read: a few hundred bytes and a certificate
-	maxAsked    = 16_384          // leaves remembered; past it new ones are not asked about
-	ocspWorkers = 4               // questions at once
-	ocspForget  = 48 * time.Hour  // a leaf not seen for so long is no longer asked about
-	ocspLeast   = 5 * time.Minute // between two questions about a leaf
+	maxOCSP          = 64 << 10        // the largest answer read: a few hundred bytes and a certificate
+	maxAsked         = 16_384          // leaves remembered; past it new ones are not asked about
+	maxAskedBytes    = 32 << 20        // of them all: some 1 kB each is used
+	maxAskedPerOwner = 32              // of one owner: past it the one seen longest ago goes
+	maxResponder     = 1 << 10         // bytes of an address; a longer one is not asked
+	ocspWorkers      = 4               // questions at once
+	ocspForget       = 48 * time.Hour  // a leaf not seen for so long is no longer asked about
+	ocspLeast        = 5 * time.Minute // between two questions about a leaf
 )
 
 func newOCSPCache(r *Checker) *ocspCache {
-	return &ocspCache{revocation: r, queue: make(chan *ocspEntry, maxAsked), entries: map[[sha256.Size]byte]*ocspEntry{}}
+	return &ocspCache{revocation: r, queue: make(chan *ocspEntry, maxAsked), entries: map[roc.CertificateID]*ocspEntry{},
+		owned: map[trust.Owner]int{}, issuers: map[roc.CertificateID]*ocspIssuer{}}
 }
 
-// see makes sure that the leaf is asked about.
+// see makes sure that the leaf is asked about. Its owner has proved its key.
 func (c *ocspCache) see(l *trust.Link) {
-	if l.Issuer == nil || !slices.ContainsFunc(l.Cert.OCSPServer, isHTTP) {
+	i := slices.IndexFunc(l.Cert.OCSPServer, func(u string) bool { return len(u) <= maxResponder && isHTTP(u) })
+	if l.Issuer == nil || i < 0 {
 		return
 	}
 	c.mu.Lock()
@@ -61,12 +89,56 @@ func (c *ocspCache) see(l *trust.Link) {
 		e.seen = c.revocation.o.Now()
 		return
 	}
-	if len(c.entries) >= maxAsked {
+	e := &ocspEntry{
+		name: trust.NameOf(l.Cert.Subject), owner: trust.OwnerOf(l.Cert), serial: new(big.Int).SetBytes(l.Serial), responder: l.Cert.OCSPServer[i], seen: c.revocation.o.Now(),
+	}
+	id := roc.IDOfCertificate(l.Issuer)
+	if e.issuer = c.issuers[id]; e.issuer == nil {
+		e.issuer = &ocspIssuer{id: id, cert: l.Issuer}
+	}
+	if c.owned[e.owner] >= maxAskedPerOwner && !c.dropOldest(e.owner) {
 		return
 	}
-	e := &ocspEntry{leaf: l.Cert, issuer: l.Issuer, seen: c.revocation.o.Now()}
+	if len(c.entries) >= maxAsked || c.bytes+e.size()+e.issuer.size() > maxAskedBytes {
+		return
+	}
+	if e.issuer.leaves++; e.issuer.leaves == 1 {
+		c.issuers[id] = e.issuer
+		c.bytes += e.issuer.size()
+	}
 	c.entries[l.ID] = e
+	c.owned[e.owner]++
+	c.bytes += e.size()
 	c.ask(e)
+}
+
+// dropOldest makes room for another leaf of an owner; those that are revoked
+// stay.
+func (c *ocspCache) dropOldest(owner trust.Owner) bool {
+	var oldest roc.CertificateID
+	var found *ocspEntry
+	for id, e := range c.entries {
+		if e.owner == owner && e.revoked == nil && (found == nil || e.seen.Before(found.seen)) {
+			oldest, found = id, e
+		}
+	}
+	if found != nil {
+		c.forget(oldest)
+	}
+	return found != nil
+}
+
+func (c *ocspCache) forget(id roc.CertificateID) {
+	e := c.entries[id]
+	delete(c.entries, id)
+	c.bytes -= e.size()
+	if c.owned[e.owner]--; c.owned[e.owner] == 0 {
+		delete(c.owned, e.owner)
+	}
+	if e.issuer.leaves--; e.issuer.leaves == 0 {
+		delete(c.issuers, e.issuer.id)
+		c.bytes -= e.issuer.size()
+	}
 }
 
 // ask puts a question in the queue; mu is held.
@@ -123,7 +195,7 @@ func (c *ocspCache) again() {
 	for print, e := range c.entries {
 		switch {
 		case e.revoked == nil && at.Sub(e.seen) > ocspForget:
-			delete(c.entries, print)
+			c.forget(print)
 		case !at.Before(e.next):
 			c.ask(e)
 		}
@@ -132,7 +204,7 @@ func (c *ocspCache) again() {
 
 // learn asks about one leaf, and takes the answer.
 func (c *ocspCache) learn(ctx context.Context, e *ocspEntry) {
-	answer, err := c.question(ctx, e)
+	answer, err := c.answerTo(ctx, e)
 	if ctx.Err() != nil {
 		return
 	}
@@ -163,22 +235,21 @@ func (c *ocspCache) learn(ctx context.Context, e *ocspEntry) {
 		c.revocation.generation.Add(1)
 	}
 	if err != nil {
-		c.revocation.o.Log.Debug("an OCSP responder gave no good answer", "event", "ocsp_failed", "certificate", trust.NameOf(e.leaf.Subject), "error", trust.Safe(err.Error()))
+		c.revocation.o.Log.Debug("an OCSP responder gave no good answer", "event", "ocsp_failed", "certificate", e.name, "error", trust.Safe(err.Error()))
 	}
 }
 
-func (c *ocspCache) question(ctx context.Context, e *ocspEntry) (*ocsp.Response, error) {
+func (c *ocspCache) answerTo(ctx context.Context, e *ocspEntry) (*ocsp.Response, error) {
 	if c.revocation.o.Client == nil {
 		return nil, errNoClient
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.revocation.o.Timeout)
 	defer cancel()
-	body, err := ocsp.CreateRequest(e.leaf, e.issuer, nil)
+	body, err := e.question()
 	if err != nil {
 		return nil, err
 	}
-	where := e.leaf.OCSPServer[slices.IndexFunc(e.leaf.OCSPServer, isHTTP)]
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, where, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.responder, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -195,14 +266,14 @@ func (c *ocspCache) question(ctx context.Context, e *ocspEntry) (*ocsp.Response,
 	if err != nil {
 		return nil, err
 	}
-	return readOCSP(der, e.leaf, e.issuer, c.revocation.o.Now())
+	return readOCSP(der, e.serial, e.issuer.cert, c.revocation.o.Now())
 }
 
 // readOCSP checks an answer: signed by the issuer, or by a certificate that it
 // made for that (RFC 6960 section 4.2.2.2, which the library leaves to us),
-// about this leaf, and of this time.
-func readOCSP(der []byte, leaf, issuer *x509.Certificate, at time.Time) (*ocsp.Response, error) {
-	answer, err := ocsp.ParseResponseForCert(der, leaf, issuer)
+// about this serial number, and of this time.
+func readOCSP(der []byte, serial *big.Int, issuer *x509.Certificate, at time.Time) (*ocsp.Response, error) {
+	answer, err := ocsp.ParseResponseForCert(der, &x509.Certificate{SerialNumber: serial}, issuer)
 	if err != nil {
 		return nil, err
 	}

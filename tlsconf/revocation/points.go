@@ -20,14 +20,18 @@ import (
 type pointNames string
 
 // meet reports whether a distribution point of the certificate has one of the
-// names.
+// names. A partial one does not count (RFC 5280 section 6.3.3 d): whether the
+// certificate is revoked for another reason would not be known.
 func (p pointNames) meet(c *x509.Certificate) bool {
 	for _, e := range c.Extensions {
 		if !e.Id.Equal(oidPoints) {
 			continue
 		}
-		for _, name := range pointsOf(e.Value) {
-			for own := range strings.SplitSeq(string(name), "\n") {
+		for _, point := range pointsOf(e.Value) {
+			if point.partial {
+				continue
+			}
+			for own := range strings.SplitSeq(string(point.names), "\n") {
 				for of := range strings.SplitSeq(string(p), "\n") {
 					if own != "" && own == of {
 						return true
@@ -87,9 +91,18 @@ func sameURL(s string) string {
 	return strings.ToLower(scheme) + "://" + strings.ToLower(rest[:end]) + rest[end:]
 }
 
-// pointsOf returns the names of each point of a CRLDistributionPoints or
-// FreshestCRL extension; what it cannot read it leaves out.
-func pointsOf(der []byte) (all []pointNames) {
+// A namedPoint is a distribution point of a certificate, or of a list.
+type namedPoint struct {
+	names pointNames
+	// partial: what is there is for some revocation reasons only, or by another
+	// CA (an indirect list), neither of which says that nobody has revoked the
+	// certificate.
+	partial bool
+}
+
+// pointsOf returns the points of a CRLDistributionPoints or FreshestCRL
+// extension that have a name; what it cannot read it leaves out.
+func pointsOf(der []byte) (all []namedPoint) {
 	input := cryptobyte.String(der)
 	var points cryptobyte.String
 	if !input.ReadASN1(&points, cbasn1.SEQUENCE) {
@@ -102,7 +115,7 @@ func pointsOf(der []byte) (all []pointNames) {
 			return all
 		}
 		if named {
-			all = append(all, namesOfPoint(name))
+			all = append(all, namedPoint{namesOfPoint(name), !point.Empty()})
 		}
 	}
 	return all
@@ -110,8 +123,8 @@ func pointsOf(der []byte) (all []pointNames) {
 
 // pointURLs returns the URLs of such an extension.
 func pointURLs(der []byte) (urls []string) {
-	for _, names := range pointsOf(der) {
-		for name := range strings.SplitSeq(string(names), "\n") {
+	for _, point := range pointsOf(der) {
+		for name := range strings.SplitSeq(string(point.names), "\n") {
 			if u, ok := strings.CutPrefix(name, "u"); ok {
 				urls = append(urls, u)
 			}

@@ -167,6 +167,19 @@ func (r *Checker) restore() error {
 	if err != nil {
 		r.o.Log.Warn("kept revocation data is damaged", "event", "crl_kept_damaged", "error", err.Error())
 	}
+	// A delta may lie before its complete list.
+	for _, k := range r.restoreEach(all) {
+		r.restoreEach([]kept{k})
+	}
+	for _, s := range r.sources {
+		s.again = false
+	}
+	return nil
+}
+
+// restoreEach takes up these lists, and returns the deltas whose complete list
+// is not there yet.
+func (r *Checker) restoreEach(all []kept) (orphans []kept) {
 	for _, k := range all {
 		s := r.sources[k.Location]
 		if s == nil {
@@ -176,13 +189,16 @@ func (r *Checker) restore() error {
 			s = &source{location: k.Location}
 			r.sources[k.Location] = s
 		}
-		if err := r.take(s, k.body); err != nil {
+		if err := r.take(s, k.body); len(all) > 1 && errors.Is(err, errNoBase) {
+			orphans = append(orphans, k)
+			continue
+		} else if err != nil {
 			r.o.Log.Warn("a kept revocation list is not used", "event", "crl_kept_refused", "from", k.Location, "error", err.Error())
 			continue
 		}
 		s.confirmed, s.etag, s.lastModified = k.Fetched, k.ETag, k.LastModified
 	}
-	return nil
+	return orphans
 }
 
 // Run gathers revocation data until ctx ends.
