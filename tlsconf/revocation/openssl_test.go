@@ -332,9 +332,6 @@ func TestRevocationIsWhatOpenSSLSays(t *testing.T) {
 					got := d.ours()
 					mu.Lock()
 					counts[want]++
-					if want == trust.UnknownCA {
-						t.Logf("case %d, %s: %s", n, d.theme, said)
-					}
 					// Refused either way: we say first what is surest.
 					if got == want || got == trust.Revoked && want != accepted {
 						mu.Unlock()

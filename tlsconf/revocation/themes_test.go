@@ -289,7 +289,10 @@ func themes() []theme {
 			if d.IntN(3) > 0 {
 				d.listOf(by, d.maybe(d.leaf)...)
 			}
-			d.presents = certsOf([]*maker{by})
+			d.presents = []*x509.Certificate{by.cert}
+			if above != d.roots[0] {
+				d.presents = append(d.presents, above.cert)
+			}
 			d.shuffled()
 		}},
 		{"two keys, no key identifier", false, func(d *drawn, above *maker, cn string) {
@@ -307,7 +310,7 @@ func themes() []theme {
 			renewed := d.ca(cn, above, nil)
 			d.inters = append(d.inters, renewed)
 			d.client(renewed)
-			d.listOf(above, d.maybe([]*maker{old, renewed}[d.IntN(2)])...)
+			d.listOf(above, of([]*maker{old, renewed}[d.IntN(2)].cert, 1))
 			d.listOf(renewed, d.maybe(d.leaf)...)
 		}},
 		{"extended", false, func(d *drawn, above *maker, cn string) {
