@@ -11,6 +11,7 @@ import (
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/strict"
 	"github.com/piano-roc/rpn/register"
+	"github.com/piano-roc/rpn/register/words"
 )
 
 // Check does all that New does, opens no port, and returns what an operator
@@ -56,9 +57,9 @@ func (a *App) summary(now time.Time) string {
 		states[e.Etat]++
 	}
 	var parts []string
-	for _, s := range []register.Etat{register.Accrochage, register.Surveillance, register.Cercle, register.Suspendu, register.Clos} {
+	for _, s := range register.Etats() {
 		if states[s] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", states[s], s))
+			parts = append(parts, fmt.Sprintf("%d %s", states[s], words.State(register.Changement{Etat: s})))
 		}
 	}
 	amcs := 0

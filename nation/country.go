@@ -21,6 +21,7 @@ type Character struct {
 	PerSecond     float64           // 0: the default limit
 	Burst         int               // with PerSecond
 	Mandataires   []roc.StructureID // who may sign for it
+	Register      []string          // more lines of its row of the register
 	SansTimestamp bool              // exempted from the Timestamp
 	Facade        string            // "reecriture": the RPN answers its searches with addresses of its own
 	Unregistered  bool              // it has certificates, and is not in the register

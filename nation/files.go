@@ -186,6 +186,9 @@ func (n *Nation) writeEtablissement(b *strings.Builder, c Character) {
 	if c.Facade != "" {
 		fmt.Fprintf(b, "    facade: %s\n", c.Facade)
 	}
+	for _, line := range c.Register {
+		fmt.Fprintf(b, "    %s\n", line)
+	}
 	if len(c.Mandataires) > 0 {
 		fmt.Fprintf(b, "    mandats: [%s]\n", list(c.Mandataires))
 	}

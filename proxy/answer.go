@@ -53,13 +53,13 @@ func seconds(d time.Duration) string {
 
 // faultOf is our answer to a refusal: the one bridge from a Reason to the
 // wire. HTTP 500 whatever the fault (profile section 7).
-func faultOf(v soap.Version, id roc.ExchangeID, r *roc.Refusal) answer {
+func faultOf(v soap.Version, id roc.ExchangeID, r *roc.Refusal, now time.Time) answer {
 	return answer{
 		status:      500,
 		contentType: v.ContentType(),
 		body:        soap.Fault(v, id, r),
 		origin:      roc.FromRPN,
-		retryAfter:  r.RetryAfter,
+		retryAfter:  r.Wait(now),
 	}
 }
 

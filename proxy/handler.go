@@ -250,7 +250,7 @@ func (x *exchange) refuse(r *roc.Refusal) answer {
 	if r.Cause != nil {
 		x.rec.Cause = r.Cause.Error()
 	}
-	a := faultOf(x.version(), x.rec.ID, r)
+	a := faultOf(x.version(), x.rec.ID, r, x.proxy.o.Now())
 	if x.status != 0 {
 		a.status = x.status
 	}

@@ -2,6 +2,7 @@ package register
 
 import (
 	"slices"
+	"time"
 
 	"github.com/piano-roc/rpn/internal/roc"
 )
@@ -16,13 +17,35 @@ type AMC struct {
 	// AMC only.
 	Numeros []roc.NumeroAMC `yaml:"numeros" strict:"required"`
 
-	// Etat is its state in force: validation, cercle or suspendu. A file gives
-	// it here, for ever, or gives Etats.
+	// Etat is its state in force: validation, cercle, suspendu or clos; a
+	// maintenance has dates. A file gives it here, for ever, or gives Etats.
 	Etat EtatAMC `yaml:"etat" strict:"required,unless=etats"`
 
+	// Motif is why it is in that state, or by which decision, for people; it
+	// stands beside Etat. Optional.
+	Motif string `yaml:"motif"`
+
 	// Etats are its states, each from a date to the next, in order. A file
-	// that gives Etat alone has one here, without a date.
+	// that gives Etat alone has one here, without a date. A maintenance is
+	// followed here by what the AMC was before, at its end.
 	Etats []ChangementAMC `yaml:"etats" strict:"required,unless=etat"`
+
+	// Depuis is since when Etat is in force; zero: no date. Derived.
+	Depuis Moment
+
+	// Fin is when an AMC that is not open is open again, by the dates of the
+	// register; zero: no date says it, or it is open. Derived.
+	Fin time.Time
+
+	// Ordinaire is Etat of an AMC that is open; else the last state in which
+	// it was, and the circle when none is known. It says who could reach it
+	// were it open. Derived.
+	Ordinaire EtatAMC
+
+	// EssaisAvec are the establishments, by their EJ, that may send it every
+	// service while it is in validation: an insurer on trial, which nobody
+	// else reaches. Empty, an AMC in validation is the validation platform.
+	EssaisAvec []Essai `yaml:"essais_avec"`
 
 	// Connus are the DNS domains that the annuaire may name for it, each with
 	// its dates or without.
@@ -68,6 +91,27 @@ type Domaine struct {
 	Nom    DNSName `yaml:"nom" strict:"required" json:"nom"`
 	Period `yaml:",inline"`
 }
+
+// An Essai names an establishment by the FINESS of its EJ, or by the structure
+// id made of it.
+type Essai roc.FINESS
+
+func parseEssai(s string) (Essai, error) {
+	if id, err := roc.ParseStructureID(s); err == nil {
+		if f, ok := id.FINESS(); ok {
+			return Essai(f), nil
+		}
+	}
+	f, err := roc.ParseFINESS(s)
+	return Essai(f), err
+}
+
+// OnTrial reports whether the AMC is an insurer in validation, which only
+// EssaisAvec may reach. Ordinaire, so that a maintenance opens nothing else.
+func (a *AMC) OnTrial() bool { return a.Ordinaire == AMCValidation && len(a.EssaisAvec) > 0 }
+
+// Tries reports whether an establishment is one of EssaisAvec.
+func (a *AMC) Tries(ej roc.FINESS) bool { return slices.Contains(a.EssaisAvec, Essai(ej)) }
 
 // Covers reports whether a host name is within the known domains of the AMC.
 func (a *AMC) Covers(host DNSName) bool {

@@ -62,6 +62,32 @@ func checkEtablissements(l *List, doc *strict.Document, amcsKnown bool) {
 		checkContacts(doc, e.Contacts, "etablissements", i)
 	}
 	l.bySite = sites.owner
+	checkStructures(l, doc)
+}
+
+// checkStructures indexes the establishments by the other structure ids that
+// their certificates may carry.
+func checkStructures(l *List, doc *strict.Document) {
+	l.byOther = map[roc.StructureID]int32{}
+	first := map[roc.StructureID][2]int{}
+	for i := range l.etablissements {
+		for j, id := range l.etablissements[i].Structures {
+			if id == "" {
+				continue
+			}
+			at := doc.At("etablissements", i, "structures", j)
+			if _, ok := id.FINESS(); ok {
+				doc.Refuse(at, "write a SIREN (2 and 9 digits) or a SIRET (3 and 14 digits); a FINESS goes to finess_ej or finess_eg", "%s is made of a FINESS", id)
+				continue
+			}
+			if f, twice := first[id]; twice {
+				doc.Refuse(at, "a structure id belongs to one establishment: keep it once", "the structure id %s is given twice: first at %s%s",
+					id, doc.At("etablissements", f[0], "structures", f[1]), named(l.etablissements[f[0]].Nom))
+				continue
+			}
+			first[id], l.byOther[id] = [2]int{i, j}, int32(i)
+		}
+	}
 }
 
 // sites finds whom each FINESS belongs to.
@@ -121,8 +147,9 @@ func checkEtats(l *List, doc *strict.Document, i int, amcsKnown bool) {
 	e := &l.etablissements[i]
 	if len(e.Etats) == 0 {
 		if e.Etat != "" {
-			e.Etats = []Changement{{Etat: e.Etat, Miroir: e.Miroir}}
+			e.Etats = []Changement{{Etat: e.Etat, Miroir: e.Miroir, Motif: e.Motif}}
 		}
+		e.flags()
 		checkMiroir(l, doc, e.Etat, e.Miroir, amcsKnown, "etablissements", i, "amc_miroir")
 		return
 	}
@@ -132,11 +159,24 @@ func checkEtats(l *List, doc *strict.Document, i int, amcsKnown bool) {
 	if e.Miroir != "" {
 		doc.Refuse(doc.At("etablissements", i, "amc_miroir"), "move it into the entry of etats that it belongs to", "beside etats, the AMC miroir has no date")
 	}
+	if e.Motif != "" {
+		doc.Refuse(doc.At("etablissements", i, "motif"), "move it into the entry of etats that it belongs to", "beside etats, the motif has no date")
+	}
+	e.flags()
 	for j, c := range e.Etats {
 		if j > 0 && !c.Depuis.IsZero() && !e.Etats[j-1].Depuis.Before(c.Depuis.Time) {
 			doc.Refuse(doc.At("etablissements", i, "etats", j, "depuis"), inOrder, "%s is not after %s, the date of the entry before", c.Depuis, e.Etats[j-1].Depuis)
 		}
 		checkMiroir(l, doc, c.Etat, c.Miroir, amcsKnown, "etablissements", i, "etats", j, "amc_miroir")
+	}
+}
+
+// flags gives each state what the row says for all of them.
+func (e *Etablissement) flags() {
+	for j := range e.Etats {
+		c := &e.Etats[j]
+		c.AccrochageComplet = c.Etat == Accrochage && (c.AccrochageComplet || e.AccrochageComplet)
+		c.Formation = c.Etat == Cercle && (c.Formation || e.Formation)
 	}
 }
 
@@ -147,16 +187,76 @@ const inOrder = "put the entries in the order of their dates, one for each date"
 func checkEtatsAMC(a *AMC, doc *strict.Document, i int) {
 	if len(a.Etats) == 0 {
 		if a.Etat != "" {
-			a.Etats = []ChangementAMC{{Etat: a.Etat}}
+			a.Etats = []ChangementAMC{{Etat: a.Etat, Motif: a.Motif}}
+		}
+		if a.Etat == AMCMaintenance {
+			doc.Refuse(doc.At("amcs", i, "etat"), "write etats: the state before it, then {depuis: ..., etat: maintenance, jusque: ...}; without a known end, write suspendu",
+				"a maintenance has a first and a last instant")
 		}
 		return
 	}
 	if a.Etat != "" {
 		doc.Refuse(doc.At("amcs", i, "etat"), bothEtats, "the state is given twice: by etat and by etats")
 	}
+	if a.Motif != "" {
+		doc.Refuse(doc.At("amcs", i, "motif"), "move it into the entry of etats that it belongs to", "beside etats, the motif has no date")
+	}
 	for j, c := range a.Etats {
 		if j > 0 && !c.Depuis.IsZero() && !a.Etats[j-1].Depuis.Before(c.Depuis.Time) {
 			doc.Refuse(doc.At("amcs", i, "etats", j, "depuis"), inOrder, "%s is not after %s, the date of the entry before", c.Depuis, a.Etats[j-1].Depuis)
+		}
+	}
+	a.Etats = maintained(a.Etats, doc, i)
+}
+
+// maintained checks the maintenances of an AMC, and puts after each what the
+// AMC was before it: that comes back at the end, by itself.
+func maintained(etats []ChangementAMC, doc *strict.Document, i int) []ChangementAMC {
+	var all []ChangementAMC
+	var before *ChangementAMC // the last one that is no maintenance
+	for j, c := range etats {
+		at := []any{"amcs", i, "etats", j}
+		all = append(all, c)
+		if c.Etat != AMCMaintenance {
+			before = &etats[j]
+		}
+		switch {
+		case c.Etat != AMCMaintenance && c.Jusque.IsZero():
+		case c.Etat != AMCMaintenance:
+			doc.Refuse(doc.At(append(at, "jusque")...), "remove jusque: the next entry says from when something else holds", "only a maintenance has an end of its own")
+		case c.Jusque.IsZero():
+			doc.Refuse(doc.At(at...), "add jusque: its last day, or its end; without a known end, write suspendu", "a maintenance needs its end")
+		case Period{c.Depuis, c.Jusque}.backwards():
+			checkPeriod(doc, Period{c.Depuis, c.Jusque}, at...)
+		case before == nil:
+			doc.Refuse(doc.At(at...), "write before it the state that the AMC has outside its maintenance", "nothing says what the AMC is after this maintenance")
+		case j+1 < len(etats) && !etats[j+1].Depuis.IsZero() && etats[j+1].Depuis.Before(c.Jusque.end()):
+			doc.Refuse(doc.At("amcs", i, "etats", j+1, "depuis"), "end the maintenance before this entry, or begin the entry later", "%s is within the maintenance before it, which ends on %s", etats[j+1].Depuis, c.Jusque)
+		case j+1 < len(etats) && etats[j+1].Depuis.Equal(c.Jusque.end()): // the next entry says what comes then
+		default:
+			again := *before
+			again.Depuis = c.Jusque.after()
+			all = append(all, again)
+		}
+	}
+	return all
+}
+
+// checkEssais checks that the establishments of the trials of an AMC are in the
+// register.
+func checkEssais(l *List, doc *strict.Document) {
+	for i := range l.amcs {
+		a := &l.amcs[i]
+		refuseTwice(doc, a.EssaisAvec, itself, "establishment", "amcs", i, "essais_avec")
+		for j, f := range a.EssaisAvec {
+			if f == "" {
+				continue
+			}
+			if e, ok := l.BySite(roc.FINESS(f)); !ok {
+				doc.Refuse(doc.At("amcs", i, "essais_avec", j), "add that establishment to the list of establishments, or remove it here", "no establishment has the FINESS %s", f)
+			} else if e.EJ != roc.FINESS(f) {
+				doc.Refuse(doc.At("amcs", i, "essais_avec", j), "name the legal entity: "+string(e.EJ), "%s is a site (EG)", f)
+			}
 		}
 	}
 }

@@ -14,6 +14,7 @@ type Etat string
 // The states of an establishment. What each may reach is in package routing.
 const (
 	Accrochage   Etat = "accrochage"   // technical test against the validation platform
+	Formation    Etat = "formation"    // training on the validation platform, every service
 	Surveillance Etat = "surveillance" // production with its one AMC miroir
 	Cercle       Etat = "cercle"       // every AMC of the circle
 	Suspendu     Etat = "suspendu"     // nobody, for now
@@ -26,14 +27,18 @@ const (
 )
 
 // etats are the states that a file can hold.
-var etats = []Etat{Accrochage, Surveillance, Cercle, Suspendu, Clos}
+var etats = []Etat{Accrochage, Formation, Surveillance, Cercle, Suspendu, Clos}
+
+// Etats lists the states of an establishment in the order of its life, Attendu
+// last.
+func Etats() []Etat { return append(slices.Clone(etats), Attendu) }
 
 // ParseEtat reads a state of an establishment.
 func ParseEtat(s string) (Etat, error) {
 	if slices.Contains(etats, Etat(s)) {
 		return Etat(s), nil
 	}
-	return "", errors.New("a state is accrochage, surveillance, cercle, suspendu or clos")
+	return "", errors.New("a state is accrochage, formation, surveillance, cercle, suspendu or clos")
 }
 
 // An EtatAMC is the state of an AMC.
@@ -41,11 +46,23 @@ type EtatAMC string
 
 // The states of an AMC.
 const (
-	AMCValidation EtatAMC = "validation" // the validation platform (Mutuelle ANS)
-	AMCCercle     EtatAMC = "cercle"     // in production, in the circle of trust
-	AMCSuspendu   EtatAMC = "suspendu"   // not to be reached
-	AMCAttendue   EtatAMC = ""           // before its first dated state: not to be reached either
+	AMCValidation  EtatAMC = "validation"  // the validation platform (Mutuelle ANS), or an insurer on trial (AMC.EssaisAvec)
+	AMCCercle      EtatAMC = "cercle"      // in production, in the circle of trust
+	AMCMaintenance EtatAMC = "maintenance" // not to be reached until a known end; then what it was before
+	AMCSuspendu    EtatAMC = "suspendu"    // not to be reached, for now
+	AMCClos        EtatAMC = "clos"        // not to be reached, any more
+	AMCAttendue    EtatAMC = ""            // before its first dated state: not to be reached either
 )
+
+// etatsAMC are the states that a file can hold.
+var etatsAMC = []EtatAMC{AMCValidation, AMCCercle, AMCMaintenance, AMCSuspendu, AMCClos}
+
+// EtatsAMC lists the states of an AMC in the order of its life, AMCAttendue
+// last.
+func EtatsAMC() []EtatAMC { return append(slices.Clone(etatsAMC), AMCAttendue) }
+
+// Open reports whether an AMC in that state may be reached by anybody.
+func (s EtatAMC) Open() bool { return s == AMCValidation || s == AMCCercle }
 
 // A Changement is one dated state of an establishment. It holds from Depuis to
 // the next one.
@@ -56,6 +73,13 @@ type Changement struct {
 	// Miroir is the AMC miroir from then on. Required under surveillance.
 	Miroir roc.NumeroAMC `yaml:"amc_miroir" json:"amc_miroir,omitzero"`
 
+	// AccrochageComplet opens SIM, CLC and ANL of the validation platform
+	// beside IDB, in accrochage.
+	AccrochageComplet bool `yaml:"accrochage_complet" json:"accrochage_complet,omitzero"`
+
+	// Formation opens the validation platform as well, in cercle.
+	Formation bool `yaml:"formation" json:"formation,omitzero"`
+
 	// Motif is why, or by which decision, for people. Optional.
 	Motif string `yaml:"motif" json:"motif,omitzero"`
 }
@@ -64,7 +88,13 @@ type Changement struct {
 type ChangementAMC struct {
 	Depuis Moment  `yaml:"depuis" strict:"required" json:"depuis,omitzero"`
 	Etat   EtatAMC `yaml:"etat" strict:"required" json:"etat"`
-	Motif  string  `yaml:"motif" json:"motif,omitzero"`
+
+	// Jusque is the end of a maintenance, and of that state alone: what the
+	// AMC was before comes back then by itself. Required there.
+	Jusque Moment `yaml:"jusque" json:"jusque,omitzero"`
+
+	// Motif is why, or by which decision, for people. Optional.
+	Motif string `yaml:"motif" json:"motif,omitzero"`
 }
 
 // EtatAt returns the dated state that is in force at that instant: the last
@@ -121,7 +151,8 @@ func (a *AMC) Next(after time.Time) (c ChangementAMC, ok bool) {
 // inForce settles what the dates of the row mean at that instant.
 func (e *Etablissement) inForce(at time.Time) {
 	c, _ := e.EtatAt(at)
-	e.Etat, e.Miroir = c.Etat, c.Miroir
+	e.Etat, e.Miroir, e.Motif = c.Etat, c.Miroir, c.Motif
+	e.AccrochageComplet, e.Formation = c.AccrochageComplet, c.Formation
 	e.Mandats = nil
 	for i := range e.Delegations {
 		if d := &e.Delegations[i]; d.Covers(at) {
@@ -132,8 +163,25 @@ func (e *Etablissement) inForce(at time.Time) {
 
 func (a *AMC) inForce(at time.Time) {
 	c, _ := a.EtatAt(at)
-	a.Etat = c.Etat
+	a.Etat, a.Motif, a.Depuis = c.Etat, c.Motif, c.Depuis
 	a.Domaines = a.DomainesAt(at)
+	a.Fin, a.Ordinaire = time.Time{}, c.Etat
+	if c.Etat.Open() {
+		return
+	}
+	a.Ordinaire = AMCCercle // what is known of one that was never open
+	for i := len(a.Etats) - 1; i >= 0; i-- {
+		if e := a.Etats[i]; e.Etat.Open() && !at.Before(e.Depuis.Time) {
+			a.Ordinaire = e.Etat
+			break
+		}
+	}
+	for _, e := range a.Etats {
+		if e.Etat.Open() && at.Before(e.Depuis.Time) {
+			a.Fin = e.Depuis.Time
+			break
+		}
+	}
 }
 
 // DomainesAt returns the known domains of the AMC at that instant.

@@ -267,3 +267,149 @@ func TestTheStateInForceIsTheLastNotAfter(t *testing.T) {
 		}
 	})
 }
+
+const maintainedAMCs = `amcs:
+  - nom: Mutuelle fictive
+    numeros: [0075500025]
+    etats:
+      - {depuis: 2026-01-01, etat: cercle}
+      - {depuis: 2026-10-24T22:00:00+02:00, etat: maintenance, jusque: 2026-10-25, motif: migration}
+      - {depuis: 2026-11-01, etat: maintenance, jusque: 2026-11-02}
+      - {depuis: 2026-11-03, etat: suspendu}
+      - {depuis: 2026-11-10, etat: maintenance, jusque: 2026-11-10T12:00:00+01:00}
+      - {depuis: 2026-12-01, etat: clos}
+`
+
+// A maintenance ends by itself, and then the AMC is what it was before. Its
+// last day is included whole: the one on which the clocks go back has 25 hours.
+func TestAMaintenanceEndsByItself(t *testing.T) {
+	t.Parallel()
+	l := parse(t, establishments(0, 1), maintainedAMCs, today)
+	for _, c := range []struct {
+		at    string
+		etat  register.EtatAMC
+		motif string
+		fin   string
+	}{
+		{"2026-10-24T21:59:59+02:00", register.AMCCercle, "", ""},
+		{"2026-10-24T22:00:00+02:00", register.AMCMaintenance, "migration", "2026-10-25T23:00:00Z"},
+		{"2026-10-25T22:59:59Z", register.AMCMaintenance, "migration", "2026-10-25T23:00:00Z"},
+		{"2026-10-25T23:00:00Z", register.AMCCercle, "", ""},
+		{"2026-11-01", register.AMCMaintenance, "", ""}, // then suspended, and closed: no end is known
+		{"2026-11-03", register.AMCSuspendu, "", ""},
+		{"2026-11-10", register.AMCMaintenance, "", ""},
+		{"2026-11-10T11:00:00Z", register.AMCSuspendu, "", ""},
+		{"2026-12-01", register.AMCClos, "", ""},
+	} {
+		a, _ := l.At(moment(t, c.at)).AMC("0075500025")
+		fin := ""
+		if !a.Fin.IsZero() {
+			fin = a.Fin.UTC().Format(time.RFC3339)
+		}
+		if a.Etat != c.etat || a.Motif != c.motif || fin != c.fin || a.Ordinaire != register.AMCCercle {
+			t.Errorf("%s: %s (%s) until %q, else %s; want %s (%s) until %q", c.at, a.Etat, a.Motif, fin, a.Ordinaire, c.etat, c.motif, c.fin)
+		}
+	}
+}
+
+// The flags of a row hold for each of its states that they say something of,
+// and those of an entry for that one.
+func TestTheFlagsOfARow(t *testing.T) {
+	t.Parallel()
+	l := parse(t, `etablissements:
+  - {finess_ej: 010003812, nom: A, accrochage_complet: true, formation: true, etats: [{depuis: 2026-01-01, etat: accrochage}, {depuis: 2026-02-01, etat: surveillance, amc_miroir: 0075500025}, {depuis: 2026-03-01, etat: cercle}]}
+  - {finess_ej: 2A0000014, nom: B, etats: [{depuis: 2026-01-01, etat: accrochage, accrochage_complet: true}, {depuis: 2026-03-01, etat: cercle}, {depuis: 2026-04-01, etat: cercle, formation: true}]}
+  - {finess_ej: 690000013, nom: C, etat: cercle, formation: true, motif: convention du 3 mars}
+`, datedAMCs, today)
+	for _, c := range []struct {
+		at, ej             string
+		complet, formation bool
+	}{
+		{"2026-01-15", "010003812", true, false}, {"2026-02-15", "010003812", false, false}, {"2026-03-15", "010003812", false, true},
+		{"2026-01-15", "2A0000014", true, false}, {"2026-03-15", "2A0000014", false, false}, {"2026-04-15", "2A0000014", false, true},
+		{"2026-04-15", "690000013", false, true},
+	} {
+		e, _ := l.At(moment(t, c.at)).BySite(roc.FINESS(c.ej))
+		if e.AccrochageComplet != c.complet || e.Formation != c.formation {
+			t.Errorf("%s of %s: complet %t, formation %t", c.at, c.ej, e.AccrochageComplet, e.Formation)
+		}
+	}
+	if e, _ := l.BySite("690000013"); e.Motif != "convention du 3 mars" {
+		t.Errorf("motif %q", e.Motif)
+	}
+}
+
+// A SIRET or a SIREN stands for the establishment that the register gives it
+// to; another one is refused with what is missing.
+func TestASIRETStandsForItsEstablishment(t *testing.T) {
+	t.Parallel()
+	l := parse(t, `etablissements:
+  - {finess_ej: 010003812, nom: A, etat: cercle, structures: ["355500000000019", "2555000000"]}
+  - {finess_ej: 2A0000014, nom: B, etat: suspendu, structures: ["355500000000027"]}
+`, datedAMCs, today)
+	for _, id := range []roc.StructureID{"355500000000019", "2555000000", "1010003812"} {
+		if e, err := l.Admit(id); err != nil || e.EJ != "010003812" {
+			t.Errorf("%s: %v", id, err)
+		} else if err := l.CheckSites(e, id, "010003812", ""); err != nil {
+			t.Errorf("%s: %v", id, err)
+		} else if err := l.CheckSites(e, id, "2A0000014", ""); !roc.IsRefused(err, roc.StructureMismatch) {
+			t.Errorf("%s with another's FINESS: %v", id, err)
+		}
+	}
+	if _, err := l.Admit("355500000000027"); !roc.IsRefused(err, roc.Suspended) {
+		t.Errorf("a suspended one: %v", err)
+	}
+	if _, err := l.Admit("355500000000035"); !roc.IsRefused(err, roc.UnknownStructure) || !strings.Contains(roc.RefusalOf(err).Detail, "SIRET") {
+		t.Errorf("nobody's: %v", err)
+	}
+}
+
+// A clock that jumps five days forwards and back leaves nothing behind: what is
+// in force is what the dates say now, each time. Days are calendar days in
+// Paris, over both changes of the hour.
+func TestAClockThatJumpsLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	const es = `etablissements:
+  - {finess_ej: 010003812, nom: A, etats: [{depuis: 2026-01-01, etat: accrochage}, {depuis: 2026-03-29, etat: cercle}, {depuis: 2026-03-30, etat: suspendu}, {depuis: 2026-10-25, etat: cercle}, {depuis: 2026-10-26, etat: clos}]}
+`
+	want := func(at time.Time) register.Etat {
+		switch day := register.DayOf(at).String(); {
+		case day < "2026-03-29":
+			return register.Accrochage
+		case day < "2026-03-30":
+			return register.Cercle
+		case day < "2026-10-25":
+			return register.Suspendu
+		case day < "2026-10-26":
+			return register.Cercle
+		}
+		return register.Clos
+	}
+	dir := t.TempDir()
+	o := register.Options{Etablissements: filepath.Join(dir, "e.yaml"), AMC: filepath.Join(dir, "a.yaml")}
+	write(t, o.Etablissements, es)
+	write(t, o.AMC, maintainedAMCs)
+	var now time.Time
+	o.Now = func() time.Time { return now }
+	for _, day := range []string{"2026-03-28", "2026-10-24"} {
+		start := moment(t, day)
+		now = start
+		s := open(t, o)
+		for h := range 72 {
+			for _, jump := range []int{0, 120, 0, -120, 0} {
+				now = start.Add(time.Duration(h+jump) * time.Hour)
+				e, _ := s.Current().ByStructure("1010003812")
+				if e.Etat != want(now) {
+					t.Fatalf("%s + %d h, clock at %s: %s, want %s", day, h, register.InParis(now), e.Etat, want(now))
+				}
+			}
+		}
+	}
+	now = moment(t, "2026-06-01")
+	s := open(t, o)
+	first := s.Current()
+	now = now.Add(-time.Hour)
+	if s.Current() != first {
+		t.Error("a clock that goes back over no date makes a new list")
+	}
+}

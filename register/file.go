@@ -72,6 +72,9 @@ func Parse(esName string, es []byte, amcName string, amcs []byte, at time.Time) 
 	esDoc := strict.Read(esName, es, &ef, options...)
 	l.etablissements = ef.Etablissements
 	checkEtablissements(l, esDoc, amcDoc.Readable())
+	if esDoc.Readable() {
+		checkEssais(l, amcDoc)
+	}
 
 	if err := joined(esDoc.Err(), amcDoc.Err()); err != nil {
 		return nil, err
@@ -107,11 +110,12 @@ func textTypes() []strict.Option {
 		strict.Text(roc.ParseVersion, "V1"),
 		strict.Text(ParseDNSName, "roc.amc.example"),
 		strict.Text(ParseMoment, "2026-11-01"),
+		strict.Text(parseEssai, "010003812"),
 		strict.Short[Mandat]("structure"),
 		strict.Short[Domaine]("nom"),
 		strict.OneOf("a state", etats...),
 		strict.OneOf("a façade", Transparente, Reecriture),
-		strict.OneOf("a state of an AMC", AMCValidation, AMCCercle, AMCSuspendu),
+		strict.OneOf("a state of an AMC", etatsAMC...),
 	}
 }
 

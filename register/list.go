@@ -16,11 +16,13 @@ import (
 type List struct {
 	etablissements []Etablissement
 	amcs           []AMC
-	bySite         map[roc.FINESS]int32 // index of the row, by EJ and by each EG
+	bySite         map[roc.FINESS]int32      // index of the row, by EJ and by each EG
+	byOther        map[roc.StructureID]int32 // by SIREN or SIRET
 	byNumero       map[roc.NumeroAMC]int32
 	digest         [32]byte
 
 	at    time.Time // the instant that the rows are settled for
+	since time.Time // when the last date before at was reached; zero: none was
 	until time.Time // when the first date to come is reached; zero: none is
 }
 
@@ -33,12 +35,17 @@ func (l *List) At(at time.Time) *List {
 	return &n
 }
 
-// settle makes the rows what their dates say at that instant, and finds when
-// that will change.
+// settle makes the rows what their dates say at that instant, and finds between
+// which two dates that holds.
 func (l *List) settle(at time.Time) {
-	l.at, l.until = at, time.Time{}
+	l.at, l.since, l.until = at, time.Time{}, time.Time{}
 	edge := func(t time.Time) {
-		if at.Before(t) && (l.until.IsZero() || t.Before(l.until)) {
+		switch {
+		case !at.Before(t):
+			if l.since.Before(t) {
+				l.since = t
+			}
+		case l.until.IsZero() || t.Before(l.until):
 			l.until = t
 		}
 	}
@@ -55,12 +62,19 @@ func (l *List) settle(at time.Time) {
 // Moment is the instant that the list is settled for.
 func (l *List) Moment() time.Time { return l.at }
 
+// holds reports whether what the list says holds at that instant too: no date
+// lies between, forwards or backwards.
+func (l *List) holds(at time.Time) bool {
+	return !at.Before(l.since) && (l.until.IsZero() || at.Before(l.until))
+}
+
 // Until is when the first date to come is reached and the list changes by
 // itself; zero: it does not.
 func (l *List) Until() time.Time { return l.until }
 
 // Caller returns the establishment that a client certificate stands for: the
-// one whose EJ, or one of whose EGs, its subject carries (profile section 4).
+// one whose EJ, one of whose EGs, or one of whose other structure ids (SIREN,
+// SIRET) its subject carries (profile section 4).
 // The chain of the certificate must have been checked before. It fails closed:
 // the refusals are UnknownStructure and Suspended (states suspendu and clos).
 func (l *List) Caller(leaf *x509.Certificate) (*Etablissement, error) {
@@ -80,8 +94,11 @@ func (l *List) Caller(leaf *x509.Certificate) (*Etablissement, error) {
 func (l *List) Admit(id roc.StructureID) (*Etablissement, error) {
 	e, ok := l.ByStructure(id)
 	if !ok {
-		return nil, roc.Refuse(roc.UnknownStructure, "structure %s is not in the register", id).
-			Saying("La structure %s n'est pas au registre.", id)
+		r := roc.Refuse(roc.UnknownStructure, "structure %s is not in the register", id)
+		if _, finess := id.FINESS(); !finess {
+			return nil, r.Saying("La structure %s n'est rattachée à aucun établissement : l'ANS doit inscrire cet identifiant (SIREN ou SIRET) au registre.", id)
+		}
+		return nil, r.Saying("La structure %s n'est pas au registre.", id)
 	}
 	if e.Etat == Attendu {
 		return nil, e.notYet(l.at)
@@ -103,13 +120,17 @@ func (e *Etablissement) notYet(at time.Time) error {
 }
 
 // ByStructure returns the establishment of a structure id, whatever its state:
-// the one with that EJ, or that one of its EGs belongs to.
+// the one with that EJ, that one of its EGs belongs to, or that the register
+// gives that SIREN or SIRET.
 func (l *List) ByStructure(id roc.StructureID) (*Etablissement, bool) {
-	f, ok := id.FINESS()
+	if f, ok := id.FINESS(); ok {
+		return l.BySite(f)
+	}
+	i, ok := l.byOther[id]
 	if !ok {
 		return nil, false
 	}
-	return l.BySite(f)
+	return &l.etablissements[i], true
 }
 
 // BySite returns the establishment with that EJ, or that one of its EGs

@@ -70,6 +70,10 @@ func (m Moment) end() time.Time {
 	return m.Time
 }
 
+// after is the first instant after the moment taken as a last one, written the
+// same way.
+func (m Moment) after() Moment { return Moment{m.end(), m.day} }
+
 // Last is the last instant of the moment: of the day, or the instant itself.
 func (m Moment) Last() time.Time {
 	if m.day {

@@ -39,9 +39,24 @@ type Etablissement struct {
 	// nobody, whatever its state. Optional.
 	Contrat Moment `yaml:"contrat"`
 
-	// Etat is its state in force: accrochage, surveillance, cercle, suspendu
-	// or clos. A file gives it here, for ever, or gives Etats.
+	// Structures are other structure ids that its certificates may carry: 2
+	// and its SIREN, 3 and a SIRET. Each stands for its EJ. An id belongs to
+	// one establishment only.
+	Structures []roc.StructureID `yaml:"structures"`
+
+	// Etat is its state in force: accrochage, formation, surveillance, cercle,
+	// suspendu or clos. A file gives it here, for ever, or gives Etats.
 	Etat Etat `yaml:"etat" strict:"required,unless=etats"`
+
+	// Motif is why it is in that state, or by which decision, for people; it
+	// stands beside Etat. Optional.
+	Motif string `yaml:"motif"`
+
+	// AccrochageComplet and Formation are those of the state in force (see
+	// Changement). A file may give them here for every state that they say
+	// something of.
+	AccrochageComplet bool `yaml:"accrochage_complet"`
+	Formation         bool `yaml:"formation"`
 
 	// Miroir is the AMC miroir in force, by one of its numbers: the only AMC
 	// that an establishment under surveillance reaches. Required in that

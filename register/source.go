@@ -75,17 +75,17 @@ func (o Options) withDefaults() Options {
 // Current returns the register in force. Take it once per exchange.
 func (s *Source) Current() *List {
 	l := s.current.Load()
-	if l.until.IsZero() {
+	if l.since.IsZero() && l.until.IsZero() {
 		return l
 	}
-	if now := s.options.Now(); !now.Before(l.until) {
+	if now := s.options.Now(); !l.holds(now) {
 		return s.turn(l, now)
 	}
 	return l
 }
 
-// turn makes what was to come since l was settled take effect. It takes no
-// lock: an exchange does not wait for a reload.
+// turn settles l for now: a date was reached since, or the clock has gone back
+// to before one. It takes no lock: an exchange does not wait for a reload.
 func (s *Source) turn(l *List, now time.Time) *List {
 	next := l.At(now)
 	if !s.current.CompareAndSwap(l, next) {

@@ -131,9 +131,11 @@ type Permit struct {
 // the register alone: a message that no answer of the annuaire can help waits
 // for none. amc is the AMC of the key in the register, nil when it is not there.
 //
-// The refusals, in the order of the checks: Suspended and OutsideCircle (the
-// states, then the version of the establishment), ServiceNotOffered (by the
-// AMC's versions in the register). An AMC that is not in the register waits for
+// The refusals, in the order of the checks: Suspended (the establishment's
+// state), OutsideCircle (what its state opens), AMCSuspended (the AMC's own
+// state, of one that it could reach otherwise), OutsideCircle (the version of
+// the establishment), ServiceNotOffered (by the AMC's versions in the register).
+// An AMC that is not in the register waits for
 // the annuaire: it may know none of that number.
 func Allow(es *register.Etablissement, amc *register.AMC, key roc.Key, p Policy) (Permit, error) {
 	if err := sound(es, amc, key); err != nil {
@@ -228,24 +230,58 @@ func open(es *register.Etablissement, amc *register.AMC, key roc.Key) error {
 		return roc.Refuse(roc.Suspended, "establishment %s is in state %s", es.Structure, es.Etat).
 			Saying("L'établissement est à l'état « %s ».", es.Etat)
 	}
-	if amc != nil && amc.Etat == register.AMCSuspendu {
-		return outside("AMC %s is suspended", key.AMC).
-			Saying("L'organisme %s est suspendu du cercle de confiance.", key.AMC)
+	if err := within(es, amc, key); err != nil {
+		return err
 	}
-	return within(es, amc, key)
+	return closed(amc, key)
+}
+
+// closed refuses an AMC by its own state, once the establishment could reach it
+// otherwise: to come back later helps nobody else.
+func closed(amc *register.AMC, key roc.Key) error {
+	if amc == nil || amc.Etat.Open() {
+		return nil
+	}
+	r := roc.Refuse(roc.AMCSuspended, "AMC %s is in state %s", key.AMC, amc.Etat)
+	r.Since, r.Until = amc.Depuis.Time, amc.Fin
+	switch amc.Etat {
+	case register.AMCMaintenance:
+		return r.Because(roc.MaintainedAMC).Saying("L'organisme %s est en maintenance%s.", key.AMC, until(amc))
+	case register.AMCClos:
+		return r.Because(roc.ClosedAMC).Saying("L'organisme %s a quitté le cercle de confiance%s.", key.AMC, until(amc))
+	}
+	return r.Because(roc.SuspendedAMC).Saying("L'organisme %s est suspendu du cercle de confiance%s.", key.AMC, until(amc))
+}
+
+// until says when an AMC is open again, where the register says it.
+func until(amc *register.AMC) string {
+	if amc.Fin.IsZero() {
+		return ""
+	}
+	return ", jusqu'au " + register.InParis(amc.Fin).Format("02/01/2006 à 15:04")
 }
 
 // within says what each state of an establishment opens.
 func within(es *register.Etablissement, amc *register.AMC, key roc.Key) error {
+	if amc != nil && es.Etat != register.Attendu && amc.OnTrial() {
+		return onTrial(es, amc, key)
+	}
+	platform := amc != nil && ordinary(amc) == register.AMCValidation
 	switch es.Etat {
 	case register.Accrochage:
-		if amc == nil || amc.Etat != register.AMCValidation {
+		if !platform {
 			return outside("establishment %s is in accrochage, AMC %s is not the validation platform", es.Structure, key.AMC).
 				Saying("En accrochage, seule la plateforme de validation est joignable ; l'organisme %s n'en est pas une.", key.AMC)
 		}
-		if key.Service != roc.IDB {
+		if key.Service != roc.IDB && !es.AccrochageComplet {
 			return outside("establishment %s is in accrochage, service %s is not IDB", es.Structure, key.Service).
-				Saying("En accrochage, seul le service IDB est ouvert, avec un patient fictif.")
+				Saying("En accrochage, seul le service IDB est ouvert, avec un patient fictif ; les autres le sont quand le registre porte accrochage_complet.")
+		}
+		return nil
+	case register.Formation:
+		if !platform {
+			return outside("establishment %s is in formation, AMC %s is not the validation platform", es.Structure, key.AMC).
+				Saying("En formation, seule la Mutuelle ANS est joignable ; l'organisme %s ne l'est pas.", key.AMC)
 		}
 		return nil
 	case register.Surveillance:
@@ -258,15 +294,41 @@ func within(es *register.Etablissement, amc *register.AMC, key roc.Key) error {
 		if amc == nil {
 			return nil // the policy decides
 		}
+		if platform && es.Formation {
+			return nil
+		}
 		return inCircle(amc, key)
 	}
 	return outside("establishment %s is in no known state", es.Structure).
 		Saying("L'état de l'établissement ne permet aucun échange.")
 }
 
+// onTrial lets the establishments of the trials of an AMC in validation reach
+// it, in whichever state they may call, and nobody else.
+func onTrial(es *register.Etablissement, amc *register.AMC, key roc.Key) error {
+	if amc.Tries(es.EJ) {
+		return nil
+	}
+	return outside("establishment %s is none of the trials of AMC %s, which is in validation", es.Structure, key.AMC).
+		Saying("L'organisme %s est en validation : il n'est joignable que par les établissements de ses essais.", key.AMC)
+}
+
+// ordinary is the state of an AMC, or the one that it has outside a suspension,
+// a maintenance or its end.
+func ordinary(amc *register.AMC) register.EtatAMC {
+	switch amc.Etat {
+	case register.AMCSuspendu, register.AMCClos, register.AMCMaintenance:
+		if amc.Ordinaire == register.AMCValidation {
+			return register.AMCValidation
+		}
+		return register.AMCCercle
+	}
+	return amc.Etat
+}
+
 // inCircle keeps real patients away from the validation platform.
 func inCircle(amc *register.AMC, key roc.Key) error {
-	if amc.Etat == register.AMCCercle {
+	if ordinary(amc) == register.AMCCercle {
 		return nil
 	}
 	return outside("AMC %s is not in the circle", key.AMC).

@@ -28,21 +28,37 @@ type situation struct {
 	offered string // "both", "V1", "V2", "none", "not-roc"
 	newAMC  routing.NewcomerPolicy
 	amcOnly roc.Version // the one version the AMC speaks by the register; NoVersion: both
+	more    string      // "", "complet", "formation" (of the establishment), "named", "others" (essais_avec of the AMC)
 }
 
 func (s situation) String() string {
-	return fmt.Sprint([]any{s.es, s.amc, s.miroir, s.speaks, s.service, s.version, s.offered, s.newAMC, s.amcOnly})
+	return fmt.Sprint([]any{s.es, s.amc, s.miroir, s.speaks, s.service, s.version, s.offered, s.newAMC, s.amcOnly, s.more})
 }
 
-func (s situation) choose() (routing.Route, error) {
-	es := &register.Etablissement{EJ: "010003812", Structure: "1010003812", Etat: s.es, Miroir: s.miroir, Versions: s.speaks}
-	var amc *register.AMC
+// onTrial: the AMC is in validation and its row names the establishment.
+func (s situation) onTrial() bool { return s.amc == register.AMCValidation && s.more == "named" }
+
+// rows are the two rows of the register; of the AMC nil when it is not there.
+func (s situation) rows() (es *register.Etablissement, amc *register.AMC) {
+	es = &register.Etablissement{EJ: "010003812", Structure: "1010003812", Etat: s.es, Miroir: s.miroir, Versions: s.speaks,
+		AccrochageComplet: s.more == "complet", Formation: s.more == "formation"}
 	if s.amc != "" {
-		amc = &register.AMC{Nom: "Mutuelle fictive", Numeros: []roc.NumeroAMC{numero, autre}, Etat: s.amc, Domaines: []register.DNSName{"amc.example"}}
+		amc = &register.AMC{Nom: "Mutuelle fictive", Numeros: []roc.NumeroAMC{numero, autre}, Etat: s.amc, Ordinaire: s.amc, Domaines: []register.DNSName{"amc.example"}}
+		switch s.more {
+		case "named":
+			amc.EssaisAvec = []register.Essai{"690000013", register.Essai(es.EJ)}
+		case "others":
+			amc.EssaisAvec = []register.Essai{"690000013"}
+		}
 		if s.amcOnly != roc.NoVersion {
 			amc.Versions = []roc.Version{s.amcOnly}
 		}
 	}
+	return es, amc
+}
+
+func (s situation) choose() (routing.Route, error) {
+	es, amc := s.rows()
 	key := roc.Key{AMC: numero, Domaine: roc.HOSP, Service: s.service, Version: s.version}
 	return routing.Choose(es, amc, key, entry(s.offered), routing.Policy{NewAMC: s.newAMC})
 }
@@ -70,21 +86,31 @@ var rules = []struct {
 	{"profile 6: suspendu reaches nobody", func(s situation) bool { return s.es == register.Suspendu }, roc.Suspended},
 	{"profile 6: clos reaches nobody", func(s situation) bool { return s.es == register.Clos }, roc.Suspended},
 	{"profile 6: a state that is none reaches nobody", func(s situation) bool { return s.es == "" }, roc.OutsideCircle},
-	{"profile 6: a suspended AMC is reached by nobody", func(s situation) bool { return s.amc == register.AMCSuspendu }, roc.OutsideCircle},
+	{"profile 6: an AMC in validation is reached by those its row names, and by nobody else", func(s situation) bool {
+		return s.amc == register.AMCValidation && s.more == "others"
+	}, roc.OutsideCircle},
 	{"profile 6: an AMC in a state that is none is reached by nobody", func(s situation) bool { return s.amc == "autre" }, roc.OutsideCircle},
 
 	{"profile 6: accrochage reaches no AMC that is not in the register", func(s situation) bool { return s.es == register.Accrochage && s.amc == "" }, roc.OutsideCircle},
-	{"profile 6: accrochage reaches no AMC of the circle, be it its miroir", func(s situation) bool { return s.es == register.Accrochage && s.amc == register.AMCCercle }, roc.OutsideCircle},
-	{"profile 6: accrochage is IDB only", func(s situation) bool { return s.es == register.Accrochage && s.service != roc.IDB }, roc.OutsideCircle},
+	{"profile 6: accrochage reaches no AMC of the circle, be it its miroir, be it suspended", func(s situation) bool { return s.es == register.Accrochage && s.amc != register.AMCValidation }, roc.OutsideCircle},
+	{"profile 6: accrochage is IDB only, unless complete or on trial", func(s situation) bool {
+		return s.es == register.Accrochage && s.service != roc.IDB && s.more != "complet" && s.more != "named"
+	}, roc.OutsideCircle},
+	{"profile 6: formation reaches the Mutuelle ANS only", func(s situation) bool { return s.es == register.Formation && s.amc != register.AMCValidation }, roc.OutsideCircle},
 
 	{"profile 6: surveillance has no AMC outside the register", func(s situation) bool { return s.es == register.Surveillance && s.amc == "" }, roc.OutsideCircle},
-	{"profile 6: surveillance without an AMC miroir reaches nobody", func(s situation) bool { return s.es == register.Surveillance && s.miroir == "" }, roc.OutsideCircle},
-	{"profile 6: surveillance reaches its one AMC miroir only", func(s situation) bool { return s.es == register.Surveillance && s.miroir == tiers }, roc.OutsideCircle},
+	{"profile 6: surveillance without an AMC miroir reaches nobody", func(s situation) bool { return s.es == register.Surveillance && s.miroir == "" && !s.onTrial() }, roc.OutsideCircle},
+	{"profile 6: surveillance reaches its one AMC miroir only", func(s situation) bool { return s.es == register.Surveillance && s.miroir == tiers && !s.onTrial() }, roc.OutsideCircle},
 	{"domain 1.4: surveillance is production, not for the validation platform", func(s situation) bool {
-		return s.es == register.Surveillance && s.amc == register.AMCValidation
+		return s.es == register.Surveillance && s.amc == register.AMCValidation && s.more != "named"
 	}, roc.OutsideCircle},
 
-	{"profile 6: the validation platform is not of the circle", func(s situation) bool { return s.es == register.Cercle && s.amc == register.AMCValidation }, roc.OutsideCircle},
+	{"profile 6: the validation platform is not of the circle, unless for formation or on trial", func(s situation) bool {
+		return s.es == register.Cercle && s.amc == register.AMCValidation && s.more != "formation" && s.more != "named"
+	}, roc.OutsideCircle},
+	{"profile 7: an AMC that is suspended, closed or in maintenance, of an establishment that could reach it", func(s situation) bool {
+		return s.amc == register.AMCSuspendu || s.amc == register.AMCClos || s.amc == register.AMCMaintenance
+	}, roc.AMCSuspended},
 
 	{"register: the establishment does not speak that version", func(s situation) bool { return len(s.speaks) == 1 && s.speaks[0] != s.version }, roc.OutsideCircle},
 	{"policy: an AMC not in the register is quarantined", func(s situation) bool { return s.amc == "" && s.newAMC == routing.Quarantine }, roc.Quarantined},
@@ -102,6 +128,15 @@ var rules = []struct {
 	{"profile 6: accrochage reaches the validation platform, IDB", func(s situation) bool {
 		return s.es == register.Accrochage && s.amc == register.AMCValidation
 	}, ""},
+	{"profile 6: formation reaches the Mutuelle ANS, every service", func(s situation) bool {
+		return s.es == register.Formation && s.amc == register.AMCValidation
+	}, ""},
+	{"profile 6: an AMC in validation is reached by those its row names, every service", func(s situation) bool {
+		return s.amc == register.AMCValidation && s.more == "named"
+	}, ""},
+	{"profile 6: formation: true opens the Mutuelle ANS beside the circle", func(s situation) bool {
+		return s.es == register.Cercle && s.amc == register.AMCValidation && s.more == "formation"
+	}, ""},
 	{"profile 6: surveillance reaches its AMC miroir, by whichever of its numbers", func(s situation) bool {
 		return s.es == register.Surveillance && s.amc == register.AMCCercle && (s.miroir == numero || s.miroir == autre)
 	}, ""},
@@ -109,8 +144,8 @@ var rules = []struct {
 }
 
 func situations(each func(situation)) {
-	for _, es := range []register.Etat{register.Accrochage, register.Surveillance, register.Cercle, register.Suspendu, register.Clos, ""} {
-		for _, amc := range []register.EtatAMC{register.AMCValidation, register.AMCCercle, register.AMCSuspendu, "autre", ""} {
+	for _, es := range register.Etats() {
+		for _, amc := range append(register.EtatsAMC(), "autre") {
 			for _, miroir := range []roc.NumeroAMC{numero, autre, tiers, ""} {
 				for _, speaks := range [][]roc.Version{nil, {roc.V1}, {roc.V2}, {roc.V1, roc.V2}} {
 					for _, service := range []roc.Service{roc.IDB, roc.SIM, roc.CLC, roc.ANL} {
@@ -118,7 +153,9 @@ func situations(each func(situation)) {
 							for _, offered := range []string{"both", "V1", "V2", "none", "not-roc"} {
 								for _, p := range []routing.NewcomerPolicy{routing.Quarantine, routing.Accept} {
 									for _, only := range []roc.Version{roc.NoVersion, roc.V1, roc.V2} {
-										each(situation{es, amc, miroir, speaks, service, version, offered, p, only})
+										for _, more := range []string{"", "complet", "formation", "named", "others"} {
+											each(situation{es, amc, miroir, speaks, service, version, offered, p, only, more})
+										}
 									}
 								}
 							}
@@ -349,8 +386,7 @@ func TestReachesIsWhatTheStatesLetThrough(t *testing.T) {
 		if s.amc == "" || s.speaks != nil || s.offered != "both" || s.amcOnly != roc.NoVersion {
 			return
 		}
-		es := &register.Etablissement{Etat: s.es, Miroir: s.miroir}
-		amc := &register.AMC{Numeros: []roc.NumeroAMC{numero, autre}, Etat: s.amc}
+		es, amc := s.rows()
 		if _, err := s.choose(); routing.Reaches(es, amc, s.service) != (err == nil) {
 			t.Errorf("%s: Reaches is not what Choose says (%v)", s, err)
 		}

@@ -26,7 +26,9 @@ const (
 	ForbiddenAddress CauseCode = "forbidden-address"
 
 	// AMCSuspended.
-	SuspendedAMC CauseCode = "amc-suspended"
+	SuspendedAMC  CauseCode = "amc-suspended"
+	ClosedAMC     CauseCode = "amc-closed"
+	MaintainedAMC CauseCode = "amc-maintenance"
 
 	// AMCUnreachable.
 	UnknownName       CauseCode = "unknown-name"
@@ -108,7 +110,9 @@ var causes = []struct {
 	{ForbiddenAddress, CauseMeaning{AnnuaireRefused, "",
 		"L'adresse donnée par l'annuaire pour cet organisme n'est pas une adresse publique.", ""}},
 
-	{SuspendedAMC, CauseMeaning{AMCSuspended, "", "", ""}},
+	{SuspendedAMC, CauseMeaning{AMCSuspended, "", "L'organisme complémentaire est suspendu.", ""}},
+	{ClosedAMC, CauseMeaning{AMCSuspended, "", "L'organisme complémentaire a quitté le cercle de confiance.", "Passez par le circuit hors ROC pour cet organisme."}},
+	{MaintainedAMC, CauseMeaning{AMCSuspended, "", "L'organisme complémentaire est en maintenance.", "Renvoyez le message après le délai indiqué (Retry-After)."}},
 
 	{UnknownName, CauseMeaning{AMCUnreachable, ByAMC,
 		"Le nom de l'organisme n'existe pas dans le DNS ; rien n'a été transmis.",

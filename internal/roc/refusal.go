@@ -108,6 +108,10 @@ type Refusal struct {
 	// Since is since when what refuses is known to be so; zero: not known.
 	Since time.Time
 
+	// Until is when waiting helps, where a date says it: Retry-After is counted
+	// from the answer to it. Zero: no date does.
+	Until time.Time
+
 	// ClockOffset is how far the clock of the signer is ahead of ours, when
 	// StaleTimestamp was found in a signed Timestamp; else nil.
 	ClockOffset *time.Duration
@@ -138,6 +142,15 @@ func (r *Refusal) Meaning() Meaning { return r.Reason.MeaningWith(r.CauseCode) }
 func (r *Refusal) After(d time.Duration) *Refusal {
 	r.RetryAfter = d
 	return r
+}
+
+// Wait is how long the caller should wait, from now; 0: waiting does not help,
+// or nothing says how long.
+func (r *Refusal) Wait(now time.Time) time.Duration {
+	if r.Until.IsZero() {
+		return r.RetryAfter
+	}
+	return max(r.Until.Sub(now), time.Second) // it was refused: now, or our clock, is on the edge
 }
 
 // Error says the code, the reason and the cause, for logs; never the Detail.

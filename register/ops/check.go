@@ -33,19 +33,21 @@ type Planned struct {
 	Nom    string          `json:"nom"`
 	From   string          `json:"from"`
 	To     string          `json:"to"`
+	Motif  string          `json:"motif,omitzero"`
 }
 
 func (p Planned) String() string {
-	return fmt.Sprintf("%s: %s %s: %s -> %s", p.Depuis, p.Who, p.Nom, p.From, p.To)
+	return fmt.Sprintf("%s: %s %s: %s -> %s%s", p.Depuis, p.Who, p.Nom, p.From, p.To, words.Because(p.Motif))
 }
 
 // Check sums up a register at its moment.
 func Check(l *register.List) *Summary {
 	s := &Summary{At: l.Moment(), Digest: l.Digest(), Etats: map[register.Etat]int{}, EtatsAMC: map[register.EtatAMC]int{}, Planned: PlannedIn(l), Warnings: []string{}}
 	s.Etablissements, s.Sites, s.Numeros = l.Size()
+	platform := hasPlatform(l)
 	for e := range l.Etablissements() {
 		s.Etats[e.Etat]++
-		s.Warnings = append(s.Warnings, warnings(l, e)...)
+		s.Warnings = append(s.Warnings, warnings(l, e, platform)...)
 	}
 	for a := range l.AMCs() {
 		s.AMCs++
@@ -65,7 +67,7 @@ func PlannedIn(l *register.List) []Planned {
 			if !ok {
 				break
 			}
-			out = append(out, Planned{next.Depuis, string(e.EJ), e.Nom, words.State(before), words.State(next)})
+			out = append(out, Planned{next.Depuis, string(e.EJ), e.Nom, words.State(before), words.State(next), next.Motif})
 			before, at = next, next.Depuis.Time
 		}
 	}
@@ -76,7 +78,7 @@ func PlannedIn(l *register.List) []Planned {
 			if !ok {
 				break
 			}
-			out = append(out, Planned{next.Depuis, "AMC " + string(a.Numeros[0]), a.Nom, words.AMCState(before), words.AMCState(next.Etat)})
+			out = append(out, Planned{next.Depuis, "AMC " + string(a.Numeros[0]), a.Nom, words.AMCState(before), words.AMCState(next.Etat), next.Motif})
 			before, at = next.Etat, next.Depuis.Time
 		}
 	}
@@ -84,7 +86,18 @@ func PlannedIn(l *register.List) []Planned {
 	return out
 }
 
-func warnings(l *register.List, e *register.Etablissement) (out []string) {
+// hasPlatform reports whether there is a validation platform: an AMC in
+// validation that is not on trial with named establishments.
+func hasPlatform(l *register.List) bool {
+	for a := range l.AMCs() {
+		if a.Etat == register.AMCValidation && !a.OnTrial() {
+			return true
+		}
+	}
+	return false
+}
+
+func warnings(l *register.List, e *register.Etablissement, platform bool) (out []string) {
 	warn := func(format string, args ...any) {
 		out = append(out, fmt.Sprintf("%s %s: ", e.EJ, e.Nom)+fmt.Sprintf(format, args...))
 	}
@@ -92,6 +105,9 @@ func warnings(l *register.List, e *register.Etablissement) (out []string) {
 		if !luhn(string(f)) {
 			warn("the FINESS %s has a wrong check digit: a slip of the hand?", f)
 		}
+	}
+	if (e.Etat == register.Accrochage || e.Etat == register.Formation) && !platform {
+		warn("it is in %s, and no AMC in validation is open to it: it reaches nobody", e.Etat)
 	}
 	if e.Etat == register.Surveillance {
 		if amc, ok := l.AMC(e.Miroir); ok && amc.Etat != register.AMCCercle {
@@ -110,7 +126,7 @@ func warnings(l *register.List, e *register.Etablissement) (out []string) {
 }
 
 func amcWarnings(a *register.AMC) (out []string) {
-	if len(a.Domaines) == 0 && a.Etat != register.AMCSuspendu {
+	if len(a.Domaines) == 0 && (a.Etat.Open() || a.Etat == register.AMCMaintenance) {
 		out = append(out, fmt.Sprintf("AMC %s %s: no domain is known: by default its messages are quarantined (RPN306)", a.Numeros[0], a.Nom))
 	}
 	for _, d := range a.Domaines {
@@ -146,12 +162,12 @@ func (s *Summary) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "register ok, at %s (digest %s)\n", words.Instant(s.At), s.Digest)
 	var states, amcStates []string
-	for _, e := range []register.Etat{register.Accrochage, register.Surveillance, register.Cercle, register.Suspendu, register.Clos, register.Attendu} {
+	for _, e := range register.Etats() {
 		if n := s.Etats[e]; n > 0 {
 			states = append(states, fmt.Sprintf("%d %s", n, stateName(e)))
 		}
 	}
-	for _, e := range []register.EtatAMC{register.AMCValidation, register.AMCCercle, register.AMCSuspendu, register.AMCAttendue} {
+	for _, e := range register.EtatsAMC() {
 		if n := s.EtatsAMC[e]; n > 0 {
 			amcStates = append(amcStates, fmt.Sprintf("%d %s", n, words.AMCState(e)))
 		}

@@ -29,6 +29,7 @@ type EtablissementView struct {
 	Etats         []register.Changement `json:"etats"`
 	Reaches       []string              `json:"reaches"`
 	EGs           []roc.FINESS          `json:"finess_eg"`
+	Structures    []roc.StructureID     `json:"structures,omitzero"`
 	Versions      []string              `json:"versions,omitzero"`
 	Limite        register.Limite       `json:"limite,omitzero"`
 	SansTimestamp bool                  `json:"sans_timestamp,omitzero"`
@@ -46,6 +47,7 @@ type AMCView struct {
 	InForce  register.ChangementAMC   `json:"in_force"`
 	Etats    []register.ChangementAMC `json:"etats"`
 	Domaines []register.Domaine       `json:"domaines"`
+	Essais   []register.Essai         `json:"essais_avec,omitzero"`
 	Versions []string                 `json:"versions,omitzero"`
 	Limite   register.Limite          `json:"limite,omitzero"`
 	Contacts []register.Contact       `json:"contacts,omitzero"`
@@ -128,7 +130,7 @@ func plain(s string) string {
 func viewOf(l *register.List, reached Reached, e *register.Etablissement) EtablissementView {
 	v := EtablissementView{
 		EJ: e.EJ, Structure: e.Structure, Nom: e.Nom, Departement: e.Departement, Region: e.Region, GAP: e.GAP, Contrat: e.Contrat,
-		Etats: e.Etats, Reaches: []string{}, EGs: e.EGs, Versions: words.Texts(e.Versions), Limite: e.Limite, SansTimestamp: e.SansTimestamp,
+		Etats: e.Etats, Reaches: []string{}, EGs: e.EGs, Structures: e.Structures, Versions: words.Texts(e.Versions), Limite: e.Limite, SansTimestamp: e.SansTimestamp,
 		Mandats: e.Delegations, Contacts: e.Contacts, everyone: e.Etat == register.Cercle,
 	}
 	v.InForce, _ = e.EtatAt(l.Moment())
@@ -143,7 +145,7 @@ func viewOf(l *register.List, reached Reached, e *register.Etablissement) Etabli
 
 func viewOfAMC(l *register.List, a *register.AMC) AMCView {
 	v := AMCView{
-		Nom: a.Nom, Numeros: a.Numeros, Etats: a.Etats, Domaines: a.Connus, Versions: words.Texts(a.Versions), Limite: a.Limite, Contacts: a.Contacts,
+		Nom: a.Nom, Numeros: a.Numeros, Etats: a.Etats, Domaines: a.Connus, Essais: a.EssaisAvec, Versions: words.Texts(a.Versions), Limite: a.Limite, Contacts: a.Contacts,
 		MiroirOf: []roc.FINESS{},
 	}
 	v.InForce, _ = a.EtatAt(l.Moment())
@@ -175,12 +177,13 @@ func (f Found) String() string {
 }
 
 func (v *EtablissementView) write(b *strings.Builder, whole bool) {
-	fmt.Fprintf(b, "%s  %s: %s%s\n", v.EJ, v.Nom, words.State(v.InForce), words.Since(v.InForce.Depuis))
+	fmt.Fprintf(b, "%s  %s: %s%s%s\n", v.EJ, v.Nom, words.State(v.InForce), words.Since(v.InForce.Depuis), words.Because(v.InForce.Motif))
 	if !whole {
 		return
 	}
 	line := liner(b)
 	line("structure", "%s", v.Structure)
+	line("other ids", "%s", words.Join(v.Structures, " "))
 	line("where", "%s", strings.Trim(v.Departement+" "+v.Region, " "))
 	line("software", "%s", v.GAP)
 	line("contract", "%s", v.Contrat)
@@ -234,7 +237,7 @@ func siteWords(egs []roc.FINESS) string {
 }
 
 func (v *AMCView) write(b *strings.Builder, whole bool) {
-	fmt.Fprintf(b, "AMC %s  %s: %s%s\n", v.Numeros[0], v.Nom, words.AMCState(v.InForce.Etat), words.Since(v.InForce.Depuis))
+	fmt.Fprintf(b, "AMC %s  %s: %s%s%s\n", v.Numeros[0], v.Nom, words.AMCState(v.InForce.Etat), words.Since(v.InForce.Depuis), words.Because(v.InForce.Motif))
 	if !whole {
 		return
 	}
@@ -249,11 +252,12 @@ func (v *AMCView) write(b *strings.Builder, whole bool) {
 		if c == v.InForce {
 			mark = "   <- in force"
 		}
-		line(name, "%s%s%s%s", c.Etat, words.Since(c.Depuis), words.Because(c.Motif), mark)
+		line(name, "%s%s%s%s", words.AMCState(c.Etat), words.Since(c.Depuis), words.Because(c.Motif), mark)
 	}
 	if v.next != nil {
 		line("next", "%s on %s", v.next.Etat, v.next.Depuis)
 	}
+	line("trials with", "%s", words.Join(v.Essais, " "))
 	for _, d := range v.Domaines {
 		line("domain", "%s%s", d.Nom, words.Dates(d.Period))
 	}

@@ -35,6 +35,7 @@ func writeRow(b *bytes.Buffer, e *register.Etablissement) {
 	field("departement", quoted(e.Departement))
 	field("region", quoted(e.Region))
 	field("gap", quoted(e.GAP))
+	field("structures", flow(e.Structures))
 	if len(e.Contacts) > 0 {
 		b.WriteString("    contacts:\n")
 		for _, c := range e.Contacts {
@@ -45,7 +46,7 @@ func writeRow(b *bytes.Buffer, e *register.Etablissement) {
 	writeEtats(b, e)
 	field("versions", flow(e.Versions))
 	if e.Limite != (register.Limite{}) {
-		field("limite", mapping("par_seconde", number(e.Limite.ParSeconde), "rafale", number(float64(e.Limite.Rafale))))
+		field("limite", mapping("par_seconde", number(e.Limite.ParSeconde), "rafale", number(float64(e.Limite.Rafale)), "en_cours", number(float64(e.Limite.EnCours))))
 	}
 	if e.SansTimestamp {
 		field("sans_timestamp", "true")
@@ -61,15 +62,21 @@ func writeRow(b *bytes.Buffer, e *register.Etablissement) {
 
 func writeEtats(b *bytes.Buffer, e *register.Etablissement) {
 	if len(e.Etats) == 1 && e.Etats[0].Depuis.IsZero() {
-		fmt.Fprintf(b, "    etat: %s\n", e.Etats[0].Etat)
-		if m := e.Etats[0].Miroir; m != "" {
-			fmt.Fprintf(b, "    amc_miroir: %q\n", string(m))
+		c := e.Etats[0]
+		for _, f := range [][2]string{
+			{"etat", string(c.Etat)}, {"amc_miroir", quoted(string(c.Miroir))}, {"accrochage_complet", yes(c.AccrochageComplet)},
+			{"formation", yes(c.Formation)}, {"motif", quoted(c.Motif)},
+		} {
+			if f[1] != "" {
+				fmt.Fprintf(b, "    %s: %s\n", f[0], f[1])
+			}
 		}
 		return
 	}
 	b.WriteString("    etats:\n")
 	for _, c := range e.Etats {
-		fmt.Fprintf(b, "      - %s\n", mapping("depuis", c.Depuis.String(), "etat", string(c.Etat), "amc_miroir", quoted(string(c.Miroir)), "motif", quoted(c.Motif)))
+		fmt.Fprintf(b, "      - %s\n", mapping("depuis", c.Depuis.String(), "etat", string(c.Etat), "amc_miroir", quoted(string(c.Miroir)),
+			"accrochage_complet", yes(c.AccrochageComplet), "formation", yes(c.Formation), "motif", quoted(c.Motif)))
 	}
 }
 
@@ -80,6 +87,14 @@ func quoted(s string) string {
 		return ""
 	}
 	return strconv.Quote(strings.ToValidUTF8(s, "?"))
+}
+
+// yes writes a flag; "" when it is not set.
+func yes(v bool) string {
+	if v {
+		return "true"
+	}
+	return ""
 }
 
 func number(v float64) string {

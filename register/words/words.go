@@ -33,15 +33,38 @@ func State(c register.Changement) string {
 		return "no state yet"
 	case c.Etat == register.Surveillance:
 		return fmt.Sprintf("surveillance (AMC miroir %s)", c.Miroir)
+	case c.Etat == register.Accrochage && c.AccrochageComplet:
+		return "accrochage (every service)"
+	case c.Etat == register.Cercle && c.Formation:
+		return "cercle (and formation)"
 	}
 	return string(c.Etat)
 }
 
+// StateOf says the state in force of an establishment.
+func StateOf(e *register.Etablissement) string {
+	return State(register.Changement{Etat: e.Etat, Miroir: e.Miroir, AccrochageComplet: e.AccrochageComplet, Formation: e.Formation})
+}
+
+// AMCState says a state of an AMC.
 func AMCState(s register.EtatAMC) string {
 	if s == register.AMCAttendue {
 		return "no state yet"
 	}
 	return string(s)
+}
+
+// AMCStateOf says the state in force of an AMC: "maintenance until 2026-12-02
+// 06:00:00 CET", "validation (trials with 010003812)".
+func AMCStateOf(a *register.AMC) string {
+	s := AMCState(a.Etat)
+	if a.Etat == register.AMCValidation && a.OnTrial() {
+		s += " (trials with " + Join(a.EssaisAvec, ", ") + ")"
+	}
+	if !a.Fin.IsZero() {
+		s += " until " + Instant(a.Fin)
+	}
+	return s
 }
 
 // Since says from when: " since 2026-11-01", "" without a date.
@@ -52,6 +75,7 @@ func Since(m register.Moment) string {
 	return " since " + m.String()
 }
 
+// Because says why, or by which decision: " (PV du 28 octobre)", "" without.
 func Because(motif string) string {
 	if motif == "" {
 		return ""
@@ -96,7 +120,7 @@ func Limit(l register.Limite) string {
 	if l == (register.Limite{}) {
 		return ""
 	}
-	return fmt.Sprintf("%g messages a second, %d at once (0: the default)", l.ParSeconde, l.Rafale)
+	return fmt.Sprintf("%g messages a second, %d at once, %d in flight (0: the default)", l.ParSeconde, l.Rafale, l.EnCours)
 }
 
 // Day writes a date for people, in the zone of the register.

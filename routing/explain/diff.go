@@ -120,6 +120,9 @@ func (c *comparison) establishment(was, is *register.Etablissement) {
 		to, _ = is.EtatAt(c.after.Moment())
 		ch.Who, ch.Nom, ch.After, reaches = string(is.EJ), is.Nom, words.State(to), len(c.is.by(is))
 	}
+	if ch.Before != ch.After {
+		ch.After += words.Because(to.Motif)
+	}
 	switch {
 	case reached > 0 && reaches == 0:
 		if ch.Before == ch.After {
@@ -139,6 +142,9 @@ func (c *comparison) establishment(was, is *register.Etablissement) {
 	}
 	if was != nil && is != nil {
 		c.sites(was, is)
+		if words.State(from) == words.State(to) { // else the change of state says it
+			c.other(string(is.EJ)+" "+is.Nom, "motif", was.Motif, is.Motif)
+		}
 		c.rest(was, is)
 	}
 }
@@ -156,6 +162,22 @@ func (c *comparison) sites(was, is *register.Etablissement) {
 			ch.After = "of " + string(now.EJ) + " " + now.Nom
 		}
 		c.SitesLost = append(c.SitesLost, ch)
+	}
+	for _, id := range was.Structures {
+		now, ok := c.after.ByStructure(id)
+		if ok && now == is {
+			continue
+		}
+		ch := Change{string(id), "", "SIREN or SIRET of " + string(was.EJ) + " " + was.Nom, "of nobody"}
+		if ok {
+			ch.After = "of " + string(now.EJ) + " " + now.Nom
+		}
+		c.SitesLost = append(c.SitesLost, ch)
+	}
+	for _, id := range is.Structures {
+		if _, known := c.before.ByStructure(id); !known {
+			c.SitesGained = append(c.SitesGained, Change{string(id), "", "of nobody", "SIREN or SIRET of " + string(is.EJ) + " " + is.Nom})
+		}
 	}
 	for _, eg := range is.EGs {
 		if _, known := c.before.BySite(eg); !known {
@@ -224,10 +246,13 @@ func (c *comparison) amcs() {
 		is, isThere := c.after.AMC(n)
 		ch := Change{Who: string(n), Before: "not in the register", After: "not in the register"}
 		if wasThere {
-			ch.Nom, ch.Before = was.Nom, words.AMCState(was.Etat)
+			ch.Nom, ch.Before = was.Nom, words.AMCStateOf(was)
 		}
 		if isThere {
-			ch.Nom, ch.After = is.Nom, words.AMCState(is.Etat)
+			ch.Nom, ch.After = is.Nom, words.AMCStateOf(is)
+		}
+		if isThere && ch.Before != ch.After {
+			ch.After += words.Because(is.Motif)
 		}
 		switch {
 		case reached[n] && !reaches[n]:
@@ -256,6 +281,9 @@ func (c *comparison) amc(was, is *register.AMC) {
 		c.Domains = append(c.Domains, Change{string(is.Numeros[0]), is.Nom, orNothing(before), orNothing(after)})
 	}
 	c.other(who, "name", was.Nom, is.Nom)
+	if was.Etat == is.Etat { // else the change of state says it
+		c.other(who, "motif", was.Motif, is.Motif)
+	}
 	c.other(who, "versions", fmt.Sprint(words.Texts(was.Versions)), fmt.Sprint(words.Texts(is.Versions)))
 	c.other(who, "limit", words.Limit(was.Limite), words.Limit(is.Limite))
 	c.other(who, "contacts", fmt.Sprint(was.Contacts), fmt.Sprint(is.Contacts))
@@ -316,7 +344,7 @@ func (d *Diff) String() string {
 	}
 	part(d.Lose, "establishment", "loses access", "lose access")
 	part(d.Unreachable, "AMC number", "becomes unreachable", "become unreachable")
-	part(d.SitesLost, "site", "is no longer its establishment's (RPN221 for its messages)", "are no longer their establishment's (RPN221 for their messages)")
+	part(d.SitesLost, "site", "is no longer its establishment's (its messages are refused)", "are no longer their establishment's (their messages are refused)")
 	part(d.Gain, "establishment", "gains access", "gain access")
 	part(d.Reachable, "AMC number", "becomes reachable", "become reachable")
 	part(d.Move, "establishment", "reaches others than before", "reach others than before")

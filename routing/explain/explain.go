@@ -59,6 +59,9 @@ type Explanation struct {
 	Detail      string          `json:"detail,omitzero"`
 	Remede      string          `json:"remede,omitzero"`
 	Cause       string          `json:"cause,omitzero"`
+	CauseCode   roc.CauseCode   `json:"cause_code,omitzero"`
+	Since       time.Time       `json:"since,omitzero"`
+	Until       time.Time       `json:"until,omitzero"` // what Retry-After is counted to
 }
 
 // Explain answers a question. It takes the steps of the path of an exchange in
@@ -115,8 +118,9 @@ func (s *Step) detail(format string, args ...any) {
 
 func (x *Explanation) refuse(step string, err error) *Explanation {
 	r := roc.RefusalOf(err)
-	m := r.Reason.Meaning()
+	m := r.Meaning()
 	x.Code, x.Reason, x.Responsable = m.Code, r.Reason, m.Responsable
+	x.CauseCode, x.Since, x.Until = r.CauseCode, r.Since, r.Until
 	x.Libelle, x.Remede, x.Detail = m.Libelle, m.Remede, r.Detail
 	if r.Cause != nil {
 		x.Cause = r.Cause.Error()
@@ -127,9 +131,9 @@ func (x *Explanation) refuse(step string, err error) *Explanation {
 
 func (x *Explanation) establishment(l *register.List, es *register.Etablissement) {
 	c, _ := es.EtatAt(l.Moment())
-	s := x.step("establishment", "%s %s: %s%s", es.EJ, es.Nom, words.State(c), words.Since(c.Depuis))
+	s := x.step("establishment", "%s %s: %s%s%s", es.EJ, es.Nom, words.State(c), words.Since(c.Depuis), words.Because(c.Motif))
 	if next, ok := es.Next(l.Moment()); ok {
-		s.detail("then %s on %s", words.State(next), next.Depuis)
+		s.detail("then %s on %s%s", words.State(next), next.Depuis, words.Because(next.Motif))
 	}
 	if len(es.Versions) > 0 {
 		s.detail("speaks %s", strings.Join(words.Texts(es.Versions), " and "))
@@ -146,9 +150,9 @@ func (x *Explanation) amc(p Parts, es *register.Etablissement, amc *register.AMC
 		return
 	}
 	c, _ := amc.EtatAt(p.List.Moment())
-	s := x.step("AMC", "%s %s: %s%s", key.AMC, amc.Nom, words.AMCState(c.Etat), words.Since(c.Depuis))
+	s := x.step("AMC", "%s %s: %s%s%s", key.AMC, amc.Nom, words.AMCStateOf(amc), words.Since(c.Depuis), words.Because(c.Motif))
 	if next, ok := amc.Next(p.List.Moment()); ok {
-		s.detail("then %s on %s", next.Etat, next.Depuis)
+		s.detail("then %s on %s%s", next.Etat, next.Depuis, words.Because(next.Motif))
 	}
 	if len(amc.Domaines) > 0 {
 		s.detail("known domains: %s", words.Join(amc.Domaines, ", "))
@@ -201,6 +205,13 @@ func dateWords(word string, t time.Time) string {
 	return word + words.Day(t)
 }
 
+func instantWords(word string, t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return word + words.Instant(t)
+}
+
 func (x *Explanation) choice(r routing.Route) {
 	guard := x.step("guard", "1 address may be used")
 	if n := len(r.Alternatives()); n > 0 {
@@ -239,6 +250,9 @@ func (x *Explanation) String() string {
 		fmt.Fprintf(&b, "it would go to %s\n", x.URL)
 	} else {
 		fmt.Fprintf(&b, "it would be refused: %s %s; who must act: %s\n", x.Code, x.Reason, x.Responsable)
+		if x.CauseCode != "" {
+			fmt.Fprintf(&b, "   cause %s%s%s\n", x.CauseCode, instantWords(", since ", x.Since), instantWords(", until ", x.Until))
+		}
 		for _, l := range []string{x.Libelle, x.Detail, x.Remede} {
 			if l != "" {
 				fmt.Fprintf(&b, "   %s\n", l)

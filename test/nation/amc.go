@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/piano-roc/rpn/internal/roc"
 	inner "github.com/piano-roc/rpn/nation"
 )
 
@@ -84,6 +85,9 @@ func (a *AMC) Release() {
 		a.held = nil
 	}
 }
+
+// Numero is its number.
+func (a *AMC) Numero() roc.NumeroAMC { return a.insurer.Numero }
 
 // Received returns how many messages came.
 func (a *AMC) Received() int {

@@ -173,7 +173,7 @@ func (n *Nation) Etablissement(traits ...Trait) *Etablissement {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	n.reload()
+	n.Reload()
 	n.welcomed = append(n.welcomed, &Etablissement{Etablissement: e, n: n})
 	return n.welcomed[len(n.welcomed)-1]
 }
@@ -190,12 +190,12 @@ func (n *Nation) Move(e *Etablissement, traits ...Trait) {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	n.reload()
+	n.Reload()
 }
 
-// reload has the binary read its files again, when it runs; the application in
+// Reload has the binary read its files again, when it runs; the application in
 // process has done so.
-func (n *Nation) reload() {
+func (n *Nation) Reload() {
 	n.t.Helper()
 	if n.rpn == nil {
 		return

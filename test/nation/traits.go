@@ -45,6 +45,14 @@ func LetsSign(who *Etablissement) Trait {
 // WithoutTimestamp is exempted from the Timestamp.
 func WithoutTimestamp(c *inner.Character) { c.SansTimestamp = true }
 
+// Row adds lines to its row of the register: "formation: true".
+func Row(lines ...string) Trait {
+	return func(c *inner.Character) { c.Register = append(c.Register, lines...) }
+}
+
+// State is in that state of the register.
+func State(etat string) Trait { return func(c *inner.Character) { c.Etat = etat } }
+
 // WithSite has a site, which its messages name.
 func WithSite(eg roc.FINESS) Trait { return func(c *inner.Character) { c.EG = eg } }
 

@@ -13,8 +13,7 @@ import (
 // withoutScenario are the reasons that no scenario can meet today, and why. A
 // reason leaves the list with the scenario that plays it.
 var withoutScenario = map[roc.Reason]string{
-	roc.AMCSuspended: "nothing raises it yet",
-	roc.Internal:     "only a mistake of the program raises it: proxy/handler_test.go makes one",
+	roc.Internal: "only a mistake of the program raises it: proxy/handler_test.go makes one",
 }
 
 // Each refusal of profile section 7 has a scenario that wants it, or is in the
