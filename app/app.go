@@ -109,6 +109,7 @@ type App struct {
 	access  *limits.Access
 	ledger  *shares.Ledger
 	resting *breaker.Set
+	repeats *refusalLog
 	meter   *quota.Meter // nil: no Redis
 
 	addr, adminAddr   net.Addr
@@ -175,6 +176,7 @@ func New(o Options) (_ *App, err error) {
 	a.live, a.clocks = live.New(a.indicatorOptions()), live.NewClocks()
 
 	a.openLimits()
+	a.openLog()
 	toAnnuaire := a.sender(client, egress.Everywhere(), nil)
 	toAMC := a.sender(client, c.Network.Allow, breakers{a.resting})
 	asker, err := annuaire.NewClient(annuaire.ClientOptions{
@@ -208,9 +210,9 @@ func New(o Options) (_ *App, err error) {
 		Directory: a.directory, AMC: toAMC, AnnuaireURL: c.Annuaire.URL, Annuaire: toAnnuaire,
 		Routing: a.routingPolicy(),
 		Log:     a.log, Limits: soapLimits(c), Endpoint: c.Endpoint, ServerName: a.serverName,
-		OnMalformed: a.live.Malformed, OnDescribed: a.live.Described, Journal: a.tracer(),
-		Observers: append([]func(*roc.Record){a.logExchange(), a.live.Observe, a.clocks.Observe, a.keepAttempt, a.countCertificates}, o.Observers...),
-		Deadline:  c.Timeouts.Exchange, Exchanges: c.Limits.Exchanges, Connections: c.Limits.Connections,
+		OnMalformed: a.live.Malformed, OnDescribed: a.live.Described, OnTurnedAway: a.turnedAway, Journal: a.tracer(),
+		Observers: append([]func(*roc.Record){a.repeats.Observe, a.live.Observe, a.clocks.Observe, a.keepAttempt, a.countCertificates}, o.Observers...),
+		Deadline:  c.Timeouts.Exchange, MinRate: int(c.Limits.MinRate),
 		IdleTimeout: c.Timeouts.Idle, HeadTimeout: c.Timeouts.Head, BodyTimeout: c.Timeouts.Body, WriteTimeout: c.Timeouts.Write,
 		Now: a.now,
 	})

@@ -14,7 +14,7 @@ import (
 // thousands of times a second must not fill the log. The journal and the
 // metrics still see each one.
 type refusalLog struct {
-	write func(*roc.Record)
+	write func(*roc.Record) // nil: exchanges have no line
 	log   *slog.Logger
 
 	mu  sync.Mutex // guards by
@@ -23,10 +23,12 @@ type refusalLog struct {
 	was sync.WaitGroup
 }
 
-// A refusalKey is whose refusals, and why.
+// A refusalKey is whose refusals, and why; no reason: of connections that were
+// closed without a word.
 type refusalKey struct {
 	from   roc.StructureID
 	reason roc.Reason
+	cause  roc.CauseCode
 }
 
 type refusalRun struct {
@@ -38,7 +40,7 @@ type refusalRun struct {
 
 const (
 	refusalWindow = 10 * time.Second
-	refusalLines  = 20     // written in one window
+	refusalLines  = 20     // written in one window, of what spent its sender's credit
 	refusalKeys   = 10_000 // beyond, those of one reason count together
 )
 
@@ -69,15 +71,35 @@ func (l *refusalLog) Close() {
 
 // Observe writes the line of an exchange, or counts it.
 func (l *refusalLog) Observe(rec *roc.Record) {
-	if rec.Outcome != roc.Refused || !l.repeats(rec, time.Now()) {
+	if l.write == nil {
+		return
+	}
+	if rec.Outcome != roc.Refused || !l.repeats(refusalKey{rec.From, rec.Reason, rec.CauseCode}, rec.RequestIn, time.Now()) {
 		l.write(rec)
 	}
 }
 
-func (l *refusalLog) repeats(rec *roc.Record, now time.Time) bool {
+// TurnedAway writes that a connection was closed without a word, or counts it.
+func (l *refusalLog) TurnedAway(who roc.StructureID) {
+	if now := time.Now(); !l.repeats(refusalKey{from: who}, now, now) {
+		l.tell(refusalKey{from: who}, 1, now, now)
+	}
+}
+
+// lines is how many of a window are written one by one. What came before the
+// sender's rate (who calls, and whether there is room) costs its sender nothing
+// and so has no bound: its first alone.
+func (k refusalKey) lines() int {
+	switch k.reason {
+	case "", roc.UnknownStructure, roc.Suspended, roc.Revoked, roc.TooMany, roc.Overloaded:
+		return 1
+	}
+	return refusalLines
+}
+
+func (l *refusalLog) repeats(k refusalKey, at, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	k := refusalKey{rec.From, rec.Reason}
 	r := l.by[k]
 	if r == nil && len(l.by) >= refusalKeys {
 		k.from = ""
@@ -87,14 +109,14 @@ func (l *refusalLog) repeats(rec *roc.Record, now time.Time) bool {
 		r = &refusalRun{begun: now}
 		l.by[k] = r
 	}
-	if r.n++; r.n <= refusalLines {
+	if r.n++; r.n <= k.lines() {
 		return false
 	}
 	if r.unsaid == 0 {
-		r.first = rec.RequestIn
+		r.first = at
 	}
 	r.unsaid++
-	r.last = rec.RequestIn
+	r.last = at
 	return true
 }
 
@@ -107,9 +129,19 @@ func (l *refusalLog) say(before time.Time) {
 			continue
 		}
 		if delete(l.by, k); r.unsaid > 0 {
-			l.log.Warn("refusals of one caller for one reason, beyond those written one by one", slog.String("event", "refusals_repeated"),
-				slog.String("structure", string(k.from)), slog.String("code", k.reason.Meaning().Code), slog.String("reason", string(k.reason)),
-				slog.Int("count", r.unsaid), slog.Time("first", r.first), slog.Time("last", r.last))
+			l.tell(k, r.unsaid, r.first, r.last)
 		}
 	}
+}
+
+// tell writes how many there were.
+func (l *refusalLog) tell(k refusalKey, n int, first, last time.Time) {
+	if k.reason == "" {
+		l.log.Warn("connections of one structure closed without a word: it had too many, or all are taken", slog.String("event", "connections_turned_away"),
+			slog.String("structure", string(k.from)), slog.Int("count", n), slog.Time("first", first), slog.Time("last", last))
+		return
+	}
+	l.log.Warn("refusals of one caller for one cause, beyond those written one by one", slog.String("event", "refusals_repeated"),
+		slog.String("structure", string(k.from)), slog.String("code", k.reason.Meaning().Code), slog.String("reason", string(k.reason)),
+		slog.String("cause_code", string(k.cause)), slog.Int("count", n), slog.Time("first", first), slog.Time("last", last))
 }

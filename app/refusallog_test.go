@@ -22,17 +22,20 @@ func TestRefusalsThatRepeatAreCountedAndNotWritten(t *testing.T) {
 	for range 100 {
 		l.Observe(&roc.Record{From: "1010003812", Outcome: roc.Answered})
 	}
-	l.Close()
-	if written["1010003812"] != refusalLines+100 || written["12A0000014"] != 1 {
-		t.Errorf("written: %v, want %d refusals and each answer, and the one of another", written, refusalLines)
+	for range 50 { // it spent its credit: each tells the establishment something
+		l.Observe(&roc.Record{From: "12A0000014", Outcome: roc.Refused, Reason: roc.BadKey, RequestIn: time.Now()})
 	}
-	for _, want := range []string{`"event":"refusals_repeated"`, `"structure":"1010003812"`, `"code":"RPN102"`, `"count":4980`} {
+	l.Close()
+	if written["1010003812"] != 1+100 || written["12A0000014"] != 1+refusalLines {
+		t.Errorf("written: %v, want one refusal and each answer, and of another one and %d", written, refusalLines)
+	}
+	for _, want := range []string{`"event":"refusals_repeated"`, `"structure":"1010003812"`, `"code":"RPN102"`, `"count":4999`, `"count":30`} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the log does not say %s:\n%s", want, out.String())
 		}
 	}
-	if strings.Count(out.String(), "\n") != 1 {
-		t.Errorf("want one line:\n%s", out.String())
+	if strings.Count(out.String(), "\n") != 2 {
+		t.Errorf("want two lines:\n%s", out.String())
 	}
 }
 
@@ -45,5 +48,21 @@ func TestRefusalsOfManyCallersAreBounded(t *testing.T) {
 	}
 	if n := len(l.by); n > refusalKeys+1 {
 		t.Errorf("%d callers are kept, want at most %d", n, refusalKeys)
+	}
+}
+
+func TestConnectionsTurnedAwayAreToldOnceThenCounted(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	l := newRefusalLog(nil, slog.New(slog.NewJSONHandler(&out, nil)))
+	for range 300 {
+		l.TurnedAway("1010003812")
+	}
+	l.Observe(&roc.Record{From: "1010003812", Outcome: roc.Refused, Reason: roc.Suspended}) // exchanges have no line
+	l.Close()
+	for _, want := range []string{`"count":1,`, `"count":299,`} {
+		if !strings.Contains(out.String(), want) || strings.Count(out.String(), "connections_turned_away") != 2 || strings.Count(out.String(), "\n") != 2 {
+			t.Errorf("want one line at once and one at the end, with %s:\n%s", want, out.String())
+		}
 	}
 }

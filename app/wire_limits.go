@@ -102,12 +102,7 @@ func (a *App) checkResting(now time.Time) Health {
 func (a *App) checkShares(time.Time) Health {
 	h := Health{Name: "capacity", OK: true}
 	var say []string
-	open := a.server.Open()
-	say = append(say, fmt.Sprintf("%d of %d connections", open, a.config.Limits.Connections))
-	if h.Degraded = open >= a.config.Limits.Connections/4*3; h.Degraded {
-		say[0] += " (saturated)"
-	}
-	for k, name := range map[shares.Kind]string{shares.Exchanges: "exchanges in flight", shares.Bytes: "bytes held"} {
+	for k, name := range map[shares.Kind]string{shares.Connections: "connections", shares.Exchanges: "exchanges in flight", shares.Bytes: "bytes held"} {
 		used, total := a.ledger.Used(k)
 		line := fmt.Sprintf("%d of %d %s", used, total, name)
 		if a.ledger.Saturated(k) {

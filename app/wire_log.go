@@ -9,15 +9,21 @@ import (
 	"github.com/piano-roc/rpn/proxy"
 )
 
-// logExchange is the observer that writes the line of each exchange, and of
-// refusals that repeat how many.
-func (a *App) logExchange() func(*roc.Record) {
+// openLog makes what writes the line of each exchange, and of refusals that
+// repeat how many.
+func (a *App) openLog() {
+	write := proxy.LogRecord(a.log)
 	if !a.config.Log.Exchanges { // the journal is the record
-		return func(*roc.Record) {}
+		write = nil
 	}
-	l := newRefusalLog(proxy.LogRecord(a.log), a.log)
-	a.onStop("the count of refusals", func(context.Context) error { l.Close(); return nil })
-	return l.Observe
+	a.repeats = newRefusalLog(write, a.log)
+	a.onStop("the count of refusals", func(context.Context) error { a.repeats.Close(); return nil })
+}
+
+// turnedAway counts a connection that was closed without a word.
+func (a *App) turnedAway(who roc.StructureID) {
+	a.live.TurnedAway()
+	a.repeats.TurnedAway(who)
 }
 
 // dropsCount is how long a dropped line of the log keeps the readiness degraded.

@@ -175,7 +175,7 @@ var (
 		roc.NoRoute, roc.ConnectionRefused, roc.ConnectTimeout, roc.TLSFailed, roc.OurCertificate, roc.NoAnswerInTime,
 		roc.DeadlineBefore, roc.AnswerCut, roc.AnswerMalformed, roc.AnswerTooLarge, roc.AnswerToAnother, roc.AnswerSignature,
 		roc.AnswerEmpty, roc.AnswerRedirect, roc.AnswerMediaType, roc.AnswerNoSOAP, roc.CallerLeft, roc.BodyStopped,
-		roc.AnswerUnread, roc.FarEndFault, roc.ClosedAMC, roc.MaintainedAMC,
+		roc.AnswerUnread, roc.FarEndFault, roc.ClosedAMC, roc.MaintainedAMC, roc.NoRoomForAnswer,
 	}
 	codes   = codesOfReasons()
 	reasons = reasonsOfCodes()

@@ -20,14 +20,14 @@ type Access struct {
 // NewAccess makes an Access.
 func NewAccess(rates *AMCs, seats *crossbar.Crossbar) *Access { return &Access{rates, seats} }
 
-// Enter waits for the turn of who. An AMC that is not in the register has the
+// Enter waits for the turn of es. An AMC that is not in the register has the
 // seats of its host.
-func (a *Access) Enter(ctx context.Context, amc *register.AMC, host string, who roc.StructureID, at time.Time) (leave func(at time.Time), err error) {
+func (a *Access) Enter(ctx context.Context, amc *register.AMC, host string, es *register.Etablissement, at time.Time) (leave func(at time.Time), err error) {
 	key, name, seats := host, host, 0
 	if amc != nil {
 		key, name, seats = string(amc.Numeros[0]), amc.Nom, amc.Limite.EnCours
 	}
-	seat, err := a.seats.Enter(ctx, key, string(who), seats)
+	seat, err := a.seats.Enter(ctx, key, string(es.Structure), seats, es.Limite.ParOrganisme)
 	if err != nil {
 		return nil, noSeat(err, name)
 	}

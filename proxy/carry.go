@@ -75,7 +75,7 @@ func (p *Proxy) carry(x *exchange) (http1.Response, error) {
 	if err != nil {
 		return http1.Response{}, err
 	}
-	leave, err := p.o.AMCAccess.Enter(x.ctx, amc, route.Host(), es.Structure, p.o.Now())
+	leave, err := p.o.AMCAccess.Enter(x.ctx, amc, route.Host(), es, p.o.Now())
 	if err != nil {
 		return http1.Response{}, err
 	}

@@ -75,7 +75,7 @@ func (x *exchange) admit(list *register.List) (roc.StructureID, *register.Etabli
 	if err != nil {
 		return "", nil, err
 	}
-	if err := x.connected(); err != nil {
+	if err := x.q.NoPlace(); err != nil {
 		return "", nil, err
 	}
 	if err := x.proxy.o.Limiter.Allow(x.ctx, es.Structure, es.Limite, x.proxy.o.Now()); err != nil {
@@ -85,19 +85,6 @@ func (x *exchange) admit(list *register.List) (roc.StructureID, *register.Etabli
 		return "", nil, m
 	}
 	return caller, es, nil
-}
-
-// connected refuses what comes on a connection beyond those that its owner, or
-// all of them, may have.
-func (x *exchange) connected() error {
-	if x.q.OwnerFull() {
-		return roc.Refuse(roc.TooMany, "the structure has %d connections", x.proxy.o.PerStructure).After(time.Second).
-			Saying("Part de l'établissement : %d connexions ouvertes. Gardez-en moins, ouvertes plus longtemps.", x.proxy.o.PerStructure)
-	}
-	if x.q.Crowded() {
-		return roc.Refuse(roc.Overloaded, "%d connections are open", x.proxy.o.Connections).Because(roc.ListenerFull).After(time.Second)
-	}
-	return nil
 }
 
 // enter makes it one of the exchanges in flight. There is no queue: refuse with
@@ -297,12 +284,14 @@ func (x *exchange) send(route routing.Route, amc *register.AMC, caller roc.Struc
 	urls := append([]string{route.URL()}, route.Alternatives()...)
 	m := x.outgoing(caller, c)
 	m.Classic = !amc.PostQuantum()
+	if err := x.prepareAnswer(&m); err != nil {
+		return http1.Response{}, err
+	}
 	a, err := x.proxy.o.AMC.Send(x.ctx, x.rec, urls, m)
 	if err != nil {
 		return http1.Response{}, err
 	}
-	x.proxy.o.Shares.HoldBytes(x.held, a.Body.Len())
-	x.bytes += a.Body.Len()
+	x.keepAnswer(a)
 	if err := x.checkResponse(a); err != nil {
 		return http1.Response{}, err
 	}
@@ -311,6 +300,39 @@ func (x *exchange) send(route routing.Route, amc *register.AMC, caller roc.Struc
 	}
 	x.rec.Origin = roc.FromAMC
 	return a, nil
+}
+
+// usualAnswer is the room that is taken for an answer before its message leaves:
+// when there is none, nothing is sent.
+const usualAnswer = 64 << 10
+
+// prepareAnswer takes room for a usual answer, and lets a larger one take more
+// as it comes.
+func (x *exchange) prepareAnswer(m *http1.Message) error {
+	if err := x.proxy.o.Shares.TakeBytes(x.held, usualAnswer); err != nil {
+		return err
+	}
+	x.bytes += usualAnswer
+	taken := usualAnswer
+	m.Hold = func(n int) error {
+		if taken -= n; taken >= 0 {
+			return nil
+		}
+		if err := x.proxy.o.Shares.TakeBytes(x.held, -taken); err != nil {
+			return roc.Refuse(roc.Overloaded, "no room for the answer: %w", err).Because(roc.NoRoomForAnswer)
+		}
+		x.bytes -= taken
+		taken = 0
+		return nil
+	}
+	return nil
+}
+
+// keepAnswer gives back the room that the answer does not need.
+func (x *exchange) keepAnswer(a http1.Response) {
+	needed := min(x.bytes, x.body.Len()+a.Body.Len())
+	x.proxy.o.Shares.FreeBytes(x.held, x.bytes-needed)
+	x.bytes = needed
 }
 
 // choose takes the route, and tells the directory what the register does not

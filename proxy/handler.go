@@ -47,9 +47,10 @@ func New(o Options) (*Proxy, error) {
 	p.server = http1.NewServer(http1.ServerOptions{
 		Handle:       p.handle,
 		Abort:        p.abort,
-		Connections:  o.Connections,
-		Owner:        ownerOf,
-		PerOwner:     o.PerStructure,
+		Admit:        p.place,
+		OnTurnedAway: func(owner string) { o.OnTurnedAway(roc.StructureID(owner)) },
+		MinRate:      o.MinRate,
+		Grace:        o.Grace,
 		IdleTimeout:  o.IdleTimeout,
 		HeadTimeout:  o.HeadTimeout,
 		BodyTimeout:  o.BodyTimeout,
@@ -61,11 +62,19 @@ func New(o Options) (*Proxy, error) {
 	return p, nil
 }
 
-// ownerOf says whose a connection is. Those that name no structure are one
-// owner: they are refused anyway.
-func ownerOf(leaf *x509.Certificate) string {
+// place counts a connection as its establishment's. Those that may not call are
+// one owner: they are refused anyway.
+func (p *Proxy) place(leaf *x509.Certificate) http1.Place {
 	id, _ := roc.StructureOfCertificate(leaf)
-	return string(id)
+	es, err := p.o.List().Caller(leaf)
+	if err != nil {
+		es = nil
+	}
+	place := http1.Place{Owner: string(id), Full: p.o.Shares.EnterConnection(es), Leave: func() {}}
+	if place.Full == nil {
+		place.Leave = func() { p.o.Shares.LeaveConnection(es) }
+	}
+	return place
 }
 
 // Serve serves the connections of a listener until Shutdown. Each must be

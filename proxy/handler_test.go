@@ -22,6 +22,7 @@ import (
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/limits"
+	"github.com/piano-roc/rpn/limits/shares"
 	"github.com/piano-roc/rpn/proxy/http1"
 	"github.com/piano-roc/rpn/proxy/http1/http1test"
 	"github.com/piano-roc/rpn/register"
@@ -437,7 +438,9 @@ func TestTheDeadlineIsTheShorterOne(t *testing.T) {
 // its part, a structure is told so, on the connection too many.
 func TestAStructureHasNoMoreConnectionsThanItsPart(t *testing.T) {
 	t.Parallel()
-	c := newCountry(t, func(o *Options) { o.PerStructure = 2 })
+	c := newCountry(t, func(o *Options) {
+		o.Shares = limits.NewShares(shares.New(shares.Limit{Total: 8}, shares.Limit{}, shares.Limit{}))
+	})
 	for range 2 {
 		w := c.call()
 		w.say(post(good(t)))

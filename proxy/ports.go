@@ -24,27 +24,30 @@ type Limiter interface {
 	Allow(ctx context.Context, who roc.StructureID, limit register.Limite, at time.Time) error
 }
 
-// An AMCAccess says whether a structure may send one more message to an AMC
+// An AMCAccess says whether an establishment may send one more message to an AMC
 // now, and makes it wait for its turn, within ctx. amc is nil when it is not in
 // the register; then host is what it is known by. The refusals are TooMany (the
-// structure holds its whole part of the AMC) and Overloaded, with the time to
+// establishment holds its whole part of the AMC) and Overloaded, with the time to
 // wait. leave must be called once the answer is there. Safe for concurrent use.
 type AMCAccess interface {
-	Enter(ctx context.Context, amc *register.AMC, host string, who roc.StructureID, at time.Time) (leave func(at time.Time), err error)
+	Enter(ctx context.Context, amc *register.AMC, host string, es *register.Etablissement, at time.Time) (leave func(at time.Time), err error)
 }
 
-// Shares divide what this instance has among the establishments: exchanges in
-// flight, and bytes of bodies and answers held in memory. The refusals are
-// TooMany (the establishment's own share) and Overloaded (all of it), with the
-// time to wait. What was taken is given back. Safe for concurrent use.
+// Shares divide what this instance has among the establishments: connections,
+// exchanges in flight, and bytes of bodies and answers held in memory. The
+// refusals are TooMany (the establishment's own share) and Overloaded (all of
+// it), with the time to wait. What was taken is given back. Safe for concurrent
+// use.
 type Shares interface {
+	// es is nil for those that may not call: together they have one share.
+	EnterConnection(es *register.Etablissement) error
+	LeaveConnection(es *register.Etablissement)
+
 	EnterExchange(es *register.Etablissement) error
 	LeaveExchange(es *register.Etablissement)
 
-	// TakeBytes is asked before they are read; HoldBytes says that they are
-	// there already.
+	// TakeBytes is asked before they are read.
 	TakeBytes(es *register.Etablissement, n int) error
-	HoldBytes(es *register.Etablissement, n int)
 	FreeBytes(es *register.Etablissement, n int)
 }
 
@@ -139,6 +142,10 @@ type Options struct {
 	// it is no exchange, and no observer hears of it. May be nil.
 	OnDescribed func()
 
+	// OnTurnedAway is told of each connection that was closed without a word, by
+	// its structure ("": none that is known): it had too many already. May be nil.
+	OnTurnedAway func(roc.StructureID)
+
 	// Endpoint is the public address of POST /roc, as the WSDL says it. "": it
 	// is made of ServerName, a DNS name of our certificate.
 	Endpoint   string
@@ -147,12 +154,15 @@ type Options struct {
 	Deadline  time.Duration // of one exchange. Default: 20 s
 	Exchanges int           // in flight at once, where there are no Shares; more is refused as overloaded. Default: 1024
 
-	Connections  int           // at once. Default: 16 384
-	PerStructure int           // of them, for one structure. Default: a quarter, where there are 64 or more; else all
 	IdleTimeout  time.Duration // between two requests of a connection. Default: 3 min
 	HeadTimeout  time.Duration // for the head of a request, from its first byte. Default: 10 s
 	BodyTimeout  time.Duration // for its body. Default: 30 s
 	WriteTimeout time.Duration // for the answer. Default: 30 s
+
+	// MinRate is the fewest bytes a second of a body, and of an answer that is
+	// read, once Grace has passed: who is slower is given up. Defaults: 4 KiB, 5 s.
+	MinRate int
+	Grace   time.Duration
 
 	// DrainIdle is how long Shutdown lets idle connections live, so that a
 	// request already on its way is answered. Default: 1 s.
@@ -163,7 +173,7 @@ type Options struct {
 
 type unlimited struct{}
 
-func (unlimited) Enter(context.Context, *register.AMC, string, roc.StructureID, time.Time) (func(time.Time), error) {
+func (unlimited) Enter(context.Context, *register.AMC, string, *register.Etablissement, time.Time) (func(time.Time), error) {
 	return func(time.Time) {}, nil
 }
 
@@ -179,10 +189,11 @@ func (s slots) EnterExchange(*register.Etablissement) error {
 	}
 }
 
-func (s slots) LeaveExchange(*register.Etablissement)      { <-s }
-func (slots) TakeBytes(*register.Etablissement, int) error { return nil }
-func (slots) HoldBytes(*register.Etablissement, int)       {}
-func (slots) FreeBytes(*register.Etablissement, int)       {}
+func (s slots) LeaveExchange(*register.Etablissement)       { <-s }
+func (slots) EnterConnection(*register.Etablissement) error { return nil }
+func (slots) LeaveConnection(*register.Etablissement)       {}
+func (slots) TakeBytes(*register.Etablissement, int) error  { return nil }
+func (slots) FreeBytes(*register.Etablissement, int)        {}
 
 // complete sets the defaults, and names what is missing.
 func (o *Options) complete() error {
@@ -213,10 +224,11 @@ func (o *Options) complete() error {
 	if o.Shares == nil {
 		o.Shares = make(slots, o.Exchanges)
 	}
-	orDefault(&o.Connections, 16<<10)
-	if o.PerStructure <= 0 && o.Connections >= 64 {
-		o.PerStructure = o.Connections / 4
+	if o.OnTurnedAway == nil {
+		o.OnTurnedAway = func(roc.StructureID) {}
 	}
+	orDefault(&o.MinRate, 4<<10)
+	orDefault(&o.Grace, 5*time.Second)
 	orDefault(&o.IdleTimeout, 3*time.Minute)
 	orDefault(&o.HeadTimeout, 10*time.Second)
 	orDefault(&o.BodyTimeout, 30*time.Second)

@@ -65,11 +65,15 @@ func (x *exchange) passedOn(caller roc.StructureID, c *xmlsig.Checked) func(cont
 func (x *exchange) passOn(caller roc.StructureID, c *xmlsig.Checked) (http1.Response, error) {
 	m := x.outgoing(caller, c)
 	m.Again = true
+	if err := x.prepareAnswer(&m); err != nil {
+		return http1.Response{}, err
+	}
 	a, err := x.proxy.o.Annuaire.Send(x.ctx, x.rec, []string{x.proxy.o.AnnuaireURL}, m)
 	x.rec.Annuaire, x.rec.AMC = x.rec.AMC, 0
 	if err != nil {
 		return http1.Response{}, ofAnnuaire(err)
 	}
+	x.keepAnswer(a)
 	x.rec.Origin = roc.FromAnnuaire
 	return a, nil
 }

@@ -28,6 +28,9 @@ func checkAMCs(l *List, doc *strict.Document) {
 		if a.Limite.Rafale > 0 && a.Limite.ParSeconde == 0 {
 			doc.Refuse(doc.At("amcs", i, "limite"), "add par_seconde, or remove rafale", "the limit of an AMC needs its par_seconde: there is no default")
 		}
+		if l := a.Limite; l.Connexions > 0 || l.Octets > 0 || l.ParOrganisme > 0 {
+			doc.Refuse(doc.At("amcs", i, "limite"), "remove connexions, octets and par_organisme", "an AMC has par_seconde, rafale and en_cours: the others are an establishment's")
+		}
 		checkEtatsAMC(a, doc, i)
 		refuseTwice(doc, a.Connus, func(d Domaine) DNSName { return d.Nom }, "domain", "amcs", i, "domaines")
 		for j := range a.Connus {

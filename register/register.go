@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/strict"
 )
 
 // An Etablissement is one row of the register: a legal entity (EJ) and its
@@ -131,6 +132,17 @@ type Limite struct {
 
 	// EnCours is how many may be in flight at once.
 	EnCours int `yaml:"en_cours" strict:"positive" json:"en_cours,omitzero"`
+
+	// Connexions is how many connections an establishment may have open. Of an
+	// establishment alone, as are the next two.
+	Connexions int `yaml:"connexions" strict:"positive" json:"connexions,omitzero"`
+
+	// Octets is how much its messages, and their answers, may hold of the memory
+	// of the RPN, in bytes.
+	Octets strict.Size `yaml:"octets" strict:"positive" json:"octets,omitzero"`
+
+	// ParOrganisme is how many of its messages may be in flight to one AMC.
+	ParOrganisme int `yaml:"par_organisme" strict:"positive" json:"par_organisme,omitzero"`
 }
 
 // Active reports whether the state lets the establishment call at all.

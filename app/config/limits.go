@@ -38,12 +38,20 @@ type Limits struct {
 	RestAfter int `yaml:"rest_after" strict:"positive"`
 
 	// Memory is how many bytes of messages and answers may be held at once,
-	// over all establishments; a quarter of it for one. Default: 512MiB.
+	// over all establishments; a quarter of it for one. A message takes room
+	// before it is read; an answer before its message leaves, then as it comes.
+	// Default: 512MiB.
 	Memory strict.Size `yaml:"memory" strict:"positive"`
 
 	// Connections is how many connections of establishments may be open at
 	// once; a quarter of them for one. Default: 16384.
 	Connections int `yaml:"connections" strict:"positive"`
+
+	// MinRate is the fewest bytes in a second, after the first 5 seconds, of a
+	// message that comes and of an answer that is read: slower ones are given
+	// up, so that nobody holds memory by sending or reading a byte now and then.
+	// Default: 4KiB.
+	MinRate strict.Size `yaml:"min_rate" strict:"positive"`
 
 	// Bytes is the largest body read from an establishment, as 2MiB or in
 	// bytes. A larger one is refused before any XML is read. Default: 2MiB.

@@ -87,6 +87,7 @@ type Metrics struct {
 	clockOffset  prometheus.Observer
 	malformed    *prometheus.CounterVec
 	descriptions prometheus.Counter
+	turnedAway   prometheus.Counter
 	causes       *prometheus.CounterVec
 	unsolicited  *prometheus.CounterVec
 	handshakes   *prometheus.CounterVec
@@ -151,6 +152,7 @@ func New(o Options) *Metrics {
 	}
 	l.clockOffset = l.histogram(clockOffset, offsetBuckets).WithLabelValues()
 	l.malformed = l.counter(malformed)
+	l.turnedAway = l.counter(turnedAway).WithLabelValues()
 	l.descriptions = l.counter(descriptions).WithLabelValues()
 	l.causes = l.counter(causes)
 	l.unsolicited = l.counter(unsolicited)
@@ -340,6 +342,9 @@ func (l *Metrics) SecondOpinion(result string) { l.opinions.WithLabelValues(resu
 
 // UnsolicitedAnswer counts a far end that sent bytes that answer nothing.
 func (l *Metrics) UnsolicitedAnswer() { l.unsolicited.WithLabelValues().Inc() }
+
+// TurnedAway counts a connection that was closed without a word.
+func (l *Metrics) TurnedAway() { l.turnedAway.Inc() }
 
 // Described counts a description that was answered.
 func (l *Metrics) Described() { l.descriptions.Inc() }

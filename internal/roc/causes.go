@@ -12,6 +12,8 @@ const (
 	ExchangesFull  CauseCode = "exchanges-full"
 	AMCBusy        CauseCode = "amc-busy"
 	OutOfResources CauseCode = "out-of-resources"
+	// NoRoomForAnswer: the message was sent, and its answer does not fit.
+	NoRoomForAnswer CauseCode = "no-room-for-answer"
 
 	// NotSOAP.
 	MalformedHTTP CauseCode = "malformed-http"
@@ -89,6 +91,8 @@ var causes = []struct {
 		"Toutes les connexions vers cet organisme sont occupées : il répond trop lentement pour ce qui lui est envoyé.", ""}},
 	{OutOfResources, CauseMeaning{Overloaded, ByRPN,
 		"Le RPN ROC manque de ressources (descripteurs, ports ou mémoire) pour ouvrir une connexion ; rien n'a été transmis.", ""}},
+	{NoRoomForAnswer, CauseMeaning{Overloaded, ByRPN,
+		"La mémoire que le RPN ROC peut employer est prise : la réponse de l'organisme n'a pas pu être gardée.", verifyBefore}},
 
 	{MalformedHTTP, CauseMeaning{NotSOAP, "",
 		"La requête HTTP est mal formée.",

@@ -82,15 +82,15 @@ type Seat struct {
 	seat
 }
 
-// Enter waits for a seat of who at the insurer, whose number of seats is seats
-// (0: the default), and within ctx, whose deadline is that of the whole
+// Enter waits for a seat of who at the insurer, whose number of seats is seats,
+// of which who may hold part (0: the default of both), and within ctx, whose deadline is that of the whole
 // exchange. The error is a *Refusal, or ctx's.
-func (c *Crossbar) Enter(ctx context.Context, insurer, who string, seats int) (Seat, error) {
+func (c *Crossbar) Enter(ctx context.Context, insurer, who string, seats, part int) (Seat, error) {
 	g := c.pool(insurer)
 	now := c.o.Now()
 	g.mu.Lock()
 	g.resize(seats, c.o)
-	s, ok := g.take(who, now)
+	s, ok := g.take(who, part, now)
 	if ok {
 		g.mu.Unlock()
 		return Seat{g, s}, nil

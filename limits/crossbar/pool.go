@@ -29,6 +29,7 @@ type pool struct {
 
 type flow struct {
 	name    string
+	part    int // how many seats it may hold
 	used    float64
 	running int
 	queue   []*waiter
@@ -86,7 +87,7 @@ func (p *pool) flow(who string) *flow {
 		if len(p.flows) >= mostFlows {
 			p.forget()
 		}
-		f = &flow{name: who}
+		f = &flow{name: who, part: p.part}
 		p.flows[who] = f
 	}
 	if f.running == 0 && len(f.queue) == 0 {
@@ -105,13 +106,17 @@ func (p *pool) forget() {
 }
 
 // take takes a seat at once, when one is free and nobody is before.
-func (p *pool) take(who string, at time.Time) (seat, bool) {
+func (p *pool) take(who string, part int, at time.Time) (seat, bool) {
 	f := p.flow(who)
-	if p.running >= p.seats || f.running >= p.part || len(f.queue) > 0 {
+	f.part = p.part
+	if part > 0 {
+		f.part = min(part, p.seats)
+	}
+	if p.running >= p.seats || f.running >= f.part || len(f.queue) > 0 {
 		return seat{}, false
 	}
 	for _, other := range p.active { // those that wait for their own part are not before
-		if other.running < p.part {
+		if other.running < other.part {
 			return seat{}, false
 		}
 	}
@@ -133,9 +138,9 @@ func (p *pool) give(f *flow, at time.Time) seat {
 func (p *pool) wait(who string, at time.Time, left time.Duration, queue int) (*waiter, *Refusal) {
 	f := p.flow(who)
 	turn := p.turn(f, at)
-	own := f.running >= p.part || len(f.queue) >= queue
+	own := f.running >= f.part || len(f.queue) >= queue
 	if len(f.queue) >= queue || turn+p.holds(at) > left.Seconds() {
-		return nil, &Refusal{Own: own, Held: f.running, Waiting: len(f.queue), Part: p.part, Seats: p.seats, Running: p.running,
+		return nil, &Refusal{Own: own, Held: f.running, Waiting: len(f.queue), Part: f.part, Seats: p.seats, Running: p.running,
 			Wait: max(100*time.Millisecond, seconds(min(turn, 60)))}
 	}
 	w := &waiter{flow: f, ready: make(chan struct{})}
@@ -155,7 +160,7 @@ func (p *pool) turn(f *flow, at time.Time) float64 {
 	if len(f.queue) == 0 {
 		among++
 	}
-	rate := min(float64(p.seats)/float64(among), float64(p.part)) / p.holds(at)
+	rate := min(float64(p.seats)/float64(among), float64(f.part)) / p.holds(at)
 	return float64(len(f.queue)+1) / rate
 }
 
@@ -180,7 +185,7 @@ func (p *pool) serve(at time.Time) {
 	for p.running < p.seats {
 		var next *flow
 		for _, f := range p.active {
-			if f.running < p.part && (next == nil || f.used < next.used) {
+			if f.running < f.part && (next == nil || f.used < next.used) {
 				next = f
 			}
 		}

@@ -19,7 +19,7 @@ func TestAnEstablishmentHoldsNoMoreThanItsPart(t *testing.T) {
 	p := newPool(10, 0.5)
 	n := 0
 	for {
-		if _, ok := p.take("chu", noon); !ok {
+		if _, ok := p.take("chu", 0, noon); !ok {
 			break
 		}
 		n++
@@ -27,7 +27,7 @@ func TestAnEstablishmentHoldsNoMoreThanItsPart(t *testing.T) {
 	if n != 5 {
 		t.Errorf("it holds %d of 10 seats, want 5", n)
 	}
-	if _, ok := p.take("clinique", noon); !ok {
+	if _, ok := p.take("clinique", 0, noon); !ok {
 		t.Error("another finds no seat")
 	}
 }
@@ -35,7 +35,7 @@ func TestAnEstablishmentHoldsNoMoreThanItsPart(t *testing.T) {
 func TestSeatsGoToWhoHasUsedLeast(t *testing.T) {
 	t.Parallel()
 	p := newPool(1, 1)
-	held, _ := p.take("chu", noon)
+	held, _ := p.take("chu", 0, noon)
 	var chu, clinique []*waiter
 	for range 3 {
 		w, _ := p.wait("chu", noon, time.Hour, 10)
@@ -65,11 +65,11 @@ func TestIdleTimeIsNotSavedUp(t *testing.T) {
 	p := newPool(1, 1)
 	at := noon
 	for range 100 { // alone for long
-		s, _ := p.take("chu", at)
+		s, _ := p.take("chu", 0, at)
 		at = at.Add(time.Second)
 		p.leave(s, at)
 	}
-	s, _ := p.take("chu", at)
+	s, _ := p.take("chu", 0, at)
 	new1, _ := p.wait("clinique", at, time.Hour, 10)
 	new2, _ := p.wait("clinique", at, time.Hour, 10)
 	old, _ := p.wait("chu", at, time.Hour, 10)
@@ -91,11 +91,11 @@ func TestIdleTimeIsNotSavedUp(t *testing.T) {
 func TestWhatCannotBeServedInTimeIsRefusedAtOnce(t *testing.T) {
 	t.Parallel()
 	p := newPool(2, 1)
-	a, _ := p.take("chu", noon)
-	p.take("chu", noon)
+	a, _ := p.take("chu", 0, noon)
+	p.take("chu", 0, noon)
 	p.leave(a, noon.Add(10*time.Second)) // a seat is held for 10 s here
 	at := noon.Add(10 * time.Second)
-	p.take("chu", at)
+	p.take("chu", 0, at)
 	if _, r := p.wait("clinique", at, 5*time.Second, 10); r == nil || r.Own || r.Wait < time.Second {
 		t.Errorf("%+v, want a refusal that is not the caller's, with the time to wait", r)
 	}
@@ -107,7 +107,7 @@ func TestWhatCannotBeServedInTimeIsRefusedAtOnce(t *testing.T) {
 func TestAFullQueueIsTheCallersOwn(t *testing.T) {
 	t.Parallel()
 	p := newPool(1, 1)
-	p.take("chu", noon)
+	p.take("chu", 0, noon)
 	for range 3 {
 		if _, r := p.wait("chu", noon, time.Hour, 3); r != nil {
 			t.Fatal(r)
@@ -132,7 +132,7 @@ func TestEveryoneIsServedUnderRace(t *testing.T) {
 				cancel()
 				ctx = short
 			}
-			s, err := c.Enter(ctx, "0075500025", string(rune('a'+i%5)), 0)
+			s, err := c.Enter(ctx, "0075500025", string(rune('a'+i%5)), 0, 0)
 			if err != nil && !errors.Is(err, context.Canceled) {
 				t.Errorf("refused: %v", err)
 			}
@@ -150,11 +150,31 @@ func TestASeatThatIsFreeAllocatesNothing(t *testing.T) {
 	c := New(Options{}) // not parallel: AllocsPerRun
 	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()
-	c.Enter(ctx, "0075500025", "chu", 0)
+	c.Enter(ctx, "0075500025", "chu", 0, 0)
 	if n := testing.AllocsPerRun(1000, func() {
-		s, _ := c.Enter(ctx, "0075500025", "chu", 0)
+		s, _ := c.Enter(ctx, "0075500025", "chu", 0, 0)
 		s.Leave(noon)
 	}); n != 0 {
 		t.Errorf("%.0f allocations, want none", n)
+	}
+}
+
+// The register may give one establishment more, or fewer, of the seats of each
+// insurer.
+func TestAnEstablishmentMayHaveAPartOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for own, want := range map[int]int{0: 4, 1: 1, 6: 6, 100: 8} {
+		c := New(Options{Seats: 8})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
+		defer cancel()
+		n := 0
+		for ; n < 20; n++ {
+			if _, err := c.Enter(ctx, "0075500025", "chu", 0, own); err != nil {
+				break
+			}
+		}
+		if n != want {
+			t.Errorf("par_organisme %d: %d of 8 seats, want %d", own, n, want)
+		}
 	}
 }

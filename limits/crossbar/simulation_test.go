@@ -84,7 +84,7 @@ func (c *country) exchange(es, amc int) {
 		work = deadline
 	}
 	work = min(work, deadline)
-	if s, ok := p.take(who, c.now); ok {
+	if s, ok := p.take(who, 0, c.now); ok {
 		c.run(es, amc, p, s, begin, work)
 		return
 	}

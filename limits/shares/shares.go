@@ -113,19 +113,6 @@ func (l *Ledger) Take(owner string, k Kind, n, share int64) *Refusal {
 	return nil
 }
 
-// Hold counts n of a kind that the owner has already, whatever is left: what is
-// asked for next is refused the sooner.
-func (l *Ledger) Hold(owner string, k Kind, n int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	h := l.by[owner]
-	if h == nil {
-		h = l.ownerLocked(owner)
-	}
-	h[k] += n
-	l.held[k] += n
-}
-
 func (l *Ledger) ownerLocked(owner string) *[kinds]int64 {
 	var h *[kinds]int64
 	if n := len(l.free); n > 0 {

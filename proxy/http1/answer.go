@@ -48,8 +48,23 @@ func (c *clientConn) writeAnswer(a *Answer) error {
 	if c.request.head.method == "HEAD" {
 		body = nil
 	}
-	c.SetWriteDeadline(time.Now().Add(c.server.o.WriteTimeout))
-	return writeMessage(c.Conn, b, body)
+	return c.writePaced(b, body)
+}
+
+// writePaced writes a head and its body, a step of it under each deadline.
+func (c *clientConn) writePaced(head, body []byte) error {
+	p := c.server.pace(c.server.o.WriteTimeout)
+	n := min(len(body), max(0, oneRecord-len(head)))
+	step, body := append(head, body[:n]...), body[n:]
+	for {
+		c.SetWriteDeadline(p.until(len(step)))
+		if _, err := c.Conn.Write(step); err != nil || len(body) == 0 {
+			return err
+		}
+		p.done += len(step)
+		n = min(len(body), paceStep)
+		step, body = body[:n], body[n:]
+	}
 }
 
 // appendField begins a line, so that what ends a head is always written.

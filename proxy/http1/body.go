@@ -16,11 +16,14 @@ func (in *wire) readBody(f framing, limit int) ([]byte, error) {
 }
 
 // extend appends exactly n bytes of the connection to b. Memory follows what
-// has come, not what was announced.
-func (in *wire) extend(b []byte, n int) ([]byte, error) {
+// has come, not what was announced: room for all of n when they are few, else
+// as much again as there is.
+func (in *wire) extend(b []byte, n int) (_ []byte, err error) {
 	for n > 0 {
 		if len(b) == cap(b) {
-			b = grow(b, n)
+			if b, err = in.make(b, len(b)+min(n, max(firstBody, len(b)))); err != nil {
+				return nil, err
+			}
 		}
 		k := min(n, cap(b)-len(b))
 		if err := in.full(b[len(b) : len(b)+k]); err != nil {
@@ -30,14 +33,6 @@ func (in *wire) extend(b []byte, n int) ([]byte, error) {
 		n -= k
 	}
 	return b, nil
-}
-
-// grow makes room for some or all of n more bytes: all of them when they are
-// few, else as much again as there is.
-func grow(b []byte, n int) []byte {
-	bigger := make([]byte, len(b), len(b)+min(n, max(firstBody, len(b))))
-	copy(bigger, b)
-	return bigger
 }
 
 // readChunked reads a chunked body (RFC 9112 section 7.1) and drops its
@@ -60,8 +55,10 @@ func (in *wire) readChunked(limit int) ([]byte, error) {
 		if size > limit-len(b) {
 			return nil, ErrTooLarge
 		}
-		if cap(b)-len(b) < size {
-			b = room(b, size)
+		if cap(b)-len(b) < size { // doubled, so that many small chunks do not make the reading quadratic
+			if b, err = in.make(b, max(2*cap(b), len(b)+min(size, firstBody))); err != nil {
+				return nil, err
+			}
 		}
 		if b, err = in.extend(b, size); err != nil {
 			return nil, err
@@ -74,14 +71,6 @@ func (in *wire) readChunked(limit int) ([]byte, error) {
 			return nil, bad("chunk-end", "un fragment (chunk) n'est pas suivi de CRLF")
 		}
 	}
-}
-
-// room doubles a buffer that small chunks fill, so that their number does not
-// make the reading quadratic.
-func room(b []byte, size int) []byte {
-	bigger := make([]byte, len(b), max(2*cap(b), len(b)+min(size, firstBody)))
-	copy(bigger, b)
-	return bigger
 }
 
 // chunkSize reads "SIZE[;extension]": 1 to 8 hexadecimal digits, and an

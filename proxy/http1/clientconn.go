@@ -22,10 +22,8 @@ type clientConn struct {
 	peer     string
 	socket   syscall.RawConn
 	in       wire
-	owner    string
-	crowded  bool // beyond the connections that the Server takes, in all or of this owner
-
-	ownerFull bool // of this owner
+	place    Place
+	pace     pace
 
 	request Request
 	unread  bool      // a body is still in front of the next request
@@ -98,8 +96,8 @@ func (c *clientConn) wait() bool {
 		return false
 	}
 	idle := c.server.o.IdleTimeout
-	if c.crowded {
-		idle = min(idle, crowdedWait)
+	if c.place.Full != nil {
+		idle = min(idle, toldWait)
 	}
 	c.SetReadDeadline(time.Now().Add(idle))
 	if c.in.fill(maxHead) != nil {
@@ -138,7 +136,9 @@ func (c *clientConn) skipBody() error {
 		return nil
 	}
 	c.unread = false
-	c.SetReadDeadline(time.Now().Add(c.server.o.BodyTimeout))
+	c.pace = c.server.pace(c.server.o.BodyTimeout)
+	defer func() { c.pace = pace{} }()
+	c.SetReadDeadline(c.pace.until(1))
 	return c.in.discard(c.request.head.framing.length)
 }
 
@@ -149,7 +149,7 @@ func (c *clientConn) skipBody() error {
 func (c *clientConn) keepable() bool {
 	h := &c.request.head
 	switch {
-	case c.last, c.crowded, h.http10, h.fields.Has("Connection", "close"), c.server.draining.Load():
+	case c.last, c.place.Full != nil, h.http10, h.fields.Has("Connection", "close"), c.server.draining.Load():
 		return false
 	case !c.unread:
 		return true
@@ -170,7 +170,9 @@ func (c *clientConn) readBody(limit int) ([]byte, error) {
 		return nil, nil
 	}
 	if c.in.buffered() < f.length || f.chunked {
-		c.SetReadDeadline(time.Now().Add(c.server.o.BodyTimeout))
+		c.pace = c.server.pace(c.server.o.BodyTimeout)
+		defer func() { c.pace = pace{} }()
+		c.SetReadDeadline(c.pace.until(1))
 		if c.request.expects() && c.in.buffered() == 0 {
 			if err := c.writeContinue(); err != nil {
 				return nil, err

@@ -40,12 +40,9 @@ func (q *Request) Peer() string { return q.conn.peer }
 // Leaf is the caller's certificate, verified.
 func (q *Request) Leaf() *x509.Certificate { return q.conn.leaf }
 
-// Crowded reports whether the Server already has all the connections it takes:
-// this one is there to be told so.
-func (q *Request) Crowded() bool { return q.conn.crowded }
-
-// OwnerFull reports whether that is because its owner has its whole part.
-func (q *Request) OwnerFull() bool { return q.conn.ownerFull }
+// NoPlace is why there is no room for the connection, or nil: it is there to be
+// told so.
+func (q *Request) NoPlace() error { return q.conn.place.Full }
 
 // Refused says that the caller's certificate was revoked since its handshake.
 func (q *Request) Refused() error { return q.conn.refused() }

@@ -28,6 +28,10 @@ type Message struct {
 	// answer any more: then nothing is sent. May be nil.
 	Left func() bool
 
+	// Hold is asked before n more bytes of the answer are held in memory; with an
+	// error, which is what Send returns, the answer is dropped. May be nil.
+	Hold func(n int) error
+
 	// Classic asks for a connection without post-quantum key exchange: an old
 	// front may not read a ClientHello of more than 1 500 bytes.
 	Classic bool

@@ -21,17 +21,30 @@ type ServerOptions struct {
 	// Abort ends what the handlers wait for.
 	Abort func()
 
-	Connections                                         int // at once
 	IdleTimeout, HeadTimeout, BodyTimeout, WriteTimeout time.Duration
 	DrainIdle                                           time.Duration
 
-	// Owner says whose a connection is, and PerOwner is how many of Connections
-	// one of them may have; 0: as many as there are.
-	Owner    func(leaf *x509.Certificate) string
-	PerOwner int
+	// MinRate is the fewest bytes a second, both ways, of a body and of an answer
+	// under way, once Grace has passed: who is slower is given up.
+	MinRate int
+	Grace   time.Duration
+
+	// Admit counts one more connection, of who presented leaf.
+	Admit func(leaf *x509.Certificate) Place
+
+	// OnTurnedAway is told whose each connection is that was closed without a
+	// word: there were already too many to be told that there is no room.
+	OnTurnedAway func(owner string)
 
 	Now func() time.Time
 	Log *slog.Logger
+}
+
+// A Place is room for one connection, or why there is none.
+type Place struct {
+	Owner string
+	Full  error  // why there is no room, as its one request is told; nil: there is
+	Leave func() // gives it back; never nil
 }
 
 // A Server is the HTTP/1.1 leg toward the establishments: one goroutine a
@@ -48,13 +61,14 @@ type Server struct {
 	mu        sync.Mutex            // guards the fields below
 	listeners map[net.Listener]bool // being served
 	clients   map[*clientConn]bool
-	owned     map[string]int // how many of clients, by owner
+	told      map[string]int // how many of clients have no place, by owner
+	tellings  int            // all of them
 	empty     chan struct{}  // once draining: closed when nothing of both is left
 }
 
 // NewServer makes a Server.
 func NewServer(o ServerOptions) *Server {
-	s := &Server{o: o, listeners: map[net.Listener]bool{}, clients: map[*clientConn]bool{}, owned: map[string]int{}}
+	s := &Server{o: o, listeners: map[net.Listener]bool{}, clients: map[*clientConn]bool{}, told: map[string]int{}}
 	return s
 }
 
@@ -92,9 +106,6 @@ func (s *Server) acceptAll(ln net.Listener) error {
 			conn.Close()
 			continue
 		}
-		if s.o.Owner != nil {
-			c.owner = s.o.Owner(c.leaf)
-		}
 		if !s.remember(c) {
 			conn.Close()
 			continue
@@ -119,29 +130,41 @@ func (s *Server) client(conn net.Conn) (*clientConn, error) {
 	if socket == nil {
 		return nil, fmt.Errorf("the socket under %T cannot be reached: a wrapper has no NetConn", conn)
 	}
-	return &clientConn{Conn: conn, server: s, leaf: who.Leaf(), peer: hostOf(conn.RemoteAddr()), socket: socket, in: newWire(conn)}, nil
+	c := &clientConn{Conn: conn, server: s, leaf: who.Leaf(), peer: hostOf(conn.RemoteAddr()), socket: socket}
+	c.in = newWire(c)
+	return c, nil
 }
 
 // remember takes a connection in. One whose handshake ended while the server
-// drains is served: its first answer will end it. One beyond Connections is
-// served one request, to be told so; beyond spareConnections more, it is closed.
+// drains is served: its first answer will end it. One without a place is served
+// one request, to be told so; when too many are being told, it is closed.
 func (s *Server) remember(c *clientConn) bool {
+	c.place = s.o.Admit(c.leaf)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	owned := s.owned[c.owner]
-	if s.ended.Load() || len(s.clients) >= s.o.Connections+spareConnections || s.o.PerOwner > 0 && owned >= s.o.PerOwner+spareConnections {
+	switch {
+	case s.ended.Load():
+		c.place.Leave()
 		return false
+	case c.place.Full == nil:
+	case s.tellings >= mostTold || s.told[c.place.Owner] >= mostToldOfOne:
+		c.place.Leave()
+		s.o.OnTurnedAway(c.place.Owner)
+		return false
+	default:
+		s.tellings++
+		s.told[c.place.Owner]++
 	}
-	c.ownerFull = s.o.PerOwner > 0 && owned >= s.o.PerOwner
-	c.crowded = c.ownerFull || len(s.clients) >= s.o.Connections
 	s.clients[c] = true
-	s.owned[c.owner]++
 	return true
 }
 
+// Connections without a place that are told so at once: in all, and of one
+// owner, so that who has too many does not keep others from hearing why.
 const (
-	spareConnections = 64
-	crowdedWait      = 5 * time.Second // for the request of a connection too many
+	mostTold      = 64
+	mostToldOfOne = 16
+	toldWait      = 5 * time.Second // for the request of such a connection
 )
 
 func (s *Server) forget(c *clientConn) {
@@ -149,9 +172,13 @@ func (s *Server) forget(c *clientConn) {
 	defer s.mu.Unlock()
 	if s.clients[c] {
 		delete(s.clients, c)
-		if s.owned[c.owner]--; s.owned[c.owner] == 0 {
-			delete(s.owned, c.owner)
+		if c.place.Full != nil {
+			s.tellings--
+			if s.told[c.place.Owner]--; s.told[c.place.Owner] == 0 {
+				delete(s.told, c.place.Owner)
+			}
 		}
+		c.place.Leave()
 	}
 	s.checkEmptyLocked()
 }

@@ -80,6 +80,8 @@ func isIdle408(b []byte) bool {
 // on where the answer ended.
 func (c *upstreamConn) exchange(t *target, m *Message, deadline time.Time, limit int) (a Response, reusable bool, err error) {
 	c.SetDeadline(deadline)
+	c.in.hold = m.Hold
+	defer func() { c.in.hold = nil }()
 	if err := c.writeRequest(t, m); err != nil {
 		return a, false, fmt.Errorf("sending: %w", err)
 	}
@@ -120,6 +122,11 @@ func (in *wire) readToEnd(limit int) (body []byte, cut bool, err error) {
 		if in.buffered() > 0 {
 			if len(body)+in.buffered() > limit {
 				return nil, false, ErrTooLarge
+			}
+			if cap(body)-len(body) < in.buffered() {
+				if body, err = in.make(body, max(2*cap(body), len(body)+in.buffered())); err != nil {
+					return nil, false, err
+				}
 			}
 			body = append(body, in.buf[in.r:in.w]...)
 			in.r = in.w

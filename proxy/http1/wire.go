@@ -38,6 +38,21 @@ type wire struct {
 	from io.Reader
 	buf  []byte // buf[r:w] is read and not yet used
 	r, w int
+
+	// hold, where there is one, is asked before n more bytes of a body are held.
+	hold func(n int) error
+}
+
+// make is a buffer of that capacity for what b holds, and more.
+func (in *wire) make(b []byte, capacity int) ([]byte, error) {
+	if in.hold != nil {
+		if err := in.hold(capacity - cap(b)); err != nil {
+			return nil, err
+		}
+	}
+	bigger := make([]byte, len(b), capacity)
+	copy(bigger, b)
+	return bigger, nil
 }
 
 func newWire(c net.Conn) wire { return wire{from: c, buf: make([]byte, firstBuffer)} }

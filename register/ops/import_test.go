@@ -198,7 +198,7 @@ func TestWhatIsWrittenReadsBackTheSame(t *testing.T) {
 			}
 		}
 		e.Versions = rapid.SampledFrom([][]roc.Version{nil, {roc.V1}, {roc.V1, roc.V2}}).Draw(t, "versions")
-		e.Limite = rapid.SampledFrom([]register.Limite{{}, {ParSeconde: 0.25}, {Rafale: 3}, {ParSeconde: 1e5, Rafale: 1}}).Draw(t, "limit")
+		e.Limite = rapid.SampledFrom([]register.Limite{{}, {ParSeconde: 0.25}, {Rafale: 3}, {ParSeconde: 1e5, Rafale: 1}, {EnCours: 2, Connexions: 5, Octets: 1 << 20, ParOrganisme: 3}}).Draw(t, "limit")
 		e.SansTimestamp = rapid.Bool().Draw(t, "timestamp")
 		if rapid.Bool().Draw(t, "mandate") {
 			e.Delegations = []register.Mandat{{Structure: "318751275100020", Period: register.Period{Depuis: moment(0), Jusque: moment(3)}}, {Structure: "12A0000014"}}
@@ -211,6 +211,9 @@ func TestWhatIsWrittenReadsBackTheSame(t *testing.T) {
 			t.Fatalf("%v\n%s", err, first)
 		}
 		back, _ := l.BySite("010003812")
+		if back.Limite != e.Limite {
+			t.Fatalf("the limit %+v is read back as %+v", e.Limite, back.Limite)
+		}
 		if again := ops.YAML([]register.Etablissement{*back}, ""); string(again) != string(first) {
 			t.Fatalf("wrote\n%s\nread back as\n%s", first, again)
 		}

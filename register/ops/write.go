@@ -46,7 +46,9 @@ func writeRow(b *bytes.Buffer, e *register.Etablissement) {
 	writeEtats(b, e)
 	field("versions", flow(e.Versions))
 	if e.Limite != (register.Limite{}) {
-		field("limite", mapping("par_seconde", number(e.Limite.ParSeconde), "rafale", number(float64(e.Limite.Rafale)), "en_cours", number(float64(e.Limite.EnCours))))
+		l := e.Limite
+		field("limite", mapping("par_seconde", number(l.ParSeconde), "rafale", number(float64(l.Rafale)), "en_cours", number(float64(l.EnCours)),
+			"connexions", number(float64(l.Connexions)), "octets", number(float64(l.Octets)), "par_organisme", number(float64(l.ParOrganisme))))
 	}
 	if e.SansTimestamp {
 		field("sans_timestamp", "true")

@@ -120,7 +120,18 @@ func Limit(l register.Limite) string {
 	if l == (register.Limite{}) {
 		return ""
 	}
-	return fmt.Sprintf("%g messages a second, %d at once, %d in flight (0: the default)", l.ParSeconde, l.Rafale, l.EnCours)
+	s := fmt.Sprintf("%g messages a second, %d at once, %d in flight (0: the default)", l.ParSeconde, l.Rafale, l.EnCours)
+	for _, more := range []struct {
+		n    int64
+		what string
+	}{
+		{int64(l.Connexions), "connections"}, {int64(l.Octets), "bytes in memory"}, {int64(l.ParOrganisme), "in flight to one AMC"},
+	} {
+		if more.n > 0 {
+			s += fmt.Sprintf(", %d %s", more.n, more.what)
+		}
+	}
+	return s
 }
 
 // Day writes a date for people, in the zone of the register.

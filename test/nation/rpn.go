@@ -62,6 +62,23 @@ type Readiness struct {
 	Ready    bool
 	Missing  []string
 	Degraded []string
+	Checks   []Check
+}
+
+// A Check is what /readyz says of one dependency.
+type Check struct {
+	Name, Detail string
+	OK, Degraded bool
+}
+
+// Check returns what was said of one, by its name.
+func (r Readiness) Check(name string) Check {
+	for _, c := range r.Checks {
+		if c.Name == name {
+			return c
+		}
+	}
+	return Check{}
 }
 
 // Ready asks /readyz; the zero Readiness when nothing answers.
