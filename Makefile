@@ -3,7 +3,7 @@
 GO ?= go
 BIN := bin
 
-.PHONY: help build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check deps clean drill-annuaire drill-fairness drill-revocation drill-journal bench-journal
+.PHONY: help build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check deps clean drill-annuaire drill-trust drill-fairness drill-revocation drill-journal bench-journal
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -80,6 +80,12 @@ bench-check: ## the signature check beside xmlsec1 and goxmldsig; writes docs/be
 drill-annuaire: ## outages, poisoning and rebinding of the annuaire, against the real binary
 	$(GO) test -c -o $(BIN)/drill-annuaire ./test/drill/annuaire
 	cd test/drill/annuaire && $(CURDIR)/$(BIN)/drill-annuaire
+
+LISTS ?= 2000
+drill-trust: ## who may come in: certificates, lists, responders, LISTS (2000) generated PKIs beside OpenSSL
+	$(GO) test -c -o $(BIN)/drill-trust ./test/drill/trust
+	cd test/drill/trust && $(CURDIR)/$(BIN)/drill-trust -exchanges 10000
+	$(GO) test -count 1 -v -timeout 30m -run '^TestRevocationIsWhatOpenSSLSays$$' ./tlsconf/revocation -openssl-cases $(LISTS)
 
 ROUNDS ?= 1000
 drill-journal: ## kill -9, damage, full disks, clocks that jump: lost, unprovable, undetected, double

@@ -1,16 +1,13 @@
 package tlsconf_test
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/asn1"
 	"fmt"
-	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -21,58 +18,6 @@ import (
 	"github.com/piano-roc/rpn/tlsconf/revocation"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
-
-type threeParts struct {
-	TBS, Algorithm asn1.RawValue
-	Signature      asn1.BitString
-}
-
-// twinOf is the same certificate with the other value of its CA's ECDSA
-// signature, (r, n-s): it verifies as well.
-func twinOf(t *testing.T, c *x509.Certificate) *x509.Certificate {
-	t.Helper()
-	var p threeParts
-	if _, err := asn1.Unmarshal(c.Raw, &p); err != nil {
-		t.Fatal(err)
-	}
-	var s struct{ R, S *big.Int }
-	if _, err := asn1.Unmarshal(p.Signature.Bytes, &s); err != nil {
-		t.Fatal(err)
-	}
-	s.S.Sub(elliptic.P256().Params().N, s.S)
-	value, err := asn1.Marshal(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.Signature = asn1.BitString{Bytes: value, BitLength: 8 * len(value)}
-	raw, err := asn1.Marshal(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	twin, err := x509.ParseCertificate(raw)
-	if err != nil || bytes.Equal(twin.Raw, c.Raw) {
-		t.Fatal("not a twin", err)
-	}
-	return twin
-}
-
-// longerBy is the certificate with bytes after its signature, inside.
-func longerBy(t *testing.T, c *x509.Certificate, more ...byte) *x509.Certificate {
-	t.Helper()
-	var outer asn1.RawValue
-	if _, err := asn1.Unmarshal(c.Raw, &outer); err != nil {
-		t.Fatal(err)
-	}
-	raw, err := asn1.Marshal(asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: append(outer.Bytes, more...)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	longer, err := x509.ParseCertificate(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return longer
-}
 
 // A certificate that is denied is out in every form in which it can be shown:
 // by the lines that name its tbsCertificate, and by those of before, which name
@@ -92,15 +37,15 @@ func TestADeniedCertificateIsOutInAllItsForms(t *testing.T) {
 			want  trust.Reason
 		}{
 			"as it is":                {pair.Cert, trust.Denied},
-			"(r, n-s)":                {twinOf(t, pair.Cert), trust.Denied},
-			"two bytes more":          {longerBy(t, pair.Cert, 5, 0), trust.Malformed},
-			"a signature more":        {longerBy(t, pair.Cert, 3, 2, 0, 1), trust.Malformed},
-			"both":                    {longerBy(t, twinOf(t, pair.Cert), 5, 0), trust.Malformed},
+			"(r, n-s)":                {igc.Twin(pair.Cert), trust.Denied},
+			"two bytes more":          {igc.Longer(pair.Cert, 5, 0), trust.Malformed},
+			"a signature more":        {igc.Longer(pair.Cert, 3, 2, 0, 1), trust.Malformed},
+			"both":                    {igc.Longer(igc.Twin(pair.Cert), 5, 0), trust.Malformed},
 			"its intermediate longer": {nil, trust.Malformed},
 		} {
 			shown := igc.Pair{Cert: c.shown, Key: pair.Key, Chain: pair.Chain}
 			if c.shown == nil {
-				shown.Cert, shown.Chain = pair.Cert, []*x509.Certificate{longerBy(t, pair.Chain[0], 5, 0)}
+				shown.Cert, shown.Chain = pair.Cert, []*x509.Certificate{igc.Longer(pair.Chain[0], 5, 0)}
 			}
 			if _, err := f.knock(clientConfig(f.pki, shown)); err == nil {
 				t.Errorf("%s, %s: came in", name, form)

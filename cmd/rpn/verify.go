@@ -212,6 +212,9 @@ func (l crlList) CheckLinks(chain []trust.Link, _ time.Time) *trust.Failure {
 // Seen has nothing to note: the lists are those given.
 func (l crlList) Seen([]trust.Link) {}
 
+// Wanted neither.
+func (l crlList) Wanted([]trust.Link) {}
+
 // onlyThis trusts one certificate, whoever issued it.
 type onlyThis struct{ certificate *x509.Certificate }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/asn1"
 	"fmt"
 	"math/big"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/ocsp"
@@ -25,6 +26,7 @@ type List struct {
 	ByRoot       bool   // the list of the root: of intermediates
 	ByImpostor   bool   // signed by a CA of the same name and another key
 	Intermediate string // of the intermediate that Under(name) makes, instead of the side's own
+	Issuer       []byte // the name of the CA as the list writes it; nil: as the CA does
 }
 
 // CRL makes a revocation list of the side's intermediate (or root), DER.
@@ -44,6 +46,11 @@ func (p *PKI) CRL(s Side, l List) []byte {
 		copied := *by.cert
 		copied.PublicKey = key.Public()
 		by = authority{&copied, key}
+	}
+	if l.Issuer != nil {
+		copied := *by.cert
+		copied.RawSubject = l.Issuer
+		by.cert = &copied
 	}
 	t := &x509.RevocationList{
 		Number: big.NewInt(or(l.Number, 1)), ThisUpdate: l.From, NextUpdate: l.To,
@@ -122,7 +129,8 @@ func (p *PKI) branchOf(s Side, intermediate string) branch {
 	b, ok := p.wrong[name]
 	if !ok {
 		b.root = p.cas[s].root
-		b.intermediate = p.newAuthority(sideNames[s].org, "TEST AC FICTIVE "+intermediate, b.root)
+		cn, _, _ := strings.Cut(intermediate, "#")
+		b.intermediate = p.newAuthority(sideNames[s].org, "TEST AC FICTIVE "+cn, b.root)
 		p.wrong[name] = b
 	}
 	return b
@@ -134,7 +142,8 @@ func (p *PKI) Intermediate(s Side, name string) *x509.Certificate {
 }
 
 // Under has the certificate signed by another intermediate of the same root,
-// made on demand.
+// made on demand. What follows a "#" is not in its name: "A#1" and "A#2" are one
+// CA with two keys.
 func Under(name string) Option { return func(_ *PKI, l *leaf) { l.intermediate = name } }
 
 // Points adds CRL distribution points.

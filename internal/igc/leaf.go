@@ -4,6 +4,8 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"fmt"
 	"net"
 	"sync"
@@ -94,6 +96,7 @@ type leaf struct {
 	constraint     string // of the CA above
 	points         []string
 	responder      string
+	category       []byte
 }
 
 type issuer int
@@ -162,6 +165,10 @@ func TwoOUs(second roc.StructureID) Option {
 
 // NoOU leaves the structure id out.
 func NoOU() Option { return func(_ *PKI, l *leaf) { l.ous = nil } }
+
+// Category gives it the product category of IGC-Santé: 0x03 software, 0x83
+// software for tests.
+func Category(c byte) Option { return func(_ *PKI, l *leaf) { l.category = []byte{c} } }
 
 // Names adds DNS names or addresses.
 func Names(names ...string) Option {
@@ -257,6 +264,9 @@ func (l leaf) template() *x509.Certificate {
 		KeyUsage:              l.ku,
 		BasicConstraintsValid: true,
 		CRLDistributionPoints: l.points,
+	}
+	if l.category != nil {
+		t.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 250, 1, 71, 1, 2, 5}, Value: l.category}}
 	}
 	if l.responder != "" {
 		t.OCSPServer = []string{l.responder}

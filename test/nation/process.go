@@ -102,16 +102,22 @@ func (p *Process) kill() {
 	<-p.done
 }
 
-// WantExit waits for the end of the process and checks its exit code.
-func (p *Process) WantExit(code int) {
+// Wait waits for the end of the process and returns its exit code.
+func (p *Process) Wait() int {
 	p.t.Helper()
-	p.wanted = code
 	select {
 	case <-p.done:
 	case <-time.After(await.Patience):
 		p.t.Fatalf("%v has not ended", p.cmd.Args)
 	}
-	if p.code != code {
+	return p.code
+}
+
+// WantExit waits for the end of the process and checks its exit code.
+func (p *Process) WantExit(code int) {
+	p.t.Helper()
+	p.wanted = code
+	if p.Wait() != code {
 		p.t.Errorf("%v: exit code %d, want %d\n%s", p.cmd.Args, p.code, code, p.Errors)
 	}
 }

@@ -378,3 +378,26 @@ func TestADistributionPointNamedInTheDirectory(t *testing.T) {
 		}
 	}
 }
+
+// What a certificate names is followed once a CA of ours has signed it, though
+// its owner has proved nothing: no more than 256 places, however many there are.
+func TestThePlacesThatAreFollowedAreBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.open()
+	ca := w.pki.Intermediates(es)[0]
+	for i := range 400 {
+		w.Wanted(trust.LinksOf([]*x509.Certificate{{SerialNumber: big.NewInt(1), CRLDistributionPoints: []string{fmt.Sprint("http://127.0.0.1:1/", i)}}, ca}))
+	}
+	if n := len(w.Sources()); n != 256 {
+		t.Errorf("%d places are followed, want 256", n)
+	}
+	if n := strings.Count(w.log.String(), "crl_too_many_points"); n != 1 {
+		t.Errorf("told %d times, want once", n)
+	}
+	w.open()
+	w.Wanted(trust.LinksOf([]*x509.Certificate{{SerialNumber: big.NewInt(1), CRLDistributionPoints: []string{"http://127.0.0.1:1/" + strings.Repeat("a", 1024)}}, ca}))
+	if n := len(w.Sources()); n != 0 {
+		t.Error("an address of more than 1 kB is followed")
+	}
+}

@@ -66,7 +66,6 @@ const (
 	maxAsked         = 16_384          // leaves remembered; past it new ones are not asked about
 	maxAskedBytes    = 32 << 20        // of them all: some 1 kB each is used
 	maxAskedPerOwner = 32              // of one owner: past it the one seen longest ago goes
-	maxResponder     = 1 << 10         // bytes of an address; a longer one is not asked
 	ocspWorkers      = 4               // questions at once
 	ocspForget       = 48 * time.Hour  // a leaf not seen for so long is no longer asked about
 	ocspLeast        = 5 * time.Minute // between two questions about a leaf
@@ -79,7 +78,7 @@ func newOCSPCache(r *Checker) *ocspCache {
 
 // see makes sure that the leaf is asked about. Its owner has proved its key.
 func (c *ocspCache) see(l *trust.Link) {
-	i := slices.IndexFunc(l.Cert.OCSPServer, func(u string) bool { return len(u) <= maxResponder && isHTTP(u) })
+	i := slices.IndexFunc(l.Cert.OCSPServer, func(u string) bool { return len(u) <= maxPlace && isHTTP(u) })
 	if l.Issuer == nil || i < 0 {
 		return
 	}

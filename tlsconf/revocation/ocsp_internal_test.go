@@ -90,7 +90,7 @@ func TestWhatIsAskedOfRespondersIsBounded(t *testing.T) {
 
 	// An address is no way to fill it either.
 	c = open()
-	c.see(&trust.Link{Cert: &x509.Certificate{SerialNumber: big.NewInt(1), OCSPServer: []string{"http://ocsp.example/" + strings.Repeat("a", maxResponder)}}, Issuer: issuer, Serial: []byte{1}})
+	c.see(&trust.Link{Cert: &x509.Certificate{SerialNumber: big.NewInt(1), OCSPServer: []string{"http://ocsp.example/" + strings.Repeat("a", maxPlace)}}, Issuer: issuer, Serial: []byte{1}})
 	if len(c.entries) != 0 {
 		t.Error("an address of more than 1 kB is kept")
 	}

@@ -96,6 +96,7 @@ type Checker struct {
 	waiting   atomic.Int32      // sources of Lists that never gave a list
 	standings map[*crl]standing // as last told
 	known     [sha256.Size]byte // the authorities that lists were checked against
+	toldFull  bool              // that no more places are followed
 	wake      chan struct{}     // a source was added
 	places    chan struct{}     // bounds how many URLs are asked at once
 }
@@ -103,6 +104,9 @@ type Checker struct {
 // maxFollowed bounds the distribution points that are followed: the two IGC
 // have a handful.
 const maxFollowed = 256
+
+// maxPlace is the longest address that is asked, in bytes.
+const maxPlace = 1 << 10
 
 // Open reads the last good data of the folder, then what is
 // configured: files at once, URLs within the time-out. A source that cannot be
@@ -386,7 +390,14 @@ func (r *Checker) Seen(links []trust.Link) {
 	if r.ocsp != nil && len(links) > 1 {
 		r.ocsp.see(&links[0])
 	}
-	if r.o.NoFollow {
+	r.Wanted(links)
+}
+
+// Wanted notes where the lists of a chain are: of one that is accepted, or that
+// would be if they were known. It asks for no more than maxFollowed places,
+// each named by a CA of a trust store.
+func (r *Checker) Wanted(links []trust.Link) {
+	if r == nil || r.o.NoFollow {
 		return
 	}
 	var places []string
@@ -412,10 +423,14 @@ func (r *Checker) follow(places []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, p := range places {
-		if !isHTTP(p) || r.sources[p] != nil {
+		if len(p) > maxPlace || !isHTTP(p) || r.sources[p] != nil {
 			continue
 		}
 		if len(r.sources) >= maxFollowed+len(r.o.Lists) {
+			if r.toldFull {
+				return
+			}
+			r.toldFull = true
 			r.o.Log.Error("too many distribution points are followed: this one is not", "event", "crl_too_many_points", "from", trust.Safe(p),
 				"remedy", "configure the lists of the CAs, and no longer follow")
 			return

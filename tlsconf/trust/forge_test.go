@@ -85,7 +85,8 @@ func certs(all ...forged) (list []*x509.Certificate) {
 // out is a Revocation of these certificates.
 type out []*x509.Certificate
 
-func (out) Seen([]trust.Link) {}
+func (out) Seen([]trust.Link)   {}
+func (out) Wanted([]trust.Link) {}
 
 func (o out) CheckLinks(links []trust.Link, _ time.Time) *trust.Failure {
 	for _, l := range links {

@@ -15,8 +15,14 @@ import (
 // the links of an accepted chain, leaf first, root last.
 type Revocation interface {
 	// Seen is called once for each chain that was accepted: it may note where
-	// the lists of its CAs are.
+	// the lists of its CAs are, and the responder of its leaf.
 	Seen(links []Link)
+	// Wanted is called for a chain whose signatures hold and that is refused for
+	// one reason: nothing is known yet of a list that it announces. It may note
+	// where that list is, else nobody who names it would ever come in. The peer
+	// has proved nothing: what is noted is what a CA of the store has signed, and
+	// is bounded whoever comes.
+	Wanted(links []Link)
 	// CheckLinks says whether the chain is revoked at that time; nil: it is not.
 	CheckLinks(links []Link, at time.Time) *Failure
 }

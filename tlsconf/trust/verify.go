@@ -136,6 +136,9 @@ func notRevoked(chains []vetted, revocation Revocation, at time.Time) ([]*x509.C
 		if revocation != nil {
 			f = revocation.CheckLinks(chain.links, at)
 		}
+		if f != nil && f.Reason == RevocationUnknown {
+			revocation.Wanted(chain.links)
+		}
 		if f == nil {
 			return chain.certificates(), chain.window, nil
 		}

@@ -239,3 +239,42 @@ func TestTheProductCategoryIsOfThisEnvironment(t *testing.T) {
 		}
 	}
 }
+
+// A wanting Revocation knows nothing, and notes what it is told.
+type wanting struct{ seen, wanted *[][]trust.Link }
+
+func (w wanting) Seen(l []trust.Link)   { *w.seen = append(*w.seen, l) }
+func (w wanting) Wanted(l []trust.Link) { *w.wanted = append(*w.wanted, l) }
+
+func (wanting) CheckLinks([]trust.Link, time.Time) *trust.Failure {
+	return &trust.Failure{Reason: trust.RevocationUnknown, Detail: "fictitious"}
+}
+
+// Who is refused because nothing is known yet of a list that its certificate
+// names has it fetched: else it would never come in. Nothing of a stranger's
+// certificate is asked about, and nothing is remembered.
+func TestAListThatIsNotKnownYetIsWanted(t *testing.T) {
+	t.Parallel()
+	root := forge(t, forged{}, "AC RACINE", nil, nil)
+	cas := trust.NewTrust(certs(root), nil)
+	for _, c := range []struct {
+		name   string
+		peer   forged
+		wanted int
+	}{
+		{"under a CA of the store", leaf(t, root), 1},
+		{"under a stranger of that name", leaf(t, forge(t, forged{}, "AC RACINE", nil, nil)), 0},
+		{"ended", leaf(t, root, func(c *x509.Certificate) { c.NotBefore, c.NotAfter = time.Unix(0, 0), time.Unix(1, 0) }), 0},
+	} {
+		w := wanting{new([][]trust.Link), new([][]trust.Link)}
+		if _, err := cas.Verify(certs(c.peer), trust.AsClient, w, time.Now()); err == nil {
+			t.Errorf("%s comes in", c.name)
+		}
+		if len(*w.wanted) != c.wanted || len(*w.seen) != 0 {
+			t.Errorf("%s: %d chains wanted, %d seen", c.name, len(*w.wanted), len(*w.seen))
+		}
+	}
+	if n, _ := cas.Remembered(); n != 0 {
+		t.Errorf("%d leaves are remembered", n)
+	}
+}
