@@ -56,6 +56,7 @@ func (a *App) startProxy() error {
 	a.addr = ln.Addr()
 	secure, err := tlsconf.NewListener(ln, tlsconf.ListenerOptions{
 		Server: a.server, Log: a.log, Deadline: a.config.Timeouts.Handshake,
+		Handshakes: a.config.Limits.Handshakes, PerAddress: a.config.Limits.PerAddress,
 		OnHandshake: a.live.Handshake,
 		OnPeer:      a.sawCaller,
 		OnFailure:   func(f *trust.Failure) { a.live.HandshakeFailed(string(f.Reason)) },

@@ -23,9 +23,13 @@ type ListenerOptions struct {
 
 	// Deadline is how long a handshake may last. Default: 10 s.
 	Deadline time.Duration
-	// Handshakes is how many may be under way at once; past it, those that
-	// have said nothing yet are closed, oldest first. Default: 1024.
+	// Handshakes is how many may be under way at once, a quarter of them for
+	// addresses that had a good one in the last day; past it, those that keep us
+	// waiting are closed, oldest first. Default: 1024.
 	Handshakes int
+	// PerAddress is how many of them one address (IPv4, or IPv6 /64) may have.
+	// Default: an eighth, at least 4.
+	PerAddress int
 	// Drain is how long handshakes under way may still last once the Listener
 	// is closed. Default: 1 s.
 	Drain time.Duration
@@ -93,12 +97,13 @@ func NewListener(inner net.Listener, o ListenerOptions) (*Listener, error) {
 	o.Deadline = or(o.Deadline, 10*time.Second)
 	o.Drain = or(o.Drain, time.Second)
 	o.Handshakes = or(o.Handshakes, 1024)
+	o.PerAddress = or(o.PerAddress, max(4, o.Handshakes/8))
 	ctx, cut := context.WithCancel(context.Background())
 	l := &Listener{
 		inner:   inner,
 		options: o,
 		config:  o.Server.Config(),
-		queue:   newHandshakeQueue(o.Handshakes),
+		queue:   newHandshakeQueue(o.Handshakes, o.PerAddress),
 		turns:   make(chan struct{}, runtime.GOMAXPROCS(0)),
 		log:     newFailureLog(o.Log),
 		ready:   make(chan *Conn),
@@ -222,17 +227,17 @@ func passes(err error) bool {
 // welcome makes the handshake of c and waits until Accept takes it.
 func (l *Listener) welcome(ctx context.Context, c net.Conn) {
 	p := &pending{Conn: c, listener: l}
-	leaves, ok := l.queue.enter(p)
+	leaves, ok := l.queue.enter(p, time.Now())
 	if !ok {
 		c.Close()
-		l.report(p, &trust.Failure{Reason: trust.Overloaded, Detail: "too many handshakes under way"})
+		l.report(p, &trust.Failure{Reason: trust.Overloaded, Detail: "too many handshakes under way, in all or of its address"})
 		return
 	}
-	defer l.queue.leave(p)
 	if leaves != nil {
 		leaves.pushOut()
 	}
 	conn, err := l.handshake(ctx, p)
+	l.queue.leave(p, err == nil, time.Now())
 	if err != nil {
 		f := l.failure(p, err)
 		c.Close()
@@ -282,7 +287,7 @@ func (l *Listener) handshake(ctx context.Context, p *pending) (*Conn, error) {
 // failure tells why a handshake failed.
 func (l *Listener) failure(p *pending, err error) *trust.Failure {
 	if p.pushed.Load() {
-		return &trust.Failure{Reason: trust.Overloaded, Detail: "too many handshakes under way, and this peer had said nothing yet", Err: err}
+		return &trust.Failure{Reason: trust.Overloaded, Detail: "too many handshakes under way, in all or of its address, and this peer kept us waiting longest", Err: err}
 	}
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) && record.Conn != nil && looksLikeHTTP(record) {

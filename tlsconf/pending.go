@@ -1,12 +1,10 @@
 package tlsconf
 
 import (
-	"container/list"
 	"context"
 	"crypto/tls"
 	"errors"
 	"net"
-	"sync"
 	"sync/atomic"
 
 	"github.com/piano-roc/rpn/tlsconf/trust"
@@ -24,8 +22,9 @@ var errTooMuch = errors.New("tlsconf: the peer sends more than a handshake needs
 type pending struct {
 	net.Conn
 	listener *Listener
-	slot     *list.Element // in the queue, guarded by its mu
-	pushed   atomic.Bool   // another took its slot
+	slot     slot        // in the queue, guarded by its mu
+	pushed   atomic.Bool // another took its slot
+	ours     atomic.Bool // it waits for us: for a turn, or for what we compute
 
 	member atomic.Pointer[member] // once the handshake ended well
 
@@ -70,11 +69,13 @@ func (p *pending) takeTurn() error {
 	if p.turn || p.over {
 		return nil
 	}
+	p.ours.Store(true)
 	select {
 	case p.listener.turns <- struct{}{}:
 		p.turn = true
 		return nil
 	case <-p.ctx.Done():
+		p.ours.Store(false)
 		return context.Cause(p.ctx)
 	}
 }
@@ -85,6 +86,7 @@ func (p *pending) yield() {
 	if p.turn {
 		p.turn = false
 		<-p.listener.turns
+		p.ours.Store(false)
 	}
 }
 
@@ -111,60 +113,4 @@ func (p *pending) Write(b []byte) (int, error) {
 	}
 	p.yield()
 	return p.Conn.Write(b)
-}
-
-// A handshakeQueue holds the connections whose handshake is under way, in order
-// of arrival, the silent ones apart. When it is full the oldest silent one makes
-// room: those who open connections and say nothing push out one another, not the
-// peers that speak.
-type handshakeQueue struct {
-	size int
-
-	mu     sync.Mutex
-	silent *list.List // of *pending, oldest first
-	count  int        // silent and speaking
-}
-
-func newHandshakeQueue(size int) *handshakeQueue {
-	return &handshakeQueue{size: size, silent: list.New()}
-}
-
-// enter lets p in, or reports false when the queue is full of peers that speak.
-// It returns who must leave for it, or nil.
-func (q *handshakeQueue) enter(p *pending) (leaves *pending, ok bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.count >= q.size {
-		oldest := q.silent.Front()
-		if oldest == nil {
-			return nil, false
-		}
-		leaves = oldest.Value.(*pending)
-		q.removeSilent(leaves)
-	}
-	q.count++
-	p.slot = q.silent.PushBack(p)
-	return leaves, true
-}
-
-// speaks takes p from among the silent.
-func (q *handshakeQueue) speaks(p *pending) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.removeSilent(p)
-}
-
-// leave is called once for each that entered, pushed out or not.
-func (q *handshakeQueue) leave(p *pending) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.removeSilent(p)
-	q.count--
-}
-
-func (q *handshakeQueue) removeSilent(p *pending) {
-	if p.slot != nil {
-		q.silent.Remove(p.slot)
-		p.slot = nil
-	}
 }

@@ -47,6 +47,17 @@ type Limits struct {
 	// once; a quarter of them for one. Default: 16384.
 	Connections int `yaml:"connections" strict:"positive"`
 
+	// Handshakes is how many TLS handshakes may be under way at once, before
+	// anybody is authenticated; a quarter of them is kept for addresses that had
+	// a good one in the last day. Beyond, those that keep the RPN waiting are
+	// closed, oldest first. Default: 1024.
+	Handshakes int `yaml:"handshakes" strict:"positive"`
+
+	// PerAddress is how many of them one address (IPv4, or IPv6 /64) may have.
+	// Give it the value of handshakes where all come through one address, as
+	// behind a load balancer. Default: an eighth of handshakes.
+	PerAddress int `yaml:"handshakes_per_address"`
+
 	// MinRate is the fewest bytes in a second, after the first 5 seconds, of a
 	// message that comes and of an answer that is read: slower ones are given
 	// up, so that nobody holds memory by sending or reading a byte now and then.

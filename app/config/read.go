@@ -32,7 +32,7 @@ func defaults() Config {
 		},
 		Facade: Facade{Life: 30 * 24 * time.Hour},
 		Limits: Limits{
-			PerSecond: 20, Burst: 40, Exchanges: 1024, PerAMC: 128, RestAfter: 5, Memory: 512 << 20, Connections: 16 << 10, MinRate: 4 << 10,
+			PerSecond: 20, Burst: 40, Exchanges: 1024, PerAMC: 128, RestAfter: 5, Memory: 512 << 20, Connections: 16 << 10, MinRate: 4 << 10, Handshakes: 1024,
 			Bytes: 2 << 20, AnswerBytes: 8 << 20,
 			Depth: 64, Elements: 50_000, Attributes: 64, Declarations: 32, NameBytes: 256,
 		},
