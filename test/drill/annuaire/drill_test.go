@@ -417,13 +417,13 @@ func trap(t *testing.T, n *nation.Nation) *atomic.Int32 {
 
 // onlyHere: an insurer may be at 127.0.0.1 and nowhere else of this machine;
 // names are asked of the resolver.
-func onlyHere(r *resolver) nation.Option {
-	return nation.Section("network", "allow: [127.0.0.1/32]\nhosts: {annuaire.example: 127.0.0.1}\nresolver: "+fmt.Sprintf("%q", r.addr()))
+func onlyHere(r *nation.Resolver) nation.Option {
+	return nation.Section("network", "allow: [127.0.0.1/32]\nhosts: {annuaire.example: 127.0.0.1}\nresolver: "+fmt.Sprintf("%q", r.Addr()))
 }
 
 func rebound(to ...string) func(*testing.T) string {
 	return func(t *testing.T) string {
-		r := newResolver(t, to...)
+		r := nation.NewResolver(t, to...)
 		n := nation.New(t, nation.Binary, short, onlyHere(r))
 		came := trap(t, n)
 		got := code(n.Etablissement().Send(roc.IDB, "bleue"))
@@ -432,12 +432,12 @@ func rebound(to ...string) func(*testing.T) string {
 }
 
 func flips(t *testing.T) string {
-	r := newResolver(t, "127.0.0.1")
+	r := nation.NewResolver(t, "127.0.0.1")
 	n := nation.New(t, nation.Binary, short, onlyHere(r))
 	came := trap(t, n)
 	chu := n.Etablissement()
 	first := code(chu.Send(roc.IDB, "bleue"))
-	r.flip("127.0.0.2")
+	r.Flip("127.0.0.2")
 	n.Restart() // else the kept connection serves, to where it was
 	return fmt.Sprintf("%s %s %d connections", first, code(chu.Send(roc.IDB, "bleue")), came.Load())
 }

@@ -1,4 +1,4 @@
-package annuaire
+package nation
 
 import (
 	"encoding/binary"
@@ -8,31 +8,34 @@ import (
 	"testing"
 )
 
-// A resolver is a DNS server that says, for every name, what a test last told
+// A Resolver is a DNS server that says, for every name, what a test last told
 // it to: addresses of IPv4.
-type resolver struct {
+type Resolver struct {
 	conn net.PacketConn
 	mu   sync.Mutex
 	says []netip.Addr
 }
 
-func newResolver(t testing.TB, says ...string) *resolver {
+// NewResolver runs a DNS server until the end of the test; RPN knows it by the
+// setting network.resolver.
+func NewResolver(t testing.TB, says ...string) *Resolver {
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &resolver{conn: conn}
-	r.flip(says...)
+	r := &Resolver{conn: conn}
+	r.Flip(says...)
 	var over sync.WaitGroup
 	over.Go(r.serve)
 	t.Cleanup(func() { conn.Close(); over.Wait() })
 	return r
 }
 
-func (r *resolver) addr() string { return r.conn.LocalAddr().String() }
+// Addr is where it answers, by UDP.
+func (r *Resolver) Addr() string { return r.conn.LocalAddr().String() }
 
-// flip changes what it says from the next question on.
-func (r *resolver) flip(says ...string) {
+// Flip changes what it says from the next question on.
+func (r *Resolver) Flip(says ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.says = nil
@@ -41,7 +44,7 @@ func (r *resolver) flip(says ...string) {
 	}
 }
 
-func (r *resolver) serve() {
+func (r *Resolver) serve() {
 	b := make([]byte, 1500)
 	for {
 		n, from, err := r.conn.ReadFrom(b)
@@ -56,7 +59,7 @@ func (r *resolver) serve() {
 
 // answer answers a question (RFC 1035 section 4.1): the addresses to an A, none
 // to anything else.
-func (r *resolver) answer(q []byte) []byte {
+func (r *Resolver) answer(q []byte) []byte {
 	end := 12
 	for end < len(q) && q[end] != 0 {
 		end += 1 + int(q[end])
