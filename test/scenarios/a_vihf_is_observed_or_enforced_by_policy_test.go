@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/sha256"
 	"encoding/asn1"
+	"encoding/base64"
 	"io"
 	"math/big"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -99,6 +103,69 @@ func TestAVIHFIsObservedOrEnforcedByPolicy(t *testing.T) {
 		}
 		if got := n.Metric(`rpn_vihf_total{outcome="not-covered"}`); got != "1" {
 			t.Errorf("%q is counted, want 1", got)
+		}
+	}
+}
+
+// covered puts the assertion in a signed message, and has the message's
+// signature cover it.
+func covered(t *testing.T, e *nation.Etablissement, signed []byte, assertion string) []byte {
+	t.Helper()
+	end := bytes.LastIndex(signed[:bytes.Index(signed, []byte("</wsse:Security>"))+1], []byte("<"))
+	b := append(append(append([]byte(nil), signed[:end]...), assertion...), signed[end:]...)
+	digest := func(path func(security soap.Node) soap.Node) []byte {
+		t.Helper()
+		env, err := soap.Read(roc.NewContent(b), soap.DefaultLimits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer env.Release()
+		h := sha256.New()
+		if err := path(env.Header().Child(soap.NSWSSE, "Security")).Canonical(h, soap.C14N{}); err != nil {
+			t.Fatal(err)
+		}
+		return h.Sum(nil)
+	}
+	value := digest(func(s soap.Node) soap.Node { return s.Child(soap.NSSAML, "Assertion") })
+	reference := `<ds:Reference URI="#vihf-1"><ds:Transforms><ds:Transform Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"/></ds:Transforms>` +
+		`<ds:DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/><ds:DigestValue>` + base64.StdEncoding.EncodeToString(value) + `</ds:DigestValue></ds:Reference>`
+	b = bytes.Replace(b, []byte("</ds:SignedInfo>"), []byte(reference+"</ds:SignedInfo>"), 1)
+	info := digest(func(s soap.Node) soap.Node { return s.Child(soap.NSDS, "Signature").Child(soap.NSDS, "SignedInfo") })
+	signature, err := rawSigner{e.Signature.Key}.Sign(rand.Reader, info, crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := regexp.MustCompile(`<ds:SignatureValue>[^<]*`).FindIndex(b)
+	return append(append(append([]byte(nil), b[:first[0]]...), "<ds:SignatureValue>"+base64.StdEncoding.EncodeToString(signature)...), b[first[1]:]...)
+}
+
+// The Conditions of a VIHF that the message's signature covers: observed, each
+// is carried and counted by what is wrong with it; enforced, it is refused.
+func TestTheConditionsOfAVIHFAreObservedOrEnforced(t *testing.T) {
+	t.Parallel()
+	now := time.Now().UTC()
+	at := func(d time.Duration) string { return now.Add(d).Format(time.RFC3339) }
+	for policy, enforced := range map[string]bool{"observe": false, "enforce": true} {
+		n := nation.New(t, nation.Binary, nation.Section("policies", "vihf: "+policy))
+		chu := n.Etablissement()
+		for outcome, conditions := range map[string]string{
+			"good":          `<saml:Conditions NotBefore="` + at(-time.Minute) + `" NotOnOrAfter="` + at(time.Hour) + `"/>`,
+			"expired":       `<saml:Conditions NotOnOrAfter="` + at(-time.Hour) + `"/>`,
+			"not-yet":       `<saml:Conditions NotBefore="` + at(time.Hour) + `" NotOnOrAfter="` + at(2*time.Hour) + `"/>`,
+			"no-conditions": "",
+		} {
+			vihf := assertion(t, chu, "1"+string(chu.EJ), conditions)
+			r := chu.Send(roc.IDB, "bleue", with(func(d *inner.Draft) {
+				d.Alter = func(b []byte) []byte { return covered(t, chu, b, vihf) }
+			}))
+			if enforced && outcome != "good" {
+				r.WantRefused(roc.StaleTimestamp).WantSaying("VIHF")
+				continue
+			}
+			r.WantAnswer()
+			if got := n.Metric(`rpn_vihf_total{outcome="` + outcome + `"}`); got != "1" {
+				t.Errorf("%s, %s: %q is counted, want 1", policy, outcome, got)
+			}
 		}
 	}
 }
