@@ -37,7 +37,7 @@ func (d *Directory) accept(q *question, o outcome) (Entry, error) {
 		}
 		next = d.factsToKeep(&o.entry)
 	} else if o.err == nil {
-		o.err = roc.Refuse(roc.UnknownAMC, "another instance learnt that the annuaire knows no such AMC")
+		o.err = roc.Refuse(roc.UnknownAMC, "another instance learnt that the annuaire knows no such AMC").Because(roc.UnknownNumber)
 	}
 	previous, had := d.peek(&k)
 	had = had && previous.facts != nil
@@ -265,7 +265,7 @@ func (d *Directory) holdBack(k *roc.Key, v verdict, had bool, previous *memory, 
 			"event", "annuaire_route_held", "amc", string(k.AMC), "service", k.Service.String(), "version", k.Version.String())
 	}
 	if !had || !previous.mayComeBack(now) {
-		return Entry{}, roc.Refuse(roc.Quarantined, "what the annuaire says about this insurer waits for an operator").
+		return Entry{}, roc.Refuse(roc.Quarantined, "what the annuaire says about this insurer waits for an operator").Because(roc.AwaitsOperator).
 			Saying("L'annuaire change l'adresse de l'organisme ; ce changement attend l'accord de l'exploitant du RPN.")
 	}
 	d.known.change(k, func(m *memory) {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/message"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
@@ -169,7 +170,7 @@ func (c *Client) post(ctx context.Context, question roc.Content) (roc.Content, e
 	// The transport alone: no redirect is followed, no cookie kept.
 	answer, err := c.transport.RoundTrip(r)
 	if err != nil {
-		return roc.Content{}, silent("no answer: %w", err)
+		return roc.Content{}, silent("no answer: %w", err).Because(whose(err))
 	}
 	defer answer.Body.Close()
 	return c.receive(ctx, answer)
@@ -235,7 +236,7 @@ func (c *Client) verify(raw roc.Content, k roc.Key, at time.Time, kept bool) (En
 	switch a.Code {
 	case message.RetourTrouve:
 	case message.RetourInconnu:
-		return Entry{}, roc.Refuse(roc.UnknownAMC, "the annuaire knows no such AMC")
+		return Entry{}, roc.Refuse(roc.UnknownAMC, "the annuaire knows no such AMC").Because(roc.UnknownNumber)
 	default:
 		return Entry{}, refused("the annuaire did not accept the search")
 	}
@@ -286,9 +287,21 @@ func (c *Client) dial(ctx context.Context, network, addr string) (net.Conn, erro
 }
 
 func silent(format string, args ...any) *roc.Refusal {
-	return roc.Refuse(roc.AnnuaireSilent, format, args...).After(retryAfter)
+	return roc.Refuse(roc.AnnuaireSilent, format, args...).Because(roc.AnnuaireUnreachable).After(retryAfter)
+}
+
+// whose says which cause of AnnuaireSilent a failed connection is: what this
+// machine or its resolver lacks is not the annuaire's fault.
+func whose(err error) roc.CauseCode {
+	switch egress.FaultOf(err) {
+	case egress.OfThisMachine, egress.OfTheResolver:
+		return roc.AnnuaireOurs
+	case egress.OfTheNetwork:
+		return roc.AnnuaireNetwork
+	}
+	return roc.AnnuaireUnreachable
 }
 
 func refused(format string, args ...any) *roc.Refusal {
-	return roc.Refuse(roc.AnnuaireRefused, format, args...).After(retryAfter)
+	return roc.Refuse(roc.AnnuaireRefused, format, args...).Because(roc.AnnuaireBadAnswer).After(retryAfter)
 }

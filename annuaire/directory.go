@@ -318,7 +318,7 @@ func (d *Directory) recall(k *roc.Key) (e Entry, is recalled, err error) {
 	}
 	if until, found := d.unknown.get(k); found {
 		if left := until.Sub(now); left > 0 && left <= d.o.NegativeTTL {
-			return Entry{}, answered, roc.Refuse(roc.UnknownAMC, "the annuaire said so less than %v ago", d.o.NegativeTTL)
+			return Entry{}, answered, roc.Refuse(roc.UnknownAMC, "the annuaire said so less than %v ago", d.o.NegativeTTL).Because(roc.UnknownNumber)
 		}
 		d.unknownExpired.Add(1)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/app/admin"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // startAdmin opens the operator's listeners: HTTP, on the loopback unless the
@@ -26,12 +27,13 @@ func (a *App) startAdmin() error {
 	server := admin.New(admin.Options{Handler: a.adminHandler(), Hosts: a.config.AdminHosts, Log: a.log, ErrorLog: a.httpLog()})
 	a.adminAddr = ln.Addr()
 	if t := a.config.AdminTLS; t != nil {
-		c, err := admin.TLS(t.Certificate, t.Key, t.Clients)
-		if err != nil {
+		own, err := trust.ReadPair(t.Certificate, t.Key)
+		clients, also := trust.ReadPool(t.Clients)
+		if err = errors.Join(err, also); err != nil {
 			ln.Close()
 			return setup(fmt.Errorf("%s: admin_tls: %w", a.config.File(), err), "give a certificate, its key and the authorities of the operators, in PEM")
 		}
-		ln = tls.NewListener(ln, c)
+		ln = tls.NewListener(ln, admin.TLS(own, clients))
 	}
 	if path := a.config.AdminSocket; path != "" {
 		socket, err := admin.Listen(path)

@@ -121,7 +121,7 @@ func (a *App) explain(ctx context.Context, q explain.Question, at time.Time) *ex
 type notAsked struct{}
 
 func (notAsked) Ask(context.Context, roc.Key) (annuaire.Entry, error) {
-	return annuaire.Entry{}, roc.Refuse(roc.AnnuaireSilent, "nothing is remembered, and the annuaire was not asked (--from-cache)")
+	return annuaire.Entry{}, roc.Refuse(roc.AnnuaireSilent, "nothing is remembered, and the annuaire was not asked (--from-cache)").Because(roc.AnnuaireUnreachable)
 }
 
 // serveExplain answers `rpn explain --running`. It is under /-/, for this

@@ -124,7 +124,7 @@ func (b breakers) Allow(address string, who roc.StructureID, at time.Time) (http
 	if ok {
 		return visit{pass, at}, nil
 	}
-	r := roc.Refuse(roc.AMCResting, "%s rests since %s", address, state.Since.UTC().Format(time.RFC3339)).
+	r := roc.Refuse(roc.AMCResting, "%s rests since %s", address, state.Since.UTC().Format(time.RFC3339)).Because(roc.AMCRests).
 		After(max(time.Second, state.Until.Sub(at)))
 	r.Since = state.Since
 	return nil, r.Saying("Adresse au repos depuis le %s (UTC), après des échecs répétés ; rien n'a été transmis à l'organisme.",

@@ -2,14 +2,12 @@ package app
 
 import (
 	"context"
-	"crypto/x509"
-	"fmt"
-	"os"
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/redis"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // openRedis makes what speaks to Redis for everybody here; Redis need not be
@@ -41,13 +39,7 @@ func redisOptions(r *config.Redis) (redis.Options, error) {
 	if r.CA == "" {
 		return o, nil
 	}
-	pem, err := os.ReadFile(r.CA)
-	if err != nil {
-		return o, err
-	}
-	o.Roots = x509.NewCertPool()
-	if !o.Roots.AppendCertsFromPEM(pem) {
-		return o, fmt.Errorf("%s holds no certificate", r.CA)
-	}
-	return o, nil
+	var err error
+	o.Roots, err = trust.ReadPool(r.CA)
+	return o, err
 }

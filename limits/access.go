@@ -45,7 +45,7 @@ func noSeat(err error, name string) error {
 			Saying("Aucune place vers l'organisme %s ne s'est libérée dans le délai : rien n'a été transmis.", name)
 	}
 	if r.Own {
-		return roc.Refuse(roc.TooMany, "%w", r).After(r.Wait).
+		return roc.Refuse(roc.TooMany, "%w", r).Because(roc.ShareOfAMC).After(r.Wait).
 			Saying("Part de l'établissement auprès de l'organisme %s : %d échanges en cours sur %d, %d en attente. Prochain envoi possible dans %s s.",
 				name, r.Held, r.Part, r.Waiting, inSeconds(r.Wait))
 	}

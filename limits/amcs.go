@@ -33,9 +33,9 @@ func (l *AMCs) Allow(amc *register.AMC, at time.Time) error {
 	wait, full := l.buckets.take(amc.Numeros[0], limit, at)
 	switch {
 	case full:
-		return (&roc.Refusal{Reason: roc.Overloaded, Cause: errors.New("more AMCs than buckets")}).After(wait)
+		return (&roc.Refusal{Reason: roc.Overloaded, Cause: errors.New("more AMCs than buckets"), CauseCode: roc.AMCRate}).After(wait)
 	case wait > 0:
-		return roc.Refuse(roc.Overloaded, "the limit of AMC %s is reached; the next token comes in %s", amc.Nom, wait.Round(time.Millisecond)).
+		return roc.Refuse(roc.Overloaded, "the limit of AMC %s is reached; the next token comes in %s", amc.Nom, wait.Round(time.Millisecond)).Because(roc.AMCRate).
 			After(wait).
 			Saying("La limite de l'organisme %s est atteinte : %s messages par seconde, %d d'un coup, tous établissements confondus. Prochain envoi possible dans %s s.",
 				amc.Nom, virgule(limit.ParSeconde), limit.Rafale, inSeconds(wait))

@@ -59,7 +59,7 @@ func (l *Local) Allow(_ context.Context, who roc.StructureID, limit register.Lim
 	wait, full := l.buckets.take(who, limit, at)
 	switch {
 	case full:
-		return (&roc.Refusal{Reason: roc.TooMany, Cause: errors.New("more structures than buckets")}).After(wait)
+		return (&roc.Refusal{Reason: roc.TooMany, Cause: errors.New("more structures than buckets"), CauseCode: roc.RateExceeded}).After(wait)
 	case wait > 0:
 		return tooMany(limit, wait)
 	}
@@ -70,7 +70,7 @@ func (l *Local) Allow(_ context.Context, who roc.StructureID, limit register.Lim
 func (l *Local) Structures() int { return l.buckets.size() }
 
 func tooMany(limit register.Limite, wait time.Duration) error {
-	return roc.Refuse(roc.TooMany, "the bucket is empty; the next token comes in %s", wait.Round(time.Millisecond)).
+	return roc.Refuse(roc.TooMany, "the bucket is empty; the next token comes in %s", wait.Round(time.Millisecond)).Because(roc.RateExceeded).
 		After(wait).
 		Saying("Limite de l'établissement : %s messages par seconde, %d d'un coup. Prochain envoi possible dans %s s.",
 			virgule(limit.ParSeconde), limit.Rafale, inSeconds(wait))

@@ -24,7 +24,7 @@ func (s *Shares) EnterConnection(es *register.Etablissement) error {
 	case r == nil:
 		return nil
 	case r.Own:
-		return roc.Refuse(roc.TooMany, "%w", r).After(time.Second).
+		return roc.Refuse(roc.TooMany, "%w", r).Because(roc.TooManyConnections).After(time.Second).
 			Saying("Part de l'établissement : %d connexions ouvertes sur %d. Gardez-en moins, ouvertes plus longtemps.", r.Held, r.Share)
 	}
 	return roc.Refuse(roc.Overloaded, "%w", r).Because(roc.ListenerFull).After(time.Second)
@@ -76,7 +76,7 @@ var kindsInFrench = map[shares.Kind]string{
 
 func refusal(r *shares.Refusal) error {
 	if r.Own {
-		return roc.Refuse(roc.TooMany, "%w", r).After(time.Second).
+		return roc.Refuse(roc.TooMany, "%w", r).Because(roc.ShareOfRPN).After(time.Second).
 			Saying("Part de l'établissement : %d %s sur %d. Attendez la fin des échanges en cours avant d'en ouvrir d'autres.",
 				r.Held, kindsInFrench[r.Kind], r.Share)
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -128,7 +129,7 @@ func (x *exchange) receive(es *register.Etablissement) error {
 	b, err := x.q.ReadBody(limit)
 	switch {
 	case errors.Is(err, http1.ErrTooLarge):
-		return roc.Refuse(roc.TooLarge, "the body is larger than %d bytes", limit).
+		return roc.Refuse(roc.TooLarge, "the body is larger than %d bytes", limit).Because(roc.MessageTooLarge).
 			Saying("Le message dépasse %d octets.", limit)
 	case http1.IsTimeout(err):
 		return errBodyStopped
@@ -180,7 +181,7 @@ func (x *exchange) acceptable() (err error) {
 	}
 	if fields.Count("RPN-Delai-Ms") > 0 {
 		if _, ok := statedPatience(x.q.Header("RPN-Delai-Ms")); !ok {
-			return roc.Refuse(roc.NotSOAP, "RPN-Delai-Ms is no number of milliseconds").
+			return roc.Refuse(roc.NotSOAP, "RPN-Delai-Ms is no number of milliseconds").Because(roc.BadHeader).
 				Saying("RPN-Delai-Ms doit être un nombre entier de millisecondes, au moins 1.")
 		}
 	}
@@ -241,7 +242,7 @@ func (x *exchange) once(c *xmlsig.Checked) error {
 		x.reserved = &m
 	}
 	if seen && x.proxy.o.ReplayPolicy == replay.Enforce {
-		return roc.Refuse(roc.Replayed, "the signature was seen before, within its life")
+		return roc.Refuse(roc.Replayed, "the signature was seen before, within its life").Because(roc.SeenBefore)
 	}
 	return nil
 }
@@ -382,9 +383,10 @@ func ofAnnuaire(err error) error {
 	r := roc.RefusalOf(err)
 	switch r.Reason {
 	case roc.AMCUnreachable, roc.AMCSilent:
-		return &roc.Refusal{Reason: roc.AnnuaireSilent, RetryAfter: retrySoon, Cause: r.Cause}
+		cause := map[roc.Responsable]roc.CauseCode{roc.ByRPN: roc.AnnuaireOurs, roc.ByReseau: roc.AnnuaireNetwork}[r.Meaning().Responsable]
+		return &roc.Refusal{Reason: roc.AnnuaireSilent, RetryAfter: retrySoon, Cause: r.Cause, CauseCode: cmp.Or(cause, roc.AnnuaireUnreachable)}
 	case roc.AMCBadAnswer:
-		return &roc.Refusal{Reason: roc.AnnuaireRefused, Cause: r.Cause}
+		return &roc.Refusal{Reason: roc.AnnuaireRefused, Cause: r.Cause, CauseCode: roc.AnnuaireBadAnswer}
 	}
 	return err
 }

@@ -297,7 +297,7 @@ func (p *Proxy) attempt(x *exchange) (a http1.Response, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			p.logPanic(x.rec.ID, v)
-			a, err = http1.Response{}, roc.Refuse(roc.Internal, "panic: %s", harmless(v))
+			a, err = http1.Response{}, roc.Refuse(roc.Internal, "panic: %s", harmless(v)).Because(roc.ProgramFault)
 		}
 	}()
 	defer x.forgetUnsent()

@@ -17,11 +17,11 @@ import (
 // section 5).
 func (x *exchange) search(es *register.Etablissement, caller roc.StructureID, c *xmlsig.Checked) (http1.Response, error) {
 	if x.token != nil {
-		return http1.Response{}, roc.Refuse(roc.BadKey, "a search at an address of the façade").
+		return http1.Response{}, roc.Refuse(roc.BadKey, "a search at an address of the façade").Because(roc.FacadeAddress).
 			Saying("Cette adresse est celle d'un service d'un organisme ; l'annuaire est interrogé à l'adresse %s.", Path)
 	}
 	if x.proxy.o.AnnuaireURL == "" {
-		return http1.Response{}, roc.Refuse(roc.AnnuaireSilent, "no annuaire is configured")
+		return http1.Response{}, roc.Refuse(roc.AnnuaireSilent, "no annuaire is configured").Because(roc.NoAnnuaire)
 	}
 	if x.proxy.o.Facade == nil {
 		return x.passOn(caller, c)

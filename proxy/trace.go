@@ -46,7 +46,7 @@ func (x *exchange) reserve() error {
 	}
 	var err error
 	if x.trace.reserved, err = x.proxy.o.Journal.Reserve(); err != nil {
-		return roc.Refuse(roc.Overloaded, "no room in the journal: %w", err).Because(roc.OutOfResources).After(30 * time.Second).
+		return roc.Refuse(roc.Overloaded, "no room in the journal: %w", err).Because(roc.JournalFull).After(30 * time.Second).
 			Saying("Le RPN ne peut plus tracer les échanges : il n'en porte aucun sans trace. Réessayez plus tard.")
 	}
 	return nil
@@ -77,7 +77,7 @@ func (x *exchange) writeDown(a *answer) {
 	receipt, err := x.proxy.o.Journal.Append(rec)
 	if err != nil {
 		x.proxy.o.Log.Error("an exchange has no record in the journal, and so no answer", "event", "exchange_not_recorded", "echange", string(rec.ID), "error", err.Error())
-		*a = x.refuse(roc.Refuse(roc.Internal, "no record in the journal: %w", err).
+		*a = x.refuse(roc.Refuse(roc.Internal, "no record in the journal: %w", err).Because(roc.JournalWrite).
 			Saying("L'échange n'a pas pu être tracé ; l'organisme a pu le traiter. Vérifiez avant de renvoyer un calcul ou une annulation."))
 		rec.Origin, rec.AnswerBytes, rec.AnswerSHA256 = roc.FromRPN, a.body.Len(), sha256.Sum256(a.body.Bytes())
 		a.exchange, a.origin = rec.ID, rec.Origin

@@ -79,11 +79,11 @@ func (l *List) Until() time.Time { return l.until }
 // the refusals are UnknownStructure and Suspended (states suspendu and clos).
 func (l *List) Caller(leaf *x509.Certificate) (*Etablissement, error) {
 	if leaf == nil {
-		return nil, roc.Refuse(roc.UnknownStructure, "no client certificate")
+		return nil, roc.Refuse(roc.UnknownStructure, "no client certificate").Because(roc.NoStructureID)
 	}
 	id, err := roc.StructureOfCertificate(leaf)
 	if err != nil {
-		return nil, roc.Refuse(roc.UnknownStructure, "%w", err).
+		return nil, roc.Refuse(roc.UnknownStructure, "%w", err).Because(roc.NoStructureID).
 			Saying("Le certificat client ne porte pas un identifiant de structure unique (OU).")
 	}
 	return l.Admit(id)
@@ -94,7 +94,7 @@ func (l *List) Caller(leaf *x509.Certificate) (*Etablissement, error) {
 func (l *List) Admit(id roc.StructureID) (*Etablissement, error) {
 	e, ok := l.ByStructure(id)
 	if !ok {
-		r := roc.Refuse(roc.UnknownStructure, "structure %s is not in the register", id)
+		r := roc.Refuse(roc.UnknownStructure, "structure %s is not in the register", id).Because(roc.NotRegistered)
 		if _, finess := id.FINESS(); !finess {
 			return nil, r.Saying("La structure %s n'est rattachée à aucun établissement : l'ANS doit inscrire cet identifiant (SIREN ou SIRET) au registre.", id)
 		}
@@ -104,7 +104,7 @@ func (l *List) Admit(id roc.StructureID) (*Etablissement, error) {
 		return nil, e.notYet(l.at)
 	}
 	if !e.Active() {
-		return nil, roc.Refuse(roc.Suspended, "establishment %s is in state %s", e.Structure, e.Etat).
+		return nil, roc.Refuse(roc.Suspended, "establishment %s is in state %s", e.Structure, e.Etat).Because(roc.EstablishmentClosed).
 			Saying("L'établissement %s est à l'état « %s ».", e.Structure, e.Etat)
 	}
 	return e, nil
@@ -112,7 +112,7 @@ func (l *List) Admit(id roc.StructureID) (*Etablissement, error) {
 
 // notYet refuses an establishment whose first date is to come.
 func (e *Etablissement) notYet(at time.Time) error {
-	r := roc.Refuse(roc.UnknownStructure, "establishment %s has no state yet", e.Structure)
+	r := roc.Refuse(roc.UnknownStructure, "establishment %s has no state yet", e.Structure).Because(roc.NotYetRegistered)
 	if c, ok := e.Next(at); ok {
 		return r.Saying("La structure %s est inscrite au registre à compter du %s.", e.Structure, c.Depuis)
 	}
@@ -158,18 +158,18 @@ func (l *List) AMC(n roc.NumeroAMC) (*AMC, bool) {
 // has none. The refusal is StructureMismatch.
 func (l *List) CheckSites(es *Etablissement, caller roc.StructureID, ej, eg roc.FINESS) error {
 	if known, ok := l.ByStructure(caller); !ok || known != es {
-		return roc.Refuse(roc.StructureMismatch, "certificate %s is not one of establishment %s", caller, es.Structure).
+		return roc.Refuse(roc.StructureMismatch, "certificate %s is not one of establishment %s", caller, es.Structure).Because(roc.OtherCertificate).
 			Saying("Le certificat %s n'est pas celui de l'établissement %s.", caller, es.Structure)
 	}
 	if ej != es.EJ {
-		return roc.Refuse(roc.StructureMismatch, "finess_ej of the message is not the EJ of certificate %s", caller).
+		return roc.Refuse(roc.StructureMismatch, "finess_ej of the message is not the EJ of certificate %s", caller).Because(roc.OtherEJ).
 			Saying("finess_ej doit être %s pour ce certificat (%s).", es.EJ, caller)
 	}
 	if eg == "" {
 		return nil
 	}
 	if owner, ok := l.BySite(eg); !ok || owner != es || eg == es.EJ {
-		return roc.Refuse(roc.StructureMismatch, "finess_eg of the message is not a site of establishment %s", es.Structure).
+		return roc.Refuse(roc.StructureMismatch, "finess_eg of the message is not a site of establishment %s", es.Structure).Because(roc.OtherEG).
 			Saying("finess_eg n'est pas un site connu de l'entité juridique %s.", es.EJ)
 	}
 	return nil

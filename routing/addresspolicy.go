@@ -54,7 +54,7 @@ func (p addressPolicy) choose(offered []annuaire.Adresse) (Route, error) {
 func (p addressPolicy) check(url string) (address, *roc.Refusal) {
 	a, err := parseURL(url)
 	if err != nil {
-		return address{}, roc.Refuse(roc.AnnuaireRefused, "the annuaire's address for AMC %s: %w", p.key.AMC, err).
+		return address{}, roc.Refuse(roc.AnnuaireRefused, "the annuaire's address for AMC %s: %w", p.key.AMC, err).Because(roc.UnusableAddress).
 			Saying("L'adresse donnée par l'annuaire pour l'organisme %s n'est pas utilisable.", p.key.AMC)
 	}
 	if p.amc != nil && p.amc.Covers(a.host) {
@@ -63,7 +63,7 @@ func (p addressPolicy) check(url string) (address, *roc.Refusal) {
 	// A name of one label leads wherever the resolver's search list says: only
 	// one that is written in the register is used.
 	if a.host.SingleLabel() {
-		return address{}, roc.Refuse(roc.AnnuaireRefused, "the annuaire's address for AMC %s: the host %q is a name of one label, and not in the register", p.key.AMC, string(a.host)).
+		return address{}, roc.Refuse(roc.AnnuaireRefused, "the annuaire's address for AMC %s: the host %q is a name of one label, and not in the register", p.key.AMC, string(a.host)).Because(roc.UnusableAddress).
 			Saying("L'adresse donnée par l'annuaire pour l'organisme %s n'est pas utilisable.", p.key.AMC)
 	}
 	newcomer := p.policy.NewDomain
@@ -74,7 +74,7 @@ func (p addressPolicy) check(url string) (address, *roc.Refusal) {
 		return a, nil
 	}
 	if newcomer != Accept {
-		return address{}, roc.Refuse(roc.Quarantined, "%w", &Quarantined{p.key.AMC, a.host, p.amc == nil}).
+		return address{}, roc.Refuse(roc.Quarantined, "%w", &Quarantined{p.key.AMC, a.host, p.amc == nil}).Because(roc.NewDomain).
 			Saying("L'annuaire désigne pour l'organisme %s une adresse qui n'est dans aucun de ses domaines connus.", p.key.AMC)
 	}
 	a.isNew = true

@@ -145,7 +145,7 @@ func Allow(es *register.Etablissement, amc *register.AMC, key roc.Key, p Policy)
 		return Permit{}, err
 	}
 	if amc != nil && !amc.Speaks(key.Version) {
-		return Permit{}, roc.Refuse(roc.ServiceNotOffered, "AMC %s does not speak %s by the register", key.AMC, key.Version).
+		return Permit{}, roc.Refuse(roc.ServiceNotOffered, "AMC %s does not speak %s by the register", key.AMC, key.Version).Because(roc.VersionNotOpen).
 			Saying("L'organisme %s n'est pas ouvert à ROC %s.", key.AMC, key.Version)
 	}
 	return Permit{amc, key, p}, nil
@@ -166,10 +166,10 @@ func (p Permit) Key() roc.Key { return p.key }
 // goes to the next one only while nothing was sent.
 func (p Permit) Choose(entry annuaire.Entry) (Route, error) {
 	if p.key == (roc.Key{}) {
-		return Route{}, roc.Refuse(roc.Internal, "a route was asked for without a permit")
+		return Route{}, roc.Refuse(roc.Internal, "a route was asked for without a permit").Because(roc.ProgramFault)
 	}
 	if p.amc == nil && p.p.NewAMC != Accept { // the annuaire knows it: else it would be RPN301
-		return Route{}, roc.Refuse(roc.Quarantined, "%w", &Quarantined{AMC: p.key.AMC, NewAMC: true}).
+		return Route{}, roc.Refuse(roc.Quarantined, "%w", &Quarantined{AMC: p.key.AMC, NewAMC: true}).Because(roc.NewAMC).
 			Saying("L'organisme %s est à l'annuaire mais n'est pas encore inscrit au RPN ROC.", p.key.AMC)
 	}
 	offered, err := offers(p.key, entry)
@@ -193,12 +193,12 @@ func Choose(es *register.Etablissement, amc *register.AMC, key roc.Key, entry an
 func sound(es *register.Etablissement, amc *register.AMC, key roc.Key) error {
 	switch {
 	case es == nil:
-		return roc.Refuse(roc.Internal, "a route was asked for no establishment")
+		return roc.Refuse(roc.Internal, "a route was asked for no establishment").Because(roc.ProgramFault)
 	case amc != nil && !amc.Has(key.AMC):
-		return roc.Refuse(roc.Internal, "a route to AMC %s was asked with the row of another AMC", key.AMC)
+		return roc.Refuse(roc.Internal, "a route to AMC %s was asked with the row of another AMC", key.AMC).Because(roc.ProgramFault)
 	case key.Service != roc.IDB && key.Service != roc.SIM && key.Service != roc.CLC && key.Service != roc.ANL,
 		key.Version != roc.V1 && key.Version != roc.V2:
-		return roc.Refuse(roc.Internal, "a route was asked for service %s %s", key.Service, key.Version)
+		return roc.Refuse(roc.Internal, "a route was asked for service %s %s", key.Service, key.Version).Because(roc.ProgramFault)
 	}
 	return nil
 }
@@ -217,7 +217,7 @@ func reachable(es *register.Etablissement, amc *register.AMC, key roc.Key) error
 		return err
 	}
 	if !es.Speaks(key.Version) {
-		return outside("establishment %s does not speak %s", es.Structure, key.Version).
+		return outside(roc.VersionOfEstablishment, "establishment %s does not speak %s", es.Structure, key.Version).
 			Saying("L'établissement n'est pas ouvert à ROC %s.", key.Version)
 	}
 	return nil
@@ -227,7 +227,7 @@ func reachable(es *register.Etablissement, amc *register.AMC, key roc.Key) error
 // against the state of the AMC.
 func open(es *register.Etablissement, amc *register.AMC, key roc.Key) error {
 	if !es.Active() {
-		return roc.Refuse(roc.Suspended, "establishment %s is in state %s", es.Structure, es.Etat).
+		return roc.Refuse(roc.Suspended, "establishment %s is in state %s", es.Structure, es.Etat).Because(roc.EstablishmentClosed).
 			Saying("L'établissement est à l'état « %s ».", es.Etat)
 	}
 	if err := within(es, amc, key); err != nil {
@@ -270,23 +270,23 @@ func within(es *register.Etablissement, amc *register.AMC, key roc.Key) error {
 	switch es.Etat {
 	case register.Accrochage:
 		if !platform {
-			return outside("establishment %s is in accrochage, AMC %s is not the validation platform", es.Structure, key.AMC).
+			return outside(roc.InAccrochage, "establishment %s is in accrochage, AMC %s is not the validation platform", es.Structure, key.AMC).
 				Saying("En accrochage, seule la plateforme de validation est joignable ; l'organisme %s n'en est pas une.", key.AMC)
 		}
 		if key.Service != roc.IDB && !es.AccrochageComplet {
-			return outside("establishment %s is in accrochage, service %s is not IDB", es.Structure, key.Service).
+			return outside(roc.InAccrochage, "establishment %s is in accrochage, service %s is not IDB", es.Structure, key.Service).
 				Saying("En accrochage, seul le service IDB est ouvert, avec un patient fictif ; les autres le sont quand le registre porte accrochage_complet.")
 		}
 		return nil
 	case register.Formation:
 		if !platform {
-			return outside("establishment %s is in formation, AMC %s is not the validation platform", es.Structure, key.AMC).
+			return outside(roc.InFormation, "establishment %s is in formation, AMC %s is not the validation platform", es.Structure, key.AMC).
 				Saying("En formation, seule la Mutuelle ANS est joignable ; l'organisme %s ne l'est pas.", key.AMC)
 		}
 		return nil
 	case register.Surveillance:
 		if amc == nil || es.Miroir == "" || !amc.Has(es.Miroir) {
-			return outside("establishment %s is under surveillance, AMC %s is not its AMC miroir", es.Structure, key.AMC).
+			return outside(roc.UnderSurveillance, "establishment %s is under surveillance, AMC %s is not its AMC miroir", es.Structure, key.AMC).
 				Saying("Sous surveillance, seule l'AMC miroir (%s) est joignable.", es.Miroir)
 		}
 		return inCircle(amc, key)
@@ -299,7 +299,7 @@ func within(es *register.Etablissement, amc *register.AMC, key roc.Key) error {
 		}
 		return inCircle(amc, key)
 	}
-	return outside("establishment %s is in no known state", es.Structure).
+	return outside(roc.NoState, "establishment %s is in no known state", es.Structure).
 		Saying("L'état de l'établissement ne permet aucun échange.")
 }
 
@@ -309,7 +309,7 @@ func onTrial(es *register.Etablissement, amc *register.AMC, key roc.Key) error {
 	if amc.Tries(es.EJ) {
 		return nil
 	}
-	return outside("establishment %s is none of the trials of AMC %s, which is in validation", es.Structure, key.AMC).
+	return outside(roc.AMCOnTrial, "establishment %s is none of the trials of AMC %s, which is in validation", es.Structure, key.AMC).
 		Saying("L'organisme %s est en validation : il n'est joignable que par les établissements de ses essais.", key.AMC)
 }
 
@@ -331,21 +331,21 @@ func inCircle(amc *register.AMC, key roc.Key) error {
 	if ordinary(amc) == register.AMCCercle {
 		return nil
 	}
-	return outside("AMC %s is not in the circle", key.AMC).
+	return outside(roc.AMCOutsideCircle, "AMC %s is not in the circle", key.AMC).
 		Saying("L'organisme %s n'est pas dans le cercle de confiance : il ne reçoit pas d'échanges réels.", key.AMC)
 }
 
-func outside(format string, args ...any) *roc.Refusal {
-	return roc.Refuse(roc.OutsideCircle, format, args...)
+func outside(cause roc.CauseCode, format string, args ...any) *roc.Refusal {
+	return roc.Refuse(roc.OutsideCircle, format, args...).Because(cause)
 }
 
 // offers returns the addresses of the service in the version of the key.
 func offers(key roc.Key, entry annuaire.Entry) ([]annuaire.Adresse, error) {
 	if entry.AMC != key.AMC {
-		return nil, roc.Refuse(roc.AnnuaireRefused, "the annuaire answered about another AMC than %s", key.AMC)
+		return nil, roc.Refuse(roc.AnnuaireRefused, "the annuaire answered about another AMC than %s", key.AMC).Because(roc.AnnuaireBadAnswer)
 	}
 	if !entry.ROC {
-		return nil, roc.Refuse(roc.ServiceNotOffered, "AMC %s takes no part in ROC", key.AMC).
+		return nil, roc.Refuse(roc.ServiceNotOffered, "AMC %s takes no part in ROC", key.AMC).Because(roc.NotInROC).
 			Saying("L'organisme %s ne participe pas à ROC.", key.AMC)
 	}
 	var offered []annuaire.Adresse
@@ -362,9 +362,9 @@ func offers(key roc.Key, entry annuaire.Entry) ([]annuaire.Adresse, error) {
 	if len(offered) > 0 {
 		return offered, nil
 	}
-	r := roc.Refuse(roc.ServiceNotOffered, "AMC %s offers no %s in %s", key.AMC, key.Service, key.Version)
+	r := roc.Refuse(roc.ServiceNotOffered, "AMC %s offers no %s in %s", key.AMC, key.Service, key.Version).Because(roc.NoSuchService)
 	if other != roc.NoVersion {
-		return nil, r.Saying("L'organisme %s offre le service %s en %s, pas en %s.", key.AMC, key.Service, other, key.Version)
+		return nil, r.Because(roc.VersionNotOpen).Saying("L'organisme %s offre le service %s en %s, pas en %s.", key.AMC, key.Service, other, key.Version)
 	}
 	return nil, r.Saying("L'organisme %s n'offre pas le service %s.", key.AMC, key.Service)
 }

@@ -88,7 +88,7 @@ func (s *Server) read(env *soap.Envelope, r *http.Request) (message.SearchReques
 	search, err := message.ReadSearch(env)
 	var field *message.FieldError
 	if errors.As(err, &field) {
-		return search, roc.Refuse(roc.BadKey, "field %s", field.Field).Saying("Champ %s : %s.", field.Field, field.Problem)
+		return search, roc.Refuse(roc.BadKey, "field %s", field.Field).Because(roc.FieldMalformed).Saying("Champ %s : %s.", field.Field, field.Problem)
 	}
 	return search, err
 }
@@ -100,7 +100,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, env *soap.Envelo
 		return
 	}
 	if f == SOAPFault {
-		s.refuse(w, env.Version(), roc.Refuse(roc.Internal, "told to"))
+		s.refuse(w, env.Version(), roc.Refuse(roc.Internal, "told to").Because(roc.ProgramFault))
 		return
 	}
 	now := s.now()

@@ -11,13 +11,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"os/user"
 	"slices"
 	"strconv"
@@ -174,21 +172,9 @@ func peerOf(c *net.UnixConn) string {
 // TLS is a TLS configuration whose clients may show a certificate of these
 // authorities, and may then act. One that is shown and is not theirs ends the
 // handshake.
-func TLS(certificate, key, clients string) (*tls.Config, error) {
-	own, err := tls.LoadX509KeyPair(certificate, key)
-	if err != nil {
-		return nil, err
-	}
-	pem, err := os.ReadFile(clients)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate", clients)
-	}
+func TLS(own tls.Certificate, clients *x509.CertPool) *tls.Config {
 	return &tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own}, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: pool,
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own}, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: clients,
 		SessionTicketsDisabled: true,
-	}, nil
+	}
 }

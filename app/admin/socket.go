@@ -31,23 +31,41 @@ func Listen(path string) (net.Listener, error) {
 			return nil, err
 		}
 	}
+	l, err := listenClosed(path)
+	if err != nil {
+		return nil, err
+	}
+	return &socket{l, path}, nil
+}
+
+// listenClosed binds the socket in a folder that nobody else may enter, since
+// bind gives it the rights that the umask leaves, and links it to its place once
+// its rights are right. A link replaces nothing that came there meanwhile.
+func listenClosed(path string) (*net.UnixListener, error) {
+	dir, err := os.MkdirTemp(filepath.Dir(path), ".admin-") // mode 0700
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	bound := filepath.Join(dir, "s")
 	var l *net.UnixListener
-	err := near(path, func(name string) (err error) {
+	err = near(bound, func(name string) (err error) {
 		l, err = net.ListenUnix("unix", &net.UnixAddr{Name: name, Net: "unix"})
-		if err != nil {
-			return err
-		}
-		l.SetUnlinkOnClose(false)
-		// Before anybody can connect: the folder is ours, and bind made it by the umask.
-		if err = os.Chmod(path, 0o660); err != nil {
-			l.Close()
-		}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &socket{l, path}, nil
+	l.SetUnlinkOnClose(false)
+	err = os.Chmod(bound, 0o660)
+	if err == nil {
+		err = os.Link(bound, path)
+	}
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
 }
 
 // A socket removes its file when it is closed.

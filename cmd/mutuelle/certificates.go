@@ -5,12 +5,10 @@ import (
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"os"
 	"strings"
 
-	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // A pair is a certificate, its intermediates and its key.
@@ -26,17 +24,9 @@ func readPair(certFlag, certFile, keyFlag, keyFile string) (pair, error) {
 	if err != nil {
 		return pair{}, err
 	}
-	keyPEM, err := os.ReadFile(keyFile)
+	t, err := trust.ReadPair(certFile, keyFile)
 	if err != nil {
-		return pair{}, fmt.Errorf("%s: %w", keyFlag, err)
-	}
-	certPEM, err := os.ReadFile(certFile)
-	if err != nil {
-		return pair{}, fmt.Errorf("%s: %w", certFlag, err)
-	}
-	t, err := tls.X509KeyPair(certPEM, keyPEM)
-	if err != nil {
-		return pair{}, fmt.Errorf("%s %s with %s %s: %w; give the PEM key of that certificate", certFlag, certFile, keyFlag, keyFile, err)
+		return pair{}, fmt.Errorf("%s, %s: %w", certFlag, keyFlag, err)
 	}
 	key, ok := t.PrivateKey.(crypto.Signer)
 	if !ok {
@@ -77,27 +67,12 @@ func readCAs(flag, file string) (cas, error) {
 }
 
 func readCertificates(flag, file string) ([]*x509.Certificate, error) {
-	rest, err := os.ReadFile(file)
+	certs, _, err := trust.ReadCertificates(file)
+	if err == nil && len(certs) == 0 {
+		err = fmt.Errorf("%s: holds no certificate; give a PEM file with BEGIN CERTIFICATE", file)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", flag, err)
-	}
-	var certs []*x509.Certificate
-	for {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		c, err := roc.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("%s %s: certificate %d is unreadable: %w", flag, file, len(certs)+1, err)
-		}
-		certs = append(certs, c)
-	}
-	if len(certs) == 0 {
-		return nil, fmt.Errorf("%s %s: holds no certificate; give a PEM file with BEGIN CERTIFICATE", flag, file)
 	}
 	return certs, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/tlsconf/expiry"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 func certificatesCommand() *cobra.Command {
@@ -173,13 +175,17 @@ old one then goes on, and reload exits with 1.`,
 }
 
 // adminFlags say where the running RPN's admin listener is.
-type adminFlags struct{ address, config string }
+type adminFlags struct{ address, config, cert, key, ca string }
 
 func (f *adminFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.address, "admin", "127.0.0.1:9464", "address and port of the admin listener, or its unix socket")
 	cmd.Flags().StringVarP(&f.config, "config", "c", "", "take address and socket from this configuration")
+	cmd.Flags().StringVar(&f.cert, "cert", "", "by TLS (admin_tls): client certificate of the operator, PEM, who may then act")
+	cmd.Flags().StringVar(&f.key, "key", "", "its private key, PEM")
+	cmd.Flags().StringVar(&f.ca, "ca", "", "by TLS: authorities of the admin listener, PEM; without it, the system's")
 	cmd.MarkFlagFilename("config", "yaml", "yml")
 	cmd.MarkFlagsMutuallyExclusive("admin", "config")
+	cmd.MarkFlagsRequiredTogether("cert", "key")
 }
 
 // maxAdminAnswer is far above the certificates of the country.
@@ -193,12 +199,15 @@ func (f adminFlags) ask(ctx context.Context, method, path string) (body []byte, 
 	defer cancel()
 	address, socket := f.address, ""
 	switch {
+	case f.tls() && f.config == "":
 	case f.config != "":
 		c, err := config.Read(f.config)
 		if err != nil {
 			return nil, false, refused(err)
 		}
-		address, socket = c.Admin, c.AdminSocket
+		if address = c.Admin; !f.tls() {
+			socket = c.AdminSocket
+		}
 	case strings.Contains(address, "/"):
 		address, socket = "localhost", address
 	case method != http.MethodGet:
@@ -211,12 +220,42 @@ func (f adminFlags) ask(ctx context.Context, method, path string) (body []byte, 
 	return f.send(ctx, socket, method, address, path)
 }
 
+// tls reports whether the listener is asked by TLS.
+func (f adminFlags) tls() bool { return f.cert != "" || f.ca != "" }
+
+func (f adminFlags) tlsConfig() (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS13}
+	if f.ca != "" {
+		pool, err := trust.ReadPool(f.ca)
+		if err != nil {
+			return nil, fmt.Errorf("--ca: %w", err)
+		}
+		c.RootCAs = pool
+	}
+	if f.cert != "" {
+		pair, err := trust.ReadPair(f.cert, f.key)
+		if err != nil {
+			return nil, fmt.Errorf("--cert, --key: %w", err)
+		}
+		// Shown whatever authorities the listener names: its refusal says more.
+		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
+	}
+	return c, nil
+}
+
 func (f adminFlags) send(ctx context.Context, socket, method, address, path string) (body []byte, good bool, err error) {
-	request, err := http.NewRequestWithContext(ctx, method, "http://"+address+path, nil)
+	scheme, transport := "http://", &http.Transport{Proxy: nil, DisableKeepAlives: true}
+	if f.tls() {
+		scheme = "https://"
+		if transport.TLSClientConfig, err = f.tlsConfig(); err != nil {
+			return nil, false, refused(err)
+		}
+	}
+	request, err := http.NewRequestWithContext(ctx, method, scheme+address+path, nil)
 	if err != nil {
 		return nil, false, refused(fmt.Errorf("%q is not an address and a port: 127.0.0.1:9464", address))
 	}
-	client, where := &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}, address
+	client, where := &http.Client{Transport: transport}, address
 	if socket != "" {
 		client, where = admin.Client(socket), socket
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -14,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/piano-roc/rpn/internal/durable"
-	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/tlsconf/revocation"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 func denyCommand() *cobra.Command {
@@ -178,16 +177,12 @@ func readOrStdin(cmd *cobra.Command, file string) ([]byte, error) {
 }
 
 func firstCertificate(file string) (*x509.Certificate, error) {
-	text, err := os.ReadFile(file)
+	certs, _, err := trust.ReadCertificates(file)
 	if err != nil {
 		return nil, err
 	}
-	if block, _ := pem.Decode(text); block != nil && block.Type == "CERTIFICATE" {
-		text = block.Bytes
-	}
-	c, err := roc.ParseCertificate(text)
-	if err != nil {
+	if len(certs) == 0 {
 		return nil, fmt.Errorf("%s: holds no certificate (PEM or DER)", file)
 	}
-	return c, nil
+	return certs[0], nil
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +20,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // sendOptions are the flags of `rpn send`.
@@ -167,7 +167,7 @@ func loadPair(certFlag, cert, keyFlag, key string) (tls.Certificate, error) {
 			return tls.Certificate{}, fmt.Errorf("%s: %w", f.flag, err)
 		}
 	}
-	pair, err := tls.LoadX509KeyPair(cert, key)
+	pair, err := trust.ReadPair(cert, key)
 	if err != nil {
 		return pair, fmt.Errorf("%s %s with %s %s: %w", certFlag, cert, keyFlag, key, err)
 	}
@@ -186,13 +186,8 @@ func sendClient(o sendOptions) (*http.Client, error) {
 		MinVersion:           tls.VersionTLS12,
 	}
 	if o.ca != "" {
-		text, err := os.ReadFile(o.ca)
-		if err != nil {
+		if config.RootCAs, err = trust.ReadPool(o.ca); err != nil {
 			return nil, fmt.Errorf("--ca: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("--ca %s: holds no certificate (PEM)", o.ca)
 		}
 	}
 	return &http.Client{

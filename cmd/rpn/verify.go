@@ -7,11 +7,9 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -127,7 +125,7 @@ func newVerification(o verifyOptions) (*verification, error) {
 func readTrust(files, crls []string) (*xmlsig.Trust, error) {
 	var roots, intermediates []*x509.Certificate
 	for _, name := range files {
-		certs, err := readCertificates(name)
+		certs, _, err := trust.ReadCertificates(name)
 		if err != nil {
 			return nil, err
 		}
@@ -149,45 +147,16 @@ func readTrust(files, crls []string) (*xmlsig.Trust, error) {
 	return xmlsig.NewTrust(trust.NewTrust(roots, intermediates).Signature(lists)), nil
 }
 
-func readCertificates(name string) ([]*x509.Certificate, error) {
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	var certs []*x509.Certificate
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		c, err := roc.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		certs = append(certs, c)
-	}
-	if len(certs) == 0 {
-		return nil, fmt.Errorf("%s: no CERTIFICATE block; give the CAs as PEM", name)
-	}
-	return certs, nil
-}
-
 type crlList []*x509.RevocationList
 
 func readCRLs(files []string) (crlList, error) {
 	var lists crlList
 	for _, name := range files {
-		data, err := os.ReadFile(name)
+		l, err := trust.ReadLists(name)
 		if err != nil {
 			return nil, err
 		}
-		if block, _ := pem.Decode(data); block != nil {
-			data = block.Bytes
-		}
-		l, err := x509.ParseRevocationList(data)
-		if err != nil {
-			return nil, fmt.Errorf("%s: not a CRL in PEM or DER: %w", name, err)
-		}
-		lists = append(lists, l)
+		lists = append(lists, l...)
 	}
 	return lists, nil
 }
@@ -222,7 +191,7 @@ func (o onlyThis) Verify(presented []*x509.Certificate, _ time.Time) (chain []*x
 	if c := presented[0]; c.Equal(o.certificate) {
 		return []*x509.Certificate{c}, c.NotBefore, c.NotAfter, nil
 	}
-	return nil, from, until, roc.Refuse(roc.UntrustedSigner, "another certificate")
+	return nil, from, until, roc.Refuse(roc.UntrustedSigner, "another certificate").Because(roc.CertificateAmbiguous)
 }
 
 func (onlyThis) Proved([]*x509.Certificate) {}

@@ -24,8 +24,12 @@ func CheckActions(env *soap.Envelope, ct ContentType, sa SOAPAction) (Operation,
 	}
 	op, ok := operationOf(env.Body().First())
 	if !ok {
-		return Operation{}, roc.Refuse(roc.UnknownOperation, "the Body's child is no request of the profile").
-			Saying("L'élément du Body n'est une requête d'aucun service du profil (espace de noms et nom local, voir GET /roc?wsdl).")
+		name := env.Body().First().Name()
+		r := roc.Refuse(roc.UnknownOperation, "the Body's child is no request of the profile").Because(roc.UnknownRequest)
+		if name.Space == "" {
+			return Operation{}, r.Saying("Reçu : « %s » sans espace de noms.", cutTo(name.Local, maxQuotedName))
+		}
+		return Operation{}, r.Saying("Reçu : « %s » dans l'espace de noms « %s ».", cutTo(name.Local, maxQuotedName), cutTo(name.Space, maxQuotedName))
 	}
 	if sa.action != "" && sa.action != op.Action {
 		return Operation{}, disagree("SOAPAction", op)
@@ -64,7 +68,7 @@ func checkWSAAction(header soap.Node, op Operation) error {
 			continue
 		}
 		if seen[i] {
-			return roc.Refuse(roc.UnknownOperation, "two wsa:Action").Saying("L'en-tête wsa:Action figure deux fois.")
+			return roc.Refuse(roc.UnknownOperation, "two wsa:Action").Because(roc.ActionUnreadable).Saying("L'en-tête wsa:Action figure deux fois.")
 		}
 		seen[i] = true
 		text, ok := n.Text()
@@ -87,7 +91,7 @@ func isAction(n soap.Node) int {
 }
 
 func disagree(where string, op Operation) error {
-	return roc.Refuse(roc.UnknownOperation, "%s names another operation than the Body", where).
+	return roc.Refuse(roc.UnknownOperation, "%s names another operation than the Body", where).Because(roc.ActionsDisagree).
 		Saying("%s ne désigne pas l'opération du Body ; attendu : %s.", where, op.Action)
 }
 

@@ -174,3 +174,22 @@ func TestMessageID(t *testing.T) {
 		t.Errorf("without a Header: %q", got)
 	}
 }
+
+// Who sends what the profile does not know is told what was received; it is
+// quoted to its sender only, and not whole.
+func TestTheRequestThatWasReceivedIsSaid(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 100)
+	for _, c := range []struct{ child, said string }{
+		{`<interroger xmlns="urn:roc:idb:3.0.0"/>`, "Reçu : « interroger » dans l'espace de noms « urn:roc:idb:3.0.0 »."},
+		{`<search/>`, "Reçu : « search » sans espace de noms."},
+		{`<` + long + `/>`, "Reçu : « " + long[:80] + "… » dans"},
+	} {
+		env := read(t, `<s:Envelope xmlns:s="`+soap.NS12+`"><s:Body>`+c.child+`</s:Body></s:Envelope>`)
+		_, err := checkActions(env, "application/soap+xml", "")
+		r := roc.RefusalOf(err)
+		if r.CauseCode != roc.UnknownRequest || !strings.Contains(r.Detail, c.said) || strings.Contains(r.Error(), "xxx") || strings.Contains(r.Error(), "idb:3") {
+			t.Errorf("%s %q, logged %q, want %q", r.CauseCode, r.Detail, r.Error(), c.said)
+		}
+	}
+}

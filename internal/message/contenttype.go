@@ -185,7 +185,7 @@ func ParseSOAPAction(v string, there bool) (SOAPAction, error) {
 	}
 	for i := range len(a.action) {
 		if !isBare(a.action[i]) {
-			return a, roc.Refuse(roc.UnknownOperation, "SOAPAction cannot be read").
+			return a, roc.Refuse(roc.UnknownOperation, "SOAPAction cannot be read").Because(roc.ActionUnreadable).
 				Saying("L'en-tête SOAPAction est illisible : écrivez l'action du WSDL entre guillemets, et rien d'autre.")
 		}
 	}
@@ -201,5 +201,5 @@ func (a SOAPAction) Header() (string, bool) {
 }
 
 func notSOAP(en, fr string, args ...any) error {
-	return roc.Refuse(roc.NotSOAP, "%s", en).Saying(fr, args...)
+	return roc.Refuse(roc.NotSOAP, "%s", en).Because(roc.BadContentType).Saying(fr, args...)
 }

@@ -109,43 +109,43 @@ var siteFields = [...]field{
 func rocRequest(c *xmlsig.Checked) (soap.Node, Operation, error) {
 	body := c.Body()
 	if body.IsZero() {
-		return body, Operation{}, roc.Refuse(roc.PartNotSigned, "the Body is not signed").
+		return body, Operation{}, roc.Refuse(roc.PartNotSigned, "the Body is not signed").Because(roc.BodyNotSigned).
 			Saying("Le Body n'est pas couvert par la signature : rien n'y est lu.")
 	}
 	op, ok := operationOf(body)
 	if !ok || op.Service == roc.Annuaire {
-		return body, Operation{}, roc.Refuse(roc.UnknownOperation, "the Body's child is no request that is routed to an AMC")
+		return body, Operation{}, roc.Refuse(roc.UnknownOperation, "the Body's child is no request that is routed to an AMC").Because(roc.UnknownRequest)
 	}
 	return body, op, nil
 }
 
 func missing(field string) error {
-	return roc.Refuse(roc.BadKey, "field %s is missing", field).
+	return roc.Refuse(roc.BadKey, "field %s is missing", field).Because(roc.FieldMissing).
 		Saying("Le champ %s manque (les éléments du corps sont sans espace de noms).", field)
 }
 
 func twice(field string) error {
-	return roc.Refuse(roc.BadKey, "field %s is there twice", field).Saying("Le champ %s figure deux fois.", field)
+	return roc.Refuse(roc.BadKey, "field %s is there twice", field).Because(roc.FieldTwice).Saying("Le champ %s figure deux fois.", field)
 }
 
 func notText(field string) error {
-	return roc.Refuse(roc.BadKey, "field %s is not a plain text", field).
+	return roc.Refuse(roc.BadKey, "field %s is not a plain text", field).Because(roc.FieldMalformed).
 		Saying("Le champ %s doit être un simple texte, sans élément ni commentaire.", field)
 }
 
 func misplaced(field string) error {
-	return roc.Refuse(roc.BadKey, "field %s is out of its place", field).
+	return roc.Refuse(roc.BadKey, "field %s is out of its place", field).Because(roc.FieldMisplaced).
 		Saying("Le champ %s n'est pas à sa place : les champs suivent l'ordre du schéma.", field)
 }
 
 func attributed(field string) error {
-	return roc.Refuse(roc.BadKey, "%s has an attribute", field).
+	return roc.Refuse(roc.BadKey, "%s has an attribute", field).Because(roc.FieldMisplaced).
 		Saying("L'élément %s porte un attribut : il n'en admet aucun (xsi:nil seulement sur un champ facultatif et vide).", field)
 }
 
 // unexpected is the refusal of a block that holds more than its fields.
 func unexpected(block string) error {
-	return roc.Refuse(roc.BadKey, "%s holds something else than its fields", block).
+	return roc.Refuse(roc.BadKey, "%s holds something else than its fields", block).Because(roc.FieldMisplaced).
 		Saying("L'élément %s contient autre chose que ses champs (sans espace de noms, en minuscules, dans l'ordre du schéma), ou figure aussi sous un autre nom : rien d'autre n'y est admis.", block)
 }
 
@@ -162,7 +162,7 @@ var formats = map[string]string{
 // malformed quotes the value, when there is one to quote, to the caller alone:
 // the Cause, which is logged, says the rule only.
 func malformed(field, value string, err error) error {
-	r := roc.Refuse(roc.BadKey, "field %s is malformed: %w", field, err)
+	r := roc.Refuse(roc.BadKey, "field %s is malformed: %w", field, err).Because(roc.FieldMalformed)
 	if value == "" {
 		return r.Saying("Le champ %s est mal formé ; attendu : %s.", field, formats[field])
 	}
@@ -170,7 +170,12 @@ func malformed(field, value string, err error) error {
 }
 
 // cut keeps 20 runes of a value, without control characters.
-func cut(s string) string {
+func cut(s string) string { return cutTo(s, 20) }
+
+// maxQuotedName is how much of a name of the message is quoted to its sender.
+const maxQuotedName = 80
+
+func cutTo(s string, most int) string {
 	s = strings.Map(func(r rune) rune {
 		if r < 0x20 {
 			return ' '
@@ -178,8 +183,8 @@ func cut(s string) string {
 		return r
 	}, s)
 	runes := []rune(s)
-	if len(runes) <= 20 {
+	if len(runes) <= most {
 		return s
 	}
-	return string(runes[:20]) + "…"
+	return string(runes[:most]) + "…"
 }

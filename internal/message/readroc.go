@@ -61,11 +61,11 @@ func ReadANL(c *xmlsig.Checked) (ANLRequest, error) {
 func open(c *xmlsig.Checked, s roc.Service) (Operation, *reader, place, error) {
 	body := c.Body()
 	if body.IsZero() {
-		return Operation{}, nil, place{}, roc.Refuse(roc.PartNotSigned, "the Body is not signed")
+		return Operation{}, nil, place{}, roc.Refuse(roc.PartNotSigned, "the Body is not signed").Because(roc.BodyNotSigned)
 	}
 	op, ok := operationOf(body)
 	if !ok || op.Service != s {
-		return Operation{}, nil, place{}, roc.Refuse(roc.UnknownOperation, "not a request of %s", s)
+		return Operation{}, nil, place{}, roc.Refuse(roc.UnknownOperation, "not a request of %s", s).Because(roc.UnknownRequest)
 	}
 	return op, &reader{}, place{node: body}, nil
 }

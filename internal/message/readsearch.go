@@ -15,7 +15,7 @@ func ReadSearch(env *soap.Envelope) (SearchRequest, error) {
 	var s SearchRequest
 	op, ok := operationOf(env.Body().First())
 	if !ok || op.Service != roc.Annuaire {
-		return s, roc.Refuse(roc.UnknownOperation, "not a search of the annuaire")
+		return s, roc.Refuse(roc.UnknownOperation, "not a search of the annuaire").Because(roc.UnknownRequest)
 	}
 	r := &reader{}
 	root := place{node: env.Body().First()}
@@ -38,10 +38,10 @@ func ReadSearchAnswer(c *xmlsig.Checked) (SearchAnswer, error) {
 	var a SearchAnswer
 	body := c.Body()
 	if body.IsZero() {
-		return a, roc.Refuse(roc.AnnuaireRefused, "the answer's Body is not signed")
+		return a, roc.Refuse(roc.AnnuaireRefused, "the answer's Body is not signed").Because(roc.AnnuaireBadAnswer)
 	}
 	if !body.Is(NSAnnuaire, "searchResponse") {
-		return a, roc.Refuse(roc.AnnuaireRefused, "the answer's Body is no searchResponse")
+		return a, roc.Refuse(roc.AnnuaireRefused, "the answer's Body is no searchResponse").Because(roc.AnnuaireBadAnswer)
 	}
 	r := &reader{}
 	resultat := r.need(place{node: body}, "resultat")
@@ -52,7 +52,7 @@ func ReadSearchAnswer(c *xmlsig.Checked) (SearchAnswer, error) {
 		r.found(resultat, &a)
 	}
 	if r.err != nil {
-		return SearchAnswer{}, roc.Refuse(roc.AnnuaireRefused, "searchResponse: field %s is missing or malformed", r.err.Field)
+		return SearchAnswer{}, roc.Refuse(roc.AnnuaireRefused, "searchResponse: field %s is missing or malformed", r.err.Field).Because(roc.AnnuaireBadAnswer)
 	}
 	return a, nil
 }

@@ -1,5 +1,7 @@
 package roc
 
+import "slices"
+
 // A CauseCode is the stable name of why, inside a Reason: rpn:Cause of a fault
 // and cause_code of a record. Software may act on it; a name never changes its
 // meaning. The list is closed: each one has a line in docs/refusals.md.
@@ -46,11 +48,13 @@ const (
 	DeadlineBefore CauseCode = "deadline-before-sending"
 
 	// AMCBadAnswer.
-	AnswerCut       CauseCode = "answer-cut"
-	AnswerMalformed CauseCode = "answer-malformed"
-	AnswerTooLarge  CauseCode = "answer-too-large"
-	AnswerToAnother CauseCode = "answer-to-another-message"
-	AnswerSignature CauseCode = "answer-signature"
+	AnswerCut          CauseCode = "answer-cut"
+	AnswerMalformed    CauseCode = "answer-malformed"
+	AnswerTooLarge     CauseCode = "answer-too-large"
+	AnswerToAnother    CauseCode = "answer-to-another-message"
+	AnswerSignature    CauseCode = "answer-signature"
+	AnswerLostHere     CauseCode = "answer-lost-by-rpn"
+	AnswerLostOnTheWay CauseCode = "answer-lost-by-network"
 
 	// AMCNotSOAP.
 	AnswerEmpty     CauseCode = "answer-empty"
@@ -78,10 +82,14 @@ type CauseMeaning struct {
 
 const verifyBefore = "Le message a pu être traité : vérifiez avant de renvoyer un calcul ou une annulation."
 
-var causes = []struct {
+type causeLine struct {
 	code CauseCode
 	CauseMeaning
-}{
+}
+
+var causes = slices.Concat(senderCauses, legCauses)
+
+var legCauses = []causeLine{
 	{ListenerFull, CauseMeaning{Overloaded, ByRPN,
 		"Toutes les connexions que le RPN ROC peut tenir sont prises.",
 		"Renvoyez le message après le délai indiqué (Retry-After), sur une connexion gardée ouverte."}},
@@ -150,6 +158,11 @@ var causes = []struct {
 		"La réponse de l'organisme porte l'identifiant d'un autre message (wsa:RelatesTo) : elle n'est pas remise.", verifyBefore}},
 	{AnswerSignature, CauseMeaning{AMCBadAnswer, "",
 		"La signature de la réponse de l'organisme n'est pas acceptée.", verifyBefore}},
+
+	{AnswerLostHere, CauseMeaning{AMCBadAnswer, ByRPN,
+		"Le RPN ROC n'a pas pu lire la réponse de l'organisme : sa machine manque de ressources.", verifyBefore}},
+	{AnswerLostOnTheWay, CauseMeaning{AMCBadAnswer, ByReseau,
+		"Le réseau vers l'organisme a été coupé pendant l'échange.", verifyBefore}},
 
 	{AnswerEmpty, CauseMeaning{AMCNotSOAP, "",
 		"L'organisme a répondu sans message (réponse vide, 202 ou 204).", verifyBefore}},

@@ -105,7 +105,7 @@ func (c *canon) write(b []byte) {
 		return
 	}
 	if c.ix.canon -= len(b); c.ix.canon < 0 {
-		c.err = roc.Refuse(roc.TooLarge, "canonical form too large").
+		c.err = roc.Refuse(roc.TooLarge, "canonical form too large").Because(roc.MessageTooLarge).
 			Saying("La forme canonique du message est trop grande : les mêmes espaces de noms y sont répétés sur trop d'éléments.")
 		return
 	}

@@ -29,7 +29,7 @@ const (
 // scan indexes raw, or refuses it.
 func (ix *index) scan(raw []byte, lim Limits) *roc.Refusal {
 	if len(raw) > lim.Bytes {
-		return roc.Refuse(roc.TooLarge, "message of %d bytes, at most %d", len(raw), lim.Bytes).
+		return roc.Refuse(roc.TooLarge, "message of %d bytes, at most %d", len(raw), lim.Bytes).Because(roc.MessageTooLarge).
 			Saying("Le message fait %d octets ; la limite est de %d octets.", len(raw), lim.Bytes)
 	}
 	ix.reset(raw)

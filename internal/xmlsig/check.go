@@ -157,7 +157,7 @@ func (k *checking) run(p Policy, e Expect) (*Checked, error) {
 		if p.Optional {
 			return &Checked{env: k.env}, nil
 		}
-		return nil, roc.Refuse(roc.NotSigned, "no signature in the Security header")
+		return nil, roc.Refuse(roc.NotSigned, "no signature in the Security header").Because(roc.NoSignature)
 	}
 	k.passed("security", "one wsse:Security, known children only, no comment")
 	if err := k.uniqueIDs(); err != nil {
@@ -215,20 +215,20 @@ func (e Expect) accept(s *signer) error {
 		return nil
 	}
 	if s.structureErr != nil {
-		return roc.Refuse(roc.UntrustedSigner, "signer certificate: %w", s.structureErr).
+		return roc.Refuse(roc.UntrustedSigner, "signer certificate: %w", s.structureErr).Because(roc.SignerNoStructure).
 			Saying("Le certificat de signature ne porte pas d'identifiant de structure (OU).")
 	}
 	if e.Mandate != nil && e.Mandate(s.structure) {
 		return nil
 	}
-	return roc.Refuse(roc.SignerMismatch, "signer %s, caller %s", s.structure, e.Structure).
+	return roc.Refuse(roc.SignerMismatch, "signer %s, caller %s", s.structure, e.Structure).Because(roc.OtherSigner).
 		Saying("Signataire : %s ; appelant : %s.", s.structure, e.Structure)
 }
 
-func bad(en, fr string, args ...any) error {
-	return roc.Refuse(roc.BadSignature, "%s", en).Saying(fr, args...)
+func bad(cause roc.CauseCode, en, fr string, args ...any) error {
+	return roc.Refuse(roc.BadSignature, "%s", en).Because(cause).Saying(fr, args...)
 }
 
-func forbidden(en, fr string, args ...any) error {
-	return roc.Refuse(roc.ForbiddenAlgorithm, "%s", en).Saying(fr, args...)
+func forbidden(cause roc.CauseCode, en, fr string, args ...any) error {
+	return roc.Refuse(roc.ForbiddenAlgorithm, "%s", en).Because(cause).Saying(fr, args...)
 }

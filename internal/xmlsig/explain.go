@@ -122,7 +122,7 @@ func (v *Verifier) CanonicalPart(env *soap.Envelope, id string) (Part, error) {
 	}
 	info := p.signature.First()
 	if !info.Is(soap.NSDS, "SignedInfo") {
-		return Part{}, roc.Refuse(roc.NotSigned, "no SignedInfo in the Security header")
+		return Part{}, roc.Refuse(roc.NotSigned, "no SignedInfo in the Security header").Because(roc.NoSignature)
 	}
 	s := signature{node: p.signature, signedInfo: info}
 	if err := k.signedInfo(&s); err != nil {
@@ -144,7 +144,7 @@ func (v *Verifier) CanonicalPart(env *soap.Envelope, id string) (Part, error) {
 			return canonicalPart(named.Node, form, hash, want)
 		}
 	}
-	return Part{}, bad("no part has that Id", "Aucun élément du message ne porte l'Id « %s ».", quote(id))
+	return Part{}, bad(roc.BadReference, "no part has that Id", "Aucun élément du message ne porte l'Id « %s ».", quote(id))
 }
 
 func canonicalPart(n soap.Node, form soap.C14N, hash crypto.Hash, want []byte) (Part, error) {

@@ -3,6 +3,8 @@ package xmlsig
 import (
 	"hash/maphash"
 	"strings"
+
+	"github.com/piano-roc/rpn/internal/roc"
 )
 
 var idSeed = maphash.MakeSeed()
@@ -28,7 +30,7 @@ func (k *checking) uniqueIDs() error {
 		}
 		// Readers of xml:id drop the spaces around it.
 		if !id.Plain || id.Value == "" || strings.TrimSpace(id.Value) != id.Value {
-			return bad("Id with references or blanks, or empty", "Un Id du message est vide ou contient une référence ou un blanc.")
+			return bad(roc.BadIDs, "Id with references or blanks, or empty", "Un Id du message est vide ou contient une référence ou un blanc.")
 		}
 		for slot := uint32(maphash.String(idSeed, id.Value)) & mask; ; slot = (slot + 1) & mask {
 			if k.ids[slot] == 0 {
@@ -36,13 +38,13 @@ func (k *checking) uniqueIDs() error {
 				break
 			}
 			if k.env.IDAt(int(k.ids[slot]-1)).Value == id.Value {
-				return bad("Id given twice", "L'Id « %s » figure deux fois dans le message : chaque Id doit être unique.", quote(id.Value))
+				return bad(roc.BadIDs, "Id given twice", "L'Id « %s » figure deux fois dans le message : chaque Id doit être unique.", quote(id.Value))
 			}
 		}
 		if i > 0 { // two Ids of one element stand side by side, but for loose ones
 			for j := i - 1; j >= 0 && k.env.IDAt(j).Node.Same(id.Node); j-- {
 				if !k.env.IDAt(j).Loose {
-					return bad("two Ids on one element", "Un élément porte deux Ids (« %s » est l'un d'eux).", quote(id.Value))
+					return bad(roc.BadIDs, "two Ids on one element", "Un élément porte deux Ids (« %s » est l'un d'eux).", quote(id.Value))
 				}
 			}
 		}

@@ -25,7 +25,7 @@ func (k *checking) security(policy Policy) (parts, error) {
 			continue
 		}
 		if !p.security.IsZero() {
-			return p, bad("two Security headers", "Le Header contient deux wsse:Security.")
+			return p, bad(roc.BadSecurityHeader, "two Security headers", "Le Header contient deux wsse:Security.")
 		}
 		p.security = n
 	}
@@ -49,18 +49,18 @@ func (k *checking) security(policy Policy) (parts, error) {
 		case policy.Answer && isConfirmation(n):
 			continue
 		default:
-			return p, bad("unexpected element in Security", "wsse:Security contient un élément inattendu ; seuls Timestamp, Signature, BinarySecurityToken et un VIHF y ont leur place.")
+			return p, bad(roc.BadSecurityHeader, "unexpected element in Security", "wsse:Security contient un élément inattendu ; seuls Timestamp, Signature, BinarySecurityToken et un VIHF y ont leur place.")
 		}
 		if !slot.IsZero() {
-			return p, bad("element twice in Security", "wsse:Security contient deux fois le même élément (Timestamp, Signature, BinarySecurityToken ou Assertion).")
+			return p, bad(roc.BadSecurityHeader, "element twice in Security", "wsse:Security contient deux fois le même élément (Timestamp, Signature, BinarySecurityToken ou Assertion).")
 		}
 		*slot = n
 	}
 	if !p.security.OnlyElements() {
-		return p, bad("text in Security", "wsse:Security contient du texte entre ses éléments.")
+		return p, bad(roc.BadSecurityHeader, "text in Security", "wsse:Security contient du texte entre ses éléments.")
 	}
 	if k.env.HasComments(p.security) {
-		return p, bad("comment in Security", "wsse:Security contient un commentaire.")
+		return p, bad(roc.BadSecurityHeader, "comment in Security", "wsse:Security contient un commentaire.")
 	}
 	return p, nil
 }
@@ -80,7 +80,7 @@ func (k *checking) role(n soap.Node) error {
 	is12 := k.env.Version() == soap.SOAP12
 	if hasActor && (is12 || xsd.Collapse(actor) != "") ||
 		hasRole && (!is12 || role != ultimateReceiver && xsd.Collapse(role) != "") {
-		return bad("Security for another role", "wsse:Security s'adresse à un autre rôle (actor ou role) que le destinataire final.")
+		return bad(roc.BadSecurityHeader, "Security for another role", "wsse:Security s'adresse à un autre rôle (actor ou role) que le destinataire final.")
 	}
 	return nil
 }
@@ -104,11 +104,11 @@ func (k *checking) coverage(sig *signature, p parts, policy Policy) (timed bool,
 	timed = sig.covers(p.timestamp)
 	switch {
 	case !sig.covers(k.env.Body()):
-		return false, roc.Refuse(roc.PartNotSigned, "the Body is not covered").Saying("Le Body n'est pas couvert par la signature.")
+		return false, roc.Refuse(roc.PartNotSigned, "the Body is not covered").Because(roc.BodyNotSigned).Saying("Le Body n'est pas couvert par la signature.")
 	case p.timestamp.IsZero() && !policy.TimestampOptional:
-		return false, roc.Refuse(roc.PartNotSigned, "no Timestamp").Saying("Le message n'a pas de wsu:Timestamp.")
+		return false, roc.Refuse(roc.PartNotSigned, "no Timestamp").Because(roc.NoTimestamp).Saying("Le message n'a pas de wsu:Timestamp.")
 	case !timed && !policy.TimestampOptional:
-		return false, roc.Refuse(roc.PartNotSigned, "the Timestamp is not covered").Saying("Le Timestamp n'est pas couvert par la signature.")
+		return false, roc.Refuse(roc.PartNotSigned, "the Timestamp is not covered").Because(roc.TimestampNotSigned).Saying("Le Timestamp n'est pas couvert par la signature.")
 	}
 	return timed, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 )
 
@@ -39,7 +40,7 @@ func (k *checking) signature(s *signature, n, token soap.Node) error {
 	value := s.signedInfo.Next()
 	keyInfo := value.Next()
 	if !s.signedInfo.Is(soap.NSDS, "SignedInfo") || !value.Is(soap.NSDS, "SignatureValue") {
-		return bad("Signature is not SignedInfo, SignatureValue, KeyInfo", "ds:Signature doit contenir SignedInfo, SignatureValue puis KeyInfo.")
+		return bad(roc.BadSignatureForm, "Signature is not SignedInfo, SignatureValue, KeyInfo", "ds:Signature doit contenir SignedInfo, SignatureValue puis KeyInfo.")
 	}
 	if err := k.signedInfo(s); err != nil {
 		return err
@@ -54,12 +55,12 @@ func (k *checking) signature(s *signature, n, token soap.Node) error {
 	}
 	raw, ok := base64Text(value, maxValue)
 	if !ok {
-		return bad("SignatureValue is not text", "SignatureValue doit être un texte base64.")
+		return bad(roc.BadSignatureForm, "SignatureValue is not text", "SignatureValue doit être un texte base64.")
 	}
 	k.buf = k.buf[:0]
 	decoded, err := appendBase64(k.buf, raw)
 	if err != nil || len(decoded) == 0 {
-		return bad("SignatureValue is not base64", "SignatureValue n'est pas en base64 strict.")
+		return bad(roc.BadSignatureForm, "SignatureValue is not base64", "SignatureValue n'est pas en base64 strict.")
 	}
 	k.buf, s.value = decoded, decoded
 	s.claim, err = k.keyInfo(keyInfo, token)
@@ -69,10 +70,10 @@ func (k *checking) signature(s *signature, n, token soap.Node) error {
 // onlyKeyInfo wants KeyInfo, and nothing after it.
 func onlyKeyInfo(signature, keyInfo soap.Node) error {
 	if keyInfo.IsZero() {
-		return untrusted("no KeyInfo", "La signature n'a pas de KeyInfo : joignez le certificat de signature au message (BinarySecurityToken).")
+		return untrusted(roc.CertificateMissing, "no KeyInfo", "La signature n'a pas de KeyInfo : joignez le certificat de signature au message (BinarySecurityToken).")
 	}
 	if !keyInfo.Is(soap.NSDS, "KeyInfo") || !keyInfo.Next().IsZero() || !signature.OnlyElements() {
-		return bad("something else in Signature", "ds:Signature contient autre chose que SignedInfo, SignatureValue et KeyInfo (ds:Object n'est pas admis).")
+		return bad(roc.BadSignatureForm, "something else in Signature", "ds:Signature contient autre chose que SignedInfo, SignatureValue et KeyInfo (ds:Object n'est pas admis).")
 	}
 	return nil
 }
@@ -82,7 +83,7 @@ func (k *checking) signedInfo(s *signature) error {
 	canon := s.signedInfo.First()
 	sign := canon.Next()
 	if !canon.Is(soap.NSDS, "CanonicalizationMethod") || !sign.Is(soap.NSDS, "SignatureMethod") || !s.signedInfo.OnlyElements() {
-		return bad("SignedInfo is not CanonicalizationMethod, SignatureMethod, References", "ds:SignedInfo doit contenir CanonicalizationMethod, SignatureMethod puis des Reference.")
+		return bad(roc.BadSignatureForm, "SignedInfo is not CanonicalizationMethod, SignatureMethod, References", "ds:SignedInfo doit contenir CanonicalizationMethod, SignatureMethod puis des Reference.")
 	}
 	k.forms = k.forms[:0]
 	var err error
@@ -93,18 +94,18 @@ func (k *checking) signedInfo(s *signature) error {
 	alg, _ := sign.AttrView("", "Algorithm")
 	s.method, s.algorithm = methodOf(alg, k.v.allowSHA1), alg
 	if s.method.hash == 0 {
-		return forbidden("SignatureMethod", "L'algorithme de signature n'est pas admis (« %s »).", quote(alg[strings.LastIndexByte(alg, '#')+1:]))
+		return forbidden(roc.SignatureAlgorithm, "SignatureMethod", "L'algorithme de signature n'est pas admis (« %s »).", quote(alg[strings.LastIndexByte(alg, '#')+1:]))
 	}
 	if !sign.First().IsZero() || !sign.OnlyElements() {
-		return forbidden("SignatureMethod with parameters", "SignatureMethod ne doit rien contenir.")
+		return forbidden(roc.SignatureAlgorithm, "SignatureMethod with parameters", "SignatureMethod ne doit rien contenir.")
 	}
 	count := 0
 	for n := sign.Next(); !n.IsZero(); n = n.Next() {
 		if !n.Is(soap.NSDS, "Reference") {
-			return bad("unexpected element in SignedInfo", "ds:SignedInfo contient un élément inattendu.")
+			return bad(roc.BadSignatureForm, "unexpected element in SignedInfo", "ds:SignedInfo contient un élément inattendu.")
 		}
 		if count == maxReferences {
-			return bad("too many references", "La signature a plus de %d références.", maxReferences)
+			return bad(roc.BadReference, "too many references", "La signature a plus de %d références.", maxReferences)
 		}
 		if err := k.reference(n, &k.refs[count]); err != nil {
 			return err
@@ -112,7 +113,7 @@ func (k *checking) signedInfo(s *signature) error {
 		count++
 	}
 	if count == 0 {
-		return bad("no reference", "La signature n'a aucune référence : elle ne couvre rien.")
+		return bad(roc.BadReference, "no reference", "La signature n'a aucune référence : elle ne couvre rien.")
 	}
 	s.refs = k.refs[:count]
 	return nil
@@ -122,32 +123,32 @@ func (k *checking) reference(n soap.Node, r *reference) error {
 	*r = reference{}
 	uri, ok := n.AttrView("", "URI")
 	if !ok || len(uri) < 2 || uri[0] != '#' || !isNCName(uri[1:]) {
-		return bad("reference is not #id", "Une référence de la signature n'est pas de la forme #Id (URI vide, externe ou XPointer).")
+		return bad(roc.BadReference, "reference is not #id", "Une référence de la signature n'est pas de la forme #Id (URI vide, externe ou XPointer).")
 	}
 	r.id = uri[1:]
 	transforms := n.First()
 	method := transforms.Next()
 	value := method.Next()
 	if !transforms.IsZero() && !transforms.Is(soap.NSDS, "Transforms") {
-		return forbidden("reference without transforms", "La référence #%s n'a pas de transformation : exc-c14n est demandée.", quote(r.id))
+		return forbidden(roc.Transforms, "reference without transforms", "La référence #%s n'a pas de transformation : exc-c14n est demandée.", quote(r.id))
 	}
 	if !method.Is(soap.NSDS, "DigestMethod") || !value.Is(soap.NSDS, "DigestValue") || !value.Next().IsZero() || !n.OnlyElements() {
-		return bad("Reference is not Transforms, DigestMethod, DigestValue", "ds:Reference doit contenir Transforms, DigestMethod puis DigestValue.")
+		return bad(roc.BadSignatureForm, "Reference is not Transforms, DigestMethod, DigestValue", "ds:Reference doit contenir Transforms, DigestMethod puis DigestValue.")
 	}
 	if err := k.transforms(transforms, r); err != nil {
 		return err
 	}
 	alg, _ := method.AttrView("", "Algorithm")
 	if r.hash = digestOf(alg, k.v.allowSHA1); r.hash == 0 || !method.First().IsZero() || !method.OnlyElements() {
-		return forbidden("DigestMethod", "L'algorithme de condensat de la référence #%s n'est pas admis (« %s »).", quote(r.id), quote(alg[strings.LastIndexByte(alg, '#')+1:]))
+		return forbidden(roc.DigestAlgorithm, "DigestMethod", "L'algorithme de condensat de la référence #%s n'est pas admis (« %s »).", quote(r.id), quote(alg[strings.LastIndexByte(alg, '#')+1:]))
 	}
 	raw, ok := base64Text(value, maxValue)
 	if !ok {
-		return bad("DigestValue is not text", "DigestValue doit être un texte base64.")
+		return bad(roc.BadSignatureForm, "DigestValue is not text", "DigestValue doit être un texte base64.")
 	}
 	digest, err := appendBase64(r.digest[:0], raw)
 	if err != nil || len(digest) != r.hash.Size() {
-		return bad("DigestValue is not the base64 of a digest", "Le DigestValue de la référence #%s n'a pas la forme attendue.", quote(r.id))
+		return bad(roc.BadSignatureForm, "DigestValue is not the base64 of a digest", "Le DigestValue de la référence #%s n'a pas la forme attendue.", quote(r.id))
 	}
 	r.size = len(digest)
 	return nil
@@ -157,17 +158,17 @@ func (k *checking) reference(n soap.Node, r *reference) error {
 func (k *checking) transforms(n soap.Node, r *reference) error {
 	first := n.First()
 	if !n.OnlyElements() {
-		return bad("text in Transforms", "ds:Transforms contient du texte.")
+		return bad(roc.BadSignatureForm, "text in Transforms", "ds:Transforms contient du texte.")
 	}
 	if alg, _ := first.AttrView("", "Algorithm"); first.Is(soap.NSDS, "Transform") && alg == algEnveloped {
 		if !first.First().IsZero() || !first.OnlyElements() {
-			return forbidden("parameters of enveloped-signature", "La transformation enveloped-signature ne doit rien contenir.")
+			return forbidden(roc.Transforms, "parameters of enveloped-signature", "La transformation enveloped-signature ne doit rien contenir.")
 		}
 		r.enveloped = true
 		first = first.Next()
 	}
 	if !first.Is(soap.NSDS, "Transform") || !first.Next().IsZero() {
-		return forbidden("transforms", "Les transformations de la référence #%s ne sont pas admises : exc-c14n une fois, rien d'autre.", quote(r.id))
+		return forbidden(roc.Transforms, "transforms", "Les transformations de la référence #%s ne sont pas admises : exc-c14n une fois, rien d'autre.", quote(r.id))
 	}
 	var err error
 	r.form, err = k.c14n(first)
@@ -186,23 +187,23 @@ func (k *checking) c14n(n soap.Node) (soap.C14N, error) {
 	alg, _ := n.AttrView("", "Algorithm")
 	if alg != algExcC14N && alg != algExcC14NComments {
 		name := alg[strings.LastIndexAny(alg, "#/")+1:]
-		return form, forbidden("canonicalization", "La canonicalisation doit être exc-c14n (reçu : « %s »).", quote(name))
+		return form, forbidden(roc.Canonicalization, "canonicalization", "La canonicalisation doit être exc-c14n (reçu : « %s »).", quote(name))
 	}
 	list := n.First()
 	if !n.OnlyElements() {
-		return form, bad("text in a canonicalization method", "Une méthode de canonicalisation contient du texte.")
+		return form, bad(roc.BadSignatureForm, "text in a canonicalization method", "Une méthode de canonicalisation contient du texte.")
 	}
 	if list.IsZero() {
 		return form, nil
 	}
 	if !list.Is(soap.NSEC, "InclusiveNamespaces") || !list.Next().IsZero() || !list.First().IsZero() || !list.OnlyElements() {
-		return form, forbidden("parameters of exc-c14n", "exc-c14n n'admet qu'un élément InclusiveNamespaces (attribut PrefixList), vide.")
+		return form, forbidden(roc.Canonicalization, "parameters of exc-c14n", "exc-c14n n'admet qu'un élément InclusiveNamespaces (attribut PrefixList), vide.")
 	}
 	prefixes, _ := list.AttrView("", "PrefixList") // absent: an empty list (its schema says optional)
 	from := len(k.forms)
 	for p := range strings.FieldsFuncSeq(prefixes, isXMLSpace) {
 		if len(k.forms)-from == maxPrefixes {
-			return form, bad("PrefixList too long", "Une PrefixList a plus de %d préfixes.", maxPrefixes)
+			return form, bad(roc.BadSignatureForm, "PrefixList too long", "Une PrefixList a plus de %d préfixes.", maxPrefixes)
 		}
 		if p == "#default" {
 			p = ""
@@ -238,14 +239,14 @@ func (k *checking) resolve(s *signature, p parts) error {
 		case r.target.IsZero():
 			return notFound(r)
 		case r.loose:
-			return bad("Id of a signed part repeated", "La valeur « %s » d'un Id signé figure aussi dans un autre attribut id du message.", quote(r.id))
+			return bad(roc.BadIDs, "Id of a signed part repeated", "La valeur « %s » d'un Id signé figure aussi dans un autre attribut id du message.", quote(r.id))
 		case !p.mayBeSigned(s.node, r.target, k.env), r.target.Contains(s.node) && !r.enveloped:
-			return bad("reference to a part out of place", "La référence #%s désigne un élément qui ne peut pas être signé ici (Body, Timestamp, jeton ou enfant direct de Header).", quote(r.id))
+			return bad(roc.BadReference, "reference to a part out of place", "La référence #%s désigne un élément qui ne peut pas être signé ici (Body, Timestamp, jeton ou enfant direct de Header).", quote(r.id))
 		}
 		// Targets never overlap, so the digests cost one pass at most.
 		for _, before := range s.refs[:i] {
 			if before.target.Same(r.target) {
-				return bad("two references to one part", "Deux références de la signature désignent le même élément (#%s).", quote(r.id))
+				return bad(roc.BadReference, "two references to one part", "Deux références de la signature désignent le même élément (#%s).", quote(r.id))
 			}
 		}
 	}
@@ -268,7 +269,7 @@ func (k *checking) missingTarget(s *signature) error {
 }
 
 func notFound(r *reference) error {
-	return bad("reference target not found", "La référence #%s n'existe pas dans le message.", quote(r.id))
+	return bad(roc.BadReference, "reference target not found", "La référence #%s n'existe pas dans le message.", quote(r.id))
 }
 
 // verify computes each digest, then the signature over SignedInfo.
@@ -287,7 +288,7 @@ func (k *checking) verify(s *signature) error {
 		same := bytes.Equal(got, r.digest[:r.size])
 		k.compared(r, got, same)
 		if !same && failed == nil {
-			failed = bad("digest does not match", "Le condensat de la référence #%s ne correspond pas : la partie a été modifiée après la signature, ou canonicalisée autrement.", quote(r.id))
+			failed = bad(roc.DigestDiffers, "digest does not match", "Le condensat de la référence #%s ne correspond pas : la partie a été modifiée après la signature, ou canonicalisée autrement.", quote(r.id))
 			if k.report == nil {
 				return failed
 			}
@@ -309,9 +310,9 @@ func (k *checking) verify(s *signature) error {
 	}
 	switch {
 	case errors.Is(err, errKeyKind):
-		return forbidden("key of another kind", "La clé du certificat n'est pas du type que SignatureMethod annonce.")
+		return forbidden(roc.SignatureAlgorithm, "key of another kind", "La clé du certificat n'est pas du type que SignatureMethod annonce.")
 	case err != nil:
-		return bad("signature value", "La valeur de la signature ne correspond pas au certificat joint : SignedInfo a été modifié, ou une autre clé a signé.")
+		return bad(roc.ValueDiffers, "signature value", "La valeur de la signature ne correspond pas au certificat joint : SignedInfo a été modifié, ou une autre clé a signé.")
 	}
 	k.trust.remember(&s.claim)
 	k.passed("value", "the signature value verifies with the signer's key")

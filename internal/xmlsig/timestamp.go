@@ -24,15 +24,15 @@ func readTimestamp(n soap.Node) (timestamp, error) {
 	created := n.First()
 	expires := created.Next()
 	if !created.Is(soap.NSWSU, "Created") || !expires.IsZero() && !expires.Is(soap.NSWSU, "Expires") || !expires.Next().IsZero() || !n.OnlyElements() {
-		return ts, stale("Timestamp is not Created then Expires", "Le Timestamp doit contenir Created, puis Expires, et rien d'autre.")
+		return ts, stale(roc.TimestampMalformed, "Timestamp is not Created then Expires", "Le Timestamp doit contenir Created, puis Expires, et rien d'autre.")
 	}
 	var err error
 	if ts.created, err = dateTimeOf(created); err != nil {
-		return ts, stale("Created is malformed", "Created n'est pas une date et une heure avec fuseau (exemple : 2026-11-21T09:30:00Z).")
+		return ts, stale(roc.TimestampMalformed, "Created is malformed", "Created n'est pas une date et une heure avec fuseau (exemple : 2026-11-21T09:30:00Z).")
 	}
 	if !expires.IsZero() {
 		if ts.expires, err = dateTimeOf(expires); err != nil {
-			return ts, stale("Expires is malformed", "Expires n'est pas une date et une heure avec fuseau (exemple : 2026-11-21T09:35:00Z).")
+			return ts, stale(roc.TimestampMalformed, "Expires is malformed", "Expires n'est pas une date et une heure avec fuseau (exemple : 2026-11-21T09:35:00Z).")
 		}
 	}
 	return ts, nil
@@ -68,15 +68,15 @@ func (v *Verifier) checkTime(ts timestamp, at time.Time) error {
 	end := ts.end()
 	switch life := end.Sub(ts.created); {
 	case life <= 0:
-		return stale("Expires is not after Created", "Expires n'est pas après Created.")
+		return stale(roc.TimestampLife, "Expires is not after Created", "Expires n'est pas après Created.")
 	case life > v.maxLife:
-		return stale("life of the Timestamp too long", "La durée de vie du Timestamp dépasse %s.", French(v.maxLife))
+		return stale(roc.TimestampLife, "life of the Timestamp too long", "La durée de vie du Timestamp dépasse %s.", French(v.maxLife))
 	}
 	if ahead := ts.created.Sub(at); ahead > v.tolerance {
-		return measured(ahead, stale("Created is in the future", "Votre horloge avance de %s.", French(ahead)))
+		return measured(ahead, offset(roc.ClockAhead, ahead, "Created is in the future", "Votre horloge avance de %s.", French(ahead)))
 	}
 	if late := at.Sub(end); late > v.tolerance {
-		return measured(ts.created.Sub(at), stale("Expires is past", "Le message a expiré il y a %s (signé il y a %s) : si vous venez de le signer, votre horloge retarde.", French(late), French(at.Sub(ts.created))))
+		return measured(ts.created.Sub(at), offset(roc.MessageExpired, ts.created.Sub(at), "Expires is past", "Le message a expiré il y a %s (signé il y a %s) : si vous venez de le signer, votre horloge retarde.", French(late), French(at.Sub(ts.created))))
 	}
 	return nil
 }
@@ -87,8 +87,19 @@ func measured(offset time.Duration, r *roc.Refusal) error {
 	return r
 }
 
-func stale(en, fr string, args ...any) *roc.Refusal {
-	return roc.Refuse(roc.StaleTimestamp, "%s", en).Saying(fr, args...)
+// offset is stale, of a clock that differs by that much: by a time zone, when it
+// is a whole number of half hours and a little.
+func offset(cause roc.CauseCode, by time.Duration, en, fr string, args ...any) *roc.Refusal {
+	const half, little, widest = 30 * time.Minute, 2 * time.Minute, 14 * time.Hour
+	r := stale(cause, en, fr, args...)
+	if whole := by.Round(half); whole != 0 && whole.Abs() <= widest && (by-whole).Abs() <= little {
+		r.Because(roc.TimeZone)
+	}
+	return r
+}
+
+func stale(cause roc.CauseCode, en, fr string, args ...any) *roc.Refusal {
+	return roc.Refuse(roc.StaleTimestamp, "%s", en).Because(cause).Saying(fr, args...)
 }
 
 // French writes a duration as an establishment reads it: "7 min 12 s".

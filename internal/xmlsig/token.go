@@ -3,6 +3,7 @@ package xmlsig
 import (
 	"math/big"
 
+	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xsd"
 )
@@ -38,12 +39,12 @@ func (f TokenForm) String() string {
 func (k *checking) keyInfo(info, token soap.Node) (claim, error) {
 	child := info.First()
 	if child.IsZero() || !child.Next().IsZero() || !info.OnlyElements() {
-		return claim{}, untrusted("KeyInfo without exactly one child", "KeyInfo doit contenir un seul élément : SecurityTokenReference ou X509Data.")
+		return claim{}, untrusted(roc.CertificateAmbiguous, "KeyInfo without exactly one child", "KeyInfo doit contenir un seul élément : SecurityTokenReference ou X509Data.")
 	}
 	if str := child; str.Is(soap.NSWSSE, "SecurityTokenReference") {
 		child = str.First()
 		if child.IsZero() || !child.Next().IsZero() || !str.OnlyElements() {
-			return claim{}, untrusted("STR without exactly one child", "SecurityTokenReference doit contenir une seule référence.")
+			return claim{}, untrusted(roc.CertificateAmbiguous, "STR without exactly one child", "SecurityTokenReference doit contenir une seule référence.")
 		}
 	} else if !child.Is(soap.NSDS, "X509Data") {
 		return claim{}, notInMessage()
@@ -52,7 +53,7 @@ func (k *checking) keyInfo(info, token soap.Node) (claim, error) {
 		return k.binaryToken(child, token)
 	}
 	if !token.IsZero() {
-		return claim{}, untrusted("a second token", "Le message porte un BinarySecurityToken que KeyInfo ne désigne pas : un seul certificat est admis.")
+		return claim{}, untrusted(roc.CertificateAmbiguous, "a second token", "Le message porte un BinarySecurityToken que KeyInfo ne désigne pas : un seul certificat est admis.")
 	}
 	switch {
 	case child.Is(soap.NSWSSE, "KeyIdentifier"):
@@ -70,30 +71,30 @@ func (k *checking) keyInfo(info, token soap.Node) (claim, error) {
 }
 
 func notInMessage() error {
-	return untrusted("the certificate is not in the message", "Le certificat de signature n'est pas dans le message (KeyValue, KeyName, IssuerSerial, SKI ou empreinte seuls) : joignez-le, de préférence en BinarySecurityToken.")
+	return untrusted(roc.CertificateMissing, "the certificate is not in the message", "Le certificat de signature n'est pas dans le message (KeyValue, KeyName, IssuerSerial, SKI ou empreinte seuls) : joignez-le, de préférence en BinarySecurityToken.")
 }
 
 // binaryToken follows STR/Reference to the BinarySecurityToken of Security.
 func (k *checking) binaryToken(ref, token soap.Node) (claim, error) {
 	uri, _ := ref.AttrView("", "URI")
 	if len(uri) < 2 || uri[0] != '#' {
-		return claim{}, untrusted("STR reference is not #id", "La référence au jeton n'est pas de la forme #Id.")
+		return claim{}, untrusted(roc.CertificateAmbiguous, "STR reference is not #id", "La référence au jeton n'est pas de la forme #Id.")
 	}
 	found := false
 	for id := range k.env.IDs {
 		if id.Value == uri[1:] && !id.Loose {
 			found = true
 			if token.IsZero() || !id.Node.Same(token) {
-				return claim{}, untrusted("STR does not point to the token", "La référence #%s ne désigne pas le BinarySecurityToken de wsse:Security.", quote(uri[1:]))
+				return claim{}, untrusted(roc.CertificateAmbiguous, "STR does not point to the token", "La référence #%s ne désigne pas le BinarySecurityToken de wsse:Security.", quote(uri[1:]))
 			}
 		}
 	}
 	if !found {
-		return claim{}, untrusted("STR target not found", "La référence #%s (jeton) n'existe pas dans le message.", quote(uri[1:]))
+		return claim{}, untrusted(roc.CertificateMissing, "STR target not found", "La référence #%s (jeton) n'existe pas dans le message.", quote(uri[1:]))
 	}
 	value, _ := token.AttrView("", "ValueType")
 	if v, ok := ref.AttrView("", "ValueType"); ok && v != value {
-		return claim{}, untrusted("ValueType of reference and token differ", "Le ValueType de la référence et celui du BinarySecurityToken diffèrent.")
+		return claim{}, untrusted(roc.CertificateAmbiguous, "ValueType of reference and token differ", "Le ValueType de la référence et celui du BinarySecurityToken diffèrent.")
 	}
 	if err := base64Encoding(token); err != nil {
 		return claim{}, err
@@ -104,12 +105,12 @@ func (k *checking) binaryToken(ref, token soap.Node) (claim, error) {
 	case typePKIPath:
 		return k.certificate(PKIPath, token)
 	}
-	return claim{}, untrusted("token of another type", "Le BinarySecurityToken n'est ni X509v3 ni X509PKIPathv1.")
+	return claim{}, untrusted(roc.CertificateUnreadable, "token of another type", "Le BinarySecurityToken n'est ni X509v3 ni X509PKIPathv1.")
 }
 
 func base64Encoding(n soap.Node) error {
 	if v, ok := n.AttrView("", "EncodingType"); ok && v != encodingBase64 {
-		return untrusted("token not in base64", "EncodingType doit être Base64Binary.")
+		return untrusted(roc.CertificateUnreadable, "token not in base64", "EncodingType doit être Base64Binary.")
 	}
 	return nil
 }
@@ -135,7 +136,7 @@ func (k *checking) x509Data(data soap.Node) (claim, error) {
 			return claim{}, notInMessage()
 		}
 		if !slot.IsZero() {
-			return claim{}, untrusted("element twice in X509Data", "X509Data contient deux fois le même élément : un seul certificat est admis, décrit une seule fois.")
+			return claim{}, untrusted(roc.CertificateAmbiguous, "element twice in X509Data", "X509Data contient deux fois le même élément : un seul certificat est admis, décrit une seule fois.")
 		}
 		*slot = n
 	}
@@ -147,7 +148,7 @@ func (k *checking) x509Data(data soap.Node) (claim, error) {
 		return c, err
 	}
 	if !serial.IsZero() && !isEmpty(serial) && !namesSerial(serial, c.signer.cert.SerialNumber) {
-		return claim{}, untrusted("X509IssuerSerial of another certificate", "Le X509IssuerSerial placé à côté du certificat n'en donne pas le numéro de série : retirez-le, ou donnez celui du certificat joint.")
+		return claim{}, untrusted(roc.CertificateAmbiguous, "X509IssuerSerial of another certificate", "Le X509IssuerSerial placé à côté du certificat n'en donne pas le numéro de série : retirez-le, ou donnez celui du certificat joint.")
 	}
 	return c, nil
 }
@@ -191,7 +192,7 @@ func namesSerial(n soap.Node, want *big.Int) bool {
 func (k *checking) certificate(form TokenForm, n soap.Node) (claim, error) {
 	text, ok := base64Text(n, maxToken)
 	if !ok {
-		return claim{}, untrusted("token is not text, or too long", "Le certificat joint doit être un texte base64 de %d octets au plus.", maxToken)
+		return claim{}, untrusted(roc.CertificateUnreadable, "token is not text, or too long", "Le certificat joint doit être un texte base64 de %d octets au plus.", maxToken)
 	}
 	k.presented(form, text)
 	return k.trust.signerOf(form, text, k.at)

@@ -66,11 +66,11 @@ func (t *Trust) signerOf(form TokenForm, text []byte, at time.Time) (claim, erro
 	}
 	der, err := appendBase64(nil, text)
 	if err != nil {
-		return c, untrusted("token is not base64", "Le certificat joint n'est pas en base64 strict.")
+		return c, untrusted(roc.CertificateUnreadable, "token is not base64", "Le certificat joint n'est pas en base64 strict.")
 	}
 	cert, others, err := parseToken(form, der)
 	if err != nil {
-		return c, untrusted("token is not a certificate", "Le certificat joint n'est pas lisible (X.509 DER).")
+		return c, untrusted(roc.CertificateUnreadable, "token is not a certificate", "Le certificat joint n'est pas lisible (X.509 DER).")
 	}
 	c.cert = certKey(form, cert)
 	if c.signer = t.memory.byCertificate(c.cert, cert, at); c.signer != nil {
@@ -132,13 +132,13 @@ func parseToken(form TokenForm, der []byte) (cert *x509.Certificate, others []*x
 // accept asks for a chain of a certificate to the roots of this side.
 func (t *Trust) accept(c *x509.Certificate, others []*x509.Certificate, at time.Time) (*signer, error) {
 	if t.chains == nil {
-		return nil, untrusted("no CA in this signature trust store", "Aucune autorité n'est configurée pour cette signature.")
+		return nil, untrusted(roc.NoAuthority, "no CA in this signature trust store", "Aucune autorité n'est configurée pour cette signature.")
 	}
 	switch {
 	case at.After(c.NotAfter):
-		return nil, untrusted("signer certificate expired", "Le certificat de signature a expiré le %s.", c.NotAfter.Format("02/01/2006"))
+		return nil, untrusted(roc.SignerExpired, "signer certificate expired", "Le certificat de signature a expiré le %s.", c.NotAfter.Format("02/01/2006"))
 	case at.Before(c.NotBefore):
-		return nil, untrusted("signer certificate not yet valid", "Le certificat de signature n'est valable qu'à partir du %s.", c.NotBefore.Format("02/01/2006"))
+		return nil, untrusted(roc.SignerNotYetValid, "signer certificate not yet valid", "Le certificat de signature n'est valable qu'à partir du %s.", c.NotBefore.Format("02/01/2006"))
 	}
 	if err := checkUsage(c); err != nil {
 		return nil, err
@@ -160,7 +160,7 @@ func (t *Trust) accept(c *x509.Certificate, others []*x509.Certificate, at time.
 }
 
 func forbiddenKey(err error) error {
-	return roc.Refuse(roc.ForbiddenAlgorithm, "%w", err).Saying("La clé du certificat de signature n'est pas admise (RSA de 2048 à 8192 bits, ou ECDSA P-256).")
+	return roc.Refuse(roc.ForbiddenAlgorithm, "%w", err).Because(roc.SignerKey).Saying("La clé du certificat de signature n'est pas admise (RSA de 2048 à 8192 bits, ou ECDSA P-256).")
 }
 
 // checkUsage wants a certificate made to sign: digitalSignature or
@@ -169,11 +169,11 @@ func checkUsage(c *x509.Certificate) error {
 	serverOnly := len(c.ExtKeyUsage) > 0 && len(c.UnknownExtKeyUsage) == 0 &&
 		!slices.ContainsFunc(c.ExtKeyUsage, func(u x509.ExtKeyUsage) bool { return u != x509.ExtKeyUsageServerAuth })
 	if c.KeyUsage&(x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) == 0 || serverOnly || c.IsCA {
-		return untrusted("certificate is not one for signing", "Ce certificat n'est pas fait pour signer (usages de la clé) : employez le certificat de signature de l'établissement.")
+		return untrusted(roc.NotASigningCertificate, "certificate is not one for signing", "Ce certificat n'est pas fait pour signer (usages de la clé) : employez le certificat de signature de l'établissement.")
 	}
 	return nil
 }
 
-func untrusted(en, fr string, args ...any) error {
-	return roc.Refuse(roc.UntrustedSigner, "%s", en).Saying(fr, args...)
+func untrusted(cause roc.CauseCode, en, fr string, args ...any) error {
+	return roc.Refuse(roc.UntrustedSigner, "%s", en).Because(cause).Saying(fr, args...)
 }

@@ -30,14 +30,14 @@ func (k *checking) vihfOutcome(assertion soap.Node, covered bool, p Policy) (str
 	}
 	switch outcome {
 	case VIHFNotCovered:
-		return outcome, roc.Refuse(roc.PartNotSigned, "the VIHF is not covered").
+		return outcome, roc.Refuse(roc.PartNotSigned, "the VIHF is not covered").Because(roc.VIHFNotCovered).
 			Saying("Le VIHF n'est pas couvert par la signature du message : ajoutez-le aux références signées.")
 	case VIHFNotYet:
-		return outcome, stale("the VIHF is not valid yet", "Le VIHF n'est pas encore valable (Conditions, NotBefore).")
+		return outcome, stale(roc.VIHFConditions, "the VIHF is not valid yet", "Le VIHF n'est pas encore valable (Conditions, NotBefore).")
 	case VIHFExpired:
-		return outcome, stale("the VIHF has expired", "Le VIHF n'est plus valable (Conditions, NotOnOrAfter) : faites-en un par message.")
+		return outcome, stale(roc.VIHFConditions, "the VIHF has expired", "Le VIHF n'est plus valable (Conditions, NotOnOrAfter) : faites-en un par message.")
 	}
-	return outcome, stale("the VIHF has no readable Conditions", "Le VIHF doit porter un seul élément Conditions, avec NotOnOrAfter (date et heure avec fuseau).")
+	return outcome, stale(roc.VIHFConditions, "the VIHF has no readable Conditions", "Le VIHF doit porter un seul élément Conditions, avec NotOnOrAfter (date et heure avec fuseau).")
 }
 
 // conditions reads the one Conditions of an assertion. What cannot be read is
@@ -84,12 +84,12 @@ func (k *checking) vihf(p parts, e Expect, of *signer) error {
 			continue
 		}
 		if !node.IsZero() {
-			return bad("two signatures in the VIHF", "Le VIHF porte deux signatures.")
+			return bad(roc.BadVIHFSignature, "two signatures in the VIHF", "Le VIHF porte deux signatures.")
 		}
 		node = n
 	}
 	if node.IsZero() {
-		return roc.Refuse(roc.NotSigned, "the VIHF is not signed").Saying("Le VIHF n'est pas signé.")
+		return roc.Refuse(roc.NotSigned, "the VIHF is not signed").Because(roc.VIHFNotSigned).Saying("Le VIHF n'est pas signé.")
 	}
 	var sig signature
 	if err := k.signature(&sig, node, soap.Node{}); err != nil {
@@ -99,13 +99,13 @@ func (k *checking) vihf(p parts, e Expect, of *signer) error {
 		return err
 	}
 	if len(sig.refs) != 1 || !sig.refs[0].enveloped {
-		return bad("VIHF without one enveloped reference", "La signature du VIHF doit avoir une seule référence, avec enveloped-signature puis exc-c14n.")
+		return bad(roc.BadVIHFSignature, "VIHF without one enveloped reference", "La signature du VIHF doit avoir une seule référence, avec enveloped-signature puis exc-c14n.")
 	}
 	if err := k.verify(&sig); err != nil {
 		return err
 	}
 	if sig.signer.structure != of.structure {
-		return roc.Refuse(roc.SignerMismatch, "the VIHF and the message have two signers").
+		return roc.Refuse(roc.SignerMismatch, "the VIHF and the message have two signers").Because(roc.VIHFOtherSigner).
 			Saying("Le VIHF et le message sont signés par deux structures.")
 	}
 	declared, err := identifiantStructure(assertion)
@@ -117,7 +117,7 @@ func (k *checking) vihf(p parts, e Expect, of *signer) error {
 		want = e.Structure
 	}
 	if declared != string(want) {
-		return roc.Refuse(roc.StructureMismatch, "Identifiant_Structure is not the certificate's structure").
+		return roc.Refuse(roc.StructureMismatch, "Identifiant_Structure is not the certificate's structure").Because(roc.VIHFStructure).
 			Saying("L'Identifiant_Structure du VIHF n'est pas celui du certificat (%s).", want)
 	}
 	return nil
@@ -145,7 +145,7 @@ func identifiantStructure(assertion soap.Node) (string, error) {
 		}
 	}
 	if found != 1 {
-		return "", roc.Refuse(roc.StructureMismatch, "the VIHF does not name exactly one structure").
+		return "", roc.Refuse(roc.StructureMismatch, "the VIHF does not name exactly one structure").Because(roc.VIHFStructure).
 			Saying("Le VIHF doit porter un seul Identifiant_Structure.")
 	}
 	return value, nil

@@ -84,7 +84,7 @@ func (f *Facade) Search(ctx context.Context, es *register.Etablissement, asked *
 	rewrite := es.Facade == register.Reecriture
 	if rewrite && !f.Rewrites() {
 		// app.Config.CanServe accepts no such register.
-		return Answer{}, roc.Refuse(roc.Internal, "the register says facade: reecriture, and the configuration has no façade")
+		return Answer{}, roc.Refuse(roc.Internal, "the register says facade: reecriture, and the configuration has no façade").Because(roc.ProgramFault)
 	}
 	q := questionOf(asked.Envelope())
 	found, err := f.o.Directory.Search(ctx, es.Structure, annuaire.Search{
@@ -107,7 +107,7 @@ func (f *Facade) Search(ctx context.Context, es *register.Etablissement, asked *
 	}
 	checked, err := f.verify(q, found)
 	if err != nil {
-		return Answer{}, roc.Refuse(roc.AnnuaireRefused, "the annuaire's answer: %w", err).After(retrySoon)
+		return Answer{}, roc.Refuse(roc.AnnuaireRefused, "the annuaire's answer: %w", err).Because(roc.AnnuaireBadAnswer).After(retrySoon)
 	}
 	defer checked.Envelope().Release()
 	return f.rewrite(es, asked.Envelope(), a, checked)

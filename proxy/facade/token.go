@@ -64,15 +64,15 @@ var ErrNotGivenOut = errors.New("an address of the façade that was not given ou
 func (f *Facade) OpenToken(text string, es roc.StructureID, at time.Time) (*Token, error) {
 	k, err := readToken(f.o.Keys, text)
 	if err != nil {
-		return nil, roc.Refuse(roc.BadKey, "%w: %w", ErrNotGivenOut, err).
+		return nil, roc.Refuse(roc.BadKey, "%w: %w", ErrNotGivenOut, err).Because(roc.FacadeAddress).
 			Saying("Cette adresse n'a pas été donnée par le RPN : interrogez de nouveau l'annuaire.")
 	}
 	switch {
 	case k.structure != es:
-		return nil, roc.Refuse(roc.StructureMismatch, "an address of the façade that was given to another establishment").
+		return nil, roc.Refuse(roc.StructureMismatch, "an address of the façade that was given to another establishment").Because(roc.AddressOfAnother).
 			Saying("Cette adresse a été donnée à un autre établissement : interrogez l'annuaire avec le certificat de celui-ci.")
 	case !at.Before(k.until):
-		return nil, roc.Refuse(roc.BadKey, "an address of the façade that is out of date").
+		return nil, roc.Refuse(roc.BadKey, "an address of the façade that is out of date").Because(roc.FacadeAddress).
 			Saying("Cette adresse n'est plus valable : interrogez de nouveau l'annuaire.")
 	}
 	return k, nil
@@ -84,6 +84,6 @@ func (k *Token) Agrees(key roc.Key) error {
 	if k == nil || k.amc == key.AMC && k.service == key.Service && k.version == key.Version {
 		return nil
 	}
-	return roc.Refuse(roc.BadKey, "the message is not for the insurer, service and version of the façade's address").
+	return roc.Refuse(roc.BadKey, "the message is not for the insurer, service and version of the façade's address").Because(roc.FacadeAddress).
 		Saying("Cette adresse est celle du service %s %s de l'organisme %s ; le message en désigne un autre.", k.service, k.version, k.amc)
 }

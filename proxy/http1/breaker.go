@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
@@ -48,8 +49,14 @@ func endOf(a Response, err error) VisitEnd {
 		return Answered
 	case err == nil:
 		return NotAnswered
-	case errors.As(err, &r), isAny(err, errAllBusy, errForbiddenAddress, errShutdown, ErrCallerLeft), isOurs(err), causeOfConnecting(err) == roc.ResolverDown:
+	case errors.As(err, &r), isAny(err, errAllBusy, errShutdown, ErrCallerLeft, errOurClock):
 		return Neither
+	}
+	switch egress.FaultOf(err) {
+	case egress.OfThisMachine, egress.OfTheResolver, egress.OfTheAddressRule:
+		return Neither
+	}
+	switch {
 	case IsTimeout(err):
 		return Silent
 	}

@@ -208,7 +208,7 @@ func (c *clientConn) refused() error {
 		return nil
 	}
 	if err := r.Refused(); err != nil {
-		return roc.Refuse(roc.Revoked, "the connection was closed since: %w", err).Saying("Le certificat de connexion n'est plus accepté.")
+		return roc.Refuse(roc.Revoked, "the connection was closed since: %w", err).Because(roc.RevokedConnection)
 	}
 	return nil
 }

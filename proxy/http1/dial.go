@@ -86,8 +86,12 @@ func (p *pool) dialOne(ctx context.Context, a netip.Addr, left int) (*upstreamCo
 	}
 	conn, err := handshake(ctx, raw, p.host)
 	if err != nil {
+		if s.o.WrongTime != nil && s.o.WrongTime(err) && s.clock.bad(p.host) {
+			err = fmt.Errorf("%w: %w", errOurClock, err)
+		}
 		return nil, &tlsError{err}
 	}
+	s.clock.good()
 	c := &upstreamConn{Conn: conn, raw: raw, socket: rawConn(raw), in: newWire(conn), made: s.o.Now()}
 	if !s.register(c) {
 		raw.Close()

@@ -1,12 +1,11 @@
 package http1
 
 import (
-	"context"
 	"errors"
 	"net"
-	"syscall"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
@@ -40,11 +39,15 @@ func refusalOf(err error) error {
 		return roc.Refuse(roc.Overloaded, "%w", err).Because(roc.AMCBusy).After(time.Second)
 	case errors.Is(err, errForbiddenAddress):
 		return roc.Refuse(roc.AnnuaireRefused, "the address given for this host is not one we may dial: %w", err).Because(roc.ForbiddenAddress)
-	case isOurs(err):
-		return roc.Refuse(roc.Overloaded, "out of descriptors, ports or memory: %w", err).Because(roc.OutOfResources).After(retrySoon)
+	case neverLeft(err) && egress.FaultOf(err) == egress.OfThisMachine:
+		return roc.Refuse(roc.Overloaded, "this machine lacks something: %w", err).Because(roc.OutOfResources).After(retrySoon)
 	case neverLeft(err):
 		cause := causeOfConnecting(err)
 		return roc.Refuse(roc.AMCUnreachable, "no connection: %w", err).Because(cause).After(retrySoon)
+	case egress.FaultOf(err) == egress.OfThisMachine:
+		return roc.Refuse(roc.AMCBadAnswer, "this machine lost the answer: %w", err).Because(roc.AnswerLostHere)
+	case egress.FaultOf(err) == egress.OfTheNetwork:
+		return roc.Refuse(roc.AMCBadAnswer, "the network lost the answer: %w", err).Because(roc.AnswerLostOnTheWay)
 	case isRemoteAlert(err):
 		return roc.Refuse(roc.AMCUnreachable, "TLS refused by the far end: %w", err).Because(roc.OurCertificate).After(retrySoon)
 	case IsTimeout(err):
@@ -57,32 +60,22 @@ func refusalOf(err error) error {
 	return roc.Refuse(roc.AMCBadAnswer, "the answer is not HTTP we accept: %w", err).Because(roc.AnswerMalformed)
 }
 
-// isOurs: this machine lacks something. It says nothing about the far end.
-func isOurs(err error) bool {
-	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE, syscall.EACCES, syscall.EPERM} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
-}
-
 // causeOfConnecting says why no connection was made.
 func causeOfConnecting(err error) roc.CauseCode {
-	var dns *net.DNSError
 	var handshake *tlsError
+	fault := egress.FaultOf(err)
 	switch {
-	case errors.As(err, &dns) && dns.IsNotFound:
+	case fault == egress.OfTheName:
 		return roc.UnknownName
-	case errors.As(err, &dns):
+	case fault == egress.OfTheResolver:
 		return roc.ResolverDown
-	case isAny(err, syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.ENETDOWN, syscall.EHOSTDOWN, syscall.ENETRESET):
+	case fault == egress.OfTheNetwork:
 		return roc.NoRoute
+	case errors.Is(err, errOurClock):
+		return roc.ClockWrong
 	case errors.As(err, &handshake):
 		return handshakeCause(handshake)
-	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET):
-		return roc.ConnectionRefused
-	case IsTimeout(err), errors.Is(err, syscall.ETIMEDOUT), errors.Is(err, context.DeadlineExceeded):
+	case fault == egress.OfTime:
 		return roc.ConnectTimeout
 	}
 	return roc.ConnectionRefused
@@ -94,7 +87,7 @@ func handshakeCause(e *tlsError) roc.CauseCode {
 	switch {
 	case isRemoteAlert(e):
 		return roc.OurCertificate
-	case IsTimeout(e), errors.Is(e, context.DeadlineExceeded):
+	case egress.FaultOf(e) == egress.OfTime:
 		return roc.ConnectTimeout
 	}
 	return roc.TLSFailed

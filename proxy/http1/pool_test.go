@@ -3,12 +3,14 @@ package http1
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -250,6 +252,9 @@ func TestWhoseFaultIsAFailure(t *testing.T) {
 		{"a name that does not exist", &notSent{&net.DNSError{IsNotFound: true}}, roc.UnknownName, roc.ByAMC},
 		{"a resolver that does not answer", &notSent{&net.DNSError{IsTimeout: true}}, roc.ResolverDown, roc.ByRPN},
 		{"a resolver that fails", &notSent{&net.DNSError{IsTemporary: true}}, roc.ResolverDown, roc.ByRPN},
+		{"this machine, in the middle of an answer", &net.OpError{Op: "read", Err: syscall.ENOBUFS}, roc.AnswerLostHere, roc.ByRPN},
+		{"the network, in the middle of an answer", &net.OpError{Op: "read", Err: syscall.EHOSTUNREACH}, roc.AnswerLostOnTheWay, roc.ByReseau},
+		{"certificates of several hosts that are not valid now", &notSent{&tlsError{errOurClock}}, roc.ClockWrong, roc.ByRPN},
 		{"TLS", &notSent{&tlsError{io.ErrUnexpectedEOF}}, roc.TLSFailed, roc.ByAMC},
 		{"TLS that stays mute", &notSent{&tlsError{context.DeadlineExceeded}}, roc.ConnectTimeout, roc.ByAMC},
 		{"our certificate", &notSent{&tlsError{&net.OpError{Op: "remote error", Err: tls.AlertError(48)}}}, roc.OurCertificate, roc.ByAMC},
@@ -280,5 +285,40 @@ func TestNothingIsSentForACallerWhoLeft(t *testing.T) {
 	}
 	if n := len(far.Received()); n != 0 {
 		t.Errorf("%d messages were sent", n)
+	}
+}
+
+// One insurer whose certificate is not valid at our time is at fault; several at
+// once say that our clock is wrong, until one is valid again.
+func TestOurClockIsInDoubtWhenSeveralCertificatesAreNotValidNow(t *testing.T) {
+	t.Parallel()
+	wrong := errors.New("not yet valid")
+	far, o := http1test.New(t), upstreamOptions()
+	handshake := o.Handshake
+	o.WrongTime = func(err error) bool { return errors.Is(err, wrong) }
+	o.Handshake = func(ctx context.Context, c net.Conn, name string) (*tls.Conn, error) {
+		if name != http1test.FarName {
+			c.Close()
+			return nil, wrong
+		}
+		return handshake(ctx, c, name)
+	}
+	s := NewUpstream(o)
+	defer s.Close()
+	for i, step := range []struct {
+		host string
+		want roc.CauseCode
+	}{
+		{"un.example", roc.TLSFailed}, {"un.example", roc.TLSFailed}, {"deux.example", roc.ClockWrong}, {"un.example", roc.ClockWrong},
+		{http1test.FarName, ""}, {"un.example", roc.TLSFailed},
+	} {
+		_, _, err := sendIt(t, s, carried("<a/>"), strings.Replace(far.URL(), http1test.FarName, step.host, 1))
+		var got roc.CauseCode
+		if err != nil {
+			got = roc.RefusalOf(err).CauseCode
+		}
+		if got != step.want {
+			t.Errorf("step %d: %q (%v), want %q", i, got, err, step.want)
+		}
 	}
 }

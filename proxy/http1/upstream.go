@@ -26,6 +26,10 @@ type UpstreamOptions struct {
 	// post-quantum key exchange. nil: Handshake.
 	ClassicHandshake func(ctx context.Context, c net.Conn, serverName string) (*tls.Conn, error)
 
+	// WrongTime reports whether a handshake failed because the far end's
+	// certificate is not valid at our time. nil: none does.
+	WrongTime func(handshake error) bool
+
 	// AllowedNetworks are the networks that may be dialed although they are
 	// loopback, private or link-local (profile section 6).
 	AllowedNetworks []netip.Prefix
@@ -72,6 +76,8 @@ type Upstream struct {
 	closed  bool
 	stop    chan struct{} // ends the sweep; nil until a first connection
 	swept   chan struct{} // closed when it has ended
+
+	clock clockDoubt
 }
 
 // A target is one URL of a far end, parsed once.
@@ -218,7 +224,7 @@ func (s *Upstream) target(raw string, classic bool) (*target, error) {
 	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Opaque != "" {
-		return nil, roc.Refuse(roc.AnnuaireRefused, "the address is not an https URL with a host")
+		return nil, roc.Refuse(roc.AnnuaireRefused, "the address is not an https URL with a host").Because(roc.UnusableAddress)
 	}
 	port := u.Port()
 	if port == "" {
@@ -226,7 +232,7 @@ func (s *Upstream) target(raw string, classic bool) (*target, error) {
 	}
 	t := &target{host: u.Hostname(), authority: u.Host, path: u.RequestURI(), pool: s.poolLocked(u.Hostname(), port, classic)}
 	if !isVisible(t.path) || !isVisible(t.authority) {
-		return nil, roc.Refuse(roc.AnnuaireRefused, "the address has a character that HTTP does not carry")
+		return nil, roc.Refuse(roc.AnnuaireRefused, "the address has a character that HTTP does not carry").Because(roc.UnusableAddress)
 	}
 	if len(s.targets) >= 4*s.o.Hosts {
 		clear(s.targets)

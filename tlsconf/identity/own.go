@@ -63,7 +63,7 @@ func (f Files) read() ([]*x509.Certificate, crypto.Signer, error) {
 	if len(certs) == 0 {
 		return nil, nil, fmt.Errorf("%s: holds a private key and no certificate: are the two files swapped?", f.Certificate)
 	}
-	key, err := readKey(f.Key)
+	key, err := trust.ReadKey(f.Key)
 	return certs, key, err
 }
 

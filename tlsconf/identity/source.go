@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -206,31 +205,6 @@ func readPair(f Files, o SourceOptions) (pair *tls.Certificate, linked bool, err
 		pair.Certificate = append(pair.Certificate, c.Raw)
 	}
 	return pair, linked, nil
-}
-
-func readKey(file string) (crypto.Signer, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, trust.FileProblem(file, err)
-	}
-	blocks, err := trust.ReadPEM(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	for _, block := range blocks {
-		if !strings.HasSuffix(block.Type, "PRIVATE KEY") {
-			continue
-		}
-		if block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "" {
-			return nil, fmt.Errorf("%s: the private key is encrypted: write it in clear, readable by the RPN's user only (openssl pkey -in %s -out clear.key), or give a PKCS#12 and its passphrase file", file, file)
-		}
-		key, err := trust.ParseKey(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("%s: the private key cannot be read: export it again as PKCS#8", file)
-		}
-		return key, nil
-	}
-	return nil, fmt.Errorf("%s: holds no private key: PEM (-----BEGIN PRIVATE KEY-----) is expected", file)
 }
 
 func checkMatch(certs []*x509.Certificate, key crypto.Signer, f Files) error {

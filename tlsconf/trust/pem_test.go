@@ -118,3 +118,35 @@ func FuzzReadPEM(f *testing.F) {
 		}
 	})
 }
+
+// Who gives crypto/tls its authorities, pairs and lists gets all of what a file
+// holds, or an error.
+func TestPairsPoolsAndListsAreWholeOrAnError(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	text := func(name string) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: forge(t, forged{}, name, nil, nil).cert.Raw}))
+	}
+	one, two := text("AC UNE"), text("AC DEUX")
+	for name, c := range map[string]struct{ text, err string }{
+		"two":                 {one + two, ""},
+		"a byte order mark":   {"\ufeff" + one + two, ""},
+		"the second damaged":  {one + strings.Replace(two, "M", "!", 1), "base64"},
+		"the second cut":      {one + two[:len(two)-40], "END"},
+		"another label":       {one + strings.ReplaceAll(two, "CERTIFICATE", "X509 CERTIFICATE"), "X509 CERTIFICATE"},
+		"nothing":             {"", "holds no certificate"},
+		"one inside of a key": {one + "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "private key"},
+	} {
+		file := filepath.Join(dir, strings.ReplaceAll(name, " ", "-")+".pem")
+		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := trust.ReadPool(file)
+		if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
+			t.Errorf("%s: %v, want %q", name, err, c.err)
+		}
+		if _, err := trust.ReadLists(file); err == nil {
+			t.Errorf("%s: certificates are no lists", name)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"crypto/x509"
+	"slices"
 	"time"
 
 	"github.com/piano-roc/rpn/internal/roc"
@@ -25,7 +26,7 @@ func (t *Trust) Signature(revocation Revocation) *Signature { return &Signature{
 func (s *Signature) Verify(presented []*x509.Certificate, at time.Time) (chain []*x509.Certificate, from, until time.Time, err error) {
 	a, err := s.trust.Verify(presented, AsSigner, s.revocation, at)
 	if err != nil {
-		return nil, from, until, refusalOf(AsFailure(err))
+		return nil, from, until, refusalOf(AsFailure(err), presented[0])
 	}
 	from, until = a.Valid()
 	return a.Chain(), from, until, nil
@@ -40,28 +41,37 @@ func (s *Signature) Proved(chain []*x509.Certificate) {
 }
 
 // refusalOf says a Failure in French, for who sent the message.
-func refusalOf(f *Failure) error {
+func refusalOf(f *Failure, leaf *x509.Certificate) error {
 	if f.Reason == Revoked || f.Reason == Denied || f.Reason == RevocationUnknown {
-		said := "Le certificat de signature est révoqué."
+		r := roc.Refuse(roc.Revoked, "signer certificate: %w", f)
 		if f.Reason == RevocationUnknown {
-			said = "Il n'a pas pu être vérifié que le certificat de signature n'est pas révoqué : la liste de révocation de son autorité manque ou est trop ancienne."
+			return r.Because(roc.RevocationUnknown).Saying("La liste de révocation de son autorité manque ou est trop ancienne.")
 		}
-		return roc.Refuse(roc.Revoked, "signer certificate: %w", f).Saying("%s", said)
+		return r.Because(roc.RevokedSigner)
 	}
-	r := roc.Refuse(roc.UntrustedSigner, "signer certificate: %w", f)
+	r := roc.Refuse(roc.UntrustedSigner, "signer certificate: %w", f).Because(roc.SignerRules)
 	switch f.Reason {
 	case UnknownCA, NoCertificate:
-		return r.Saying("Le certificat de signature n'est pas émis par une autorité de signature admise ici.")
+		return unknownAuthority(r, leaf)
 	case Expired:
-		return r.Saying("Le certificat de signature, ou une autorité au-dessus de lui, a expiré.")
+		return r.Because(roc.SignerExpired)
 	case NotYetValid:
-		return r.Saying("Le certificat de signature, ou une autorité au-dessus de lui, n'est pas encore valable.")
+		return r.Because(roc.SignerNotYetValid)
 	case Malformed:
-		return r.Saying("Le certificat joint n'est pas exactement un certificat X.509 (DER) : réinstallez-le tel que son autorité l'a remis.")
+		return r.Because(roc.CertificateUnreadable).Saying("Le certificat joint n'est pas exactement un certificat X.509 (DER) : réinstallez-le tel que son autorité l'a remis.")
 	case Oversized:
-		return r.Saying("Trop de certificats sont joints : %d au plus, %d octets en tout.", MaxPresented, MaxPresentedBytes)
+		return r.Because(roc.CertificateAmbiguous).Saying("Trop de certificats sont joints : %d au plus, %d octets en tout.", MaxPresented, MaxPresentedBytes)
 	case WrongCategory:
-		return r.Saying("Le certificat de signature n'est pas de la catégorie attendue : employez un certificat logiciel de la structure, de production en production et de test en test.")
+		return r.Because(roc.WrongCategory)
 	}
 	return r.Saying("Le certificat de signature ne respecte pas les règles fixées pour cette autorité (clé, usages, politique de certification ou profondeur de chaîne).")
+}
+
+// unknownAuthority says which authority the signer's certificate names, and
+// whether it is one for TLS: the mistake that is made most.
+func unknownAuthority(r *roc.Refusal, leaf *x509.Certificate) error {
+	if slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageClientAuth) || slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth) {
+		return r.Because(roc.TLSCertificate).Saying("Émis par « %s », qui n'est pas une autorité de signature admise ici.", NameOf(leaf.Issuer))
+	}
+	return r.Because(roc.UnknownAuthority).Saying("Le certificat de signature n'est pas émis par une autorité de signature admise ici : émis par « %s ».", NameOf(leaf.Issuer))
 }
