@@ -85,10 +85,11 @@ func (c *Client) Handshake(ctx context.Context, conn net.Conn, serverName string
 }
 
 // ClassicHandshake is Handshake with a small ClientHello, without post-quantum
-// key exchange, for an old front that reads no more than 1 500 bytes.
+// key exchange and without a session to resume, for an old front that reads no more than 1 500 bytes.
 func (c *Client) ClassicHandshake(ctx context.Context, conn net.Conn, serverName string) (*tls.Conn, error) {
 	config := c.Config(serverName)
 	config.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384}
+	config.ClientSessionCache = nil // the server's ticket would make it large again
 	return c.handshake(ctx, conn, serverName, config)
 }
 

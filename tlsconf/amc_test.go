@@ -203,3 +203,46 @@ func TestOurSessionsEndWithTheirTrust(t *testing.T) {
 		t.Errorf("its CA was removed: %v", err)
 	}
 }
+
+// The hello of a row with post_quantum: false fits one packet, the first time and
+// the next ones: a session's ticket would make it large again.
+func TestTheClassicHelloFitsOnePacket(t *testing.T) {
+	t.Parallel()
+	p := newPKI(t)
+	own := p.Server(igc.AMCTLS, "amc.test").TLS()
+	addr := server(t, &tls.Config{Certificates: []tls.Certificate{own}, ClientAuth: tls.RequireAnyClientCert})
+	c := newClient(t, p, trust.FixedStore(trustOf(p, igc.AMCTLS)))
+	for round := range 3 {
+		for _, classic := range []bool{true, false} {
+			raw, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, handshake := &firstWrite{Conn: raw}, c.Handshake
+			if classic {
+				handshake = c.ClassicHandshake
+			}
+			conn, err := handshake(t.Context(), first, "amc.test")
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.Copy(io.Discard, conn) // the ticket comes with what is read
+			conn.Close()
+			if small := first.bytes <= 1400; small != classic {
+				t.Errorf("round %d, classic %v: a ClientHello of %d bytes", round, classic, first.bytes)
+			}
+		}
+	}
+}
+
+type firstWrite struct {
+	net.Conn
+	bytes int
+}
+
+func (f *firstWrite) Write(b []byte) (int, error) {
+	if f.bytes == 0 {
+		f.bytes = len(b)
+	}
+	return f.Conn.Write(b)
+}

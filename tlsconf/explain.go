@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -50,7 +51,7 @@ func reasonOf(err error, hello offered) (trust.Reason, string) {
 	case hello.tooOld():
 		return trust.Protocol, "the client offers " + hello.versionNames() + "; TLS 1.2 or TLS 1.3 is needed"
 	case strings.Contains(text, "didn't provide a certificate"):
-		return trust.NoCertificate, "the client sent no certificate: it must present its authentication certificate (IGC-Sante, AUTH_CLI)"
+		return trust.NoCertificate, "the client sent no certificate: it must present its authentication certificate (IGC-Sante, AUTH_CLI)" + heldBack(hello)
 	case strings.Contains(text, "no cipher suite supported by both"), strings.Contains(text, "no key exchanges supported by both"):
 		return trust.NoCommonSuite, "no cipher suite or group in common: ECDHE with AES-GCM or ChaCha20-Poly1305 is needed"
 	case strings.Contains(text, "failed to parse"):
@@ -68,6 +69,15 @@ func reasonOf(err error, hello offered) (trust.Reason, string) {
 		return trust.Protocol, trust.Safe(text)
 	}
 	return trust.Other, trust.Safe(text)
+}
+
+// heldBack: GnuTLS 3.7 (wget) has an RSA certificate and does not show it in TLS
+// 1.3 (docs/interop.md). Such a client cannot be told from one that has none.
+func heldBack(hello offered) string {
+	if !slices.Contains(hello.versions, tls.VersionTLS13) {
+		return ""
+	}
+	return "; if it has an RSA one and is GnuTLS 3.7 (wget), it holds it back in TLS 1.3: let it use TLS 1.2, or an ECDSA certificate"
 }
 
 func timedOut(hello offered) string {

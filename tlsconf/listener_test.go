@@ -93,7 +93,9 @@ func TestNoCertificate(t *testing.T) {
 		if _, err := d.knock(config); err == nil {
 			t.Fatal("accepted without a certificate")
 		}
-		if f := d.failure(t); f.Reason != trust.NoCertificate {
+		f := d.failure(t)
+		// GnuTLS 3.7 holds an RSA certificate back in TLS 1.3 (docs/interop.md)
+		if hint := strings.Contains(f.Detail, "GnuTLS 3.7"); f.Reason != trust.NoCertificate || hint != (version == tls.VersionTLS13) {
 			t.Errorf("%s: %v", tls.VersionName(version), f)
 		}
 	}

@@ -2,6 +2,7 @@ package nation
 
 import (
 	"bytes"
+	"crypto/tls"
 	"io"
 	"net/http"
 	"sync"
@@ -32,6 +33,7 @@ type Received struct {
 	Body   []byte
 	Length int64    // Content-Length
 	Coding []string // Transfer-Encoding
+	Group  tls.CurveID
 }
 
 // wrap stands before the server of the insurer.
@@ -45,7 +47,7 @@ func (a *AMC) wrap(usual http.Handler) http.Handler {
 		}
 		a.mu.Lock()
 		a.received++
-		a.last = Received{r.Header, r.Host, r.URL.RequestURI(), body, r.ContentLength, r.TransferEncoding}
+		a.last = Received{r.Header, r.Host, r.URL.RequestURI(), body, r.ContentLength, r.TransferEncoding, groupOf(r)}
 		answer, held := a.answer, a.held
 		a.mu.Unlock()
 		if held != nil {
@@ -60,6 +62,14 @@ func (a *AMC) wrap(usual http.Handler) http.Handler {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		answer(w, r)
 	})
+}
+
+// groupOf is the key exchange of the connection.
+func groupOf(r *http.Request) tls.CurveID {
+	if r.TLS == nil {
+		return 0
+	}
+	return r.TLS.CurveID
 }
 
 // Answers has the insurer answer so from now on.
