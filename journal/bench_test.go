@@ -89,8 +89,8 @@ func BenchmarkOffPath(b *testing.B) {
 		for j.closeOldest(b.Context()) {
 		}
 		stop()
-		j.ready()
-		j.ready()
+		j.ensureSpare()
+		j.ensureSpare()
 	}
 	s := j.Stats()
 	b.ReportMetric(float64(s.Bytes)/float64(s.Records), "zst-B/record")
@@ -186,7 +186,7 @@ func BenchmarkFind(b *testing.B) {
 			j.sealNow()
 			for j.closeOldest(b.Context()) {
 			}
-			j.ready()
+			j.ensureSpare()
 		}
 		if _, err := j.Append(sample(n)); err != nil {
 			b.Fatal(err)

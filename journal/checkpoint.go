@@ -10,13 +10,13 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// A Checkpoint is a signed statement of what the whole journal was at one size
-// (C2SP tlog-checkpoint).
+// A Checkpoint is a signed statement of the content of the whole journal at one
+// size (C2SP tlog-checkpoint).
 type Checkpoint struct {
 	Origin string
 	Size   uint64
 	Root   Hash
-	Note   []byte // as it was signed, with its signatures
+	Note   []byte // as signed, with its signatures
 }
 
 // signCheckpoint makes the checkpoint of a tree.
@@ -25,8 +25,9 @@ func (k Keys) signCheckpoint(origin string, size uint64, root Hash) ([]byte, err
 	return note.Sign(&note.Note{Text: text}, k.signer)
 }
 
-// OpenCheckpoint verifies a checkpoint by public keys and reads it. It fails
-// closed: a signature of one of the keys, whose name is the origin, is needed.
+// OpenCheckpoint verifies a checkpoint with public keys and parses it. It fails
+// closed: one of the keys must have signed it, and the key name must be the
+// origin.
 func OpenCheckpoint(signed []byte, keys []note.Verifier) (*Checkpoint, error) {
 	n, err := note.Open(signed, note.VerifierList(keys...))
 	if err != nil {
@@ -34,7 +35,7 @@ func OpenCheckpoint(signed []byte, keys []note.Verifier) (*Checkpoint, error) {
 		if errors.As(err, &unverified) {
 			return nil, errors.New("the checkpoint is not signed by the key given")
 		}
-		return nil, fmt.Errorf("the checkpoint: %w", err)
+		return nil, fmt.Errorf("invalid checkpoint: %w", err)
 	}
 	c, err := parseCheckpoint(n.Text)
 	if err != nil {
@@ -42,7 +43,7 @@ func OpenCheckpoint(signed []byte, keys []note.Verifier) (*Checkpoint, error) {
 	}
 	for _, sig := range n.Sigs {
 		if _, err := base64.StdEncoding.Strict().DecodeString(sig.Base64); err != nil {
-			return nil, errors.New("a signature of the checkpoint is not written in the one way it can be")
+			return nil, errors.New("a signature line of the checkpoint is not in its canonical form")
 		}
 		if sig.Name == c.Origin {
 			c.Note = signed
@@ -68,7 +69,7 @@ func parseCheckpoint(text string) (*Checkpoint, error) {
 	return &Checkpoint{Origin: lines[0], Size: size, Root: root}, nil
 }
 
-// parseHash reads the one way of writing a hash: standard base64, strict.
+// parseHash accepts one form only: standard base64, strict.
 func parseHash(s string) (Hash, error) {
 	b, err := base64.StdEncoding.Strict().DecodeString(s)
 	if err != nil || len(b) != len(Hash{}) || strings.ContainsAny(s, "\r\n") {
@@ -104,8 +105,8 @@ func sealText(f *frontier, signed []byte) []byte {
 	return []byte(b.String())
 }
 
-// openSeal reads a seal: its signature must be of one of the keys, and its
-// edge must be the one that was signed.
+// openSeal parses a seal: one of the keys must have signed it, and its edge
+// must be the signed one.
 func openSeal(b []byte, keys []note.Verifier) (f frontier, c *Checkpoint, err error) {
 	edge, signed, found := strings.Cut(string(b), "\n\n")
 	title, edge, more := strings.Cut(edge, "\n")

@@ -15,22 +15,22 @@ import (
 	"github.com/piano-roc/rpn/internal/durable"
 )
 
-// A closed segment is a series of zstd frames, each the entry bundle of 256
-// records (C2SP tlog-tiles: records with their length in two bytes before
-// them), or the part of one that this segment holds; then a footer in a
-// skippable frame, which zstd leaves out: `zstd -dc` gives the bundles.
+// A closed segment is a series of zstd frames, then a footer in a skippable
+// frame, which zstd ignores. Each frame holds the part that belongs to this
+// segment of an entry bundle of 256 records (C2SP tlog-tiles: each record is
+// preceded by its length in two bytes). `zstd -dc` gives the bundles.
 const (
 	skippableMagic = 0x184D2A50
 	footerMagic    = "RPNJEND1"
 )
 
-// A footer says what is in a closed segment.
+// A footer describes a closed segment.
 type footer struct {
 	Sequence, First uint64
 	Count           int
-	From, To        time.Time // the least and the greatest instant of its records
+	From, To        time.Time // the earliest and the latest instant of its records
 	Offsets         []uint64  // of each frame, and of the footer
-	Checkpoint      []byte    // signed, of the tree that ends with this segment
+	Checkpoint      []byte    // the signed checkpoint of the tree that ends with this segment
 }
 
 func (f *footer) end() uint64 { return f.First + uint64(f.Count) }
@@ -104,9 +104,9 @@ func readFooter(f *os.File) (*footer, error) {
 	return t, nil
 }
 
-// closeOldest closes the oldest segment that is full or given up, once it is
-// sealed to its end. It reports whether there was one and it is closed; when
-// that fails it is tried again at the next turn.
+// closeOldest closes the oldest segment that is full or retired, once it is
+// sealed to its end. It reports whether a segment was closed; a failure is
+// retried at the next turn.
 func (j *Journal) closeOldest(ctx context.Context) bool {
 	j.mu.Lock()
 	var s *segment
@@ -122,18 +122,18 @@ func (j *Journal) closeOldest(ctx context.Context) bool {
 			return false
 		}
 		if s.boundary == nil {
-			j.boundaryAgain(s)
+			j.rebuildBoundary(s)
 		}
 	}
 	if err := j.closeSegment(s); err != nil {
 		j.stats.closeErrors.Add(1)
-		j.o.Log.Error("a segment of the journal could not be closed: it stays as it is, and is tried again", "event", "journal_close_failed", "file", s.path, "error", err.Error())
+		j.o.Log.Error("a segment of the journal could not be closed: it is left as it is and will be retried", "event", "journal_close_failed", "file", s.path, "error", err.Error())
 		return false
 	}
 	j.mu.Lock()
 	j.closing = j.closing[1:]
 	j.mu.Unlock()
-	j.sync.busy.Lock() // a sync may hold it
+	j.sync.busy.Lock() // a sync may be using it
 	defer j.sync.busy.Unlock()
 	if err := s.close(); err != nil {
 		j.o.Log.Warn("a segment of the journal could not be unmapped", "event", "journal_close_failed", "file", s.path, "error", err.Error())
@@ -141,12 +141,12 @@ func (j *Journal) closeOldest(ctx context.Context) bool {
 	return true
 }
 
-// boundaryAgain signs the tree that ends with a segment when the process that
-// sealed it died before it was closed: from the tiles, which go to where it
-// begins, and its leaves. The leaves after it must lead to the tree that was
-// sealed; where they do not, something was changed on disk, and nothing is
-// signed: verify shows it.
-func (j *Journal) boundaryAgain(s *segment) {
+// rebuildBoundary signs the tree that ends with a segment when the process that
+// sealed it died before closing it. It starts from the tiles, which go up to
+// the first record of the segment, and adds the leaves of the segment. The
+// leaves after it must lead to the tree that was sealed; if they do not,
+// something was changed on disk and nothing is signed: verify reports it.
+func (j *Journal) rebuildBoundary(s *segment) {
 	j.seal.mu.Lock()
 	defer j.seal.mu.Unlock()
 	f, err := edgeOf(j.path("tiles"), s.first)
@@ -176,12 +176,12 @@ func (j *Journal) boundaryAgain(s *segment) {
 	if err != nil {
 		j.stats.void.Add(1)
 		s.boundary = []byte{}
-		j.o.Log.Error("a segment of the journal does not fit its seal: it is kept without a checkpoint of its own, and `rpn journal verify` shows what is wrong", "event", "journal_damaged", "file", s.path, "error", err.Error())
+		j.o.Log.Error("a segment of the journal does not match its seal: it is kept without a checkpoint of its own; `rpn journal verify` reports what is wrong", "event", "journal_damaged", "file", s.path, "error", err.Error())
 	}
 }
 
-// closeSegment writes the closed form beside the open one, then removes that.
-// At each step a crash leaves a state from which it is done again.
+// closeSegment writes the closed form next to the open one, then removes the
+// open one. A crash at any step leaves a state from which it can be done again.
 func (j *Journal) closeSegment(s *segment) error {
 	if n := int(s.count.Load()); n > 0 {
 		base := strings.TrimSuffix(s.path, ".open")
@@ -229,11 +229,11 @@ func (j *Journal) closeSegment(s *segment) error {
 
 // A closer writes the closed form of one segment.
 type closer struct {
-	slot   slot // the record that add takes
+	slot   slot // the next record, filled by add
 	footer footer
 	zstd   *zstd.Encoder
 	file   *durable.Replacement
-	size   uint64 // written
+	size   uint64 // bytes written
 	bundle []byte
 	packed []byte
 	leaves []Hash
@@ -256,14 +256,14 @@ func newCloser(path string, sequence, first uint64, count int) (*closer, error) 
 	}, nil
 }
 
-// abort gives back what end did not.
+// abort releases what end did not.
 func (c *closer) abort() {
 	c.zstd.Close()
 	c.file.Close()
 }
 
-// add takes the next record, as it stands in its slot: also one that is
-// damaged, for what is left of it is evidence too.
+// add takes the next record as it is in its slot, damaged or not: what is left
+// of a damaged record is evidence too.
 func (c *closer) add() error {
 	b := &c.slot
 	i := c.footer.First + uint64(len(c.leaves))
@@ -288,7 +288,7 @@ func (c *closer) write(b []byte) error {
 	return err
 }
 
-// end writes the footer; the file has its name once it is committed.
+// end writes the footer; the file gets its name when it is committed.
 func (c *closer) end(checkpoint []byte) error {
 	c.footer.Offsets = append(c.footer.Offsets, c.size)
 	c.footer.Checkpoint = checkpoint

@@ -2,9 +2,8 @@
 //
 // # The life of a record
 //
-//  1. Reserve keeps room for the exchange when it is opened. Where there is
-//     none left, the policy decides: refuse the exchange, or carry it and
-//     count it.
+//  1. Reserve keeps room for the exchange when it starts. If there is no
+//     room, the policy decides: refuse the exchange, or carry it and count it.
 //  2. Append encodes the record, hashes it and copies it into the open
 //     segment, a preallocated file mapped in memory: from there on it survives
 //     the death of the process. The answer leaves afterwards, with a Receipt.

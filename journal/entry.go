@@ -9,12 +9,12 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
-// An Entry is one record of the journal, with its place in it. Exactly one of
-// the three pointers is set.
+// An Entry is one record of the journal, with its index. Exactly one of the
+// three pointers is set.
 type Entry struct {
 	Index uint64
 	Leaf  Hash
-	Raw   []byte // the record's own bytes, as they were hashed
+	Raw   []byte // the bytes of the record, as they were hashed
 
 	Exchange  *Exchange
 	Amendment *Amendment
@@ -28,7 +28,7 @@ type Change byte
 const (
 	WriteFailed   Change = 1 // the answer could not be written to the caller
 	CallerLeft    Change = 2 // the caller had left when its answer was ready
-	AnswerChecked Change = 3 // the signature of the AMC's answer was looked at, and is not good
+	AnswerChecked Change = 3 // the signature of the AMC's answer was checked and is not good
 )
 
 var changes = [...]string{WriteFailed: "write-failed", CallerLeft: "caller-left", AnswerChecked: "answer-checked"}
@@ -36,7 +36,7 @@ var changes = [...]string{WriteFailed: "write-failed", CallerLeft: "caller-left"
 // String is the name of the change in JSON.
 func (c Change) String() string { return at(changes[:], byte(c)) }
 
-// An Amendment says what was known of an exchange only after its record was
+// An Amendment holds what became known of an exchange after its record was
 // written. It never replaces the record: readers apply it.
 type Amendment struct {
 	Exchange    roc.ExchangeID
@@ -68,17 +68,17 @@ func decodeAmendment(b []byte) (*Amendment, error) {
 	}, nil
 }
 
-// An Event is what a mark says of the journal itself.
+// An Event is what a mark reports about the journal itself.
 type Event byte
 
 // The events.
 const (
 	Started     Event = 1 // the process opened the journal
-	Stopped     Event = 2 // it closed it
+	Stopped     Event = 2 // the process closed the journal
 	NotRecorded Event = 3 // Count exchanges were carried without a record (continue-counting)
 	TurnedAway  Event = 4 // Count exchanges were refused because there was no room (refuse)
 	Recovered   Event = 5 // Count records were found incomplete after a crash, none of them answered
-	Void        Event = 6 // a record was unreadable at recovery; what was left of it is in the file beside
+	Void        Event = 6 // a record was unreadable at recovery; its remaining bytes are in a separate file
 	NotAmended  Event = 7 // Count amending records found no room
 )
 
@@ -87,8 +87,8 @@ var events = [...]string{Started: "started", Stopped: "stopped", NotRecorded: "n
 // String is the name of the event in JSON.
 func (e Event) String() string { return at(events[:], byte(e)) }
 
-// A Mark is a record about the journal itself, so that what is not in it is
-// told in it.
+// A Mark is a record about the journal itself, so that the journal itself
+// states what is missing from it.
 type Mark struct {
 	Event    Event
 	Count    uint64
@@ -116,7 +116,7 @@ func decodeMark(b []byte) (*Mark, error) {
 	}, nil
 }
 
-var errLayout = errors.New("a record of a layout that this program does not know: read it with a newer rpn")
+var errLayout = errors.New("the layout of the record is not known to this version of rpn: read it with a newer one")
 
 // Decode reads the bytes of a record.
 func Decode(index uint64, raw []byte) (e Entry, err error) {

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// allocate gives the file its size on disk. After it, a full disk cannot take
-// the room of a record any more (but on a file system that copies on write: a
-// fault is then caught by store).
+// allocate reserves the size of the file on disk. After it, a full disk cannot
+// take the room of a record any more, except on a copy-on-write file system:
+// such a fault is caught by store.
 func allocate(f *os.File, size int64) error {
 	for {
 		err := syscall.Fallocate(int(f.Fd()), 0, 0, size)
@@ -37,9 +37,9 @@ func datasync(f *os.File) error {
 	}
 }
 
-// store copies into mapped memory. A file that was cut, or a disk that cannot
-// give the page, is a fault of memory: it becomes false instead of the end of
-// the process.
+// store copies into mapped memory. If the file was truncated, or the disk
+// cannot provide the page, the memory fault is returned as false instead of
+// ending the process.
 func store(dst, src []byte) (ok bool) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -51,7 +51,7 @@ func store(dst, src []byte) (ok bool) {
 	return true
 }
 
-// syncFS has everything of the file system of dir on the disk.
+// syncFS writes everything of the file system of dir to the disk.
 func syncFS(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

@@ -10,8 +10,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
-// A Query says which exchanges are searched. What is left zero restricts
-// nothing.
+// A Query selects exchanges. A zero field restricts nothing.
 type Query struct {
 	ID        roc.ExchangeID
 	MessageID string
@@ -22,11 +21,11 @@ type Query struct {
 	Outcome   roc.Outcome
 	Reason    roc.Reason
 
-	Limit int // results at most; 0: 1000
+	Limit int // maximum number of results; 0: 1000
 }
 
-// A Match is one exchange found, with what amends it where it was asked for by
-// its id.
+// A Match is one exchange found. Its amendments are given only when the search
+// is by id.
 type Match struct {
 	Dir string
 	Entry
@@ -34,7 +33,7 @@ type Match struct {
 }
 
 // A Result is what a search found: the first matches up to the limit, in the
-// order of the journal, and how many there are in all.
+// order of the journal, and the total number of matches.
 type Result struct {
 	Matches []Match
 	Total   int
@@ -90,7 +89,7 @@ func (l *Log) findIn(s *logSegment, q *Query, res *Result) error {
 	if err != nil {
 		return err
 	}
-	exact := q.ID == "" && q.MessageID == "" // the columns say it all
+	exact := q.ID == "" && q.MessageID == "" // the columns are enough
 	for _, n := range numbers {
 		n, sure := sureOf(n)
 		if exact && sure && len(res.Matches) >= q.Limit {
@@ -135,8 +134,8 @@ func (q *Query) matches(x *Exchange) bool {
 		(q.Reason == "" || x.Reason == q.Reason)
 }
 
-// findAmendments gives the matches what amends them: it stands after them, in
-// the same segment or in a later one.
+// findAmendments adds to the matches what amends them. An amendment comes after
+// its record, in the same segment or in a later one.
 func (l *Log) findAmendments(q *Query, res *Result) error {
 	if len(res.Matches) == 0 {
 		return nil
@@ -177,8 +176,8 @@ func (m *Match) amend(e *Entry) {
 	}
 }
 
-// candidates returns the numbers of the records that match, or with an id may
-// match, in their order.
+// candidates returns the numbers of the records that match or, when searching
+// by id, may match, in their order.
 func (x *index) candidates(q *Query) ([]int, error) {
 	switch {
 	case q.ID != "":
@@ -232,7 +231,8 @@ next:
 	return list, nil
 }
 
-// sureOf reads an element of candidates: one that is turned must be looked at.
+// sureOf decodes an element of candidates: a complemented one must still be
+// checked.
 func sureOf(n int) (int, bool) {
 	if n < 0 {
 		return ^n, false
@@ -240,8 +240,8 @@ func sureOf(n int) (int, bool) {
 	return n, true
 }
 
-// Where a record stands to a period by the column of times, which has whole
-// milliseconds and an end.
+// How a record relates to a period, judging by the column of times, which has
+// whole milliseconds and an upper limit.
 const (
 	outside = iota
 	inside

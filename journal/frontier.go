@@ -8,8 +8,8 @@ import (
 // A Hash is a SHA-256 hash of the Merkle tree of RFC 6962, section 2.1.
 type Hash [sha256.Size]byte
 
-// leafHash is the hash of a record: SHA-256(0x00 || record). The record stands
-// in buf from its second byte; the first one is overwritten.
+// leafHash is the hash of a record: SHA-256(0x00 || record). The record starts
+// at the second byte of buf; the first byte is overwritten.
 func leafHash(buf []byte) Hash {
 	buf[0] = 0
 	return sha256.Sum256(buf)
@@ -30,7 +30,7 @@ func nodeHash(left, right *Hash) Hash {
 }
 
 // A frontier is the right edge of the tree: all that is needed to add leaves
-// and to know the root. peaks[k] is the root of a perfect subtree of 2^k
+// and to compute the root. peaks[k] is the root of a perfect subtree of 2^k
 // leaves, and counts when bit k of size is set.
 type frontier struct {
 	size  uint64
@@ -39,7 +39,7 @@ type frontier struct {
 
 // push adds one leaf: a binary counter whose carries are hashes.
 func (f *frontier) push(leaf Hash) {
-	k := bits.TrailingZeros64(^f.size) // that many ones at the end: that many carries
+	k := bits.TrailingZeros64(^f.size) // as many carries as the size has ones at its end
 	for i := range k {
 		leaf = nodeHash(&f.peaks[i], &leaf)
 	}
@@ -73,8 +73,8 @@ func (f *frontier) hashes() []Hash {
 	return list
 }
 
-// frontierOf is the inverse of hashes; false when the number of hashes is not
-// the one of that size.
+// frontierOf is the inverse of hashes; false when the number of hashes does not
+// match the size.
 func frontierOf(size uint64, hashes []Hash) (f frontier, ok bool) {
 	if bits.OnesCount64(size) != len(hashes) {
 		return f, false

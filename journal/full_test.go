@@ -87,7 +87,7 @@ func TestAFullDiskTurnsExchangesAway(t *testing.T) {
 					t.Fatal(ok, err)
 				}
 				away++
-				j.ready() // it tries again, in vain
+				j.ensureSpare() // it tries again, in vain
 				continue
 			}
 			receipt, err := j.Append(sample(n))
@@ -97,15 +97,15 @@ func TestAFullDiskTurnsExchangesAway(t *testing.T) {
 			j.Amend(receipt, sample(n).ID, CallerLeft, "") // there is room for that too
 			j.Release()
 			carried++
-			j.ready()
+			j.ensureSpare()
 		}
 		if away == 0 || carried < 100 || j.Ready() == nil {
 			t.Fatalf("%d carried, %d turned away, ready: %v", carried, away, j.Ready())
 		}
 		j.sealNow() // may fail
 		free()
-		j.ready()
-		j.ready()
+		j.ensureSpare()
+		j.ensureSpare()
 		if err := j.Ready(); err != nil {
 			t.Fatalf("there is room again: %v", err)
 		}
@@ -154,7 +154,7 @@ func TestAFullDiskIsCountedAndExchangesGoOn(t *testing.T) {
 			}
 			j.Release()
 			recorded++
-			j.ready()
+			j.ensureSpare()
 		}
 		if without == 0 {
 			t.Fatal("the disk was not full")
@@ -242,7 +242,7 @@ func TestClockJumpsLoseNothing(t *testing.T) {
 		for range 250 {
 			rec := sample(n)
 			rec.RequestIn, rec.AnswerOut = now, now.Add(time.Millisecond)
-			j.ready()
+			j.ensureSpare()
 			if _, err := j.Append(rec); err != nil {
 				t.Fatal(err)
 			}

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// gaps are the exchanges that have no record, until a mark tells of them. They
-// stand in the header of the current segment too, whose page is there whatever
-// the disk says, and so survive the death of the process.
+// gaps counts the exchanges that have no record, until a mark reports them. The
+// counts are also in the header of the current segment, a page that exists even
+// when the disk is full, so they survive the death of the process.
 type gaps [3]gap
 
 type gap struct {
@@ -19,7 +19,8 @@ var gapEvents = [3]Event{NotRecorded, TurnedAway, NotAmended}
 
 const gapSize = 24
 
-// gapLocked counts one. The first of a row is logged, the rest are counted.
+// gapLocked counts one exchange without a record. The first of a series is
+// logged, the others are only counted.
 func (j *Journal) gapLocked(e Event) {
 	at := j.o.Now()
 	for i := range j.gaps {
@@ -29,7 +30,7 @@ func (j *Journal) gapLocked(e Event) {
 		g := &j.gaps[i]
 		if g.count == 0 {
 			g.from = at
-			j.o.Log.Error("the journal has a gap from now on: it is counted, and told in it when there is room", "event", "journal_gap", "gap", e.String())
+			j.o.Log.Error("the journal has a gap from now on: exchanges without a record are counted, and a mark will report them when there is room", "event", "journal_gap", "gap", e.String())
 		}
 		g.count, g.to = g.count+1, at
 	}
@@ -74,9 +75,9 @@ func gapsOf(s *segment) (g gaps) {
 	return g
 }
 
-// tellGapsLocked writes a mark for each gap, once room is there for exchanges
-// again: a gap that goes on is not told in a thousand marks.
-func (j *Journal) tellGapsLocked() {
+// markGapsLocked writes one mark for each gap, once there is room for exchanges
+// again, so that a long gap does not produce a thousand marks.
+func (j *Journal) markGapsLocked() {
 	if j.roomLocked()-j.reserved < 2*slotsPerExchange {
 		return
 	}
@@ -88,7 +89,7 @@ func (j *Journal) tellGapsLocked() {
 		if j.markLocked(Mark{Event: gapEvents[i], Count: g.count, From: g.from, To: g.to}) {
 			j.gaps[i] = gap{}
 			j.gaps.carry(j.current)
-			j.o.Log.Warn("a gap of the journal is over, and told in it", "event", "journal_gap_told", "gap", gapEvents[i].String(),
+			j.o.Log.Warn("a gap of the journal is over; a mark reports it", "event", "journal_gap_told", "gap", gapEvents[i].String(),
 				"count", g.count, "from", g.from.UTC().Format(time.RFC3339), "to", g.to.UTC().Format(time.RFC3339))
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// readHashes gives tlog the hashes of the tree by its own numbering.
+// readHashes gives tlog the hashes of the tree, by tlog's own numbering.
 func (l *Log) readHashes(indexes []int64) ([]tlog.Hash, error) {
 	list := make([]tlog.Hash, len(indexes))
 	for i, x := range indexes {
@@ -33,8 +33,8 @@ func (l *Log) subtree(level int, n uint64) (Hash, error) {
 	return rootOf(tile[n*width%tileWidth:][:width]), nil
 }
 
-// tile returns at least want hashes of a tile: from disk where they were
-// written, else made of the records, or of the tiles below.
+// tile returns at least want hashes of a tile: from disk if they were written,
+// otherwise computed from the records or from the tiles below.
 func (l *Log) tile(level int, n uint64, want int) ([]Hash, error) {
 	key := tilePath(level, n, 0)
 	if t := l.tiles[key]; len(t) >= want {
@@ -68,8 +68,8 @@ func (l *Log) tile(level int, n uint64, want int) ([]Hash, error) {
 	return t, nil
 }
 
-// storedTile is what is on disk of a tile: the full one, or the widest partial
-// one, or nothing. One of a wrong size is nothing: it is made again.
+// storedTile returns the tile on disk: the full one, or the widest partial one,
+// or nothing. A tile of a wrong size counts as nothing and is computed again.
 func (l *Log) storedTile(level int, n uint64) ([]Hash, error) {
 	dir := filepath.Join(l.dir, "tiles")
 	t, err := readTile(dir, level, n, 0)

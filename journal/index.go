@@ -12,9 +12,8 @@ import (
 )
 
 // The index of a closed segment lets a search read a few columns instead of
-// every record. It is made of the records and can be made again from them;
-// each of its sections has its own checksum, so that a damaged one is said and
-// never searched.
+// every record. It can be rebuilt from the records. Each of its sections has
+// its own checksum, so that a damaged one is reported and never searched.
 const indexMagic = "RPNJIDX1"
 
 // The sections of an index.
@@ -49,7 +48,7 @@ type dictionary struct {
 	number map[string]uint32
 }
 
-// of is the number of a word, from 1; a word of zeros is 0.
+// of is the number of a word, from 1; an all-zero word is 0.
 func (d *dictionary) of(word []byte) uint32 {
 	if word[0] == 0 {
 		return 0
@@ -79,8 +78,8 @@ func (x *indexer) times() (from, to time.Time) {
 	return time.UnixMicro(x.from).UTC(), time.UnixMicro(x.to).UTC()
 }
 
-// add takes the next record; one that is no record has a place and nothing
-// else.
+// add takes the next record; a record that cannot be decoded gets its number
+// and no other value.
 func (x *indexer) add(raw []byte) {
 	be := binary.BigEndian
 	i := uint64(len(x.at))
@@ -217,7 +216,7 @@ func (x *index) section(i int) ([]byte, error) {
 	return b, nil
 }
 
-// word returns the number of a word in a dictionary; 0: it is not there.
+// word returns the number of a word in a dictionary; 0: not found.
 func (x *index) word(section, size int, word string) (uint32, error) {
 	b, err := x.section(section)
 	if err != nil {
@@ -231,7 +230,7 @@ func (x *index) word(section, size int, word string) (uint32, error) {
 	return 0, nil
 }
 
-// lookup returns the numbers of the records whose id may be that one.
+// lookup returns the numbers of the records whose id may be the given one.
 func (x *index) lookup(section int, uuid string) ([]int, error) {
 	b, err := x.section(section)
 	if err != nil {

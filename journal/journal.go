@@ -10,38 +10,38 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
-// slotsPerExchange are kept for each exchange that is open: its record, and
-// what may have to be said afterwards.
+// slotsPerExchange slots are reserved for each open exchange: one for its
+// record, the others for what may have to be added afterwards.
 const slotsPerExchange = 3
 
-// ErrNoRoom is why an exchange is refused: its record would have no room.
+// ErrNoRoom means that an exchange is refused: there is no room for its record.
 var ErrNoRoom = errors.New("the journal has no room: its disk is full, read-only or broken")
 
 var errClosed = errors.New("the journal is closed")
 
-// A Journal writes one record for each exchange. It is safe for concurrent
-// use. Open it, Run it beside, Close it at the end.
+// A Journal writes one record for each exchange. It is safe for concurrent use.
+// Open it, call Run in a goroutine, Close it at the end.
 type Journal struct {
 	o    Options
 	lock *durable.FolderLock
 
 	mu       sync.Mutex // guards the fields below, and writes to the current segment
 	current  *segment   // nil: there is none to write to
-	spare    *segment   // the next one, ready; nil: it is being made, or cannot be
-	closing  []*segment // full or given up, the oldest first
+	spare    *segment   // the next one, ready; nil: being made, or cannot be made
+	closing  []*segment // full or retired, the oldest first
 	next     uint64     // index of the next record
 	sequence uint64     // of the next segment to be made
-	reserved int        // slots promised to the exchanges that are open
+	reserved int        // slots promised to the open exchanges
 	gaps     gaps
 	closed   bool
-	holes    bool // at the opening a closed segment was unreadable
+	holes    bool // a closed segment was unreadable at startup
 
-	wake, retired chan struct{} // a segment is to be made; one is to be closed
+	wake, retired chan struct{} // a segment must be made; one must be closed
 	sync          syncer
 	seal          sealer
 	stats         counters
 
-	pruned pruner // of the seal loop alone
+	pruned pruner // used by the seal loop alone
 }
 
 // counters are what Stats reads without the lock.
@@ -56,9 +56,9 @@ type counters struct {
 
 // Reserve keeps room for the records of one exchange; Release gives it back.
 // False without an error: there is no room, the policy is to carry on, and the
-// exchange is counted; nothing else is to be called for it. An error: the
-// exchange must be refused before a byte of it is carried. Refuse fails
-// closed.
+// exchange is counted; no other method may be called for it. An error: the
+// exchange must be refused before any byte of it is carried. The Refuse policy
+// fails closed.
 func (j *Journal) Reserve() (bool, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -81,7 +81,7 @@ func (j *Journal) Release() {
 	j.mu.Unlock()
 }
 
-// roomLocked is how many records have room for certain.
+// roomLocked is the number of records that are certain to find room.
 func (j *Journal) roomLocked() int {
 	n := 0
 	if j.closed {
@@ -106,14 +106,14 @@ func (j *Journal) Append(rec *roc.Record) (roc.Receipt, error) {
 	leaf := b.finish(exchangeSize)
 	index, err := j.put(&b)
 	if err != nil {
-		return roc.Receipt{}, j.lost(err)
+		return roc.Receipt{}, j.recordLost(err)
 	}
 	return roc.Receipt{Origin: j.o.Origin, Index: index, Leaf: leaf}, nil
 }
 
-// lost counts an exchange whose record could not be written at the end: a
-// fault of the disk, not of its size. With ContinueCounting it is no error.
-func (j *Journal) lost(err error) error {
+// recordLost counts an exchange whose record could not be written at its end: a
+// fault of the disk, not a lack of room. With ContinueCounting it is no error.
+func (j *Journal) recordLost(err error) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.gapLocked(NotRecorded)
@@ -123,8 +123,8 @@ func (j *Journal) lost(err error) error {
 	return err
 }
 
-// Amend adds what was known only after the record of that receipt was written.
-// What finds no room is counted, and told by a mark.
+// Amend adds what became known after the record of that receipt was written. An
+// amendment that finds no room is counted, and a mark reports it.
 func (j *Journal) Amend(of roc.Receipt, id roc.ExchangeID, change Change, answerCheck string) {
 	var b slot
 	putAmendment((*[amendmentSize]byte)(b[slotRecord:]), &Amendment{Exchange: id, Of: of.Index, At: j.o.Now(), Change: change, AnswerCheck: answerCheck})
@@ -136,7 +136,7 @@ func (j *Journal) Amend(of roc.Receipt, id roc.ExchangeID, change Change, answer
 	}
 }
 
-// put writes a slot, and waits for the disk where that is asked for.
+// put writes a slot, and waits for the disk if asked to.
 func (j *Journal) put(b *slot) (uint64, error) {
 	j.mu.Lock()
 	index, err := j.putLocked(b)
@@ -164,20 +164,20 @@ func (j *Journal) putLocked(b *slot) (uint64, error) {
 			return j.next - 1, nil
 		}
 		j.stats.faults.Add(1)
-		j.o.Log.Error("the journal could not write into its segment: the next one takes over", "event", "journal_segment_fault", "file", j.current.path)
+		j.o.Log.Error("the journal could not write into its segment: the next segment takes over", "event", "journal_segment_fault", "file", j.current.path)
 		j.retireLocked()
 	}
 	return 0, ErrNoRoom
 }
 
-// rotateLocked begins the spare segment; false: there is none.
+// rotateLocked starts using the spare segment; false: there is none.
 func (j *Journal) rotateLocked() bool {
 	if j.spare == nil {
 		return false
 	}
 	j.retireLocked()
 	j.current, j.spare = j.spare, nil
-	nudge(j.wake)
+	wakeUp(j.wake)
 	if !j.current.begin(j.next, j.o.Now()) {
 		j.current.faulty.Store(true)
 		j.retireLocked()
@@ -187,24 +187,24 @@ func (j *Journal) rotateLocked() bool {
 	return true
 }
 
-// retireLocked gives the current segment to those who close it.
+// retireLocked hands the current segment over to be closed.
 func (j *Journal) retireLocked() {
 	if j.current != nil {
 		j.closing = append(j.closing, j.current)
 		j.current = nil
-		nudge(j.retired)
+		wakeUp(j.retired)
 	}
 }
 
-func nudge(c chan struct{}) {
+func wakeUp(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
 	}
 }
 
-// markLocked adds a record about the journal itself, where there is room that no
-// exchange was promised.
+// markLocked adds a record about the journal itself, if there is room that was
+// not promised to an exchange.
 func (j *Journal) markLocked(m Mark) bool {
 	if j.roomLocked()-j.reserved < 1 {
 		return false
@@ -216,9 +216,9 @@ func (j *Journal) markLocked(m Mark) bool {
 	return err == nil
 }
 
-// ready makes the spare segment where there is none, and tells the gaps once
-// there is room.
-func (j *Journal) ready() {
+// ensureSpare makes the spare segment if there is none, and writes the marks of
+// the gaps once there is room.
+func (j *Journal) ensureSpare() {
 	j.mu.Lock()
 	missing, sequence := j.spare == nil && !j.closed, j.sequence
 	j.mu.Unlock()
@@ -240,12 +240,12 @@ func (j *Journal) ready() {
 	if j.current == nil {
 		j.rotateLocked()
 	}
-	j.tellGapsLocked()
+	j.markGapsLocked()
 }
 
 func (j *Journal) noRoom(err error) {
 	j.stats.roomErrors.Add(1)
-	j.o.Log.Error("no new segment for the journal: once the open one is full, exchanges are "+map[FullPolicy]string{Refuse: "refused", ContinueCounting: "carried without a record and counted"}[j.o.OnFull],
+	j.o.Log.Error("no new segment can be made for the journal: once the open one is full, exchanges are "+map[FullPolicy]string{Refuse: "refused", ContinueCounting: "carried without a record and counted"}[j.o.OnFull],
 		"event", "journal_no_room", "error", err.Error(), "records_left", j.left(), "remedy", "free space on the disk of "+j.o.Dir+", or move journal.dir")
 }
 
@@ -255,8 +255,8 @@ func (j *Journal) left() int {
 	return j.roomLocked()
 }
 
-// Ready says what is wrong with the journal, for the operator: nil, or that
-// room is short, or that a fault was seen.
+// Ready returns nil, or what is wrong with the journal, for the operator:
+// little room is left, or a fault was seen.
 func (j *Journal) Ready() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()

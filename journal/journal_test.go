@@ -246,7 +246,7 @@ func TestASegmentIsClosedByItsAge(t *testing.T) {
 	mu.Lock()
 	now = now.Add(25 * time.Hour)
 	mu.Unlock()
-	await.Until(t, "the segment is closed after a day", func() bool { j.ready(); j.sealNow(); return j.Stats().Segments == 1 })
+	await.Until(t, "the segment is closed after a day", func() bool { j.ensureSpare(); j.sealNow(); return j.Stats().Segments == 1 })
 	j.exchange(sample(2))
 	j.end()
 	wantSound(t, dir)
@@ -303,7 +303,7 @@ func TestOldSegmentsAreDeletedWhole(t *testing.T) {
 	}
 	now = testNow.Add(48 * time.Hour)
 	for n := range 800 {
-		j.ready()
+		j.ensureSpare()
 		add(1000+n, testNow.Add(40*time.Hour))
 	}
 	j.sealNow()

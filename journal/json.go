@@ -20,7 +20,7 @@ func (e *Entry) JSON() ([]byte, error) {
 		w.put("kind", "exchange")
 		for _, a := range e.Exchange.LogValue().Group() {
 			if a.Key == "responsable" {
-				continue // today's; the record has its own
+				continue // today's value; the record has its own
 			}
 			w.attr(a)
 		}

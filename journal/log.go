@@ -16,8 +16,7 @@ import (
 )
 
 // A Log reads the folder of a journal, of this process or of another, running
-// or not. It is for one goroutine. What it reads is as old as its last
-// Refresh.
+// or stopped. It is for one goroutine. It shows the state of its last Refresh.
 type Log struct {
 	dir      string
 	segments []logSegment // in their order, without holes between them
@@ -27,8 +26,8 @@ type Log struct {
 	inFile  string
 	inFrame int
 
-	tiles     map[string][]Hash // the last ones read, by their path
-	leafTile  []Hash            // the last one of level 0 as it is on disk
+	tiles     map[string][]Hash // the last ones read, by path
+	leafTile  []Hash            // the last tile of level 0 as it is on disk
 	leafTileN uint64
 }
 
@@ -41,8 +40,8 @@ type logSegment struct {
 	lost   error  // why nothing of it can be read: damaged, or missing
 }
 
-// ErrPruned is why an old record is not there any more.
-var ErrPruned = errors.New("the record was deleted at the end of its time")
+// ErrPruned means that an old record does not exist any more.
+var ErrPruned = errors.New("the record was deleted at the end of its retention period")
 
 // OpenLog reads the folder of a journal.
 func OpenLog(dir string) (*Log, error) {
@@ -58,7 +57,7 @@ func OpenLog(dir string) (*Log, error) {
 	return l, nil
 }
 
-// Close gives back what the Log holds.
+// Close releases what the Log holds.
 func (l *Log) Close() { l.zstd.Close() }
 
 // Bounds returns the index of the oldest record kept and the one after the
@@ -70,10 +69,10 @@ func (l *Log) Bounds() (first, end uint64) {
 	return l.segments[0].first, l.segments[len(l.segments)-1].end
 }
 
-// Refresh looks at the folder again.
+// Refresh reads the folder again.
 func (l *Log) Refresh() error {
 	var err error
-	for range 5 { // a running process renames and removes under our hands
+	for range 5 { // a running process renames and removes files meanwhile
 		if err = l.list(); !errors.Is(err, fs.ErrNotExist) || !exists(l.dir) {
 			return err
 		}
@@ -88,7 +87,7 @@ func (l *Log) list() error {
 	}
 	var list []logSegment
 	seen := map[string]bool{}
-	for _, ending := range []string{".zst", ".open"} { // both, for a moment: the closed one counts
+	for _, ending := range []string{".zst", ".open"} { // both exist for a moment: the closed one counts
 		for _, e := range all {
 			base, ok := strings.CutSuffix(e.Name(), ending)
 			if !ok || !strings.HasPrefix(base, "segment-") || seen[base] {
@@ -108,8 +107,8 @@ func (l *Log) list() error {
 	return nil
 }
 
-// withoutHoles gives the segments that are damaged or missing their place
-// between the others, so that their records are known to be lost.
+// withoutHoles inserts an entry for each damaged or missing segment, so that
+// its records are known to be lost.
 func (l *Log) withoutHoles(list []logSegment) []logSegment {
 	var whole []logSegment
 	end := uint64(0)
@@ -145,7 +144,7 @@ var errMissing = errors.New("the file of this segment is missing")
 func (l *Log) look(base string, closed bool) (s logSegment, err error) {
 	s.base = base
 	if !closed {
-		return s, l.lookOpen(&s)
+		return s, l.countOpen(&s)
 	}
 	f, err := os.Open(base + ".zst")
 	if err != nil {
@@ -159,9 +158,9 @@ func (l *Log) look(base string, closed bool) (s logSegment, err error) {
 	return s, nil
 }
 
-// lookOpen finds how many records an open segment holds: slots are written in
-// their order, so the first blank one is found by halving.
-func (l *Log) lookOpen(s *logSegment) error {
+// countOpen finds how many records an open segment holds: slots are written in
+// order, so the first blank one is found by bisection.
+func (l *Log) countOpen(s *logSegment) error {
 	f, err := os.Open(s.base + ".open")
 	if err != nil {
 		return err
@@ -187,7 +186,7 @@ func (l *Log) lookOpen(s *logSegment) error {
 			hi = m
 		}
 	}
-	for ; lo > 0; lo-- { // the last one may be on its way
+	for ; lo > 0; lo-- { // the last one may be half written
 		var b slot
 		if _, err := f.ReadAt(b[:], headerSize+int64(lo-1)*slotSize); err == nil {
 			if _, _, whole := b.record(); whole {
@@ -195,7 +194,7 @@ func (l *Log) lookOpen(s *logSegment) error {
 			}
 		}
 		if hi-lo > 1 {
-			lo = hi // more than one is not on its way but damaged: show them
+			lo = hi // more than one cannot be half written, they are damaged: show them
 			break
 		}
 	}
@@ -241,16 +240,16 @@ func (l *Log) damaged(e *Entry) error {
 	return nil
 }
 
-// Entries goes through the records from an index on, in their order, up to the
-// end as of the last Refresh. Record by record: one that is damaged comes with
-// an error, and the next ones follow.
+// Entries goes through the records in their order, from an index up to the end
+// as of the last Refresh. A damaged record comes with an error, and the
+// iteration continues after it.
 func (l *Log) Entries(from uint64) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		first, end := l.Bounds()
 		for i := max(from, first); i < end; {
 			list, err := l.around(i)
 			if err != nil {
-				n := (i/tileWidth + 1) * tileWidth // of this bundle, nothing
+				n := (i/tileWidth + 1) * tileWidth // nothing left of this bundle
 				if s, e := l.segmentOf(i); e == nil {
 					n = min(n, s.end)
 				}
@@ -270,8 +269,8 @@ func (l *Log) Entries(from uint64) iter.Seq2[Entry, error] {
 	}
 }
 
-// around returns the records of the bundle around one, as far as they stand in
-// its segment.
+// around returns the records of the bundle that contains one record, as far as
+// they are in its segment.
 func (l *Log) around(i uint64) ([]Entry, error) {
 	for try := 0; ; try++ {
 		s, err := l.segmentOf(i)
@@ -329,7 +328,7 @@ func (l *Log) readSlots(s *logSegment, lo, hi uint64) ([]Entry, error) {
 		n := min(int(binary.BigEndian.Uint16(b[slotLength:])), exchangeSize)
 		e, err := Decode(i, b[slotRecord:slotRecord+n])
 		if stored := Hash(b[:slotRecord]); err == nil && stored != e.Leaf {
-			e = Entry{Index: i, Raw: e.Raw} // its own hash says it was changed
+			e = Entry{Index: i, Raw: e.Raw} // its own hash shows that it was changed
 		}
 		e.Leaf = Hash(b[:slotRecord])
 		list = append(list, e)

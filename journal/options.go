@@ -11,29 +11,29 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// A Durability says what a record survives before its answer leaves. It always
+// A Durability is what a record survives before its answer leaves. It always
 // survives the death of the process.
 type Durability string
 
 // The durabilities.
 const (
-	Relaxed Durability = "relaxed" // the loss of power may take the last second
-	Strict  Durability = "strict"  // the answer waits until the disk has the record; exchanges wait in groups
+	Relaxed Durability = "relaxed" // a power loss may take the last second
+	Strict  Durability = "strict"  // the answer waits until the record is on the disk; exchanges wait in groups
 )
 
-// A FullPolicy says what becomes of an exchange that finds no room for its
+// A FullPolicy decides what happens to an exchange that finds no room for its
 // record: the disk is full, read-only or broken.
 type FullPolicy string
 
 // The policies.
 const (
-	Refuse           FullPolicy = "refuse"            // it is refused before a byte is carried
-	ContinueCounting FullPolicy = "continue-counting" // it is carried without a record, and counted in the journal afterwards
+	Refuse           FullPolicy = "refuse"            // refused before any byte is carried
+	ContinueCounting FullPolicy = "continue-counting" // carried without a record, and counted in the journal afterwards
 )
 
 // Options are what a Journal needs. Dir, Origin, Key and Log are required.
 type Options struct {
-	Dir    string // its folder: there, and of one process
+	Dir    string // its folder: must exist and be used by one process only
 	Origin string // its name in checkpoints and receipts: "rpn.example/journal/a"
 	Key    Keys
 	Log    *slog.Logger
@@ -45,15 +45,15 @@ type Options struct {
 	SyncEvery    time.Duration // Default: 500 ms
 	SealEvery    time.Duration // Default: 10 s
 
-	// KeepFor is how long records are kept: a segment is deleted when all of
-	// it is older. Default: 366 days. KeepBytes caps the closed segments: the
-	// oldest are deleted before their time, with an alarm. Default: no cap.
+	// KeepFor is how long records are kept: a segment is deleted when all its
+	// records are older. Default: 366 days. KeepBytes caps the closed segments:
+	// the oldest are deleted early, with an alarm. Default: no cap.
 	KeepFor   time.Duration
 	KeepBytes int64
 
 	Now func() time.Time // Default: time.Now
 
-	allocate func(*os.File, int64) error // of tests; default: allocate
+	allocate func(*os.File, int64) error // for tests; default: allocate
 }
 
 func (o *Options) complete() error {
@@ -81,7 +81,7 @@ func (o *Options) complete() error {
 		o.allocate = allocate
 	}
 	if n := capacityOf(o.SegmentBytes); n < 16 {
-		return fmt.Errorf("journal: a segment of %d bytes holds %d records: give it 64 KiB or more", o.SegmentBytes, n)
+		return fmt.Errorf("journal: a segment of %d bytes holds only %d records: set 64 KiB or more", o.SegmentBytes, n)
 	}
 	return nil
 }
@@ -92,8 +92,8 @@ func orDefault[T int64 | time.Duration](v *T, def T) {
 	}
 }
 
-// CheckOrigin says what is wrong with the name of a journal: it stands in
-// signed notes and in a header.
+// CheckOrigin says what is wrong with the name of a journal: the name is
+// written in signed notes and in a file header.
 func CheckOrigin(s string) error {
 	if s == "" || len(s) > 200 {
 		return errors.New("the name of a journal has 1 to 200 characters")
@@ -106,15 +106,16 @@ func CheckOrigin(s string) error {
 	return nil
 }
 
-// Keys are the keys of a journal: the first one signs, every one is believed
+// Keys are the keys of a journal: the first one signs, all of them are accepted
 // when the journal is opened again.
 type Keys struct {
 	signer    note.Signer
 	verifiers []note.Verifier
-	public    string // of the signer, as a verifier key
+	public    string // public key of the signer, as a verifier key
 }
 
-// Public is the key that others verify with, as C2SP signed-note writes it.
+// Public is the key with which others verify, in the format of C2SP
+// signed-note.
 func (k Keys) Public() string { return k.public }
 
 // NewKey makes a key for the journal of that name: the private line for its
@@ -126,8 +127,8 @@ func NewKey(origin string) (private, public string, err error) {
 	return note.GenerateKey(nil, origin)
 }
 
-// ParseKeys reads a key file: one private key a line, the one in use first;
-// empty lines and lines that begin with # say nothing. Each must be of the
+// ParseKeys parses a key file: one private key a line, the one in use first;
+// empty lines and lines that begin with # are ignored. All must be keys of the
 // journal of that name.
 func ParseKeys(text, origin string) (Keys, error) {
 	var k Keys

@@ -16,11 +16,11 @@ import (
 
 const proofTitle = "c2sp.org/tlog-proof@v1"
 
-// ErrNotSealed is why a record has no proof yet.
+// ErrNotSealed means that a record has no proof yet.
 var ErrNotSealed = errors.New("the record is not sealed yet: the journal seals every few seconds")
 
 // Checkpoint reads the last checkpoint of the folder, without verifying its
-// signature: Prove needs its text, and VerifyProof is for who wants to know.
+// signature: Prove needs its text, and VerifyProof verifies it.
 func (l *Log) Checkpoint() (*Checkpoint, error) {
 	b, err := os.ReadFile(filepath.Join(l.dir, "checkpoint"))
 	if errors.Is(err, os.ErrNotExist) {
@@ -39,8 +39,8 @@ func (l *Log) Checkpoint() (*Checkpoint, error) {
 }
 
 // Prove writes the proof of a record (C2SP tlog-proof), with the record itself
-// as its extra data: together with the journal's public key and the messages
-// it is all that a verification needs.
+// as its extra data. The proof, the journal's public key and the messages are
+// all that a verification needs.
 func (l *Log) Prove(index uint64) ([]byte, error) {
 	c, err := l.Checkpoint()
 	if err != nil {
@@ -61,7 +61,7 @@ func (l *Log) Prove(index uint64) ([]byte, error) {
 		return nil, err
 	}
 	if tlog.CheckRecord(path, int64(c.Size), tlog.Hash(c.Root), int64(index), tlog.Hash(LeafHash(e.Raw))) != nil {
-		return nil, fmt.Errorf("record %d is not the one that was sealed, or its tree is damaged: `rpn journal verify` says what", index)
+		return nil, fmt.Errorf("record %d is not the one that was sealed, or its tree is damaged: run `rpn journal verify`", index)
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s\nextra %s\nindex %d\n", proofTitle, base64.StdEncoding.EncodeToString(e.Raw), index)
@@ -73,18 +73,18 @@ func (l *Log) Prove(index uint64) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// A Proof is what a proof says once it is verified.
+// A Proof is the content of a verified proof.
 type Proof struct {
 	Entry      Entry
 	Checkpoint *Checkpoint
 }
 
-// maxProof is more than any proof of ours has.
+// maxProof, in bytes, is larger than any proof we write.
 const maxProof = 64 << 10
 
-// VerifyProof checks a proof by the public keys of the journal alone: the
-// checkpoint is signed by one of them, and the record that the proof carries
-// is in the tree that was signed. It fails closed.
+// VerifyProof checks a proof with the public keys of the journal alone: one of
+// them signed the checkpoint, and the record in the proof is in the signed
+// tree. It fails closed.
 func VerifyProof(proof []byte, keys []note.Verifier) (*Proof, error) {
 	if len(proof) > maxProof {
 		return nil, errors.New("not a proof: it is larger than 64 KiB")

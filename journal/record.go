@@ -12,7 +12,7 @@ import (
 )
 
 // The kinds of records. docs/journal.md is the reference of their bytes; a
-// layout never changes, a new one has a new version.
+// layout never changes: a new layout has a new version.
 const (
 	kindExchange  = 1
 	kindAmendment = 2
@@ -31,22 +31,22 @@ const (
 	flagFromMemory
 	flagStale
 	flagClockKnown
-	flagSerialHashed // the serial is longer than 20 bytes: its SHA-256 stands there
+	flagSerialHashed // the serial is longer than 20 bytes: its SHA-256 is stored instead
 )
 
-// none is an instant that did not come.
+// none is an instant that did not occur.
 const none = math.MaxUint32
 
-// The codes of AnswerCheck; above them, the number of a reason.
+// The codes of AnswerCheck; larger values are the number of a reason.
 const (
 	checkNone  = 0
 	checkGood  = 1
 	checkLater = 2
 )
 
-// putExchange writes the record of an exchange. It writes what profile
-// section 9 lists: no field of it is free text, so no message content can
-// come here, whatever a caller sends. It allocates nothing.
+// putExchange writes the record of an exchange: what profile section 9 lists.
+// No field is free text, so no message content can get in, whatever a caller
+// sends. It allocates nothing.
 func putExchange(b *[exchangeSize]byte, r *roc.Record) {
 	be := binary.BigEndian
 	*b = [exchangeSize]byte{0: kindExchange, 1: version}
@@ -100,8 +100,8 @@ func putExchange(b *[exchangeSize]byte, r *roc.Record) {
 // roc.Record the journal keeps what profile section 9 lists; the rest is zero.
 type Exchange struct {
 	roc.Record
-	// MustAct is who had to act by the table of the day: Responsable follows
-	// today's.
+	// MustAct is who had to act, by the table in force that day: Responsable
+	// follows the table of today.
 	MustAct roc.Responsable
 }
 
@@ -141,7 +141,7 @@ func decodeExchange(b []byte) (*Exchange, error) {
 }
 
 // since is an instant as microseconds after the first one, by the monotonic
-// clock where both have it: a jump of the wall clock changes no duration.
+// clock if both have it: a jump of the wall clock changes no duration.
 func since(in, t time.Time) uint32 {
 	if t.IsZero() {
 		return none
@@ -164,7 +164,7 @@ func duration(b []byte) time.Duration {
 	return time.Duration(binary.BigEndian.Uint32(b)) * time.Microsecond
 }
 
-// The closed lists, in the order of their numbers: new words at the end.
+// The closed lists, in the order of their numbers: add new words at the end.
 var (
 	outcomes     = [...]roc.Outcome{"", roc.Answered, roc.FarFault, roc.Refused, roc.Abandoned}
 	origins      = [...]roc.Origin{"", roc.FromRPN, roc.FromAMC, roc.FromAnnuaire, roc.FromCache}
@@ -219,8 +219,8 @@ func reasonsOfCodes() map[uint16]roc.Reason {
 	return m
 }
 
-// codeOf is the number of a reason's code, 212 of RPN212; a reason outside the
-// closed list is internal, as everywhere.
+// codeOf is the number in a reason's code, 212 for RPN212; a reason outside the
+// closed list is "internal", as everywhere.
 func codeOf(r roc.Reason) uint16 {
 	if r == "" {
 		return 0
@@ -231,8 +231,8 @@ func codeOf(r roc.Reason) uint16 {
 	return codes[roc.Internal]
 }
 
-// reasonOf is the reason of a code; one that this program does not know keeps
-// its code as its name.
+// reasonOf is the reason of a code; a code that this program does not know
+// keeps the code as its name.
 func reasonOf(n uint16) roc.Reason {
 	if n == 0 {
 		return ""
@@ -302,8 +302,8 @@ func domaineOf(b byte) roc.Domaine {
 }
 
 // putCode writes a code of digits and capital letters that fits; anything else
-// leaves zeros: the types of roc are parsed at the door, and this door is held
-// again here, for what is written stays.
+// leaves zeros. The types of roc are parsed when they come in; this repeats the
+// check because what is written stays.
 func putCode(dst []byte, s string) {
 	if len(s) > len(dst) {
 		return
@@ -316,7 +316,7 @@ func putCode(dst []byte, s string) {
 	copy(dst, s)
 }
 
-// text is what stands before the zeros.
+// text is what comes before the zeros.
 func text(b []byte) string {
 	for i, c := range b {
 		if c == 0 {
@@ -326,7 +326,7 @@ func text(b []byte) string {
 	return string(b)
 }
 
-// putUUID writes a UUID of the usual form; what is none leaves zeros.
+// putUUID writes a UUID of the usual form; anything else leaves zeros.
 func putUUID(dst []byte, s string) {
 	if len(s) != 36 {
 		return

@@ -11,8 +11,9 @@ import (
 )
 
 // Open opens the journal of a folder, whatever state the last process left it
-// in, and begins a new segment. What it finds unreadable is kept aside, counted
-// and told in the journal. It refuses a folder whose seal is not its own.
+// in, and begins a new segment. Unreadable bytes are kept in a separate file,
+// counted, and reported by a mark. It refuses a folder whose seal is not its
+// own.
 func Open(o Options) (*Journal, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
@@ -58,8 +59,8 @@ func (j *Journal) open() error {
 	if err := j.syncNow(); err != nil {
 		return err
 	}
-	j.ready() // makes the first segment and begins it
-	j.ready() // and the one after
+	j.ensureSpare() // makes the first segment and begins it
+	j.ensureSpare() // and the one after
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.current == nil && j.o.OnFull == Refuse {
@@ -71,11 +72,11 @@ func (j *Journal) open() error {
 	if found.torn > 0 {
 		j.markLocked(Mark{Event: Recovered, Count: found.torn, From: at, To: at})
 	}
-	j.tellGapsLocked()
+	j.markGapsLocked()
 	return nil
 }
 
-// readSeal reads the seal of the last process; none: the journal is new.
+// readSeal reads the seal of the last process; no seal: the journal is new.
 func (j *Journal) readSeal() error {
 	b, err := os.ReadFile(j.path("seal"))
 	if errors.Is(err, os.ErrNotExist) {
@@ -95,8 +96,8 @@ func (j *Journal) readSeal() error {
 	return nil
 }
 
-// takeClosed finds where the closed segments end. An open form beside a whole
-// closed one was about to be removed.
+// takeClosed finds where the closed segments end. If a whole closed form exists
+// next to the open one, the open one was about to be removed.
 func (j *Journal) takeClosed() error {
 	files, err := segmentFiles(j.o.Dir, ".zst")
 	if err != nil {
@@ -111,10 +112,10 @@ func (j *Journal) takeClosed() error {
 		info, _ := f.Stat()
 		f.Close()
 		if err != nil {
-			// Its records are lost or not; the ones after it must go on.
+			// Its records may be lost; the ones after it must continue.
 			j.stats.void.Add(1)
 			j.holes = true
-			j.o.Log.Error("a closed segment of the journal is damaged: `rpn journal verify` says what of it still stands", "event", "journal_damaged", "file", name, "error", err.Error())
+			j.o.Log.Error("a closed segment of the journal is damaged: `rpn journal verify` reports what is still readable", "event", "journal_damaged", "file", name, "error", err.Error())
 			continue
 		}
 		if n == 0 {
@@ -130,12 +131,12 @@ func (j *Journal) takeClosed() error {
 
 // found is what the open segments held.
 type found struct {
-	torn uint64 // records that a crash cut; none of them was answered
+	torn uint64 // records cut by a crash; none of them was answered
 	gaps gaps
 }
 
-// takeOpen reads the open segments in their order. All of them are to be
-// closed: a new process begins a new segment.
+// takeOpen reads the open segments in their order. All of them will be closed:
+// a new process begins a new segment.
 func (j *Journal) takeOpen() (found, error) {
 	var got found
 	files, err := segmentFiles(j.o.Dir, ".open")
@@ -152,7 +153,7 @@ func (j *Journal) takeOpen() (found, error) {
 			continue
 		}
 		list = append(list, s)
-		j.closing = list // so that Open gives them back when it fails
+		j.closing = list // so that Open releases them when it fails
 	}
 	for n, s := range list {
 		if j.holes && s.first > j.next {
@@ -180,8 +181,8 @@ func (j *Journal) takeOpen() (found, error) {
 	return got, nil
 }
 
-// mapOpen maps an open segment that holds records; one that waited for its
-// turn, or was being made, is removed.
+// mapOpen maps an open segment that holds records; one that was not in use yet,
+// or was being made, is removed.
 func (j *Journal) mapOpen(name string) (*segment, error) {
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
@@ -191,9 +192,9 @@ func (j *Journal) mapOpen(name string) (*segment, error) {
 	if err != nil {
 		f.Close()
 		if info, e := os.Stat(name); e == nil && (info.Size() == 0 || isBlank(name)) {
-			return nil, os.Remove(name) // it died while it was made
+			return nil, os.Remove(name) // the process died while making it
 		}
-		return nil, fmt.Errorf("%w: move the file out of the folder and keep it; what it held is lost to the journal", err)
+		return nil, fmt.Errorf("%w: move the file out of the folder and keep it; the records it held are missing from the journal", err)
 	}
 	if s.first == unused {
 		s.close()
@@ -223,11 +224,12 @@ func isBlank(name string) bool {
 	return true
 }
 
-// readSlots finds the records of a segment: up to limit, or in the last
-// segment up to the last slot that is not blank. A slot that is not whole at
-// the very end was being written and never answered: it is dropped. One before
-// the end is replaced by a mark, and what was left of it kept aside; one that
-// is sealed already is left as it is, for verify to show.
+// readSlots finds the records of a segment: up to limit or, in the last
+// segment, up to the last slot that is not blank. An incomplete slot at the
+// very end was being written and never answered: it is dropped. An incomplete
+// slot before the end is replaced by a mark, and its remaining bytes are kept
+// in a separate file. One that is already sealed is left as it is: verify
+// reports it.
 func (j *Journal) readSlots(s *segment, limit int, last bool) (torn uint64, err error) {
 	var b slot
 	for last && limit > 0 {
@@ -249,7 +251,7 @@ func (j *Journal) readSlots(s *segment, limit int, last bool) (torn uint64, err 
 		case whole:
 		case index < j.seal.tree.size:
 			j.stats.void.Add(1)
-			j.o.Log.Error("a sealed record of the journal was changed: `rpn journal verify` shows it", "event", "journal_damaged", "file", s.path, "index", index)
+			j.o.Log.Error("a sealed record of the journal was changed: `rpn journal verify` reports it", "event", "journal_damaged", "file", s.path, "index", index)
 		case last && i == limit-1:
 			blank := slot{}
 			store(s.data[headerSize+i*slotSize:], blank[:])
@@ -265,8 +267,8 @@ func (j *Journal) readSlots(s *segment, limit int, last bool) (torn uint64, err 
 	return 0, nil
 }
 
-// replace keeps the bytes of an unreadable slot in a file beside, and writes a
-// mark in its place.
+// replace saves the bytes of an unreadable slot to a separate file, and writes
+// a mark in the slot.
 func (j *Journal) replace(s *segment, i int, b *slot) error {
 	j.stats.void.Add(1)
 	index := s.first + uint64(i)
@@ -275,7 +277,7 @@ func (j *Journal) replace(s *segment, i int, b *slot) error {
 			return err
 		}
 	}
-	j.o.Log.Error("a record of the journal that was not sealed yet is unreadable: a mark stands in its place", "event", "journal_damaged", "file", s.path, "index", index)
+	j.o.Log.Error("a record of the journal that was not sealed yet is unreadable: a mark replaces it", "event", "journal_damaged", "file", s.path, "index", index)
 	at := j.o.Now()
 	*b = slot{}
 	putMark((*[markSize]byte)(b[slotRecord:]), &Mark{Event: Void, Count: 1, From: s.opened, To: at})
@@ -300,7 +302,7 @@ func (g *gaps) add(old gaps) {
 	}
 }
 
-// Close ends the journal: a mark, the disk, a last seal. The exchanges and Run
+// Close ends the journal: a mark, a sync, a last seal. The exchanges and Run
 // must have ended.
 func (j *Journal) Close() error {
 	j.mu.Lock()

@@ -9,7 +9,7 @@ import (
 	"github.com/piano-roc/rpn/internal/durable"
 )
 
-// clockTrust is how long a segment must have been found too old, in one life
+// clockTrust is how long a segment must have been seen as too old, in one life
 // of the process and by its monotonic clock, before it is deleted: a clock that
 // jumps ahead for a while deletes nothing.
 const clockTrust = 6 * time.Hour
@@ -36,16 +36,16 @@ func (j *Journal) closedFiles() ([]closedFile, error) {
 		info, e := f.Stat()
 		f.Close()
 		if err != nil || e != nil {
-			return list, err // never past what cannot be read
+			return list, err // never past a segment that cannot be read
 		}
 		list = append(list, closedFile{strings.TrimSuffix(name, ".zst"), info.Size(), t})
 	}
 	return list, nil
 }
 
-// prune deletes the segments that are out of age, and the oldest ones beyond
-// the cap of size. The pruning policy is this function; docs/journal.md says
-// it in words.
+// prune deletes the segments past their retention period, and the oldest ones
+// beyond the size cap. This function is the pruning policy; docs/journal.md
+// describes it.
 func (j *Journal) prune() {
 	if j.pruned.at.IsZero() {
 		j.pruned.at = time.Now()
@@ -65,8 +65,8 @@ func (j *Journal) prune() {
 	trusted := true
 	for n, c := range list {
 		old := c.footer.To.Before(limit)
-		// Each is asked, so that their times run together; only a row of
-		// trusted ones at the beginning is deleted.
+		// Ask about each of them, so that their waiting times run in parallel;
+		// only a series at the beginning is deleted.
 		trusted = old && j.pruned.trusted(c.base) && trusted
 		tooMuch := j.o.KeepBytes > 0 && total > j.o.KeepBytes && n < len(list)-1
 		if !trusted && !tooMuch {
@@ -87,16 +87,16 @@ func (j *Journal) remove(c closedFile, tooOld bool) error {
 	attrs := []any{"records", c.footer.Count, "first", c.footer.First,
 		"from", c.footer.From.Format(time.RFC3339), "to", c.footer.To.Format(time.RFC3339)}
 	if tooOld {
-		j.o.Log.Info("a segment of the journal was deleted at the end of its time", append(attrs, "event", "journal_pruned")...)
+		j.o.Log.Info("a segment of the journal was deleted at the end of its retention period", append(attrs, "event", "journal_pruned")...)
 	} else {
-		j.o.Log.Error("a segment of the journal was deleted before its time: the journal is larger than journal.keep_bytes", append(attrs, "event", "journal_pruned_early")...)
+		j.o.Log.Error("a segment of the journal was deleted early: the journal is larger than journal.keep_bytes", append(attrs, "event", "journal_pruned_early")...)
 	}
 	for _, ending := range []string{".idx", ".zst"} {
 		if err := os.Remove(c.base + ending); err != nil && !os.IsNotExist(err) {
 			return err
 		}
 	}
-	// Of the tree, the level of the leaves goes; the levels above stay: they
+	// Only the lowest level of the tree's tiles is deleted; the levels above
 	// prove what is kept.
 	for n := c.footer.First / tileWidth; (n+1)*tileWidth <= c.footer.end(); n++ {
 		os.Remove(filepath.Join(j.path("tiles"), tilePath(0, n, 0)))
@@ -110,7 +110,7 @@ func (j *Journal) remove(c closedFile, tooOld bool) error {
 // pruner remembers since when each segment is too old.
 type pruner struct {
 	at    time.Time
-	every time.Duration // zero: at each turn
+	every time.Duration // zero: no waiting
 	since map[string]time.Time
 	trust time.Duration
 }

@@ -8,30 +8,30 @@ import (
 	"time"
 )
 
-// A sealer is the Merkle tree as far as it was signed.
+// A sealer holds the Merkle tree up to the last signature.
 type sealer struct {
 	mu   sync.Mutex // one at a time
 	tree frontier
 
-	size atomic.Uint64 // of the last checkpoint that was written down
+	size atomic.Uint64 // of the last checkpoint written to disk
 	at   atomic.Int64  // when, unix nanoseconds; 0: never by this process
 }
 
-// sealNow takes every record that is on the disk into the tree, and signs a
-// checkpoint of it. What is not synced is never signed: a signed size cannot
-// be taken back by the loss of power. An exchange never waits for it; when it
-// fails, it is tried again and its delay shows.
+// sealNow adds every record that is on the disk to the tree, and signs a
+// checkpoint of it. What is not synced is never signed: a power loss must not
+// undo a signed size. No exchange waits for it; a failure is retried, and its
+// delay is in Stats.
 func (j *Journal) sealNow() error {
 	j.seal.mu.Lock()
 	defer j.seal.mu.Unlock()
-	j.syncNow() // what it could not sync stays outside
+	j.syncNow() // records that could not be synced stay out
 	err := j.extend()
 	if err == nil && j.seal.tree.size != j.seal.size.Load() || err == nil && j.seal.at.Load() == 0 {
 		err = j.writeSeal()
 	}
 	if err != nil {
 		j.stats.sealErrors.Add(1)
-		j.o.Log.Error("the journal could not be sealed: exchanges go on, and the seal is tried again", "event", "journal_seal_failed", "error", err.Error(), "records_waiting", j.end()-j.seal.size.Load())
+		j.o.Log.Error("the journal could not be sealed: exchanges go on and the seal will be retried", "event", "journal_seal_failed", "error", err.Error(), "records_waiting", j.end()-j.seal.size.Load())
 		return err
 	}
 	j.seal.at.Store(j.o.Now().UnixNano())
@@ -64,7 +64,7 @@ func (j *Journal) extend() error {
 			t.push(j.leafOf(s, int(i)))
 		}
 		if n >= retired || synced != s.count.Load() {
-			return nil // more will come
+			return nil // more records will come
 		}
 		if s.boundary == nil && t.size == s.end() {
 			signed, err := j.o.Key.signCheckpoint(j.o.Origin, t.size, t.root())
@@ -77,8 +77,8 @@ func (j *Journal) extend() error {
 	return nil
 }
 
-// leafOf is the hash of a record in a segment. One that cannot be read any
-// more is a leaf that proves nothing: the tree goes on.
+// leafOf is the hash of a record in a segment. A record that cannot be read any
+// more becomes a leaf that proves nothing: the tree continues.
 func (j *Journal) leafOf(s *segment, i int) (h Hash) {
 	at := headerSize + i*slotSize
 	if !store(h[:], s.data[at:at+len(h)]) {
@@ -90,8 +90,8 @@ func (j *Journal) leafOf(s *segment, i int) (h Hash) {
 	return h
 }
 
-// writeSeal signs the tree and writes it down: `seal` for ourselves, which is
-// the truth, and `checkpoint` for others.
+// writeSeal signs the tree and writes it: `seal` for ourselves, which is the
+// reference, and `checkpoint` for others.
 func (j *Journal) writeSeal() error {
 	t := &j.seal.tree
 	signed, err := j.o.Key.signCheckpoint(j.o.Origin, t.size, t.root())
@@ -126,13 +126,13 @@ func (j *Journal) sealLoop(ctx context.Context) {
 	}
 }
 
-// roomLoop makes the next segment as soon as the last one is taken, tries again
-// every second while that fails, and ends old segments.
+// roomLoop makes the next segment as soon as the spare one is used, retries
+// every second while that fails, and retires old segments.
 func (j *Journal) roomLoop(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		j.ready()
+		j.ensureSpare()
 		select {
 		case <-ctx.Done():
 			return
@@ -142,7 +142,7 @@ func (j *Journal) roomLoop(ctx context.Context) {
 	}
 }
 
-// Run does the work beside the exchanges until ctx ends.
+// Run does the background work until ctx ends.
 func (j *Journal) Run(ctx context.Context) {
 	var loops sync.WaitGroup
 	loops.Go(func() { j.syncLoop(ctx) })

@@ -12,8 +12,8 @@ import (
 
 // An open segment is a preallocated file mapped in memory: a header of one
 // page, then slots of one size. A slot is the leaf hash of a record, the
-// record, and its length. The hash is also what tells a whole record from one
-// that a crash cut: a slot is written when its hash is right.
+// record, and its length. The hash also distinguishes a whole record from one
+// that a crash cut: a slot counts as written when its hash is right.
 const (
 	headerSize = 4096
 	slotRecord = sha256.Size // offset of the record in a slot
@@ -21,7 +21,7 @@ const (
 	slotSize   = slotLength + 2
 
 	segmentMagic = "RPNJSEG1"
-	unused       = ^uint64(0) // first index of a segment that waits for its turn
+	unused       = ^uint64(0) // first index of a segment that is not in use yet
 )
 
 // Offsets in the header.
@@ -31,7 +31,7 @@ const (
 	atSequence = 16
 	atCapacity = 24
 	atOrigin   = 32 // SHA-256 of the name of the journal
-	atFirst    = 64 // index of the first record, then the same with its bits turned
+	atFirst    = 64 // index of the first record, then its bitwise complement
 	atOpened   = 80 // when the first record came, unix microseconds
 	atGaps     = 128
 )
@@ -39,11 +39,11 @@ const (
 // capacityOf is how many records a segment of that size holds.
 func capacityOf(size int64) int { return int(max(0, size-headerSize) / slotSize) }
 
-// A slot is a record on its way into a segment.
+// A slot is a record being written into a segment.
 type slot [slotSize]byte
 
-// finish hashes the record of n bytes that stands in the slot. The byte before
-// the record holds the prefix of a leaf while it is hashed.
+// finish hashes the record of n bytes in the slot. The byte before the record
+// holds the leaf prefix meanwhile.
 func (s *slot) finish(n int) Hash {
 	h := leafHash(s[slotRecord-1 : slotRecord+n])
 	copy(s[:], h[:])
@@ -51,7 +51,7 @@ func (s *slot) finish(n int) Hash {
 	return h
 }
 
-// record is the record in a slot; false when there is none, or not a whole one.
+// record is the record in a slot; false when there is none or it is incomplete.
 func (s *slot) record() ([]byte, Hash, bool) {
 	n := int(binary.BigEndian.Uint16(s[slotLength:]))
 	if n == 0 || n > exchangeSize {
@@ -77,15 +77,15 @@ type segment struct {
 	synced atomic.Int64 // of them, on the disk
 
 	// boundary is the signed checkpoint of the tree that ends with this
-	// segment, once it is full or given up and sealed to its end.
+	// segment, once it is full or retired, and sealed to its end.
 	boundary []byte
-	faulty   atomic.Bool // a store failed: the memory behind it is not to be trusted
+	faulty   atomic.Bool // a store failed: its memory cannot be trusted any more
 }
 
 func segmentName(sequence uint64) string { return fmt.Sprintf("segment-%012d", sequence) }
 
-// createSegment makes a segment that waits for its turn. What it allocates is
-// its own until it is closed.
+// createSegment makes a segment that is not in use yet. Its disk space stays
+// allocated until it is closed.
 func createSegment(path string, o *Options, sequence uint64) (s *segment, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640)
 	if err != nil {
@@ -135,14 +135,14 @@ func mapSegment(f *os.File, path string) (*segment, error) {
 		return nil, err
 	}
 	if string(h[:8]) != segmentMagic || be.Uint32(h[atVersion:]) != version || be.Uint32(h[atSlotSize:]) != slotSize {
-		return nil, fmt.Errorf("%s: %w, or of a layout that this program does not know", path, errNotSegment)
+		return nil, fmt.Errorf("%s: %w, or its layout is not known to this version of rpn", path, errNotSegment)
 	}
 	if capacity > 1<<30 || info.Size() < headerSize+int64(capacity)*slotSize {
 		return nil, fmt.Errorf("%s: the file has %d bytes; its header says %d records", path, info.Size(), capacity)
 	}
 	s := &segment{path: path, f: f, sequence: be.Uint64(h[atSequence:]), capacity: int(capacity), first: be.Uint64(h[atFirst:])}
 	if s.first != unused && be.Uint64(h[atFirst+8:]) != ^s.first {
-		s.first = unused // the process died while it took it into use: nothing is in it
+		s.first = unused // the process died while starting to use it: it is empty
 	}
 	s.opened = time.UnixMicro(int64(be.Uint64(h[atOpened:])))
 	s.data, err = mapFile(f, headerSize+int64(capacity)*slotSize)
@@ -158,7 +158,7 @@ func (s *segment) ofOrigin(origin string) bool {
 	return Hash(s.data[atOrigin:atOrigin+sha256.Size]) == sum
 }
 
-// begin takes a segment into use.
+// begin starts using a segment.
 func (s *segment) begin(first uint64, at time.Time) bool {
 	var h [atGaps - atFirst]byte
 	binary.BigEndian.PutUint64(h[0:], first)
@@ -189,7 +189,7 @@ func (s *segment) free() int { return s.capacity - int(s.count.Load()) }
 // end is the index after its last record.
 func (s *segment) end() uint64 { return s.first + uint64(s.count.Load()) }
 
-// sync has what is written so far on the disk.
+// sync writes to the disk what is in the segment so far.
 func (s *segment) sync() error {
 	n := s.count.Load()
 	if n == s.synced.Load() {

@@ -7,8 +7,8 @@ import (
 )
 
 // putSerial writes a serial number, hexadecimal, as its length and its bytes.
-// RFC 5280 allows 20; of a longer one its SHA-256 stands there, cut to 20
-// bytes, and true says so.
+// RFC 5280 allows 20 bytes; of a longer one its SHA-256, cut to 20 bytes, is
+// written and true is returned.
 func putSerial(dst []byte, s string) (hashed bool) {
 	if s == "" {
 		return false
@@ -32,7 +32,7 @@ func putSerial(dst []byte, s string) (hashed bool) {
 	return false
 }
 
-// serialText is the number as big.Int writes it: no zero before.
+// serialText is the number as big.Int writes it: no leading zero.
 func serialText(b []byte) string {
 	n := min(20, int(b[0]))
 	if n == 0 {

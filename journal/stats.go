@@ -5,20 +5,20 @@ import "time"
 // Stats is the state of a journal, for metrics and for the operator.
 type Stats struct {
 	Records   uint64    // written since the beginning of the journal
-	Sealed    uint64    // of them, in the last signed checkpoint
+	Sealed    uint64    // of them, covered by the last signed checkpoint
 	SealedAt  time.Time // when it was signed; zero: never by this process
 	Segments  int       // closed
 	Bytes     int64     // of the closed segments
-	Oldest    time.Time // the oldest record found at the opening; zero: unknown
-	RoomLeft  int       // records that have room for certain
-	WaitClose int       // segments that wait to be closed
+	Oldest    time.Time // time of the oldest record at startup; zero: unknown
+	RoomLeft  int       // records that are certain to find room
+	WaitClose int       // segments waiting to be closed
 
 	NotRecorded, TurnedAway, NotAmended                     uint64 // since this process began
 	Faults, SyncErrors, SealErrors, CloseErrors, RoomErrors uint64
 	Damaged, Torn, Pruned                                   uint64
 }
 
-// Stats returns the state of now.
+// Stats returns the current state.
 func (j *Journal) Stats() Stats {
 	c := &j.stats
 	s := Stats{

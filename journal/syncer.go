@@ -6,34 +6,33 @@ import (
 	"time"
 )
 
-// A syncer has records written to the disk: at each tick, and at once where
-// somebody waits. Those who wait meanwhile are served together by the next
-// sync.
+// A syncer writes records to the disk: at each tick, and at once when somebody
+// waits. All who wait meanwhile are served by the next sync.
 type syncer struct {
 	mu     sync.Mutex
 	turn   *sync.Cond // a sync has ended
 	done   uint64     // records below this index are on the disk
-	failed error      // of the last sync
+	failed error      // error of the last sync
 	over   bool       // nobody syncs any more
 	tries  uint64     // syncs begun
 	ended  uint64     // syncs ended
-	hurry  chan struct{}
+	urgent chan struct{}
 
-	// busy is held during a sync, and while a segment is given back.
+	// busy is held during a sync, and while a segment is unmapped.
 	busy sync.Mutex
 }
 
 func (s *syncer) init() {
 	s.turn = sync.NewCond(&s.mu)
-	s.hurry = make(chan struct{}, 1)
+	s.urgent = make(chan struct{}, 1)
 }
 
-// wait returns once the records below that index are on the disk, or the error
-// of a sync that began after the call.
+// wait returns once the records below that index are on the disk, or with the
+// error of a sync that began after the call.
 func (s *syncer) wait(index uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	after := s.tries // the one under way may have begun too early
+	after := s.tries // the current sync may have begun too early
 	for s.done < index {
 		if s.over {
 			return errClosed
@@ -42,7 +41,7 @@ func (s *syncer) wait(index uint64) error {
 			return s.failed
 		}
 		select {
-		case s.hurry <- struct{}{}:
+		case s.urgent <- struct{}{}:
 		default:
 		}
 		s.turn.Wait()
@@ -85,7 +84,7 @@ func (j *Journal) syncNow() error {
 	return err
 }
 
-// syncLoop ends with ctx; who waits then has an error.
+// syncLoop ends with ctx; those who wait then get an error.
 func (j *Journal) syncLoop(ctx context.Context) {
 	defer func() {
 		j.sync.mu.Lock()
@@ -100,7 +99,7 @@ func (j *Journal) syncLoop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		case <-j.sync.hurry:
+		case <-j.sync.urgent:
 		}
 		j.syncNow()
 	}

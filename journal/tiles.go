@@ -10,8 +10,8 @@ import (
 // tileWidth is how many hashes a full tile has (C2SP tlog-tiles).
 const tileWidth = 256
 
-// tilePath is where a tile stands below the folder of the tiles: level 0,
-// index 1234067 is tile/0/x001/x234/067. width 0: the full one.
+// tilePath is the path of a tile in the tiles folder: level 0, index 1234067 is
+// tile/0/x001/x234/067. width 0: the full tile.
 func tilePath(level int, n uint64, width int) string {
 	p := fmt.Sprintf("%03d", n%1000)
 	for n /= 1000; n > 0; n /= 1000 {
@@ -25,8 +25,8 @@ func tilePath(level int, n uint64, width int) string {
 
 var errTile = errors.New("a tile has the wrong size")
 
-// readTile returns at least width hashes of a tile: the full one where it is
-// there, else the partial one of that width.
+// readTile returns at least width hashes of a tile: from the full one if it
+// exists, otherwise from the partial one of that width.
 func readTile(dir string, level int, n uint64, width int) ([]Hash, error) {
 	for _, w := range [2]int{0, width % tileWidth} {
 		b, err := os.ReadFile(filepath.Join(dir, tilePath(level, n, w)))
@@ -61,10 +61,10 @@ func writeTile(dir string, level int, n uint64, hashes []Hash) error {
 	return os.WriteFile(p, concat(hashes), 0o640)
 }
 
-// writeTiles adds the leaves of [from, from+len(leaves)) to the tiles of a
-// tree of size from. What it finds of an earlier try it writes over with the
-// same bytes. The partial tiles of the new size are there afterwards, and
-// those of the tiles that are full now are not.
+// writeTiles adds the leaves of [from, from+len(leaves)) to the tiles of a tree
+// of size from. It overwrites what an earlier try wrote, with the same bytes.
+// Afterwards the partial tiles of the new size exist, and those of tiles that
+// are now full do not.
 func writeTiles(dir string, from uint64, leaves []Hash) error {
 	var full []string
 	for level := 0; len(leaves) > 0; level++ {

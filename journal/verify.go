@@ -18,16 +18,16 @@ type Report struct {
 	First, End                   uint64 // the records kept: from First to before End
 	Sealed                       uint64 // size of the last checkpoint
 	Exchanges, Amendments, Marks uint64
-	NotRecorded, TurnedAway      uint64 // as the marks say
+	NotRecorded, TurnedAway      uint64 // according to the marks
 	From, To                     time.Time
 
-	// Problems are what does not hold, in French: none when everything that is
-	// kept is what was sealed. More than MaxProblems are counted only.
+	// Problems lists what is wrong, in French: empty when all that is kept is
+	// what was sealed. More than MaxProblems are only counted.
 	Problems []string
 	More     int
 }
 
-// MaxProblems is how many problems a Report spells out.
+// MaxProblems is how many problems a Report lists.
 const MaxProblems = 100
 
 // OK reports whether nothing was found wrong.
@@ -41,9 +41,9 @@ func (r *Report) wrong(format string, args ...any) {
 	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
 }
 
-// Verify reads every record that is kept, computes the whole tree again and
-// compares it with each signed checkpoint and each tile. progress, which may
-// be nil, is told how far it is.
+// Verify reads every kept record, computes the whole tree again and compares it
+// with each signed checkpoint and each tile. progress, which may be nil, is
+// called with the number of records done.
 func (l *Log) Verify(keys []note.Verifier, progress func(done, total uint64)) (*Report, error) {
 	r := &Report{}
 	signed, err := os.ReadFile(filepath.Join(l.dir, "checkpoint"))
@@ -89,8 +89,8 @@ type verification struct {
 	tile0  uint64 // number of that first one
 }
 
-// begin takes the edge of the tree before the first record that is kept from
-// the tiles: where they were changed, no later checkpoint fits.
+// begin takes from the tiles the edge of the tree before the first kept record:
+// if they were changed, no later checkpoint matches.
 func (v *verification) begin() error {
 	first := v.report.First
 	var hashes []Hash
@@ -144,12 +144,12 @@ func (v *verification) segment(s *logSegment, progress func(done, total uint64))
 	}
 }
 
-// record takes one record into the tree. Where the tile says another hash and
-// the record was changed, the tile's is taken: so the fault stays where it is.
+// record adds one record to the tree. If the record was changed and the tile
+// has another hash, the tile's hash is used, so that the fault stays local.
 func (v *verification) record(s *logSegment, e *Entry) {
 	r := v.report
 	leaf := LeafHash(e.Raw)
-	sealed := e.Leaf // an open segment keeps the hash beside the record
+	sealed := e.Leaf // an open segment stores the hash next to the record
 	if s.footer != nil {
 		if t, err := v.log.storedTile0(e.Index); err == nil && t != (Hash{}) {
 			sealed = t
@@ -192,7 +192,7 @@ func (r *Report) see(e *Entry) {
 	}
 }
 
-// lost takes the hashes of a bundle that cannot be read from its tile.
+// recordLost takes the hashes of an unreadable bundle from its tile.
 func (v *verification) lost(s *logSegment, lo, hi uint64, err error) {
 	v.report.wrong("%s : les enregistrements %d à %d sont illisibles : %v", filepath.Base(s.base), lo, hi-1, err)
 	for i := lo; i < hi; i++ {
@@ -211,15 +211,15 @@ func (v *verification) push(leaf Hash) {
 	}
 }
 
-// compare looks at the last checkpoint when the tree has its size.
+// compare checks the last checkpoint when the tree reaches its size.
 func (v *verification) compare(size uint64) {
 	if size == v.last.Size && size == v.tree.size && v.last.Size > 0 && v.last.Root != v.tree.root() {
 		v.report.wrong("le journal de %d enregistrements n'est pas celui qui a été scellé : sa racine diffère de celle du point de contrôle signé", size)
 	}
 }
 
-// tile compares a tile with what is on disk of it: the full one, and each
-// partial one. Of a closed segment it must be there.
+// tile compares a computed tile with those on disk: the full one, and each
+// partial one. For a closed segment it must exist.
 func (v *verification) tile(level int, n uint64, hashes []Hash) {
 	dir := filepath.Join(v.log.dir, "tiles")
 	check := func(w int) {
@@ -273,8 +273,8 @@ func concat(hashes []Hash) []byte {
 	return b
 }
 
-// tilesAbove compares the tiles above the leaves. What stands before the first
-// record that is kept is taken as it is: the checkpoints vouch for it.
+// tilesAbove compares the tiles above the leaves. Nodes before the first kept
+// record are not recomputed: the checkpoints vouch for them.
 func (v *verification) tilesAbove() {
 	first, hashes := v.tile0, v.roots
 	for level := 1; len(hashes) > 0; level++ {
@@ -299,8 +299,8 @@ func (v *verification) tilesAbove() {
 	}
 }
 
-// storedTile0 is the leaf hash of a record as its tile on disk says it; zero:
-// no tile does.
+// storedTile0 is the leaf hash of a record according to its tile on disk; zero:
+// there is no tile.
 func (l *Log) storedTile0(i uint64) (Hash, error) {
 	if l.leafTile == nil || l.leafTileN != i/tileWidth {
 		t, err := l.storedTile(0, i/tileWidth)

@@ -10,8 +10,8 @@ import (
 	"github.com/piano-roc/rpn/register"
 )
 
-// Access is the way to the AMCs: a fair turn for one of the seats of an AMC,
-// then a token of its rate.
+// Access controls the sending to the AMCs: a fair turn for one of the seats of
+// an AMC, then a token of its rate.
 type Access struct {
 	rates *AMCs
 	seats *crossbar.Crossbar

@@ -14,7 +14,7 @@ type AMCs struct {
 	buckets *buckets[roc.NumeroAMC]
 }
 
-// mostAMCs is far above the insurers there are: some 700 in the country.
+// mostAMCs is far above the number of insurers in the country, some 700.
 const mostAMCs = 20_000
 
 // NewAMCs makes an empty AMCs.
@@ -24,7 +24,7 @@ func NewAMCs() *AMCs { return &AMCs{newBuckets[roc.NumeroAMC](mostAMCs, time.Min
 // names, or refuses as Overloaded with the time until there is one: no
 // establishment is at fault, and none of them can see what the others send. An
 // insurer without a rate, or that is not in the register (nil), has no limit;
-// a burst that is not stated is one second's worth.
+// the default burst is one second's worth.
 func (l *AMCs) Allow(amc *register.AMC, at time.Time) error {
 	if amc == nil || !(amc.Limite.ParSeconde > 0) {
 		return nil

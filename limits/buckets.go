@@ -14,17 +14,17 @@ import (
 
 // buckets are a bounded number of token buckets, in this process.
 type buckets[K comparable] struct {
-	most int           // how many are kept
-	idle time.Duration // how long one that is not used is kept at least
+	most int           // maximum number of buckets
+	idle time.Duration // minimum time that an unused bucket is kept
 
 	mu    sync.Mutex // guards the fields below, and the buckets
 	by    map[K]*bucket
-	sweep time.Time // when idle buckets are looked for next
+	sweep time.Time // when idle buckets are swept next
 }
 
-// A bucket is the tokens of one sender or receiver. Its time never goes back:
-// an exchange that comes with an older instant would else be given the same
-// interval twice.
+// A bucket holds the tokens of one sender or receiver. Its time never goes
+// back: otherwise an exchange with an older instant would be credited twice for
+// the same interval.
 type bucket struct {
 	tokens *rate.Limiter
 	limit  register.Limite
@@ -35,7 +35,7 @@ func newBuckets[K comparable](most int, idle time.Duration) *buckets[K] {
 	return &buckets[K]{most: most, idle: idle, by: map[K]*bucket{}}
 }
 
-// complete fills what a limit leaves open.
+// complete replaces the zero fields of a limit by their defaults.
 func complete(l, def register.Limite) register.Limite {
 	if !(l.ParSeconde > 0) || math.IsInf(l.ParSeconde, 0) {
 		l.ParSeconde = def.ParSeconde
@@ -46,8 +46,8 @@ func complete(l, def register.Limite) register.Limite {
 	return l
 }
 
-// take takes one token of who: 0, or how long until there is one. full: who
-// has no bucket, and no room is left for one.
+// take takes one token of who: 0, or the time until there is one. full: who has
+// no bucket, and there is no room for one more.
 func (s *buckets[K]) take(who K, limit register.Limite, at time.Time) (wait time.Duration, full bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,7 +107,7 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// untilOne is how long until the bucket holds a whole token.
+// untilOne is the time until the bucket holds a whole token.
 func untilOne(t *rate.Limiter, at time.Time) time.Duration {
 	seconds := (1 - t.TokensAt(at)) / float64(t.Limit())
 	if seconds > 3600 {
@@ -116,7 +116,7 @@ func untilOne(t *rate.Limiter, at time.Time) time.Duration {
 	return max(time.Millisecond, time.Duration(seconds*float64(time.Second)))
 }
 
-// virgule writes a number as French does.
+// virgule writes a number the French way, with a decimal comma.
 func virgule(f float64) string {
 	return strings.Replace(strconv.FormatFloat(f, 'f', -1, 64), ".", ",", 1)
 }

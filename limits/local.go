@@ -1,6 +1,6 @@
-// Package limits says how often an establishment may send, and how often an
-// insurer is sent to. Both count in this process; what a limiter shared by
-// several processes must do as well is in the contract test.
+// Package limits decides how often an establishment may send, and how often an
+// insurer is sent to. Both count in this process; the contract test holds what
+// a limiter shared by several processes must do as well.
 package limits
 
 import (
@@ -12,13 +12,14 @@ import (
 	"github.com/piano-roc/rpn/register"
 )
 
-// Default is the limit of an establishment whose register says none: 20
+// Default is the limit of an establishment that has none in the register: 20
 // messages a second, 40 at once.
 var Default = register.Limite{ParSeconde: 20, Rafale: 40}
 
-// Options are what a Local may be told; every field has a default.
+// Options configure a Local; every field has a default.
 type Options struct {
-	// Default is the limit where the register says none. Zero: Default.
+	// Default is the limit for establishments that have none in the register.
+	// Zero: Default.
 	Default register.Limite
 
 	// Structures bounds how many buckets are kept. Only registered structures
@@ -26,8 +27,8 @@ type Options struct {
 	// refused, not let through. Default: 100 000, some 20 MB.
 	Structures int
 
-	// Idle is how long an unused bucket is kept at least; one is dropped only
-	// once it is full again, so that dropping it changes nothing. Default:
+	// Idle is the minimum time that an unused bucket is kept; it is dropped
+	// only once it is full again, so that dropping it changes nothing. Default:
 	// 1 min.
 	Idle time.Duration
 }
@@ -50,10 +51,9 @@ func NewLocal(o Options) *Local {
 	return &Local{complete(o.Default, Default), newBuckets[roc.StructureID](o.Structures, o.Idle)}
 }
 
-// Allow takes one token of who, or refuses as TooMany with the time until
-// there is one. A limit that differs from the last one takes effect at once.
-// A field of it that is 0 is the default; a burst that is not stated lets at
-// least one second's worth pass.
+// Allow takes one token of who, or refuses as TooMany with the time until there
+// is one. A changed limit takes effect at once. A zero field of it means the
+// default; the default burst is at least one second's worth.
 func (l *Local) Allow(_ context.Context, who roc.StructureID, limit register.Limite, at time.Time) error {
 	limit = complete(limit, l.def)
 	wait, full := l.buckets.take(who, limit, at)

@@ -9,15 +9,15 @@ import (
 	"github.com/piano-roc/rpn/register"
 )
 
-// Shared is the limit of each establishment over all instances: what package
-// quota promises. It never holds an exchange 2 ms.
+// Shared is the limit of each establishment over all instances: see package
+// quota for what is guaranteed. It never holds an exchange for more than 2 ms.
 type Shared struct {
 	def   register.Limite
 	meter *quota.Meter
 }
 
 // NewShared makes a Shared over meter, which the caller closes. def is the
-// limit where the register says none; zero: Default.
+// limit for establishments that have none in the register; zero: Default.
 func NewShared(def register.Limite, meter *quota.Meter) *Shared {
 	return &Shared{complete(def, Default), meter}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/piano-roc/rpn/register"
 )
 
-// Shares divide what one instance has among the establishments, and refuse in
-// their words.
+// Shares divide the resources of one instance among the establishments;
+// refusals are worded for them.
 type Shares struct{ ledger *shares.Ledger }
 
 // NewShares makes Shares over a ledger.

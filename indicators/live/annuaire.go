@@ -2,8 +2,8 @@ package live
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// An annuaireCollector reads the directory's figures when it is scraped: they
-// are counted there already.
+// An annuaireCollector reads the directory's figures at each scrape: the
+// directory counts them itself.
 type annuaireCollector struct {
 	stats                           func() AnnuaireStats
 	lookups, asks, keys, lastAnswer *prometheus.Desc

@@ -7,14 +7,14 @@ import (
 )
 
 // A CertificateCount is how many certificates of a kind are at a level of the
-// expiry horizon. Kind and Level are of closed lists.
+// expiry inventory. Kind and Level are of closed lists.
 type CertificateCount struct {
 	Kind, Level  string
 	Count, Calls int
-	FirstEnd     time.Time // of those that have not ended; zero: none
+	FirstEnd     time.Time // of those that have not expired; zero: none
 }
 
-// A certificateCollector reads the horizon when it is scraped.
+// A certificateCollector reads the inventory when it is scraped.
 type certificateCollector struct {
 	counts            func() []CertificateCount
 	count, calls, end *prometheus.Desc

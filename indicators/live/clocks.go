@@ -8,17 +8,17 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
-// Clocks remembers, for each establishment, how far the clock of its last
-// signed message was from ours: an establishment is told its offset before it
-// is refused for it. It is no Prometheus metric, since an establishment is
-// never a label. Safe for concurrent use.
+// Clocks remembers, for each establishment, the clock offset of its last signed
+// message, so that an establishment can see its offset before it is refused for
+// it. It is no Prometheus metric, since an establishment is never a label. Safe
+// for concurrent use.
 type Clocks struct {
 	mu   sync.Mutex // guards last
 	last map[roc.StructureID]Offset
 }
 
-// An Offset is one measure. The time the message took to come is in it, so a
-// clock that is right shows a little behind.
+// An Offset is one measurement. It includes the transit time of the message, so
+// a correct clock shows a little behind.
 type Offset struct {
 	Structure roc.StructureID `json:"structure"`
 	Seconds   float64         `json:"avance_secondes"` // negative: behind
@@ -30,7 +30,7 @@ type Offset struct {
 // callers that the register knows are measured.
 func NewClocks() *Clocks { return &Clocks{last: map[roc.StructureID]Offset{}} }
 
-// Observe takes the measure of an exchange, if it made one.
+// Observe takes the measurement of an exchange, if there is one.
 func (c *Clocks) Observe(rec *roc.Record) {
 	if rec.ClockOffset == nil || rec.From == "" {
 		return
@@ -41,8 +41,8 @@ func (c *Clocks) Observe(rec *roc.Record) {
 	c.mu.Unlock()
 }
 
-// List returns the last measure of each establishment, the clocks that are
-// furthest away first.
+// List returns the last measurement of each establishment, the largest offsets
+// first.
 func (c *Clocks) List() []Offset {
 	c.mu.Lock()
 	list := make([]Offset, 0, len(c.last))

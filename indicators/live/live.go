@@ -1,5 +1,5 @@
-// Package live is the figures of the RPN as it runs. live.go feeds the Prometheus
-// metrics that catalogue.go defines.
+// Package live holds the metrics of the RPN as it runs. live.go feeds the
+// Prometheus metrics that catalogue.go defines.
 //
 // A label value is always one of a closed list: the services, the codes of
 // profile section 7, the insurers of the register (any other is "autre"). An
@@ -28,9 +28,9 @@ type AnnuaireStats struct {
 	Keys                                       int
 	LastAnswer                                 time.Time // zero: never
 
-	Stale                             uint64 // of Memory: no longer fresh, while it was asked again
+	Stale                             uint64 // of Memory: no longer fresh, while it was revalidated
 	Renewals                          uint64 // questions that no exchange waited for
-	FromDisk, FromShared, Disbelieved uint64 // answers kept elsewhere that were used; that were not believed
+	FromDisk, FromShared, Disbelieved uint64 // stored answers that were used; that were rejected
 	Held                              int    // keys whose new answer is held back
 	Redis                             RedisState
 }
@@ -45,7 +45,7 @@ const (
 	RedisThere
 )
 
-// Options are what New needs. A func that is nil leaves its metrics out.
+// Options are what New needs. A nil func leaves its metrics out.
 type Options struct {
 	// AMC returns the label of an insurer, and false when the register does not
 	// have it. It is asked at each exchange and must be quick. Required.
@@ -54,8 +54,8 @@ type Options struct {
 	InFlight func() int
 	Annuaire func() AnnuaireStats
 
-	// Certificates is the expiry horizon, one line for each kind and level. It
-	// is asked at each scrape.
+	// Certificates is the expiry inventory, one line for each kind and level.
+	// It is called at each scrape.
 	Certificates func() []CertificateCount
 	Revocation   func() RevocationStats
 
@@ -117,7 +117,7 @@ type exchangeLabels struct {
 
 type stepHandles struct{ read, check, annuaire, connect, amc, total prometheus.Observer }
 
-// Labels of what has none of its own.
+// Label values for what has none of its own.
 const (
 	NoAMC    = "aucune" // the exchange ended before its insurer was known
 	OtherAMC = "autre"  // an insurer that the register does not have
@@ -144,7 +144,7 @@ func New(o Options) *Metrics {
 	l.replays = l.counter(replays).WithLabelValues()
 	l.vihf = l.counter(vihf)
 	l.opinions = l.counter(secondOpinions)
-	for _, outcome := range []string{"good", "not-covered", "no-conditions", "not-yet", "expired"} { // an alert on a rise needs the zero
+	for _, outcome := range []string{"good", "not-covered", "no-conditions", "not-yet", "expired"} { // an alert on an increase needs the zero
 		l.vihf.WithLabelValues(outcome)
 	}
 	for _, result := range []string{"agrees", "disagrees", "cannot"} {
@@ -187,8 +187,9 @@ func New(o Options) *Metrics {
 	return l
 }
 
-// Buckets, in seconds. Classic ones for every Prometheus, aligned on what is
-// promised; the native histogram of the same name is finer (factor 1.1).
+// Buckets, in seconds. Classic ones for every Prometheus, aligned on the
+// service objectives; the native histogram of the same name is finer (factor
+// 1.1).
 var (
 	stepBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2, 5, 10, 30}
 	amcBuckets  = []float64{.01, .025, .05, .1, .25, .5, 1, 2, 5, 10, 30}
@@ -223,7 +224,7 @@ func (l *Metrics) histogram(name string, buckets []float64) *prometheus.Histogra
 	return v
 }
 
-// stepHandles makes every series of the steps at the start: there are few.
+// stepHandles creates every series of the steps at the start: there are few.
 func (l *Metrics) stepHandles() map[roc.Service]stepHandles {
 	all := map[roc.Service]stepHandles{}
 	for _, s := range append([]roc.Service{roc.NoService}, roc.Services...) {
@@ -273,7 +274,7 @@ func (l *Metrics) Observe(rec *roc.Record) {
 	}
 }
 
-// observe leaves out a step that the exchange did not come to.
+// observe leaves out a step that the exchange did not reach.
 func observe(o prometheus.Observer, d time.Duration) {
 	if d > 0 {
 		o.Observe(d.Seconds())
@@ -340,7 +341,7 @@ func (l *Metrics) HandshakeFailed(reason string) { l.failures.WithLabelValues(re
 // SecondOpinion counts a signature that was verified a second time, by result.
 func (l *Metrics) SecondOpinion(result string) { l.opinions.WithLabelValues(result).Inc() }
 
-// UnsolicitedAnswer counts a far end that sent bytes that answer nothing.
+// UnsolicitedAnswer counts a remote host that sent bytes that answer nothing.
 func (l *Metrics) UnsolicitedAnswer() { l.unsolicited.WithLabelValues().Inc() }
 
 // TurnedAway counts a connection that was closed without a word.

@@ -6,10 +6,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// RevocationStats are what is known of who is revoked, and by what.
+// RevocationStats are the revocation lists and their state.
 type RevocationStats struct {
 	Lists                []RevocationList // one for each CA
-	Good, Failing, Never int              // places they come from
+	Good, Failing, Never int              // where they are downloaded from
 	OldestConfirmation   time.Time        // zero: one never gave anything, or there is none
 	Deny                 bool             // there is an emergency deny list
 	DenySequence         uint64

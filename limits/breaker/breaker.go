@@ -1,6 +1,6 @@
-// Package breaker lets an address rest that fails or crawls: what would be sent
-// there is refused at once instead of waiting, and one real exchange at a time
-// finds out whether it is back.
+// Package breaker is a circuit breaker for each address: while an address fails
+// or is too slow, what would be sent there is refused at once instead of
+// waiting, and one real exchange at a time tests whether it is back.
 package breaker
 
 import (
@@ -9,32 +9,35 @@ import (
 	"time"
 )
 
-// Options are when an address is put to rest; every field has a default.
+// Options are when a breaker opens; every field has a default.
 type Options struct {
-	// Window is over how long outcomes count. Default: 30 s.
+	// Window is the time over which outcomes count. Default: 30 s.
 	Window time.Duration
-	// Failures is how many, and FailureShare which part of all outcomes in the
-	// window, put the address to rest. Defaults: 5, 0.5.
+	// Failures is how many failures, and FailureShare which part of all
+	// outcomes in the window, open the breaker. Defaults: 5, 0.5.
 	Failures     int
 	FailureShare float64
-	// SlowAfter is from when an answer is slow; SlowShare which part of at least
-	// 2*Failures outcomes puts the address to rest. Defaults: 10 s, 0.8.
+	// SlowAfter is from when an answer is slow; SlowShare which part of at
+	// least 2*Failures outcomes opens the breaker. Defaults: 10 s, 0.8.
 	SlowAfter time.Duration
 	SlowShare float64
-	// Rest is how long the first rest lasts; each one that ends with a failure
-	// is followed by one twice as long, LongestRest at most. Defaults: 5 s, 1 min.
+	// Rest is how long the breaker stays open the first time; after each failed
+	// trial it stays open twice as long, at most LongestRest. Defaults: 5 s, 1
+	// min.
 	Rest, LongestRest time.Duration
-	// Trials is how many exchanges must succeed, one after the other, before all
-	// are let through again. Default: 3.
+	// Trials is how many exchanges must succeed, one after the other, before
+	// all are let through again. Default: 3.
 	Trials int
-	// TrialLife is after how long a trial that was not heard of is given to
+	// TrialLife is the time after which an unfinished trial is replaced by
 	// another. Default: 90 s.
 	TrialLife time.Duration
-	// Addresses bounds how many are kept; beyond, an address has no breaker: it
-	// fails open, because what is protected is our own patience. Default: 4096.
+	// Addresses bounds how many are kept; beyond that, an address has no
+	// breaker: it fails open, because a breaker only saves us time. Default:
+	// 4096.
 	Addresses int
 
-	// OnChange is told of each change of state, under no lock. May be nil.
+	// OnChange is called at each change of state, without holding a lock. May
+	// be nil.
 	OnChange func(State)
 }
 
@@ -60,24 +63,24 @@ func orDefault[T int | float64 | time.Duration](v *T, def T) {
 // An Outcome is how one exchange with the address ended.
 type Outcome int
 
-// Outcomes. Nothing says nothing about the address: the caller left, or was not
-// patient enough for its silence to mean anything.
+// Outcomes. Nothing says nothing about the address: the caller left, or waited
+// too short a time for the silence to mean anything.
 const (
 	Nothing Outcome = iota
 	Success
 	Failure
 )
 
-// A State is how an address does.
+// A State is the state of an address.
 type State struct {
 	Address string
 	Resting bool
-	Since   time.Time // of the first of the rests that follow one another
-	Until   time.Time // of the current one; a trial is let through then
+	Since   time.Time // when the first of the successive rests began
+	Until   time.Time // end of the current rest; a trial is let through then
 	Trials  int       // that succeeded since
 }
 
-// A Set is the breakers of many addresses. Safe for concurrent use.
+// A Set holds the breakers of many addresses. Safe for concurrent use.
 type Set struct {
 	o    Options
 	seed maphash.Seed
@@ -99,11 +102,11 @@ type breaker struct {
 	since, until time.Time
 	rest         time.Duration
 	trials       int       // that succeeded
-	trial        time.Time // when the one under way started; zero: none
-	turn         uint64    // counts the trials: a late one settles nothing
+	trial        time.Time // when the current trial started; zero: none
+	turn         uint64    // number of the trial: a late result is ignored
 }
 
-// A Pass is the leave to send one exchange. Done must follow.
+// A Pass is the permission to send one exchange. Done must follow.
 type Pass struct {
 	set     *Set
 	address string
@@ -112,7 +115,7 @@ type Pass struct {
 	turn    uint64 // of a trial; 0: none
 }
 
-// Allow lets one exchange of who through to the address, or says how it rests.
+// Allow lets one exchange of who through to the address, or returns its state.
 func (s *Set) Allow(address, who string, at time.Time) (Pass, State, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,7 +132,7 @@ func (s *Set) Allow(address, who string, at time.Time) (Pass, State, bool) {
 	}
 	if at.Before(b.until) || !b.trial.IsZero() && at.Sub(b.trial) < s.o.TrialLife {
 		st := b.state(address)
-		if !at.Before(st.Until) { // a trial is under way
+		if !at.Before(st.Until) { // a trial is pending
 			st.Until = at.Add(time.Second)
 		}
 		return Pass{}, st, false
@@ -140,7 +143,8 @@ func (s *Set) Allow(address, who string, at time.Time) (Pass, State, bool) {
 	return p, State{}, true
 }
 
-// Done says how the exchange ended. A Pass that Allow did not give does nothing.
+// Done records how the exchange ended. A Pass that Allow did not give does
+// nothing.
 func (p Pass) Done(o Outcome, at time.Time) {
 	if p.set == nil {
 		return
@@ -164,7 +168,7 @@ func (s *Set) done(p Pass, o Outcome, at time.Time) (State, bool) {
 		b.trial = time.Time{}
 		return b.tried(s.o, p.address, o == Success && !slow, o == Nothing, at)
 	case o == Nothing || !b.until.IsZero():
-		return State{}, false // what was sent before the rest says nothing new
+		return State{}, false // what was sent before the breaker opened says nothing new
 	}
 	b.count(s.o.Window, at, p.who, o == Failure, slow)
 	if !b.fails(s.o, at) {
@@ -175,7 +179,7 @@ func (s *Set) done(p Pass, o Outcome, at time.Time) (State, bool) {
 	return b.state(p.address), true
 }
 
-// tried settles a trial.
+// tried records the result of a trial.
 func (b *breaker) tried(o Options, address string, well, nothing bool, at time.Time) (State, bool) {
 	switch {
 	case nothing:
@@ -197,7 +201,7 @@ func (b *breaker) state(address string) State {
 	return State{Address: address, Resting: !b.until.IsZero(), Since: b.since, Until: b.until, Trials: b.trials}
 }
 
-// Resting lists the addresses at rest.
+// Resting lists the addresses whose breaker is open.
 func (s *Set) Resting() []State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -210,8 +214,8 @@ func (s *Set) Resting() []State {
 	return list
 }
 
-// addLocked makes room by what has not been used for longest among a few: an
-// address that rests stays.
+// addLocked makes room by dropping the least recently used of a few; an open
+// breaker is kept.
 func (s *Set) addLocked(address string, at time.Time) *breaker {
 	if len(s.by) >= s.o.Addresses {
 		oldest, looked := "", 0

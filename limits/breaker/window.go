@@ -4,7 +4,7 @@ import "time"
 
 const slots = 10
 
-// A window counts outcomes over the last while, in slots of a tenth of it.
+// A window counts outcomes over a sliding time, in slots of a tenth of it.
 type window struct {
 	slot  [slots]tally
 	first int64 // number of the newest slot
@@ -15,7 +15,7 @@ type tally struct {
 	callers, failing    crowd
 }
 
-// A crowd is whether one or several senders took part.
+// A crowd tells whether one or several senders took part.
 type crowd struct {
 	one     uint64
 	some    bool
@@ -60,8 +60,8 @@ func (w *window) count(length time.Duration, at time.Time, who uint64, failed, s
 	}
 }
 
-// fails reports whether the address must rest. What goes wrong for one sender
-// alone, while others are served, is the sender's: it puts no address to rest.
+// fails reports whether the breaker must open. Failures of one sender alone,
+// while others are served, are the sender's own: they do not open it.
 func (w *window) fails(o Options, at time.Time) bool {
 	w.turnTo(o.Window, at)
 	var sum tally

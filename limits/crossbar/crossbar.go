@@ -2,10 +2,10 @@
 // seats for each insurer, so that a slow one fills only its own; in each pool a
 // fair queue over the establishments, so that a greedy one waits for itself.
 //
-// A seat is one exchange in flight towards an insurer. Fairness is in
-// seat-seconds: who holds seats for long is served less often. An establishment
-// never holds more than its part of a pool. What cannot be served in time is
-// refused at once, not after it has waited.
+// A seat is one exchange in flight to an insurer. Fairness is in seat-seconds:
+// who holds seats for long is served less often. An establishment never holds
+// more than its part of a pool. What cannot be served in time is refused at
+// once, not after waiting.
 package crossbar
 
 import (
@@ -20,8 +20,8 @@ type Options struct {
 	// Seats is how many exchanges may be in flight towards one insurer. Default:
 	// 128.
 	Seats int
-	// PairShare is which part of the seats of an insurer one establishment may
-	// hold. Default: 0.5.
+	// PairShare is the part of the seats of an insurer that one establishment
+	// may hold. Default: 0.5.
 	PairShare float64
 	// Queue is how many exchanges of one establishment may wait for one insurer.
 	// Default: 32.
@@ -30,8 +30,8 @@ type Options struct {
 	Now func() time.Time
 }
 
-// A Crossbar is the pools of all insurers. Safe for concurrent use. Insurers are
-// those of the register: their number is bounded there.
+// A Crossbar holds the pools of all insurers. Safe for concurrent use. Only
+// insurers of the register get a pool, which bounds their number.
 type Crossbar struct {
 	o  Options
 	mu sync.Mutex // guards by
@@ -61,7 +61,7 @@ func New(o Options) *Crossbar {
 }
 
 // A Refusal says why there is no seat: Full (the establishment's own queue or
-// part is full) or that the deadline cannot be met.
+// part is full), or the deadline cannot be met.
 type Refusal struct {
 	Own            bool // the establishment holds or waits for its whole part
 	Held, Waiting  int  // of the establishment, at this insurer
@@ -70,7 +70,7 @@ type Refusal struct {
 	Seats, Running int // of the insurer
 }
 
-// Error says the refusal for the log.
+// Error words the refusal for the log.
 func (r *Refusal) Error() string {
 	return fmt.Sprintf("no seat in time: %d of %d seats are taken, %d of them and %d in the queue by the caller; a seat is expected in %s",
 		r.Running, r.Seats, r.Held, r.Waiting, r.Wait.Round(time.Millisecond))
@@ -119,7 +119,7 @@ func (c *Crossbar) Enter(ctx context.Context, insurer, who string, seats, part i
 	return Seat{}, ctx.Err()
 }
 
-// Leave gives the seat back.
+// Leave returns the seat.
 func (s Seat) Leave(at time.Time) {
 	if s.pool == nil {
 		return
@@ -133,7 +133,7 @@ func (s Seat) Leave(at time.Time) {
 type Load struct {
 	Insurer                string
 	Seats, Running, Queued int
-	Hold                   time.Duration // of one seat, lately
+	Hold                   time.Duration // average time of one seat
 }
 
 // Loads lists the insurers that are in use.

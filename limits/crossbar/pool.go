@@ -6,25 +6,26 @@ import (
 	"time"
 )
 
-// A pool is the seats of one insurer, and who waits for them. It has no clock
-// and no lock of its own.
+// A pool is the seats of one insurer, and those who wait for them. It has no
+// clock and no lock of its own.
 //
 // Each establishment is a flow with a virtual time, in seat-seconds: what it
-// has used. A free seat goes to the flow that waits and has used least; a flow
-// that comes, or comes back, starts at what the pool serves now, so that nobody
-// saves up idle time. What a seat will cost is estimated when it is taken and
-// corrected when it is given back (as Kubernetes' API priority and fairness
-// does; with one seat each, deficit round robin of one exchange a turn).
+// has used. A free seat goes to the waiting flow that has used least. A flow
+// that is new, or comes back, starts at the current virtual time of the pool,
+// so that nobody saves up idle time. The cost of a seat is estimated when it is
+// taken and corrected when it is returned (as in Kubernetes' API priority and
+// fairness; with one seat each, it is deficit round robin of one exchange a
+// turn).
 type pool struct {
 	seats, part int // in all; for one flow at most
 	running     int
 	waiting     int
 	started     float64 // sum of the instants at which the seats running were taken
 	epoch       time.Time
-	hold        float64 // seconds that a seat was held, lately; 0: not known
-	virtual     float64 // where the flow served last began
+	hold        float64 // average time that a seat is held, in seconds; 0: not known
+	virtual     float64 // virtual time at which the flow served last started
 	flows       map[string]*flow
-	active      []*flow // that have somebody waiting
+	active      []*flow // flows with somebody waiting
 }
 
 type flow struct {
@@ -50,8 +51,8 @@ type seat struct {
 
 const (
 	firstHold = 0.5  // seconds, before anything is known
-	weight    = 0.05 // of the newest in hold
-	mostFlows = 4096 // kept, beyond those in use
+	weight    = 0.05 // weight of the newest value in hold
+	mostFlows = 4096 // kept in addition to those in use
 )
 
 func (p *pool) resize(seats int, o Options) {
@@ -68,8 +69,8 @@ func (p *pool) seconds(at time.Time) float64 {
 	return at.Sub(p.epoch).Seconds()
 }
 
-// holds is how long a seat is held, as far as is known now: what runs for long
-// already counts before it has ended.
+// holds is how long a seat is held, as far as known: a long exchange counts
+// before it has ended.
 func (p *pool) holds(at time.Time) float64 {
 	h := p.hold
 	if h == 0 {
@@ -152,9 +153,9 @@ func (p *pool) wait(who string, at time.Time, left time.Duration, queue int) (*w
 	return w, nil
 }
 
-// turn is in how many seconds a seat for one more of f is expected: each flow
-// that waits gets its equal part of the seats that become free, at most its
-// part of the pool.
+// turn is the expected time, in seconds, until a seat for one more exchange of
+// f: each waiting flow gets an equal part of the seats that become free, at
+// most its part of the pool.
 func (p *pool) turn(f *flow, at time.Time) float64 {
 	among := len(p.active)
 	if len(f.queue) == 0 {
@@ -164,7 +165,7 @@ func (p *pool) turn(f *flow, at time.Time) float64 {
 	return float64(len(f.queue)+1) / rate
 }
 
-// leave gives a seat back and serves whoever is next.
+// leave returns a seat and serves the next one.
 func (p *pool) leave(s seat, at time.Time) {
 	took := max(0, p.seconds(at)-s.at)
 	s.flow.used += took - s.expected

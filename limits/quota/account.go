@@ -6,51 +6,51 @@ import (
 )
 
 // An Account is what one instance holds of one limit. Instants are durations
-// since any fixed start, of a monotonic clock; one that is earlier than the last
-// counts as the last. It is not safe for concurrent use.
+// since any fixed start, by a monotonic clock; one that is earlier than the
+// last counts as the last. It is not safe for concurrent use.
 type Account struct {
 	terms     Terms
 	instances int
 
-	slices [2]slice // the one that dies first, first
-	owed   float64  // spent before it was given; a grant pays it first
+	slices [2]slice // the one that expires first, first
+	owed   float64  // spent in advance; the next grant pays it first
 
 	asked  time.Duration // when the last question was sent
-	spent  float64       // tried since
-	wanted float64       // then
-	use    float64       // units a second, before
+	spent  float64       // attempts since then
+	wanted float64       // the interval before that
+	use    float64       // units a second in that interval
 
-	asking    bool          // a question is on its way
-	notBefore time.Duration // no question before: the last answer said so
+	asking    bool          // a question is pending
+	notBefore time.Duration // no question before this instant: the last answer said so
 	last      time.Duration
 
-	// Without the store: a bucket of its own, from empty.
+	// Without the store: a bucket of its own, which starts empty.
 	outage int
 	own    float64
 	ownAt  time.Duration
 }
 
-// A slice is units that die.
+// A slice is a number of units that expire.
 type slice struct {
 	units float64
 	dies  time.Duration
 }
 
-// Away is how an instance lives without the store.
+// Away describes how an instance works without the store.
 type Away struct {
-	Outage int           // counts the outages; 0: the store answers
-	Since  time.Duration // when this one was noticed
+	Outage int           // number of the outage; 0: the store answers
+	Since  time.Duration // when this outage was noticed
 }
 
-// Adapt takes new terms over. What was given under the old ones lives on.
+// Adapt applies new terms. What was given under the old ones stays valid.
 func (a *Account) Adapt(l Limit, instances int) {
 	if a.terms.Limit != l || a.instances != instances {
 		a.terms, a.instances = TermsOf(l, instances), instances
 	}
 }
 
-// Spend takes n units of the slices that live, and reports whether there were
-// as many.
+// Spend takes n units of the slices that have not expired, and reports whether
+// there were enough.
 func (a *Account) Spend(n float64, now time.Duration) bool {
 	a.advance(now)
 	a.spent += n
@@ -63,10 +63,11 @@ func (a *Account) Spend(n float64, now time.Duration) bool {
 	return true
 }
 
-// SpendAway takes n units where the store is away: of the account's own
-// bucket, which fills at the instance's part of the rate from the moment the
-// outage was noticed and holds its part of the central burst, at least one
-// unit; where that is empty, on credit. wait is how long until there are n.
+// SpendAway takes n units while the store is away, from the account's own
+// bucket. That bucket fills at the instance's part of the rate from the moment
+// the outage was noticed, and holds its part of the central burst, at least one
+// unit; when it is empty, units are taken on credit. wait is the time until
+// there are n.
 func (a *Account) SpendAway(n float64, now time.Duration, away Away) (wait time.Duration, ok bool) {
 	now = a.advance(now)
 	if a.outage != away.Outage {
@@ -87,7 +88,7 @@ func (a *Account) SpendAway(n float64, now time.Duration, away Away) (wait time.
 	return max(time.Millisecond, seconds((n-a.own)/part)), false
 }
 
-// Overdraw takes n units before they are given, as far as the terms allow.
+// Overdraw takes n units in advance, as far as the terms allow.
 func (a *Account) Overdraw(n float64) bool {
 	if a.owed+n > a.terms.Overdraft {
 		return false
@@ -96,9 +97,9 @@ func (a *Account) Overdraw(n float64) bool {
 	return true
 }
 
-// Want is how much to ask for now; 0: nothing. need is what the exchange in
-// hand lacks, 0 when there is none: then it is asked ahead, for an account that
-// is in steady use. After a Want that is not 0, Answered must follow.
+// Want is how much to ask for now; 0: nothing. need is what the current
+// exchange lacks; if it is 0, an account in steady use asks in advance. After a
+// Want that is not 0, Answered must follow.
 func (a *Account) Want(need float64, now time.Duration) float64 {
 	now = a.advance(now)
 	if a.asking || now < a.notBefore {
@@ -107,7 +108,7 @@ func (a *Account) Want(need float64, now time.Duration) float64 {
 	life, memory := a.terms.Life.Seconds(), a.terms.Life.Seconds()/2
 	use := min(a.terms.Rate, (a.use*memory+a.spent)/(memory+(now-a.asked).Seconds()))
 	hold := use * life
-	if now-a.asked < a.terms.Life/2 { // spent sooner than thought
+	if now-a.asked < a.terms.Life/2 { // spent sooner than expected
 		hold = max(hold, min(2*a.wanted, a.terms.Rate*life))
 	}
 	credit := a.slices[0].units + a.slices[1].units
@@ -119,8 +120,8 @@ func (a *Account) Want(need float64, now time.Duration) float64 {
 	return math.Ceil(min(a.wanted+a.owed, a.terms.Burst))
 }
 
-// Answered is the answer to a Want that was sent at the instant sent; ok: there
-// was one.
+// Answered handles the answer to a Want that was sent at the instant sent; ok:
+// there was one.
 func (a *Account) Answered(wanted float64, g Grant, ok bool, sent, now time.Duration) {
 	now = a.advance(now)
 	a.asking = false
@@ -136,18 +137,18 @@ func (a *Account) Answered(wanted float64, g Grant, ok bool, sent, now time.Dura
 	a.hold(slice{g.Units - paid, sent + a.terms.Life}, now)
 }
 
-// Wait is how long an exchange that finds nothing is told to wait.
+// Wait is how long an exchange that gets no unit should wait.
 func (a *Account) Wait(now time.Duration) time.Duration {
 	return max(a.notBefore-now, time.Millisecond, seconds(1/a.terms.Rate)/2)
 }
 
-// Idle reports that to forget the account would change nothing.
+// Idle reports that forgetting the account would change nothing.
 func (a *Account) Idle(now, since time.Duration) bool {
 	return !a.asking && a.owed == 0 && now-a.last > since
 }
 
-// advance drops the slices that died, and returns an instant that is not
-// earlier than the last.
+// advance drops the expired slices, and returns an instant that is not earlier
+// than the last.
 func (a *Account) advance(now time.Duration) time.Duration {
 	now = max(now, a.last)
 	a.last = now
@@ -160,8 +161,8 @@ func (a *Account) advance(now time.Duration) time.Duration {
 	return now
 }
 
-// hold keeps one more slice. Two of them become one where there is no room, and
-// it dies with the one that dies first.
+// hold adds one slice. If there is no room, two slices are merged, and the
+// result expires with the earlier one.
 func (a *Account) hold(s slice, now time.Duration) {
 	if s.units <= 0 || s.dies <= now {
 		return
@@ -189,5 +190,5 @@ func seconds(s float64) time.Duration {
 	return time.Duration(min(s, 3600) * float64(time.Second))
 }
 
-// probe is how often an instance asks whether the store is back.
+// probe is how often an instance checks whether the store is back.
 const probe = 100 * time.Millisecond

@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// The central side: what the script of Redis does (central.lua), as plain Go.
-// The simulations run on it, and a test holds both to the same answers.
+// The central side: what the Redis script (central.lua) does, in plain Go. The
+// simulations run on it, and a test checks that both give the same answers.
 
 const (
-	// memberLife is how long an instance that is not heard of still counts.
+	// memberLife is how long a silent instance still counts.
 	memberLife = time.Minute
-	// silence is how long nobody asks before the store takes it that the
-	// instances lived without it.
+	// silence is how long nobody asks before the store assumes that the
+	// instances worked without it.
 	silence = 3 * heartbeat
-	// settling is how long after its mark the store gives nothing: until then
-	// every instance that can has noticed that the store is there, and all leave
-	// their own bucket together.
+	// settling is how long after its mark the store gives nothing: by then
+	// every instance that can has noticed that the store is there, and all
+	// leave their own bucket at the same time.
 	settling = 1500 * time.Millisecond
-	// heartbeat is how often an instance asks at least.
+	// heartbeat is the longest time between two questions of an instance.
 	heartbeat = time.Second
 )
 
@@ -27,7 +27,7 @@ const (
 type Question struct {
 	Instance string
 	// Mark and Sequence are those of the last Answer; 0: none yet. Lost says
-	// that since then the instance has lived without the store.
+	// that the instance has worked without the store since then.
 	Mark, Sequence int64
 	Lost           bool
 	Wants          []Want
@@ -69,9 +69,11 @@ type level struct {
 
 // Ask answers q at the instant now of the store's own clock.
 //
-// What a lost store held is not known, so a missing account is not a full one:
-// it holds what the rate gave since the mark and the time to settle. The mark is set anew when there
-// is none, when the store has gone back in time (its sequence is below what an
+// What a lost store held is not known, so a missing account is not treated as
+// full: it holds what the rate gave since the mark and the settling time. A new
+// mark is set when there is none, when the store has gone back in time (its
+// sequence is below what an instance has seen), when an instance has worked
+// without the store, and when nobody has asked for a while.
 // instance has seen), when an instance has lived without the store, and when
 // nobody has asked for a while.
 func (c *Central) Ask(q Question, now time.Duration) Answer {
@@ -114,5 +116,5 @@ func (c *Central) take(w Want, instances int, at int64) Grant {
 	return Grant{Units: given, Wait: time.Duration(math.Ceil(min(wait, 3600)*1e6)) * time.Microsecond}
 }
 
-// Lose forgets everything, as a store that is emptied does.
+// Lose forgets everything, like a store that was emptied.
 func (c *Central) Lose() { *c = Central{} }

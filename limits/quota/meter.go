@@ -11,28 +11,29 @@ import (
 // Options are what a Meter needs. Store and Instance are required.
 type Options struct {
 	Store    Store
-	Instance string // that no other instance has
+	Instance string // unique to this instance
 
-	// Instances is how many are counted with before the store has said how many
-	// there are. Default: 2.
+	// Instances is the assumed number of instances until the store has given
+	// it. Default: 2.
 	Instances int
 
 	// Patience is how long one exchange waits for the store. Default: 1.5 ms.
 	Patience time.Duration
-	// GivenUp is how long a question may go unanswered before the store is away.
-	// Default: 200 ms.
+	// GivenUp is how long a question may stay unanswered before the store
+	// counts as away. Default: 200 ms.
 	GivenUp time.Duration
 
-	// Accounts bounds how many are kept; beyond, Spend refuses. Default: 100 000.
+	// Accounts bounds how many are kept; beyond that, Spend refuses. Default:
+	// 100 000.
 	Accounts int
 
-	// OnAway is told when the store is away (err: why) and when it is back (nil),
-	// from the goroutine that asked. May be nil.
+	// OnAway is called when the store is away (err: why) and when it is back
+	// (nil), from the goroutine that asked. May be nil.
 	OnAway func(err error)
 }
 
-// A Meter spends of many accounts in one instance: by its slices, by asking the
-// store where there is none, by its own part of the rate where the store is
+// A Meter spends from many accounts in one instance: from its slices, by asking
+// the store when it has none, from its own part of the rate when the store is
 // away. It never waits longer than Patience. Close it.
 type Meter struct {
 	o      Options
@@ -50,10 +51,10 @@ type Meter struct {
 
 	mu             sync.Mutex // guards the fields below
 	pending        []pending
-	round          chan struct{} // closed, and made anew, at each answer
+	round          chan struct{} // closed and replaced at each answer
 	mark, sequence int64
 	outages        int
-	lost           bool      // since the last answer, one did not come
+	lost           bool      // an answer did not come since the last one
 	heard          time.Time // of the last answer
 	swept          time.Time
 }
@@ -100,14 +101,14 @@ func NewMeter(o Options) *Meter {
 	return m
 }
 
-// Close ends the round trips, and those under way.
+// Close ends the round trips, including the pending ones.
 func (m *Meter) Close() {
 	m.end()
 	m.ended.Wait()
 }
 
-// Spend takes n units of the account named, and reports whether there were as
-// many; wait is how long to wait if not. at is the instant of the exchange.
+// Spend takes n units of the named account, and reports whether there were
+// enough; wait is how long to wait if not. at is the instant of the exchange.
 func (m *Meter) Spend(ctx context.Context, name string, l Limit, n float64, at time.Time) (wait time.Duration, ok bool) {
 	now := at.Sub(m.start)
 	e, wait, ok, ask := m.try(name, l, n, now)
@@ -139,7 +140,7 @@ func (m *Meter) Spend(ctx context.Context, name string, l Limit, n float64, at t
 	}
 }
 
-// try decides without asking, where that is possible. ask: it is not.
+// try decides without asking, if possible. ask: it is not possible.
 func (m *Meter) try(name string, l Limit, n float64, now time.Duration) (e *entry, wait time.Duration, ok, ask bool) {
 	s := &m.shards[maphash.String(m.seed, name)%uint64(len(m.shards))]
 	s.mu.Lock()
@@ -168,7 +169,7 @@ func (m *Meter) try(name string, l Limit, n float64, now time.Duration) (e *entr
 	return e, 0, false, true
 }
 
-// last is what is left to an exchange that the slices did not serve.
+// last is the last attempt of an exchange that the slices did not serve.
 func (m *Meter) last(e *entry, n float64, unanswered bool) (time.Duration, bool) {
 	e.shard.mu.Lock()
 	defer e.shard.mu.Unlock()
@@ -208,10 +209,10 @@ func (m *Meter) nextRound() chan struct{} {
 // RoundTrips is how many questions were sent.
 func (m *Meter) RoundTrips() int64 { return m.trips.Load() }
 
-// Instances is how many there are, as last counted.
+// Instances is the number of instances, as last counted.
 func (m *Meter) Instances() int { return int(m.known.Load()) }
 
-// Away reports since when the store is away; zero when it answers.
+// Away is the instant since when the store is away; zero when it answers.
 func (m *Meter) Away() time.Time {
 	if a := m.away.Load(); a.Outage > 0 {
 		return m.start.Add(a.Since)

@@ -1,9 +1,9 @@
-// Package quota holds one limit exactly over several instances without asking
-// anyone at each exchange.
+// Package quota enforces one limit exactly over several instances, without a
+// question for each exchange.
 //
 // A central bucket (Central; in Redis, by Redis) has the rate of the limit. An
-// instance takes slices of it, and spends them alone; a slice dies a while
-// (Terms.Life) after the request for it was sent, by the instance's own
+// instance takes slices of it, and spends them alone. A slice expires a fixed
+// time (Terms.Life) after the request for it was sent, by the instance's own
 // monotonic clock, so that no two clocks have to agree. The central bucket is
 // smaller than the burst by what can be outstanding. Then, for any number of
 // instances and over every interval T:
@@ -14,13 +14,13 @@
 // after t-Life, or is issued in [t, t+T]. The level was at most the central
 // burst at t-Life and only rate*Life was added since; rate*T is added after.
 //
-// Unspent credit is never given back. A credit that is given back and taken
-// again lives anew, and with it outstanding credit grows without bound
+// Unspent credit is never returned. Credit that is returned and taken again
+// starts a new life, and outstanding credit would grow without bound
 // (TestCreditGivenBackWouldBreakTheBound).
 //
-// When the store is away, each instance lives of rate/instances, as last
-// counted, from an empty bucket: see Account. docs/operating/limits.md says
-// what an operator sees.
+// When the store is away, each instance has rate/instances, as last counted,
+// from an empty bucket: see Account. docs/operating/limits.md describes what an
+// operator sees.
 package quota
 
 import (
@@ -36,28 +36,28 @@ type Limit struct {
 
 const (
 	longestLife = 2 * time.Second
-	// shortestLife is the life of a slice where the burst leaves no room for
-	// one: enough for the exchange that asked for it.
+	// shortestLife is the life of a slice if the burst leaves no room for one:
+	// enough for the exchange that asked for it.
 	shortestLife = 5 * time.Millisecond
-	// mostOverdraft is how much an instance may spend before the answer to its
-	// question came.
+	// mostOverdraft is how much an instance may spend before it has the answer
+	// to its question.
 	mostOverdraft = 4
 )
 
-// Terms are how a Limit is held by a number of instances.
+// Terms are how a Limit is split for a number of instances.
 type Terms struct {
 	Limit
 	Life      time.Duration // of a slice
 	Overdraft float64       // that each instance may owe; whole
 }
 
-// busy is the rate from which round trips to the store matter more than how
-// much may come at once.
+// busy is the rate from which round trips to the store matter more than the
+// size of bursts.
 const busy = 100
 
-// TermsOf divides the burst: a quarter of it for what slices may hold (half,
-// where the rate is high), a quarter of the rest at most for what the instances
-// may owe, what is left for the central bucket.
+// TermsOf divides the burst: a quarter of it for outstanding slices (half, if
+// the rate is high), at most a quarter of the rest for what the instances may
+// owe, and the remainder for the central bucket.
 func TermsOf(l Limit, instances int) Terms {
 	l.Burst = max(1, l.Burst)
 	share := 4.0
@@ -72,7 +72,7 @@ func TermsOf(l Limit, instances int) Terms {
 }
 
 // CentralBurst is the size of the central bucket. At least 1: a limit whose
-// burst is 1 is held to 1 + Rate*Life.
+// burst is 1 is enforced as 1 + Rate*Life.
 func (t Terms) CentralBurst(instances int) float64 {
 	return max(1, t.Burst-t.Rate*t.Life.Seconds()-t.Overdraft*float64(max(1, instances)))
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/piano-roc/rpn/internal/redis"
 )
 
-// A Store is the central side. Ask answers within ctx; an error says that it is
-// not known what was given. Safe for concurrent use.
+// A Store is the central side. Ask answers within ctx; after an error it is not
+// known what was given. Safe for concurrent use.
 type Store interface {
 	Ask(ctx context.Context, q Question) (Answer, error)
 }
@@ -22,8 +22,8 @@ var centralScript string
 
 // Redis is a Store in Redis: one script, by the server's time. Its keys are in
 // one slot of a Cluster. It is trusted with the limits and with nothing else:
-// who can write there can let an establishment send more, or less. Let it evict
-// nothing (maxmemory-policy noeviction): an evicted account is a full one.
+// who can write to it can let an establishment send more, or less. Configure it
+// with maxmemory-policy noeviction: an evicted account is a full one.
 type Redis struct {
 	client *redis.Client
 	script *redis.Script
@@ -57,7 +57,7 @@ func (s *Redis) Ask(ctx context.Context, q Question) (Answer, error) {
 	return readAnswer(out, len(q.Wants))
 }
 
-// Leave tells the others that the instance is no more.
+// Leave tells the store that the instance has stopped.
 func (s *Redis) Leave(ctx context.Context, instance string) error {
 	return s.client.ZRem(ctx, s.prefix+"instances", instance)
 }
@@ -66,8 +66,8 @@ func number(f float64) string { return strconv.FormatFloat(f, 'g', 17, 64) }
 
 var errAnswer = errors.New("quota: not an answer of the script")
 
-// readAnswer reads what the script returned. What is not an answer is an error:
-// a store that says nonsense is a store that is away.
+// readAnswer parses what the script returned. Anything unexpected is an error:
+// a store with unusable answers counts as away.
 func readAnswer(out []any, wants int) (a Answer, err error) {
 	if len(out) != 4+2*wants {
 		return a, errAnswer

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// tripsAtOnce bounds the questions under way: what waits meanwhile goes with
-	// the next one, all accounts in one.
+	// tripsAtOnce bounds the pending questions: demands that come meanwhile go
+	// with the next question, all accounts in one.
 	tripsAtOnce = 4
 	mostWants   = 512 // in one question
 	idle        = 2 * memberLife
@@ -58,7 +58,7 @@ func (m *Meter) kickAgain() {
 	}
 }
 
-// due: nothing was heard for a heartbeat, or the store is away.
+// due: no answer for a heartbeat, or the store is away.
 func (m *Meter) due(now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -74,7 +74,7 @@ func (m *Meter) take() (list []pending, more bool) {
 	return list, len(m.pending) > 0
 }
 
-// trip asks once, and gives what comes of it to the accounts.
+// trip asks once, and applies the answer to the accounts.
 func (m *Meter) trip(list []pending) {
 	q := Question{Instance: m.o.Instance, Wants: make([]Want, len(list))}
 	for i, p := range list {
@@ -112,8 +112,9 @@ func (m *Meter) trip(list []pending) {
 	m.mu.Unlock()
 }
 
-// learn takes over what an answer says of the store, or that there was none. An
-// instance lives on its own while the store does not answer or still settles.
+// learn records what an answer says about the store, or that there was none. An
+// instance works on its own while the store does not answer or is still
+// settling.
 func (m *Meter) learn(a Answer, err error) {
 	m.mu.Lock()
 	was, lost := m.away.Load().Outage > 0, m.lost
@@ -122,7 +123,7 @@ func (m *Meter) learn(a Answer, err error) {
 		m.heard = time.Now()
 		if a.Sequence > m.sequence { // answers may overtake one another
 			m.mark, m.sequence = a.Mark, a.Sequence
-			if n := int64(a.Instances); !a.Settling || n > m.known.Load() { // until then not all are counted
+			if n := int64(a.Instances); !a.Settling || n > m.known.Load() { // until then some instances are not counted
 				m.known.Store(max(1, n))
 			}
 		}

@@ -16,7 +16,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
-// The file of a Local: a line that names its form, then for each signer the
+// The file of a Local: a line that names its format, then for each signer the
 // length of its id (one byte), its id, a count (four bytes) and its messages,
 // oldest first: sixteen bytes of the key, eight of the end of life (Unix
 // nanoseconds). Numbers are big-endian. It holds hashes and no message.
@@ -24,7 +24,7 @@ const fileForm = "rpn-rejeu 1\n"
 
 const entrySize = 16 + 8
 
-// Save writes what is remembered and still alive, so that a restart forgets
+// Save writes the messages that are still alive, so that a restart forgets
 // nothing. The file is replaced whole.
 func (l *Local) Save(file string, at time.Time) error {
 	var b bytes.Buffer
@@ -67,11 +67,11 @@ func (l *Local) Save(file string, at time.Time) error {
 	return durable.WriteFile(file, b.Bytes(), 0o600)
 }
 
-var errFile = errors.New("it is not whole, or not of this form")
+var errFile = errors.New("the file is incomplete or not in the expected format")
 
-// Load adds what a file holds. A file that is not there is an empty one. Of a
-// file that is not whole, what could be read is kept and the error says so:
-// the window fails open, as it does without any file.
+// Load adds what a file holds. A missing file counts as empty. Of an incomplete
+// file, what could be read is kept and an error is returned: the window fails
+// open, as it does without any file.
 func (l *Local) Load(file string, at time.Time) error {
 	f, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -10,8 +10,8 @@ import (
 )
 
 // DefaultPerSigner is how many messages of one signer a Local remembers: more
-// than 20 a second for ten minutes, the usual life and tolerance together. A
-// signer at that bound holds about 1 MiB.
+// than 20 a second for ten minutes, the usual life plus tolerance. A signer at
+// that bound holds about 1 MiB.
 const DefaultPerSigner = 16_384
 
 // Local is the window of one instance.
@@ -55,7 +55,7 @@ func (l *Local) Reserve(_ context.Context, m Message, at time.Time) (bool, error
 	now := at.UnixNano()
 	if until, ok := s.until[key]; ok && until >= now {
 		return true, nil
-	} else if ok { // its life is over: the check refuses it as stale before this
+	} else if ok { // its life is over: the check has refused it as stale before
 		s.until[key] = m.Until.UnixNano()
 		return false, nil
 	}
@@ -86,7 +86,7 @@ func (l *Local) Forget(_ context.Context, m Message) {
 		return
 	}
 	delete(s.until, key)
-	// Newest first: what is forgotten has just come.
+	// Newest first: the message to forget has just come.
 	for i := len(s.ring) - 1; i >= s.head; i-- {
 		if s.ring[i] == key {
 			s.ring = append(s.ring[:i], s.ring[i+1:]...)
@@ -95,7 +95,7 @@ func (l *Local) Forget(_ context.Context, m Message) {
 	}
 }
 
-// drop forgets the oldest message, and now and then the room it stood in.
+// drop forgets the oldest message, and sometimes shrinks the ring.
 func (s *signer) drop() {
 	delete(s.until, s.ring[s.head])
 	if s.head++; s.head > 1024 && s.head > len(s.ring)/2 {

@@ -8,13 +8,13 @@ import (
 	"github.com/piano-roc/rpn/internal/redis"
 )
 
-// Shared is a window that several instances share through Redis. Each keeps
-// its own Local too, which answers most replays without a question.
+// Shared is a window that several instances share through Redis. Each also
+// keeps its own Local, which answers most replays without asking Redis.
 //
-// Redis is not trusted and not needed: it can at most make a replay pass, or,
-// written to by an enemy, make a message look replayed. Without it the window
-// fails open to Local, because the outage of a cache must not stop the billing
-// of a country, and the error says so.
+// Redis is neither trusted nor required: at most it can let a replay pass or,
+// if an attacker writes to it, make a message look replayed. Without it the
+// window fails open to Local, because the outage of a cache must not stop the
+// billing of a country, and the error says so.
 type Shared struct {
 	local  *Local
 	client *redis.Client
@@ -40,17 +40,18 @@ func (s *Shared) Reserve(ctx context.Context, m Message, at time.Time) (bool, er
 		return false, nil
 	}
 	first, err := s.client.SetNew(ctx, keyOf(m), []byte("1"), life)
-	return err == nil && !first, err // the key was there: another instance saw the message
+	return err == nil && !first, err // the key existed: another instance saw the message
 }
 
-// Forget implements Window. Where Redis cannot be asked, the other instances
-// go on taking the message for a replay until its life ends.
+// Forget implements Window. If Redis cannot be asked, the other instances still
+// treat the message as a replay until its life ends.
 func (s *Shared) Forget(ctx context.Context, m Message) {
 	s.local.Forget(ctx, m)
-	_ = s.client.Del(context.WithoutCancel(ctx), keyOf(m)) // its own time-out bounds it; a lost Redis is said by its owner
+	_ = s.client.Del(context.WithoutCancel(ctx), keyOf(m)) // its own time-out bounds it; the owner of the connection logs a lost Redis
 }
 
-// keyOf is one key a message, the signer in braces: a Cluster spreads signers.
+// keyOf is one key for each message, with the signer in braces: a Cluster
+// spreads signers.
 func keyOf(m Message) string {
 	return "rejeu:{" + string(m.Signer) + "}:" + hex.EncodeToString(m.Signature[:16])
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
-// A Policy says what is done about a replay.
+// A Policy decides what to do with a replay.
 type Policy string
 
 // The policies. Observe counts and traces a replay and lets it pass: it is the
@@ -28,11 +28,12 @@ type Message struct {
 // A Window remembers messages until their life ends. It is safe for concurrent
 // use and answers within ctx's deadline.
 type Window interface {
-	// Reserve reports whether the message was there already, and remembers it.
-	// Of two concurrent calls with one message, one is told true. An error means
-	// that the answer may be wrong by omission: what the window could ask says no.
+	// Reserve reports whether the message was known already, and remembers it.
+	// Of two concurrent calls with one message, one returns true. An error
+	// means that a replay may have been missed: the part that could be asked
+	// says no.
 	Reserve(ctx context.Context, m Message, at time.Time) (seen bool, err error)
-	// Forget undoes a Reserve that was told false, when no byte of the message
-	// has left: the retry that a refusal asks for is no replay.
+	// Forget undoes a Reserve that returned false, when no byte of the message
+	// was sent: the retry that follows a refusal is no replay.
 	Forget(ctx context.Context, m Message)
 }

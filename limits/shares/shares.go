@@ -1,7 +1,7 @@
-// Package shares divides what one instance has among the establishments: so
-// many connections, exchanges in flight, bytes held. No establishment can take
-// more than its share, and the last part of everything is kept for those who
-// hold little: whoever takes much finds the whole refused before the others do.
+// Package shares divides the resources of one instance among the
+// establishments: connections, exchanges in flight, bytes held. No
+// establishment can take more than its share, and the last part of everything
+// is kept for those who hold little: heavy users are refused before light ones.
 package shares
 
 import (
@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// A Kind is something there is only so much of.
+// A Kind is a limited resource.
 type Kind int
 
 // The kinds.
@@ -20,14 +20,16 @@ const (
 	kinds
 )
 
-// A Limit is how much of one kind there is, and who may have how much of it.
+// A Limit is how much of one kind there is, and how much of it each owner may
+// have.
 type Limit struct {
 	Total int64
-	// Share is how much one owner may hold unless it is given another. Default: a
-	// quarter of Total.
+	// Share is how much one owner may hold by default. Default: a quarter of
+	// Total.
 	Share int64
-	// Small is up to how much an owner is served from the kept part, Kept is that
-	// part. Defaults: a hundredth of Total (at least 1), a quarter of Total.
+	// Small is up to how much an owner is served from the kept part; Kept is
+	// that part. Defaults: a hundredth of Total (at least 1), a quarter of
+	// Total.
 	Small, Kept int64
 }
 
@@ -44,8 +46,8 @@ func (l Limit) complete() Limit {
 	return l
 }
 
-// A Ledger is who holds what. Safe for concurrent use. It keeps an owner only
-// while it holds something.
+// A Ledger records who holds what. Safe for concurrent use. It keeps an owner
+// only while it holds something.
 type Ledger struct {
 	limits [kinds]Limit
 
@@ -62,17 +64,17 @@ func New(connections, exchanges, bytes Limit) *Ledger {
 	return l
 }
 
-// A Refusal is what was not given, and what is left.
+// A Refusal says what was refused, and what is left.
 type Refusal struct {
 	Kind      Kind
-	Own       bool  // the owner's share is used up; else all of it is
+	Own       bool  // the owner's share is used up; otherwise the total is
 	Held      int64 // by the owner
 	Share     int64 // of the owner
 	Used, All int64 // by everybody, of the total
 	Wanted    int64
 }
 
-// Error says the refusal for the log.
+// Error words the refusal for the log.
 func (r *Refusal) Error() string {
 	names := [kinds]string{"connections", "exchanges in flight", "bytes held"}
 	if r.Own {
@@ -82,7 +84,7 @@ func (r *Refusal) Error() string {
 }
 
 // Take gives n of a kind to the owner, or says why not. share is the owner's
-// own; 0: that of everybody. What was taken is given back with Give.
+// own; 0: the default. What was taken is returned with Give.
 func (l *Ledger) Take(owner string, k Kind, n, share int64) *Refusal {
 	limit := &l.limits[k]
 	if share <= 0 || share > limit.Total && limit.Total > 0 {
@@ -124,7 +126,7 @@ func (l *Ledger) ownerLocked(owner string) *[kinds]int64 {
 	return h
 }
 
-// Give takes back what Take gave.
+// Give returns what Take gave.
 func (l *Ledger) Give(owner string, k Kind, n int64) {
 	if n == 0 {
 		return
@@ -152,7 +154,7 @@ func (l *Ledger) Used(k Kind) (used, total int64) {
 	return l.held[k], l.limits[k].Total
 }
 
-// Saturated reports whether those who hold more than little are refused.
+// Saturated reports whether owners who hold more than Small are refused.
 func (l *Ledger) Saturated(k Kind) bool {
 	used, total := l.Used(k)
 	return total > 0 && used >= total-l.limits[k].Kept

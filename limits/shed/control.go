@@ -2,19 +2,20 @@ package shed
 
 import "time"
 
-// A control is the decision, without lock or clock. Each period it compares what
-// came with what was served; while exchanges wait, the difference is too much.
+// A control is the decision, without lock or clock. Each period it compares
+// arrivals with exchanges served; while exchanges wait, the difference is the
+// excess.
 type control struct {
 	target time.Duration
 
 	begun    time.Time
-	came     [classes]float64 // in this period, dropped ones too
+	came     [classes]float64 // in this period, including dropped ones
 	done     float64
 	longest  time.Duration // wait of those served
 	shortest time.Duration
-	capacity float64 // served in a period while some waited, lately
+	capacity float64 // average served in a period while some waited
 
-	demand [classes]float64 // in a period, lately
+	demand [classes]float64 // average in a period
 	ratio  float64
 	kept   [classes]float64
 }
@@ -29,7 +30,8 @@ func newControl(target time.Duration) control {
 	return c
 }
 
-// arrive counts one exchange, and returns which part of its class is kept.
+// arrive counts one exchange, and returns the part of its class that is
+// accepted.
 func (c *control) arrive(class Class, at time.Time) float64 {
 	c.turn(at)
 	c.came[class]++
@@ -49,7 +51,7 @@ func (c *control) turn(at time.Time) {
 	if at.Sub(c.begun) < period {
 		return
 	}
-	scale := period.Seconds() / at.Sub(c.begun).Seconds() // a quiet while is one long period
+	scale := period.Seconds() / at.Sub(c.begun).Seconds() // a time without arrivals is one long period
 	var inflow float64
 	for i := range c.came {
 		c.demand[i] += 0.5 * (c.came[i]*scale - c.demand[i])
@@ -60,7 +62,7 @@ func (c *control) turn(at time.Time) {
 	c.choose(inflow)
 }
 
-// adjust sets the part that is too much.
+// adjust sets the excess.
 func (c *control) adjust(inflow, done float64) {
 	switch {
 	case c.done == 0 || c.shortest < c.target/4: // a slot was free: more is possible
@@ -73,7 +75,7 @@ func (c *control) adjust(inflow, done float64) {
 			c.capacity = done
 		}
 		c.capacity += 0.3 * (done - c.capacity)
-		// What stands in the queue beyond the target is worked off in a few periods.
+		// The queue beyond the target is worked off in a few periods.
 		over := max(-1, (c.shortest-c.target).Seconds()/period.Seconds()/5)
 		allowed := c.capacity * max(0.2, 1-over)
 		if inflow > 0 {
@@ -82,8 +84,8 @@ func (c *control) adjust(inflow, done float64) {
 	}
 }
 
-// choose drops the ratio from the lowest classes up: all of one class before any
-// of the next, a part of the one where it ends.
+// choose spreads the ratio from the lowest class up: all of a class before any
+// of the next one, and a part of the last one.
 func (c *control) choose(inflow float64) {
 	drop := c.ratio * inflow
 	for i := range c.kept {

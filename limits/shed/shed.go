@@ -1,10 +1,11 @@
-// Package shed drops the least useful exchanges early when the machine cannot
-// do them all: by how long the others wait for a processor, and by class.
+// Package shed drops the least important exchanges early when the machine
+// cannot process all of them. It decides by how long exchanges wait for a
+// processor, and by their class.
 //
-// The anchor is Uber's Cinnamon: what comes in is compared with what goes out
-// while a queue stands, and the part that is too much is dropped from the lowest
-// classes up, before any work is done for it. The delay of the insurers plays no
-// part: waiting for them costs no processor.
+// The model is Uber's Cinnamon: while there is a queue, the arrival rate is
+// compared with the service rate, and the excess is dropped from the lowest
+// classes up, before any work is done for it. The latency of the insurers has
+// no influence: waiting for them costs no processor time.
 package shed
 
 import (
@@ -14,12 +15,12 @@ import (
 	"time"
 )
 
-// A Class is how much an exchange matters; the lowest is dropped first.
+// A Class is how important an exchange is; the lowest is dropped first.
 type Class int
 
 // The classes: a simulation commits nobody; the annuaire's answers are mostly
-// remembered; rights are looked up while a patient waits; a calculation or a
-// cancellation closes a case.
+// cached; rights are looked up while a patient waits; a calculation or a
+// cancellation completes a case.
 const (
 	Simulation Class = iota
 	Annuaire
@@ -30,9 +31,9 @@ const (
 
 // Options are what a Shedder needs; every field has a default.
 type Options struct {
-	// Slots is how many exchanges are worked on at once. Required.
+	// Slots is how many exchanges are processed at once. Required.
 	Slots int
-	// Queue bounds how many wait for a slot. Default: 4096.
+	// Queue bounds how many exchanges wait for a slot. Default: 4096.
 	Queue int
 	// Target is how long an exchange may wait for a slot while nothing is
 	// dropped. Default: 20 ms.
@@ -41,14 +42,14 @@ type Options struct {
 	Random func() float64
 }
 
-// A Shedder gives out slots, and says what to drop. Safe for concurrent use.
+// A Shedder gives out slots and decides what to drop. Safe for concurrent use.
 type Shedder struct {
 	o     Options
 	slots chan struct{}
 
 	queued atomic.Int64
-	// ratio is which part of what comes is too much; kept[c] which part of class
-	// c is let through. Written by adjust.
+	// ratio is the part of the arrivals that is in excess; kept[c] the part of
+	// class c that is accepted. Written by adjust.
 	mu    sync.Mutex
 	state control
 }
@@ -70,8 +71,8 @@ func New(o Options) *Shedder {
 	return &Shedder{o: o, slots: make(chan struct{}, o.Slots), state: newControl(o.Target)}
 }
 
-// Admit says whether an exchange of that class may be begun at all; retry is
-// when to come back if not. It costs nothing: ask before the body is read.
+// Admit says whether an exchange of that class may start at all; if not, retry
+// is when to come back. It costs nothing: ask before the body is read.
 func (s *Shedder) Admit(c Class, at time.Time) (retry time.Duration, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,8 +83,8 @@ func (s *Shedder) Admit(c Class, at time.Time) (retry time.Duration, ok bool) {
 	return 0, true
 }
 
-// Acquire waits for a slot; done: the exchange is over before. The slot is given
-// back with Release.
+// Acquire waits for a slot; done ends the wait early. The slot is returned with
+// Release.
 func (s *Shedder) Acquire(done <-chan struct{}, at time.Time, now func() time.Time) bool {
 	select {
 	case s.slots <- struct{}{}:
@@ -103,7 +104,7 @@ func (s *Shedder) Acquire(done <-chan struct{}, at time.Time, now func() time.Ti
 	}
 }
 
-// Release gives a slot back.
+// Release returns a slot.
 func (s *Shedder) Release() { <-s.slots }
 
 func (s *Shedder) served(wait time.Duration, at time.Time) {
@@ -112,7 +113,7 @@ func (s *Shedder) served(wait time.Duration, at time.Time) {
 	s.state.served(wait, at)
 }
 
-// Ratio is which part of what comes is dropped now, of all classes together.
+// Ratio is the part of all arrivals, over all classes, that is dropped now.
 func (s *Shedder) Ratio() float64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
