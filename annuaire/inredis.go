@@ -57,7 +57,7 @@ func (r inRedis) Publish(ctx context.Context, text string) error {
 }
 
 func (r inRedis) Hear(ctx context.Context, subscribed func(), message func(string)) {
-	r.client.Hear(ctx, sharedChannel, subscribed, message)
+	r.client.Subscribe(ctx, sharedChannel, subscribed, message)
 }
 
 func (r inRedis) Memory(ctx context.Context) (int64, string, error) { return r.client.Memory(ctx) }

@@ -129,7 +129,7 @@ func newInstance(t *testing.T, o redis.Options, a *oracle, change ...func(*Optio
 }
 
 func (i *instance) lost() bool  { return !i.redis.Health().OK }
-func (i *instance) there() bool { h := i.redis.Health(); return h.OK && h.Hearing > 0 }
+func (i *instance) there() bool { h := i.redis.Health(); return h.OK && h.Subscribed > 0 }
 
 // host is where an instance sends the messages of a key.
 func (i *instance) host(t *testing.T, n int) string {
@@ -291,7 +291,7 @@ func TestRedisIsNotBelieved(t *testing.T) {
 	heard, joined := make(chan string, 16), make(chan struct{}, 16)
 	listening, over := context.WithCancel(t.Context())
 	defer over()
-	go client.Hear(listening, sharedChannel, func() { joined <- struct{}{} }, func(text string) {
+	go client.Subscribe(listening, sharedChannel, func() { joined <- struct{}{} }, func(text string) {
 		select {
 		case heard <- text:
 		default:

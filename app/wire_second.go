@@ -18,7 +18,7 @@ func (a *App) secondOpinions(oneIn int) func(roc.ExchangeID, *xmlsig.Checked) {
 	if oneIn == 0 {
 		return nil
 	}
-	o := second.New(second.Options{OneIn: oneIn, Told: func(id roc.ExchangeID, result second.Result, err error) {
+	o := second.New(second.Options{OneIn: oneIn, OnResult: func(id roc.ExchangeID, result second.Result, err error) {
 		a.live.SecondOpinion(string(result))
 		if result == second.Disagrees {
 			a.log.Error("another reading of a signature that was accepted disagrees: keep the message and have the signature check looked at",

@@ -124,7 +124,7 @@ func (s *sites) add(f roc.FINESS, row, eg int) {
 	s.first[f], s.owner[f] = sitePlace{int32(row), int32(eg)}, int32(row)
 }
 
-func (s *sites) at(row, eg int) strict.Place {
+func (s *sites) at(row, eg int) strict.Position {
 	if eg < 0 {
 		return s.doc.At("etablissements", row, "finess_ej")
 	}

@@ -245,7 +245,7 @@ func secondOpinion(m roc.Content, signer *x509.Certificate) string {
 	if signer == nil {
 		return "cannot: no signer's certificate was found"
 	}
-	result, err := second.Look(m, signer)
+	result, err := second.Verify(m, signer)
 	switch result {
 	case second.Agrees:
 		return "holds"

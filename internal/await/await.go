@@ -1,4 +1,4 @@
-// Package await waits, in tests, for what must happen: the one place that
+// Package await waits, in tests, for what must happen: the only place that
 // polls. It is for tests alone; rpn does not link it.
 package await
 
@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// Patience is how long a test waits for what must happen. Nothing is asserted
-// about it but that it is not reached: a loaded machine may take its time.
+// Patience is how long a test waits for what must happen. It is only a safety
+// limit: a loaded machine may take its time.
 const Patience = 2 * time.Minute
 
-// Until waits until holds says true, and returns how long that took. After
-// Patience the test fails with what was awaited: "the RPN is ready". It is
-// called from the goroutine of the test.
+// Until waits until holds returns true, and returns how long that took. After
+// Patience the test fails with what was awaited: "the RPN is ready". Call it
+// from the goroutine of the test.
 func Until(t testing.TB, what string, holds func() bool) time.Duration {
 	t.Helper()
 	start := time.Now()

@@ -1,14 +1,14 @@
 // Package durable writes files so that a crash leaves the old one or the new
 // one, whole, and so that what was written is still there after a power cut:
 //
-//	open  folder/.name.new-*   a temporary file beside the file it replaces
+//	open  folder/.name.new-*   a temporary file next to the file it replaces
 //	write, fchmod, fchown      the rights and the owner of the old one are kept
 //	fsync                      the content is on disk before it has its name
 //	rename                     whoever reads sees the old one or the new one
 //	fsync folder               the name is on disk
 //
-// It is the only way by which this module replaces a file (a test of test/
-// looks). Lock keeps two processes from writing in one folder.
+// It is the only way by which this module replaces a file (a test in test/
+// checks it). Lock keeps two processes from writing in one folder.
 package durable
 
 import (
@@ -36,9 +36,9 @@ func WriteFile(file string, data []byte, mode fs.FileMode) error {
 	return r.Commit()
 }
 
-// A Replacement is a file under a temporary name: written by its caller, it
-// takes the place of another by Commit. Close must be called; without Commit
-// before it, nothing is left.
+// A Replacement is a file under a temporary name: its caller writes it, and
+// Commit gives it the name of the file it replaces. Close must be called; if
+// Commit was not called before, nothing is left.
 type Replacement struct {
 	*os.File
 	file    string
@@ -71,8 +71,7 @@ func create(file string, mode fs.FileMode, s system) (*Replacement, error) {
 	return r, nil
 }
 
-// Commit puts the replacement in the place of the file, on disk. It stays open
-// under its new name.
+// Commit replaces the file, on disk. It stays open under its new name.
 func (r *Replacement) Commit() error {
 	if err := r.system.Sync(r.File); err != nil {
 		return err
@@ -133,8 +132,7 @@ func RemoveLeftovers(dir string) error {
 	return errors.Join(problems...)
 }
 
-// A system is what Commit asks of the operating system, each step of which
-// may fail.
+// A system is the operating system calls of Commit, each of which may fail.
 type system interface {
 	Sync(*os.File) error
 	Rename(from, to string) error

@@ -13,20 +13,20 @@ import (
 // lockFile, in a folder, is held by the process that writes there.
 const lockFile = ".lock"
 
-// ErrLocked is what Lock returns when another process has the folder.
+// ErrLocked is what Lock returns when another process holds the folder.
 var ErrLocked = errors.New("in use by another process")
 
-// A FolderLock is the right to write in a folder. The kernel gives it back
-// when the process ends, however it ends.
+// A FolderLock is the right to write in a folder. The kernel releases it when
+// the process ends, however it ends.
 type FolderLock struct{ f *os.File }
 
-// Lock takes the folder for this process, or says which one has it: the error
-// then is ErrLocked. It does not wait. The folder is made when it is missing,
-// for this user alone.
+// Lock takes the folder for this process, or says which process holds it: the
+// error is then ErrLocked. It does not wait. A missing folder is made, for this
+// user alone.
 //
-// It is a flock of a file in the folder, which stays there: two processes of
-// one machine, or of several that mount one folder whose file system carries
-// locks (NFS 4 does).
+// It is a flock of a file in the folder, which is never removed. It works
+// between processes of one machine, and between machines that mount one folder
+// if its file system supports locks (NFS 4 does).
 func Lock(dir string) (*FolderLock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func Lock(dir string) (*FolderLock, error) {
 		}
 		return nil, &os.PathError{Op: "flock", Path: name, Err: err}
 	}
-	// For the error of the next one; it decides nothing.
+	// For the error message of the next process; it decides nothing.
 	if err := f.Truncate(0); err == nil {
 		f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}

@@ -1,11 +1,11 @@
-// Package egress is the one way by which a connection leaves: to an insurer,
-// the annuaire, a server of revocation lists, an OCSP responder, and whatever
-// else is added. Most of these are named by somebody else (the annuaire, a
-// certificate), who could name a neighbour of ours instead: the RPN's own admin
-// listener, the metadata of a cloud, a printer.
+// Package egress is the only way for a connection to leave: to an insurer, the
+// annuaire, a server of revocation lists, an OCSP responder, and any other.
+// Most of these addresses are named by somebody else (the annuaire, a
+// certificate), who could name an internal address instead: the RPN's own admin
+// listener, the metadata service of a cloud, a printer.
 //
-// A Filter is asked at the dial, about the very address of the socket: a name
-// that changes its mind between a check and a dial gains nothing. It fails
+// A Filter is applied at the dial, to the address of the socket itself: a name
+// that resolves differently between a check and a dial gains nothing. It fails
 // closed.
 package egress
 
@@ -38,15 +38,16 @@ type Filter struct {
 	Resolver *net.Resolver
 }
 
-// Everywhere is every network: what is written in the configuration is the
-// operator's own word. Even so no address is dialled that is no single host's.
+// Everywhere is every network: an address written in the configuration was
+// chosen by the operator. Even then an address that is not of one single host
+// is not dialled.
 func Everywhere() []netip.Prefix {
 	return []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}
 }
 
 // Permits reports whether that address may be dialled.
 func (f *Filter) Permits(ip netip.Addr) bool {
-	ip = Judged(ip)
+	ip = Effective(ip)
 	if !ip.IsValid() || ip.IsUnspecified() || ip.IsMulticast() || ip == broadcast {
 		return false
 	}
@@ -58,9 +59,10 @@ func (f *Filter) Permits(ip netip.Addr) bool {
 	return isPublic(ip)
 }
 
-// Judged is the address that a filter looks at: the IPv4 address that an IPv6
-// one holds, IPv4-mapped (::ffff:0:0/96) or IPv4-compatible (::/96), and no zone.
-func Judged(ip netip.Addr) netip.Addr {
+// Effective is the address that a filter checks: the IPv4 address inside an
+// IPv6 one, IPv4-mapped (::ffff:0:0/96) or IPv4-compatible (::/96), and no
+// zone.
+func Effective(ip netip.Addr) netip.Addr {
 	ip = ip.Unmap().WithZone("")
 	if b := ip.As16(); ip.Is6() && compatible.Contains(ip) && !ip.IsUnspecified() && !ip.IsLoopback() {
 		return netip.AddrFrom4([4]byte(b[12:]))
@@ -75,7 +77,7 @@ func (f *Filter) Control(_, address string, _ syscall.RawConn) error {
 		return fmt.Errorf("%w: no address", ErrForbidden)
 	}
 	if !f.Permits(ap.Addr()) {
-		return fmt.Errorf("%w: %s is not public, and in no network of network.allow", ErrForbidden, Judged(ap.Addr()))
+		return fmt.Errorf("%w: %s is not public, and in no network of network.allow", ErrForbidden, Effective(ap.Addr()))
 	}
 	return nil
 }
@@ -98,8 +100,8 @@ func (f *Filter) known(addr string) string {
 	return addr
 }
 
-// ResolverAt is a resolver that asks that DNS server, which the operator wrote
-// down; nil, the system's, when there is none.
+// ResolverAt is a resolver that asks that DNS server, which the operator
+// configured; nil, the system's, when there is none.
 func ResolverAt(server netip.AddrPort) *net.Resolver {
 	if !server.IsValid() {
 		return nil
@@ -114,7 +116,8 @@ var (
 	broadcast  = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 )
 
-// notPublic is what net/netip has no word for (IANA special-purpose registries).
+// notPublic is what net/netip has no predicate for (IANA special-purpose
+// registries).
 var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),
 	netip.MustParsePrefix("100.64.0.0/10"), // shared, RFC 6598

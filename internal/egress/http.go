@@ -29,8 +29,8 @@ func (f *Filter) Client(config *tls.Config, timeout time.Duration) *http.Client 
 const maxRedirects = 3
 
 // Redirects is an http.Client's CheckRedirect: a GET may be redirected on its
-// own host, three times at most; nothing else is. Whoever is asked a question
-// cannot have it put to somebody else.
+// own host, at most three times; nothing else is. A server must not be able to
+// redirect our request to another host.
 func Redirects(req *http.Request, via []*http.Request) error {
 	first := via[0]
 	switch {
@@ -44,8 +44,8 @@ func Redirects(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// sameHost allows what a server does to its own visitors: from http to https,
-// each on its own port.
+// sameHost also allows the usual redirection from http to https, each on its
+// default port.
 func sameHost(to, from *url.URL) bool {
 	if to.Scheme == from.Scheme && to.Host == from.Host {
 		return true
@@ -55,8 +55,8 @@ func sameHost(to, from *url.URL) bool {
 }
 
 // OnlyHost is an http.Transport's Proxy for a library that makes its own
-// connections: it takes no proxy, and refuses every request to another host
-// than that of the URL, redirected or not.
+// connections: it uses no proxy, and refuses every request to another host than
+// that of the URL, redirected or not.
 func OnlyHost(of string) (func(*http.Request) (*url.URL, error), error) {
 	own, err := url.Parse(of)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/crypto/ocsp"
 )
 
-// A List is what a revocation list says; the zero value is a good empty one,
+// A List describes a revocation list; the zero value is a good empty one,
 // number 1, of now, for a week.
 type List struct {
 	Revoked      []*big.Int // serial numbers

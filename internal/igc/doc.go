@@ -3,7 +3,7 @@
 //
 // Four roots that never meet: one for each side and each use, TLS and
 // signature. Every CA is called TEST and FICTIVE, so that nothing here can be
-// taken for the real thing, and a production configuration can refuse it.
+// mistaken for the real PKI, and a production configuration can refuse it.
 //
 //	pki := igc.New(igc.Options{})
 //	auth, sign := pki.Establishment("1010000008", "CH DES TROIS TILLEULS")
@@ -14,6 +14,6 @@
 // Options make the bad ones by name: igc.Expired(), igc.WrongEKU(),
 // igc.OtherCA(), igc.CN("a;b")...
 //
-// It serves the demonstration and the tests, so what cannot fail but by a
+// It serves the demonstration and the tests, so whatever can only fail by a
 // programming error panics. Never trust its CAs anywhere else.
 package igc

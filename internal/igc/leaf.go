@@ -126,7 +126,7 @@ func Valid(from, until time.Time) Option {
 	return func(_ *PKI, l *leaf) { l.from, l.until = from, until }
 }
 
-// WrongEKU gives the certificate the extended key usage of another trade:
+// WrongEKU gives the certificate the extended key usage of another purpose:
 // serverAuth, or clientAuth for a server.
 func WrongEKU() Option { return func(_ *PKI, l *leaf) { l.eku = l.wrong } }
 

@@ -13,7 +13,7 @@ import (
 var addressing = [...]string{soap.NSWSA, soap.NSWSA2004, soap.NSWSA2003}
 
 // CheckActions returns the operation that the Body names. It refuses as
-// not-soap a media type that does not go with the Envelope, and as
+// not-soap a media type that does not fit the Envelope, and as
 // unknown-operation a Body that names none of the profile, or a message whose
 // SOAPAction header, action parameter or wsa:Action, in any namespace of
 // WS-Addressing, names another one. Each of them may be absent or empty: then
@@ -79,8 +79,8 @@ func checkWSAAction(header soap.Node, op Operation) error {
 	return nil
 }
 
-// isAction returns the place in addressing of the namespace of a wsa:Action,
-// or -1.
+// isAction returns the index in addressing of the namespace of a wsa:Action, or
+// -1.
 func isAction(n soap.Node) int {
 	for i, space := range addressing {
 		if n.Is(space, "Action") {

@@ -13,9 +13,9 @@ type field struct {
 	optional   bool // it may be absent, empty, or nil (xsi:nil)
 }
 
-// onlyBlock returns the block of that name. Beside it nothing may bear its
-// name, in another namespace or in other case: an insurer's software might
-// read that one.
+// onlyBlock returns the block of that name. No sibling may have the same name,
+// in another namespace or in other case: an insurer's software might read that
+// one.
 func onlyBlock(body soap.Node, name string) (soap.Node, error) {
 	var found soap.Node
 	alike := false
@@ -38,11 +38,11 @@ func onlyBlock(body soap.Node, name string) (soap.Node, error) {
 	return found, nil
 }
 
-// readBlock reads a block as strictly as it decides (profile section 4): its
+// readBlock reads a block that decides, so strictly (profile section 4): its
 // fields, unqualified, in their order, each once, and nothing else: no foreign
-// element, no text, no attribute. What is passed over here another reader may
-// take for the field. Values have their white space collapsed, as their types
-// of the schema say.
+// element, no text, no attribute. Something ignored here might be the field for
+// another reader. The white space of values is collapsed, as their schema types
+// say.
 func readBlock(block soap.Node, name string, fields []field, each func(f *field, value string) error) error {
 	if hasAttributes(block) {
 		return attributed(name)
@@ -96,8 +96,8 @@ func hasAttributes(n soap.Node) bool {
 	return false
 }
 
-// valueOf returns the value of a field. xsi:nil says that there is none: only
-// where there may be none, and never beside a value.
+// valueOf returns the value of a field. xsi:nil means that there is none: only
+// if there may be none, and never together with a value.
 func valueOf(n soap.Node, f *field) (string, error) {
 	nils := false
 	for a, v := range n.Attrs {
@@ -116,8 +116,8 @@ func valueOf(n soap.Node, f *field) (string, error) {
 	return s, nil
 }
 
-// textOf is n.Text with one allocation where the text stands in the message as
-// it is, which is nearly always.
+// textOf is n.Text with one allocation when the text is in the message as it
+// is, which is nearly always the case.
 func textOf(n soap.Node) (string, bool) {
 	if b, ok := n.RawText(); ok {
 		return string(b), true

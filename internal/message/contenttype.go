@@ -9,9 +9,9 @@ import (
 
 // A ContentType is a Content-Type header, parsed once and strictly (profile
 // section 1): the media type of one version of SOAP, with the parameters
-// charset and action, each once at most, and no other. String writes it anew:
-// what leaves for an insurer is what was parsed and nothing beside it, so no
-// other reader can find an action there that was not compared.
+// charset and action, each once at most, and no other. String writes it again:
+// an insurer receives exactly what was parsed, so no other reader can find an
+// action there that was not compared.
 type ContentType struct {
 	Version   soap.Version
 	charset   string // "", "utf-8" or "us-ascii"
@@ -19,7 +19,7 @@ type ContentType struct {
 	hasAction bool
 }
 
-// maxContentType is many times the longest one that is right.
+// maxContentType is many times the longest valid one.
 const maxContentType = 512
 
 // ParseContentType reads a Content-Type (RFC 9110 8.3.1). Beyond the RFC, an
@@ -173,8 +173,8 @@ type SOAPAction struct {
 	quoted, there bool
 }
 
-// ParseSOAPAction reads the header; there is false when the message has none.
-// What it names is compared by CheckActions.
+// ParseSOAPAction parses the header; there is false when the message has none.
+// CheckActions compares what it names.
 func ParseSOAPAction(v string, there bool) (SOAPAction, error) {
 	if !there {
 		return SOAPAction{}, nil

@@ -9,8 +9,8 @@ import (
 )
 
 // Key reads the routing key of a ROC request: its operation and its adressage,
-// from the signed Body only. A field that is missing, malformed or there twice
-// is a bad-key refusal that names it. An annuaire search has no key: it is an
+// from the signed Body only. A field that is missing, malformed or repeated is
+// a bad-key refusal that names it. An annuaire search has no key: it is an
 // unknown-operation here.
 func Key(c *xmlsig.Checked) (roc.Key, error) {
 	body, op, err := rocRequest(c)
@@ -37,8 +37,8 @@ var keyFields = [...]field{
 	{"domaine_conventionnel", "adressage/domaine_conventionnel", false},
 }
 
-// keyField reads one value of adressage into k. An empty convention or CSR is
-// an absent one: the attestation prints the label even with no value.
+// keyField reads one value of adressage into k. An empty convention or CSR
+// counts as absent: the attestation prints the label even with no value.
 func keyField(k *roc.Key, path, s string) (err error) {
 	switch path {
 	case "adressage/numero_amc":
@@ -59,8 +59,8 @@ func keyField(k *roc.Key, path, s string) (err error) {
 }
 
 // Sites reads the establishment that the signed Body names: its legal entity,
-// and its site or "". A malformed or missing number is a bad-key refusal. That
-// they are the caller's is for the register to say.
+// and its site or "". A malformed or missing number is a bad-key refusal. The
+// register decides whether they belong to the caller.
 func Sites(c *xmlsig.Checked) (ej, eg roc.FINESS, err error) {
 	body, op, err := rocRequest(c)
 	if err != nil {

@@ -15,10 +15,10 @@ type FieldError struct {
 // Error is a sentence in French.
 func (e *FieldError) Error() string { return "champ " + e.Field + " : " + e.Problem }
 
-// A reader reads the unqualified elements of a body and keeps the first thing
-// that is wrong; what it returns afterwards means nothing. It is strict where
-// two readers of one message could differ: an element that may stand once and
-// stands twice is an error.
+// A reader reads the unqualified elements of a body and keeps the first
+// problem; what it returns afterwards means nothing. It is strict where two
+// readers of one message could differ: an element that may occur once and
+// occurs twice is an error.
 type reader struct{ err *FieldError }
 
 func (r *reader) fail(field, problem string) {
@@ -35,24 +35,24 @@ func (r *reader) done() error {
 	return r.err
 }
 
-// A place is an element and its path, for errors.
-type place struct {
+// A located is an element and its path, for errors.
+type located struct {
 	node soap.Node
 	path string
 }
 
-func (p place) absent() bool { return p.node.IsZero() }
+func (p located) absent() bool { return p.node.IsZero() }
 
-func (p place) join(name string) string {
+func (p located) join(name string) string {
 	if p.path == "" {
 		return name
 	}
 	return p.path + "/" + name
 }
 
-// one returns the only child of that name, or an absent place.
-func (r *reader) one(p place, name string) place {
-	found := place{path: p.join(name)}
+// one returns the only child of that name, or an absent element.
+func (r *reader) one(p located, name string) located {
+	found := located{path: p.join(name)}
 	for n := p.node.First(); !n.IsZero(); n = n.Next() {
 		if !n.Is("", name) {
 			continue
@@ -67,7 +67,7 @@ func (r *reader) one(p place, name string) place {
 }
 
 // need is one, and the child must be there.
-func (r *reader) need(p place, name string) place {
+func (r *reader) need(p located, name string) located {
 	c := r.one(p, name)
 	if c.absent() {
 		r.fail(c.path, "manque")
@@ -76,16 +76,16 @@ func (r *reader) need(p place, name string) place {
 }
 
 // all calls each for every child of that name.
-func (r *reader) all(p place, name string, each func(place)) {
+func (r *reader) all(p located, name string, each func(located)) {
 	for n := p.node.First(); !n.IsZero(); n = n.Next() {
 		if n.Is("", name) {
-			each(place{n, p.join(name)})
+			each(located{n, p.join(name)})
 		}
 	}
 }
 
 // text returns the text of an optional child, "" when it is absent.
-func (r *reader) text(p place, name string) string {
+func (r *reader) text(p located, name string) string {
 	c := r.one(p, name)
 	if c.absent() {
 		return ""
@@ -94,7 +94,7 @@ func (r *reader) text(p place, name string) string {
 }
 
 // must returns the text of a child that may be neither absent nor empty.
-func (r *reader) must(p place, name string) string {
+func (r *reader) must(p located, name string) string {
 	c := r.need(p, name)
 	if c.absent() {
 		return ""
@@ -106,7 +106,7 @@ func (r *reader) must(p place, name string) string {
 	return s
 }
 
-func (r *reader) textOf(p place) string {
+func (r *reader) textOf(p located) string {
 	s, ok := p.node.Text()
 	if !ok {
 		r.fail(p.path, "n'est pas un simple texte")
@@ -115,7 +115,7 @@ func (r *reader) textOf(p place) string {
 }
 
 // number reads a child that is a number of at least 0, 0 when it is absent.
-func (r *reader) number(p place, name string) int {
+func (r *reader) number(p located, name string) int {
 	s := r.text(p, name)
 	if s == "" {
 		return 0
@@ -131,12 +131,12 @@ func (r *reader) number(p place, name string) int {
 // maxNumber is above the largest number of the schemas.
 const maxNumber = 999_999_999
 
-func (r *reader) montant(p place, name string) Montant {
+func (r *reader) montant(p located, name string) Montant {
 	return parsed(r, p, name, r.must(p, name), ParseMontant)
 }
 
 // parsed reads s, the text of a child, when there is one.
-func parsed[T any](r *reader, p place, name, s string, parse func(string) (T, error)) T {
+func parsed[T any](r *reader, p located, name, s string, parse func(string) (T, error)) T {
 	var none T
 	if s == "" {
 		return none

@@ -58,7 +58,7 @@ func ReadANL(c *xmlsig.Checked) (ANLRequest, error) {
 }
 
 // open begins the reading of a signed request of that service.
-func open(c *xmlsig.Checked, s roc.Service) (Operation, *reader, place, error) {
+func open(c *xmlsig.Checked, s roc.Service) (Operation, *reader, located, error) {
 	body := c.Body()
 	if body.IsZero() {
 		return Operation{}, nil, place{}, roc.Refuse(roc.PartNotSigned, "the Body is not signed").Because(roc.BodyNotSigned)
@@ -67,10 +67,10 @@ func open(c *xmlsig.Checked, s roc.Service) (Operation, *reader, place, error) {
 	if !ok || op.Service != s {
 		return Operation{}, nil, place{}, roc.Refuse(roc.UnknownOperation, "not a request of %s", s).Because(roc.UnknownRequest)
 	}
-	return op, &reader{}, place{node: body}, nil
+	return op, &reader{}, located{node: body}, nil
 }
 
-func (r *reader) demande(root place, v roc.Version) Demande {
+func (r *reader) demande(root located, v roc.Version) Demande {
 	etablissement := r.need(root, "etablissement")
 	d := Demande{
 		Requete:      r.requete(r.need(root, "requete")),
@@ -89,7 +89,7 @@ func (r *reader) demande(root place, v roc.Version) Demande {
 }
 
 // requete reads what is there: nothing depends on it.
-func (r *reader) requete(p place) Requete {
+func (r *reader) requete(p located) Requete {
 	return Requete{
 		Version:         r.text(p, "version"),
 		Date:            parsed(r, p, "date_demande", r.text(p, "date_demande"), parseInstant),
@@ -99,7 +99,7 @@ func (r *reader) requete(p place) Requete {
 	}
 }
 
-func (r *reader) adressage(p place) Adressage {
+func (r *reader) adressage(p located) Adressage {
 	return Adressage{
 		AMC:        parsed(r, p, "numero_amc", r.must(p, "numero_amc"), roc.ParseNumeroAMC),
 		Convention: parsed(r, p, "code_type_convention", r.text(p, "code_type_convention"), roc.ParseConvention),
@@ -108,7 +108,7 @@ func (r *reader) adressage(p place) Adressage {
 	}
 }
 
-func (r *reader) beneficiaire(p place) Beneficiaire {
+func (r *reader) beneficiaire(p located) Beneficiaire {
 	return Beneficiaire{
 		NumeroAdherent: r.must(p, "numero_adherent"),
 		Nom:            r.must(p, "nom"),
@@ -118,7 +118,7 @@ func (r *reader) beneficiaire(p place) Beneficiaire {
 	}
 }
 
-func (r *reader) sejour(root place) *Sejour {
+func (r *reader) sejour(root located) *Sejour {
 	p := r.one(root, "sejour")
 	if p.absent() {
 		return nil
@@ -129,9 +129,9 @@ func (r *reader) sejour(root place) *Sejour {
 	}
 }
 
-func (r *reader) prestations(root place) []Prestation {
+func (r *reader) prestations(root located) []Prestation {
 	var list []Prestation
-	r.all(r.need(root, "prestations"), "prestation", func(p place) {
+	r.all(r.need(root, "prestations"), "prestation", func(p located) {
 		list = append(list, Prestation{
 			Rang:     r.number(p, "rang"),
 			Code:     r.must(p, "code"),
@@ -148,6 +148,6 @@ func (r *reader) prestations(root place) []Prestation {
 }
 
 // day returns a required date as we write it.
-func (r *reader) day(p place, name string) string {
+func (r *reader) day(p located, name string) string {
 	return day(parsed(r, p, name, r.must(p, name), parseDay))
 }

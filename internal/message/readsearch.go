@@ -9,7 +9,7 @@ import (
 
 // ReadSearch reads a search. The request of the annuaire may be unsigned
 // (profile section 3), so it is read from an Envelope; what it says proves
-// nothing about who asks. The error is a *FieldError, or an unknown-operation
+// nothing about the sender. The error is a *FieldError, or an unknown-operation
 // refusal when the message is no search.
 func ReadSearch(env *soap.Envelope) (SearchRequest, error) {
 	var s SearchRequest
@@ -18,7 +18,7 @@ func ReadSearch(env *soap.Envelope) (SearchRequest, error) {
 		return s, roc.Refuse(roc.UnknownOperation, "not a search of the annuaire").Because(roc.UnknownRequest)
 	}
 	r := &reader{}
-	root := place{node: env.Body().First()}
+	root := located{node: env.Body().First()}
 	params := r.need(root, "paramsObj")
 	s.Requete = r.requete(r.one(params, "requete"))
 	adressage := r.need(params, "adressage")
@@ -27,13 +27,13 @@ func ReadSearch(env *soap.Envelope) (SearchRequest, error) {
 	s.Norme = r.text(adressage, "code_norme_service")
 	s.Version = r.text(adressage, "version_norme_service")
 	types := r.one(r.one(params, "typage"), "type_adresse")
-	r.all(types, "item", func(p place) { s.Types = append(s.Types, r.textOf(p)) })
+	r.all(types, "item", func(p located) { s.Types = append(s.Types, r.textOf(p)) })
 	return s, r.done()
 }
 
 // ReadSearchAnswer reads the answer of the annuaire, from its signed Body only.
 // Any defect is an annuaire-refused refusal. An answer whose Code is not
-// RetourTrouve is returned without error: what it means is the caller's matter.
+// RetourTrouve is returned without error: its meaning is left to the caller.
 func ReadSearchAnswer(c *xmlsig.Checked) (SearchAnswer, error) {
 	var a SearchAnswer
 	body := c.Body()
@@ -44,7 +44,7 @@ func ReadSearchAnswer(c *xmlsig.Checked) (SearchAnswer, error) {
 		return a, roc.Refuse(roc.AnnuaireRefused, "the answer's Body is no searchResponse").Because(roc.AnnuaireBadAnswer)
 	}
 	r := &reader{}
-	resultat := r.need(place{node: body}, "resultat")
+	resultat := r.need(located{node: body}, "resultat")
 	retour := r.need(resultat, "retour")
 	a.Code = r.must(retour, "code")
 	a.Libelle = r.text(retour, "libelle")
@@ -57,7 +57,7 @@ func ReadSearchAnswer(c *xmlsig.Checked) (SearchAnswer, error) {
 	return a, nil
 }
 
-func (r *reader) found(resultat place, a *SearchAnswer) {
+func (r *reader) found(resultat located, a *SearchAnswer) {
 	organisme := r.need(resultat, "organisme")
 	a.AMC = parsed(r, organisme, "numero_amc", r.must(organisme, "numero_amc"), roc.ParseNumeroAMC)
 	a.Nom = r.text(organisme, "nom")
@@ -66,7 +66,7 @@ func (r *reader) found(resultat place, a *SearchAnswer) {
 		a.Debut = parsed(r, v, "debut", r.must(v, "debut"), parseDay)
 		a.Fin = parsed(r, v, "fin", r.text(v, "fin"), parseDay)
 	}
-	r.all(r.one(resultat, "adresses"), "adresse", func(p place) {
+	r.all(r.one(resultat, "adresses"), "adresse", func(p located) {
 		a.Adresses = append(a.Adresses, Adresse{
 			Service: r.must(p, "code_service"),
 			Norme:   r.must(p, "code_norme_service"),

@@ -20,8 +20,8 @@ type Addressing struct {
 }
 
 // AddressingOf returns the WS-Addressing headers of a message, to answer it,
-// and false when it has none. They are unsigned in general: nothing is decided
-// by them.
+// and false when it has none. They are usually unsigned: nothing is decided by
+// them.
 func AddressingOf(env *soap.Envelope) (Addressing, bool) {
 	var a Addressing
 	found := false
@@ -44,10 +44,10 @@ func AddressingOf(env *soap.Envelope) (Addressing, bool) {
 	return a, found
 }
 
-// RelatesTo are the messages that an answer says it answers, by the RelatesTo of
-// every addressing namespace; what names none (empty, or the "unspecified" of
-// WS-Addressing) is left out. It is not always signed: it decides nothing but
-// to refuse.
+// RelatesTo are the messages that an answer claims to answer, by the RelatesTo
+// of every addressing namespace; those that name none (empty, or the
+// "unspecified" of WS-Addressing) are left out. It is not always signed: it may
+// only lead to a refusal.
 func RelatesTo(env *soap.Envelope) []string { return addressed(env, "RelatesTo") }
 
 // MessageIDs are the ids that a message has by the MessageID of every

@@ -137,8 +137,9 @@ func schema(name string) []byte {
 	return b
 }
 
-// inlined makes a schema fit for wsdl:types: without its XML declaration, and
-// importing by namespace alone, for the imported schema stands beside it.
+// inlined prepares a schema for wsdl:types: without its XML declaration, and
+// importing by namespace alone, because the imported schema is in the same
+// wsdl:types.
 func inlined(xsd []byte) string {
 	_, s, _ := strings.Cut(string(xsd), "?>\n")
 	for _, name := range schemaNames {

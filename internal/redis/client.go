@@ -1,13 +1,13 @@
-// Package redis is the one way to Redis: one opener (a single server, Sentinels
-// or a Cluster), one health and one prefix of keys for everything that the
-// instances of one RPN share. The library behind it, go-redis, enters here and
-// nowhere else.
+// Package redis is the only access to Redis: one opener (a single server,
+// Sentinels or a Cluster), one health and one prefix of keys for everything
+// that the instances of one RPN share. The library behind it, go-redis, is
+// imported here and nowhere else.
 //
-// Redis is neither trusted nor needed. When one command fails in a way that
-// says that Redis is lost (errors.go has the list), every command after it
-// fails at once with ErrLost, without a question, until a probe in the
-// background, on fresh connections, has written something: no message waits
-// for a Redis that is away, and none keeps a connection to a server that is no
+// Redis is neither trusted nor required. When a command fails in a way that
+// means that Redis is lost (errors.go has the list), every command after it
+// fails at once with ErrLost, without contacting Redis, until a probe in the
+// background, on fresh connections, has written something: no message waits for
+// a Redis that is away, and none keeps a connection to a server that is no
 // longer the master.
 package redis
 
@@ -41,8 +41,8 @@ type Options struct {
 	User, Password string
 
 	// SentinelUser and SentinelPassword are those of the Sentinels. Default:
-	// User and Password. Sentinels that know no password are spoken to
-	// without one.
+	// User and Password. Sentinels without a password are contacted without
+	// one.
 	SentinelUser, SentinelPassword string
 
 	// Roots are the authorities of rediss. Default: those of the system.
@@ -51,21 +51,21 @@ type Options struct {
 	// Timeout bounds each command. Default: 250 ms. See Within.
 	Timeout time.Duration
 
-	// Probe is how often Redis is asked whether it is there. Default: 1 s.
+	// Probe is the interval between two probes of Redis. Default: 1 s.
 	Probe time.Duration
 
 	Log *slog.Logger     // default: nothing is logged
 	Now func() time.Time // default: time.Now
 }
 
-// A Client speaks to Redis for everybody in this process. It is safe for
+// A Client is the access to Redis for the whole process. It is safe for
 // concurrent use.
 type Client struct {
 	*shared
 	timeout time.Duration
 }
 
-// shared is what the views of one Client have in common.
+// shared is common to the views of one Client.
 type shared struct {
 	o      Options
 	open   func() (redis.UniversalClient, error) // a fresh client, which has no connection yet
@@ -146,8 +146,8 @@ func (c *Client) Close() error {
 	return c.current.close()
 }
 
-// quiet keeps go-redis from writing on standard error: what it meets comes
-// back as errors.
+// quiet keeps go-redis from writing to standard error: its problems are
+// returned as errors.
 var quiet = sync.OnceFunc(func() { redis.SetLogger(silence{}) })
 
 type silence struct{}
@@ -171,7 +171,7 @@ func (o *Options) universal() (*redis.UniversalOptions, error) {
 	for _, raw := range o.URLs {
 		r, err := url.Parse(raw)
 		if err != nil || r.Hostname() == "" {
-			return nil, errors.New("redis: what is no URL stands among the URLs")
+			return nil, errors.New("redis: one of the URLs is not a URL")
 		}
 		port := r.Port()
 		if port == "" {
@@ -180,7 +180,7 @@ func (o *Options) universal() (*redis.UniversalOptions, error) {
 		u.Addrs = append(u.Addrs, joinHostPort(r.Hostname(), port))
 		if db := strings.Trim(r.Path, "/"); db != "" && !o.Cluster {
 			if u.DB, err = strconv.Atoi(db); err != nil {
-				return nil, errors.New("redis: the path of a URL is no number of a database")
+				return nil, errors.New("redis: the path of a URL is not a database number")
 			}
 		}
 		if r.Scheme == "rediss" {

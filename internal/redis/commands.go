@@ -201,16 +201,17 @@ func (c *Client) Publish(ctx context.Context, channel, text string) error {
 	})
 }
 
-// Hear gives what is published on a channel to heard, until ctx ends. It calls
-// joined each time that it begins to hear: what was published before, since the
-// start or the last loss, was missed. Both are called by this goroutine.
-func (c *Client) Hear(ctx context.Context, channel string, joined func(), heard func(text string)) {
+// Subscribe passes what is published on a channel to received, until ctx ends.
+// It calls joined each time that the subscription begins: what was published
+// before, since the start or the last loss, was missed. Both are called by this
+// goroutine.
+func (c *Client) Subscribe(ctx context.Context, channel string, joined func(), received func(text string)) {
 	for ctx.Err() == nil {
 		c.mu.Lock()
 		g, changed := c.current, c.changed
 		c.mu.Unlock()
 		if g != nil {
-			c.hear(ctx, g, channel, joined, heard)
+			c.subscribe(ctx, g, channel, joined, received)
 		}
 		select {
 		case <-ctx.Done():
@@ -220,8 +221,8 @@ func (c *Client) Hear(ctx context.Context, channel string, joined func(), heard 
 	}
 }
 
-// hear is Hear on one generation.
-func (c *Client) hear(ctx context.Context, g *generation, channel string, joined func(), heard func(text string)) {
+// subscribe is Subscribe on one generation.
+func (c *Client) subscribe(ctx context.Context, g *generation, channel string, joined func(), received func(text string)) {
 	sub := g.client.Subscribe(ctx, Prefix+channel)
 	defer sub.Close()
 	hears := false
@@ -242,13 +243,13 @@ func (c *Client) hear(ctx context.Context, g *generation, channel string, joined
 				c.hearing(&hears, true)
 				joined()
 			case *redis.Message:
-				heard(m.Payload)
+				received(m.Payload)
 			}
 		}
 	}
 }
 
-// hearing counts a channel that is heard, or is no more.
+// subscribed counts a channel that is subscribed, or is no more.
 func (s *shared) hearing(was *bool, is bool) {
 	if *was == is {
 		return
@@ -257,8 +258,8 @@ func (s *shared) hearing(was *bool, is bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if is {
-		s.health.Hearing++
+		s.health.Subscribed++
 	} else {
-		s.health.Hearing--
+		s.health.Subscribed--
 	}
 }

@@ -9,17 +9,17 @@ import (
 )
 
 var (
-	// ErrLost is what each command returns while Redis is lost: nothing was
-	// asked.
+	// ErrLost is what each command returns while Redis is lost: Redis was not
+	// contacted.
 	ErrLost = errors.New("Redis is lost")
 
 	// ErrNone is what a command returns when there is no such key or field.
-	ErrNone = errors.New("Redis holds nothing there")
+	ErrNone = errors.New("Redis has no such key")
 )
 
-// gone are the answers of a Redis that cannot serve: it is no master, it is not
-// ready, or it does not know us. They are looked for anywhere in the text: a
-// script, a proxy or another implementation wraps them in words of its own.
+// gone are the answers of a Redis that cannot serve: it is not the master, it
+// is not ready, or it does not know us. They are searched anywhere in the text:
+// a script, a proxy or another implementation wraps them in its own words.
 var gone = []string{
 	"READONLY", "read only replica", "read-only replica", "read only slave",
 	"LOADING", "MASTERDOWN", "NOMASTERLINK", "CLUSTERDOWN", "NOREPLICAS",
@@ -53,18 +53,18 @@ func isLogin(err error) bool {
 	return false
 }
 
-// A verdict is what an error says about Redis.
+// A verdict is what an error means for the state of Redis.
 type verdict int
 
 const (
 	serves  verdict = iota // it answered
 	refuses                // it answered that this command is refused: its rights, its type
 	lost                   // it did not answer, or cannot serve
-	silent                 // nothing: the caller left before
+	silent                 // nothing: the caller left first
 )
 
-// verdictOf says what the error of a command means; asked is the context of the
-// caller, which may have ended for reasons of its own.
+// verdictOf classifies the error of a command; asked is the context of the
+// caller, which may have ended for its own reasons.
 func verdictOf(asked context.Context, err error) verdict {
 	var said redis.Error
 	switch {

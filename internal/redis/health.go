@@ -9,17 +9,17 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Health is how Redis does, for /readyz and the metrics.
+// Health is the state of Redis, for /readyz and the metrics.
 type Health struct {
 	OK          bool
 	LastSuccess time.Time // zero: never
 	LastError   error     // the last one, also once it is over; nil: none
 	FailedAt    time.Time
 	Losses      uint64 // how many times it was lost
-	Hearing     int    // channels that are heard now
+	Subscribed     int    // channels subscribed now
 }
 
-// Health returns how Redis does.
+// Health returns the state of Redis.
 func (c *Client) Health() Health {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -33,8 +33,8 @@ func (s *shared) generation() (*generation, bool) {
 	return s.current, s.health.OK && !s.closed
 }
 
-// note keeps how a command on that generation went. What is said of a former
-// one says nothing of Redis now.
+// note records the result of a command on that generation. The result of an
+// older generation says nothing about Redis now.
 func (s *shared) note(g *generation, v verdict, err error) {
 	s.mu.Lock()
 	if g != s.current || s.closed || v == silent {
@@ -62,9 +62,9 @@ func (s *shared) note(g *generation, v verdict, err error) {
 	s.mu.Unlock()
 	switch {
 	case sayRefused:
-		s.o.Log.Error("Redis refuses a command: look at the rights of its user", slog.String("event", "redis_refused"), slog.Any("error", err))
+		s.o.Log.Error("Redis refuses a command: check the rights of its user", slog.String("event", "redis_refused"), slog.Any("error", err))
 	case v == lost && was:
-		s.o.Log.Error("Redis is lost: this instance goes on alone", slog.String("event", "redis_lost"), slog.Any("error", err))
+		s.o.Log.Error("Redis is lost: this instance works alone", slog.String("event", "redis_lost"), slog.Any("error", err))
 		select {
 		case s.lost <- struct{}{}:
 		default:
@@ -72,8 +72,8 @@ func (s *shared) note(g *generation, v verdict, err error) {
 	}
 }
 
-// watch asks Redis whether it is there, so that its loss is known before a
-// message meets it, and its return without one.
+// watch probes Redis, so that its loss is known before a message meets it, and
+// its return without waiting for one.
 func (s *shared) watch(ctx context.Context) {
 	tick := time.NewTicker(s.o.Probe)
 	defer tick.Stop()
@@ -91,9 +91,9 @@ func (s *shared) watch(ctx context.Context) {
 	}
 }
 
-// probe asks on the connections in use while all is well, and on fresh ones
-// while Redis is lost: so Sentinels, a Cluster and DNS are asked again who is
-// master, and nothing stays tied to the former one.
+// probe uses the connections in use while all is well, and fresh ones while
+// Redis is lost: Sentinels, a Cluster and DNS are then asked again who is
+// master, and nothing stays connected to the former one.
 func (s *shared) probe(ctx context.Context) {
 	g, ok := s.generation()
 	if ok && g != nil {
@@ -123,7 +123,7 @@ func (s *shared) probe(ctx context.Context) {
 	}
 }
 
-// found puts proven connections in the place of the former ones.
+// found replaces the former connections by proven ones.
 func (s *shared) found(g *generation) {
 	s.mu.Lock()
 	former := s.current
@@ -135,7 +135,7 @@ func (s *shared) found(g *generation) {
 	if former != nil {
 		former.close()
 	}
-	s.o.Log.Info("Redis is there: the instances share", slog.String("event", "redis_found"))
+	s.o.Log.Info("Redis answers: the instances share their state", slog.String("event", "redis_found"))
 }
 
 // ping writes, because a Redis that only answers reads (a replica, a Cluster

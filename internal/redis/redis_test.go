@@ -83,7 +83,7 @@ func works(t *testing.T, c *Client) {
 	joined, heard := make(chan struct{}, 16), make(chan string, 16)
 	var listening sync.WaitGroup
 	listening.Go(func() {
-		c.Hear(hearing, "channel", func() { joined <- struct{}{} }, func(s string) { heard <- s })
+		c.Subscribe(hearing, "channel", func() { joined <- struct{}{} }, func(s string) { heard <- s })
 	})
 	<-joined
 	if err := c.Publish(ctx, "channel", "news"); err != nil {
@@ -210,7 +210,7 @@ func TestARedisThatComesBackIsUsedAgain(t *testing.T) {
 	joined := make(chan struct{}, 16)
 	hearing, over := context.WithCancel(t.Context())
 	var listening sync.WaitGroup
-	listening.Go(func() { c.Hear(hearing, "channel", func() { joined <- struct{}{} }, func(string) {}) })
+	listening.Go(func() { c.Subscribe(hearing, "channel", func() { joined <- struct{}{} }, func(string) {}) })
 	<-joined
 	s.Stop()
 	await.Until(t, "the loss is known", c.gone)

@@ -57,7 +57,7 @@ func TestRedisOverTLSWithTheRightsOfTheDocumentation(t *testing.T) {
 	hearing, over := context.WithCancel(ctx)
 	defer over()
 	joined, heard := make(chan struct{}, 16), make(chan string, 16)
-	go client.Hear(hearing, "annuaire:1", func() { joined <- struct{}{} }, func(s string) { heard <- s })
+	go client.Subscribe(hearing, "annuaire:1", func() { joined <- struct{}{} }, func(s string) { heard <- s })
 	<-joined
 	_, got := client.Get(ctx, "ping")
 	for what, err := range map[string]error{

@@ -71,8 +71,8 @@ const (
 	FarEndFault CauseCode = "far-end-fault"
 )
 
-// A CauseMeaning is what a cause adds to its Reason. An empty field says what
-// the Reason says.
+// A CauseMeaning is what a cause adds to its Reason. For an empty field the
+// Reason's own text is used.
 type CauseMeaning struct {
 	Reason      Reason // "": no refusal
 	Responsable Responsable

@@ -40,10 +40,10 @@ func StructureOfCertificate(c *x509.Certificate) (StructureID, error) {
 	return found, nil
 }
 
-// A CertificateID names a certificate in every memory and list of ours: the
-// SHA-256 of its tbsCertificate, what its CA signed. The bytes around it are
-// its presenter's choice (another value of an ECDSA signature verifies as
-// well), so a hash of the whole is no name.
+// A CertificateID names a certificate in every cache and list of ours: the
+// SHA-256 of its tbsCertificate, the part its CA signed. The presenter can
+// change the bytes around it (another value of an ECDSA signature verifies as
+// well), so a hash of the whole is no identifier.
 type CertificateID [sha256.Size]byte
 
 // IDOfCertificate returns the name of a certificate.
@@ -52,10 +52,10 @@ func IDOfCertificate(c *x509.Certificate) CertificateID { return sha256.Sum256(c
 // ErrNotACertificate is the error of what is not exactly a certificate.
 var ErrNotACertificate = errors.New("is not exactly a certificate (one DER sequence of tbsCertificate, signatureAlgorithm and signatureValue)")
 
-// ParseCertificate is the door by which the bytes of a certificate come in,
-// from a message, a file, a peer: nothing else of ours calls
-// x509.ParseCertificate, which takes bytes after the signature (and so lets
-// one certificate have many forms). A test of the tree holds it.
+// ParseCertificate is the only function of ours that parses a certificate, from
+// a message, a file or a peer. x509.ParseCertificate accepts bytes after the
+// signature, so one certificate could have many forms; a test of the tree
+// forbids calling it elsewhere.
 func ParseCertificate(der []byte) (*x509.Certificate, error) {
 	c, err := x509.ParseCertificate(der)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 
 // Content is the bytes of a message. They may hold health data, so the type
 // cannot be printed: every way of formatting, logging or encoding it gives its
-// size only. Bytes is the one door, and its callers are few: the scanner, the
-// signature check and the two network legs.
+// size only. Bytes is the only access, and its callers are few: the scanner,
+// the signature check and the two network legs.
 //
 // The bytes are behind a func because fmt cannot call the methods of a field
 // that is not exported, nor does after a verb that does not fit: it then prints

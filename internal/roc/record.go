@@ -55,9 +55,9 @@ const (
 )
 
 // A Record is all that is known of one exchange, filled on the way and read
-// once at the end by the log, the metrics and (later) the journal. It holds
-// what profile section 9 lists and, by construction, no patient data: no field
-// of it can take message content.
+// once at the end by the log, the metrics and the journal. It holds what
+// profile section 9 lists and, by construction, no patient data: no field of it
+// can hold message content.
 type Record struct {
 	ID   ExchangeID
 	From StructureID // "" until identified
@@ -69,12 +69,13 @@ type Record struct {
 	AMCName string // the AMC's name by the register, for people; or ""
 	Target  string // host of the AMC's address, or ""
 
-	// The four instants (X-Road's names). Zero: it did not come to that.
+	// The four instants (X-Road's names). Zero: the exchange did not get that
+	// far.
 	RequestIn, RequestOut, AnswerIn, AnswerOut time.Time
 
-	// Where the time went. Annuaire is the time the exchange waited for it. AMC
-	// is the insurer's time: Connect is the part of it that went to connecting
-	// (TCP and TLS). Lookup is the DNS, which is nobody else's.
+	// How the time was spent. Annuaire is the time the exchange waited for it.
+	// AMC is the insurer's time: Connect is the part of it spent on connecting
+	// (TCP and TLS). Lookup is the DNS, and counted for nobody.
 	Read, Check, Annuaire, Lookup, Connect, AMC time.Duration
 
 	RequestBytes, AnswerBytes   int
@@ -84,8 +85,8 @@ type Record struct {
 	MessageID                   string   // wsa:MessageID when it is a UUID, else ""
 
 	// ClockOffset is how far the signer's clock is ahead of ours, by the signed
-	// Created; nil when no signed Timestamp was read. The way of the message
-	// is in it.
+	// Created; nil when no signed Timestamp was read. It includes the transit
+	// time of the message.
 	ClockOffset *time.Duration
 	Replayed    bool // the signature was seen before, within its life
 
@@ -95,33 +96,33 @@ type Record struct {
 	Cause      string    // of whatever is not answered: English, no message content
 	CauseCode  CauseCode // its stable name, where there is one
 	FarStatus  int       // HTTP status of the far end; 0: none
-	FromMemory bool      // the annuaire's answer was remembered
-	Stale      bool      // and no longer fresh: it was asked again beside
+	FromMemory bool      // the annuaire's answer came from memory
+	Stale      bool      // and was no longer fresh: it was revalidated in the background
 
-	// AnswerCheck is what the check of the AMC's signature found: "good", a
-	// Reason, "" when it was not looked at, or CheckedLater.
+	// AnswerCheck is the result of the check of the AMC's signature: "good", a
+	// Reason, "" when it was not checked, or CheckedLater.
 	AnswerCheck string
 
 	// Dossier links the exchanges of one stay or visit; zero: none.
 	Dossier Dossier
 
-	// VIHF is what the check found of the request's VIHF: "good", or what its
-	// policy bears on (docs/record.md); "" when it has none.
+	// VIHF is the result of the check of the request's VIHF: "good", or the
+	// outcome that its policy acts on (docs/record.md); "" when it has none.
 	VIHF string
 }
 
-// CheckedLater is the AnswerCheck of a record that is written before the
-// answer was looked at: what is found then, when it is not "good", amends it.
+// CheckedLater is the AnswerCheck of a record that is written before the answer
+// was checked: a result other than "good" then amends it.
 const CheckedLater = "later"
 
-// A Dossier links the exchanges of one establishment about one stay or visit:
-// a keyed hash of the routing key and the adherent, made by internal/message,
-// whose key is dropped after a few days. Nobody can go back from it to a
-// person, and it has no meaning beside its establishment and its days.
+// A Dossier links the exchanges of one establishment about one stay or visit: a
+// keyed hash of the routing key and the adherent, made by internal/message,
+// whose key is deleted after a few days. It cannot be traced back to a person,
+// and it has no meaning outside its establishment and its days.
 type Dossier [6]byte
 
-// A Receipt says where the record of an exchange stands in the journal, so
-// that its proof can be asked for later. The zero Receipt is none.
+// A Receipt says where the record of an exchange is in the journal, so that its
+// proof can be requested later. The zero Receipt is none.
 type Receipt struct {
 	Origin string // name of the journal
 	Index  uint64
@@ -139,8 +140,8 @@ func (r *Record) Code() string {
 	return r.Reason.Meaning().Code
 }
 
-// Responsable says who must act: nobody after an answer, the AMC after its
-// own fault, else whom the reason names.
+// Responsable says who must act: nobody after an answer, the AMC after its own
+// fault, otherwise whom the reason names.
 func (r *Record) Responsable() Responsable {
 	switch r.Outcome {
 	case Refused:

@@ -101,11 +101,11 @@ func (r Reason) Meaning() Meaning {
 type Refusal struct {
 	Reason     Reason
 	Detail     string        // French, one sentence, or ""
-	RetryAfter time.Duration // how long waiting helps; 0: it does not
+	RetryAfter time.Duration // how long to wait; 0: waiting does not help
 	Cause      error         // or nil
-	CauseCode  CauseCode     // which cause of the Reason; "": not told apart
+	CauseCode  CauseCode     // which cause of the Reason; "": not distinguished
 
-	// Since is since when what refuses is known to be so; zero: not known.
+	// Since is since when the cause of the refusal exists; zero: not known.
 	Since time.Time
 
 	// Until is when waiting helps, where a date says it: Retry-After is counted

@@ -30,9 +30,9 @@ type Key struct {
 	k0 uint64 // -1/n mod 2^52
 }
 
-// NewKey prepares a public key. It returns nil for a key that this package
-// does not serve (another size or exponent, an even modulus) and on a
-// processor without the instructions: the caller then goes another way.
+// NewKey prepares a public key. It returns nil for a key that this package does
+// not handle (another size or exponent, an even modulus) and on a processor
+// without the instructions: the caller then uses another implementation.
 func NewKey(n *big.Int, e int) *Key {
 	if !supported || n.Sign() <= 0 || n.BitLen() != 8*size || n.Bit(0) == 0 || e != 65537 || !selfTest() {
 		return nil
@@ -40,13 +40,13 @@ func NewKey(n *big.Int, e int) *Key {
 	return newKey(n)
 }
 
-// A State says which way RSA signatures are verified in this process, and why.
+// A State says how RSA signatures are verified in this process, and why.
 type State struct {
-	Vectors  bool   // by this package; else by math in portable code
-	SelfTest string // "passed", "failed", or "not-run" where the processor has not the instructions
+	Vectors  bool   // by this package; otherwise by math in portable code
+	SelfTest string // "passed", "failed", or "not-run" if the processor does not have the instructions
 }
 
-// Current runs the self-test, once a process, and says how it ended.
+// Current runs the self-test, once a process, and returns its result.
 func Current() State {
 	switch {
 	case !supported:
@@ -57,9 +57,9 @@ func Current() State {
 	return State{Vectors: true, SelfTest: "passed"}
 }
 
-// selfTest compares one power with math/big's, once per process: a processor
-// or a virtual machine that does not do what it says must cost speed, not
-// verdicts. Among its factors are limbs full of ones.
+// selfTest compares one power with math/big's, once per process: a processor or
+// a virtual machine that computes wrongly must cost speed, not correctness. Its
+// factors include limbs full of ones.
 var selfTest = sync.OnceValue(func() bool {
 	one := big.NewInt(1)
 	n := new(big.Int).Sub(new(big.Int).Lsh(one, 8*size), big.NewInt(1942289)) // odd, top limbs all ones

@@ -1,9 +1,9 @@
 // Package secret holds what the instances of one RPN share and nobody else
 // knows: it binds data to them (Tag) and hides it (Seal).
 //
-// A Ring is a list of keys. The first one is used, all of them are accepted: so
-// a key is changed without a break, by adding the new one below the old on
-// every instance, then moving it to the top, then removing the old.
+// A Ring is a list of keys. The first one is used, all of them are accepted. To
+// change a key without interruption, add the new one below the old on every
+// instance, then move it to the top, then remove the old one.
 package secret
 
 import (
@@ -21,10 +21,10 @@ import (
 	"strings"
 )
 
-// A Ring is one or more secret keys. It never changes and prints as nothing.
+// A Ring is one or more secret keys. It never changes and cannot be printed.
 type Ring struct{ keys []key }
 
-// A key and what it is called: the first bytes of a digest of it.
+// A key and its id: the first bytes of a digest of it.
 type key struct {
 	id     [idSize]byte
 	secret []byte
@@ -42,8 +42,8 @@ func (r *Ring) String() string { return fmt.Sprintf("[ring of %d keys]", len(r.k
 func (r *Ring) GoString() string { return r.String() }
 
 // Read reads a file of keys: one a line, 64 hexadecimal digits or more, the one
-// in use first; empty lines and lines that begin with # are left out. The error
-// names the line and never what is on it.
+// in use first; empty lines and lines that begin with # are ignored. The error
+// names the line and never its content.
 func Read(file string) (*Ring, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -75,7 +75,7 @@ func Parse(data []byte) (*Ring, error) {
 		copy(k.id[:], sum[:])
 		for _, other := range r.keys {
 			if other.id == k.id {
-				return nil, fmt.Errorf("line %d is a key that stands above already: remove one", number)
+				return nil, fmt.Errorf("line %d repeats a key: remove one of the two", number)
 			}
 		}
 		r.keys = append(r.keys, k)
@@ -86,8 +86,8 @@ func Parse(data []byte) (*Ring, error) {
 	return r, nil
 }
 
-// derive makes the key of one purpose: what is made for one is worth nothing
-// for another.
+// derive makes the key of one purpose: what is made for one purpose is not
+// valid for another.
 func (k *key) derive(purpose string) []byte {
 	b, err := hkdf.Key(sha256.New, k.secret, nil, "rpn "+purpose, 32)
 	if err != nil {
@@ -106,8 +106,8 @@ func (r *Ring) find(id []byte) *key {
 	return nil
 }
 
-// Tag binds the parts, as they are cut, to those who hold the Ring and to that
-// purpose: 36 bytes.
+// Tag authenticates the parts, with their boundaries, for that purpose and for
+// the holders of the Ring: 36 bytes.
 func (r *Ring) Tag(purpose string, parts ...[]byte) []byte {
 	k := &r.keys[0]
 	return append(k.id[:len(k.id):len(k.id)], k.mac(purpose, parts)...)
@@ -132,10 +132,10 @@ func (k *key) mac(purpose string, parts [][]byte) []byte {
 	return h.Sum(nil)
 }
 
-// errSealed says nothing of why.
+// errSealed does not say why.
 var errSealed = errors.New("it was not sealed by the holders of these keys, for this")
 
-// Seal hides and binds what is plain: AES-256-GCM with a nonce by chance.
+// Seal encrypts and authenticates plain: AES-256-GCM with a random nonce.
 func (r *Ring) Seal(purpose string, plain []byte) []byte {
 	k := &r.keys[0]
 	a := k.aead(purpose)
@@ -144,13 +144,13 @@ func (r *Ring) Seal(purpose string, plain []byte) []byte {
 	return a.Seal(b, b[idSize:], plain, []byte(purpose))
 }
 
-// Current reports whether Seal would use the key that sealed is of: what it
-// says of others is to be sealed again before their key is removed.
+// Current reports whether sealed was sealed with the key that Seal uses now; if
+// not, seal it again before the older key is removed.
 func (r *Ring) Current(sealed []byte) bool {
 	return len(sealed) >= idSize && string(sealed[:idSize]) == string(r.keys[0].id[:])
 }
 
-// Open returns what Seal hid for that purpose.
+// Open returns what Seal encrypted for that purpose.
 func (r *Ring) Open(purpose string, sealed []byte) ([]byte, error) {
 	if len(sealed) < idSize {
 		return nil, errSealed

@@ -46,9 +46,9 @@ func ReadDocument(c roc.Content, lim Limits) (*Envelope, error) {
 	return &Envelope{content: c, ix: ix, header: none, body: none}, nil
 }
 
-// Release gives the index back for the next message. The caller promises that
-// neither the Envelope nor a Node of it is used afterwards; one that is used
-// all the same panics, it never shows another message.
+// Release returns the index for the next message. The caller promises that
+// neither the Envelope nor a Node of it is used afterwards; a Node that is
+// still used panics, it never shows another message.
 func (e *Envelope) Release() {
 	if e.ix != nil {
 		e.ix.release()
@@ -68,8 +68,8 @@ func (e *Envelope) Root() Node { return Node{e, 0} }
 // Header returns the Header; zero when there is none.
 func (e *Envelope) Header() Node { return e.node(e.header) }
 
-// Body returns the Body. Nothing read from it is proven: only an
-// xmlsig.Checked says what the signature covers.
+// Body returns the Body. Nothing read from it is proven: only an xmlsig.Checked
+// gives what the signature covers.
 func (e *Envelope) Body() Node { return e.node(e.body) }
 
 // Operation returns the name of the Body's only child.

@@ -6,8 +6,8 @@ import (
 	"unsafe"
 )
 
-// An index is what one scan remembers of a message: offsets, no text. It is
-// pooled; Envelope.Release gives it back.
+// An index is what one scan keeps of a message: offsets, no text. It is pooled;
+// Envelope.Release returns it.
 type index struct {
 	raw   []byte
 	elems []element
@@ -63,7 +63,7 @@ type declaration struct {
 	known    uint8
 }
 
-// A fix is a place where the canonical form may differ from the bytes.
+// A fix marks a position where the canonical form may differ from the bytes.
 // There is at most one per start tag, end tag and text, so their number is
 // bounded by the number of elements, whatever the message is made of.
 type fix struct {
@@ -124,10 +124,10 @@ func (ix *index) reset(raw []byte) {
 	}
 }
 
-// room makes place in a full list. It foresees the length that the list will
-// have when the rest of the message is as dense as what was read between the
-// middle of the list and at, so that a dense message does not pay for each
-// doubling. where says where in the message an entry stands.
+// room grows a full list. It estimates the length that the list will have if
+// the rest of the message is as dense as what was read between the middle of
+// the list and at, so that a dense message does not pay for each doubling.
+// where gives the offset of an entry in the message.
 func room[T any](ix *index, list []T, at uint32, where func(*T) uint32) []T {
 	n := len(list)
 	if n < cap(list) {
@@ -142,8 +142,8 @@ func room[T any](ix *index, list []T, at uint32, where func(*T) uint32) []T {
 	return larger(list, int(more+more/8)+max(n/16, 64))
 }
 
-// end foresees where the scan of the message ends, as far as what was read up
-// to at tells: at its end, or where a limit will be reached.
+// end estimates where the scan of the message ends, judging by what was read up
+// to at: at its end, or where a limit will be reached.
 func (ix *index) end(at uint64) uint64 {
 	end := uint64(len(ix.raw))
 	for _, l := range [...]struct{ n, most int }{
@@ -259,7 +259,7 @@ func (ix *index) bindPrefix(p uint32, decl int32) {
 	ix.prefixes[p].cur = decl
 }
 
-// unbind takes the last n declarations back.
+// unbind removes the last n declarations.
 func (ix *index) unbind(n int) {
 	for range n {
 		last := ix.undo[len(ix.undo)-1]

@@ -140,9 +140,9 @@ func (n Node) AppendText(dst []byte) ([]byte, bool) {
 	return append(dst, raw...), true
 }
 
-// RawText returns a view of the text as it stands in the message, when that is
-// its value: no child element, comment, reference, CDATA or carriage return.
-// The view is valid until the envelope is released, and must not be changed.
+// RawText returns a view of the text in the message, if that is its value: no
+// child element, comment, reference, CDATA or carriage return. The view is
+// valid until the envelope is released, and must not be changed.
 func (n Node) RawText() ([]byte, bool) {
 	if n.e == nil || !n.First().IsZero() {
 		return nil, false
@@ -253,7 +253,7 @@ func (n Node) onlyElements() (off int, ok bool) {
 }
 
 // blank says whether the character data between two tags is white space and
-// comments only. A reference or CDATA is text, whatever it stands for.
+// comments only. A reference or CDATA is text, whatever its value.
 func (e *Envelope) blank(from, to uint32) bool {
 	raw := e.ix.raw[from:to]
 	for i := 0; i < len(raw); i++ {

@@ -8,8 +8,8 @@ import (
 
 // BeginsEnvelope reports whether the first element of a text is an Envelope of
 // SOAP 1.1 or 1.2, after a BOM, white space, an XML declaration, processing
-// instructions and comments. It tells an answer from a page of a gateway, and
-// promises nothing about the rest: Read does.
+// instructions and comments. It distinguishes an answer from a page of a
+// gateway, and promises nothing about the rest: Read does.
 func BeginsEnvelope(c roc.Content) bool {
 	b := bytes.TrimPrefix(c.Bytes(), []byte("\xef\xbb\xbf"))
 	b = b[:min(len(b), maxProlog)]

@@ -1,7 +1,7 @@
-// Package strict reads the YAML files that people write: the configuration,
-// the register, the AMC list. It guesses nothing and repairs nothing; it says
-// everything that is wrong at once, each thing with its place, the line it
-// stands on, the nearest known name and what to do:
+// Package strict reads the YAML files that people write: the configuration, the
+// register, the AMC list. It guesses nothing and repairs nothing; it reports
+// everything that is wrong at once, each thing with its position, its line, the
+// nearest known name and what to do:
 //
 //	etablissements.yaml:14:11: etablissements[3].etat: "cerlce" is not a state: accrochage, surveillance, cercle, suspendu or clos (did you mean "cercle"?)
 //	   14 |     etat: cerlce

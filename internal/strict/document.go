@@ -16,8 +16,8 @@ func Decode(file string, data []byte, into any, opts ...Option) error {
 	return Read(file, data, into, opts...).Err()
 }
 
-// A Document is a file that was read. It remembers where each value stands,
-// so that rules about the meaning of values can be refused at their place.
+// A Document is a file that was read. It remembers the position of each value,
+// so that rules about the meaning of values can be refused at their position.
 // It is for one goroutine.
 type Document struct {
 	file  string
@@ -66,8 +66,8 @@ func (d *Document) Err() error {
 // could not, checks on the content are pointless.
 func (d *Document) Readable() bool { return d.fault == nil && d.root != nil }
 
-// A Place is where a value stands in a document.
-type Place struct {
+// A Position is where a value is in a document.
+type Position struct {
 	file         string
 	line, column int
 	path         string
@@ -75,15 +75,15 @@ type Place struct {
 }
 
 // Line is the line of the value, from 1.
-func (p Place) Line() int { return p.line }
+func (p Position) Line() int { return p.line }
 
-// String writes the place as file:line:column.
-func (p Place) String() string { return fmt.Sprintf("%s:%d:%d", p.file, p.line, p.column) }
+// String writes the position as file:line:column.
+func (p Position) String() string { return fmt.Sprintf("%s:%d:%d", p.file, p.line, p.column) }
 
-// At returns the place of a value: names of fields and indexes of lists, from
-// the top: At("amcs", 3, "domaines", 0). Where the file does not go that deep,
-// it is the place of the innermost value that exists.
-func (d *Document) At(path ...any) Place {
+// At returns the position of a value: names of fields and indexes of lists,
+// from the top: At("amcs", 3, "domaines", 0). If the file does not go that
+// deep, it is the position of the innermost value that exists.
+func (d *Document) At(path ...any) Position {
 	n := d.root
 	var b strings.Builder
 	for _, step := range path {
@@ -99,7 +99,7 @@ func (d *Document) At(path ...any) Place {
 			n = c
 		}
 	}
-	p := Place{file: d.file, line: 1, column: 1, path: b.String(), node: n}
+	p := Position{file: d.file, line: 1, column: 1, path: b.String(), node: n}
 	if n != nil {
 		p.line, p.column = n.Line, n.Column
 	}
@@ -109,7 +109,7 @@ func (d *Document) At(path ...any) Place {
 // Refuse adds an error at a place: what is wrong (format and args), and what
 // to do about it (remedy; "" when the problem says it). It is dropped when
 // that very value was already refused while decoding.
-func (d *Document) Refuse(p Place, remedy, format string, args ...any) {
+func (d *Document) Refuse(p Position, remedy, format string, args ...any) {
 	if p.node == nil || d.refused[p.node] {
 		return
 	}
@@ -118,7 +118,7 @@ func (d *Document) Refuse(p Place, remedy, format string, args ...any) {
 
 // RefuseSecret is Refuse without the excerpt: for a value that may hold a
 // secret, which must not reach a terminal or a log. Nor may the message.
-func (d *Document) RefuseSecret(p Place, remedy, format string, args ...any) {
+func (d *Document) RefuseSecret(p Position, remedy, format string, args ...any) {
 	before := len(d.errs)
 	d.Refuse(p, remedy, format, args...)
 	for i := before; i < len(d.errs); i++ {
@@ -126,7 +126,7 @@ func (d *Document) RefuseSecret(p Place, remedy, format string, args ...any) {
 	}
 }
 
-func (d *Document) add(p Place, problem, remedy string) {
+func (d *Document) add(p Position, problem, remedy string) {
 	d.errs = append(d.errs, Error{
 		File: d.file, Line: p.line, Column: p.column, Path: p.path,
 		Problem: problem, Remedy: remedy, Excerpt: excerpt(d.lines, p.line, p.column),

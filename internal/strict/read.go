@@ -14,7 +14,7 @@ type reader struct {
 	doc     *Document
 	texts   map[reflect.Type]textType
 	structs map[reflect.Type]*structType
-	short   map[reflect.Type]string // the field that a value alone stands for
+	short   map[reflect.Type]string // the field that a single value is the short form of
 	path    []step                  // where it stands
 }
 
@@ -33,8 +33,7 @@ func newReader(d *Document, opts []Option) *reader {
 	return r
 }
 
-// refuse adds an error at a node, and remembers that its value is not to be
-// relied upon.
+// refuse adds an error at a node, and marks its value as unusable.
 func (r *reader) refuse(n *yaml.Node, remedy, format string, args ...any) {
 	r.doc.refused[n] = true
 	r.report(n, remedy, format, args...)
@@ -50,7 +49,7 @@ func (r *reader) report(n *yaml.Node, remedy, format string, args ...any) {
 			writeName(&b, s.name)
 		}
 	}
-	p := Place{file: r.doc.file, line: n.Line, column: n.Column, path: b.String()}
+	p := Position{file: r.doc.file, line: n.Line, column: n.Column, path: b.String()}
 	r.doc.add(p, fmt.Sprintf(format, args...), remedy)
 }
 
@@ -124,7 +123,7 @@ func (r *reader) mapping(n *yaml.Node, v reflect.Value) bool {
 		return r.value(n, v.FieldByIndex(f.index), f.rules)
 	}
 	if n.Kind != yaml.MappingNode {
-		r.refuse(n, "write its fields: "+enumerate(st.names), "%s stands where a mapping is expected", kind(n))
+		r.refuse(n, "write its fields: "+enumerate(st.names), "%s is where a mapping is expected", kind(n))
 		return false
 	}
 	first := make([]*yaml.Node, len(st.fields)) // the key of each field, where given
@@ -159,7 +158,7 @@ func (r *reader) field(st *structType, key *yaml.Node, mistaken []bool) (int, bo
 	}
 	switch {
 	case key.Kind != yaml.ScalarNode:
-		r.report(key, "write the name of a field: "+enumerate(st.names), "%s stands where a name is expected", kind(key))
+		r.report(key, "write the name of a field: "+enumerate(st.names), "%s is where a name is expected", kind(key))
 	case key.Value == "<<" && key.Style == 0:
 		r.report(key, "write the fields out", "a merge key (<<) is not allowed")
 	case key.Anchor != "" || key.Style&yaml.TaggedStyle != 0:
@@ -178,9 +177,9 @@ func (r *reader) field(st *structType, key *yaml.Node, mistaken []bool) (int, bo
 	return 0, false
 }
 
-// namesSecret reports whether a field that does not exist sounds as if its
-// value were a secret: somebody looked for the field that takes a file, and the
-// line must not reach a terminal or a log.
+// namesSecret reports whether an unknown field name suggests that its value is
+// a secret: the author meant the field that takes a file, and the line must not
+// reach a terminal or a log.
 func namesSecret(field string) bool {
 	field = strings.ToLower(field)
 	return slices.ContainsFunc([]string{"pass", "secret", "token", "mot_de", "mdp"}, func(s string) bool { return strings.Contains(field, s) })
@@ -192,7 +191,7 @@ func (r *reader) twice(key, first *yaml.Node) bool {
 }
 
 // complete refuses a struct whose required fields are not all there. A field
-// that a misspelt key stands for is not said to be missing too.
+// that a misspelt key probably means is not reported as missing too.
 func (r *reader) complete(n *yaml.Node, st *structType, first []*yaml.Node, mistaken []bool) bool {
 	ok := true
 	for i, f := range st.fields {
@@ -205,9 +204,9 @@ func (r *reader) complete(n *yaml.Node, st *structType, first []*yaml.Node, mist
 	return ok
 }
 
-// settled reports whether the other field that a field may be replaced by is
-// given, or a misspelt one near it; or that its absence was said already, when
-// each of the two may replace the other.
+// settled reports whether the other field that may replace a field is given, or
+// a misspelt one near it; or that its absence was reported already, when each
+// of the two may replace the other.
 func (st *structType) settled(i int, first []*yaml.Node, mistaken []bool) bool {
 	other, ok := st.byName[st.fields[i].rules.unless]
 	return ok && (first[other] != nil || mistaken[other] ||
@@ -220,7 +219,7 @@ func (r *reader) list(n *yaml.Node, v reflect.Value, rules fieldRules) bool {
 		if n.Kind == yaml.ScalarNode {
 			remedy = "put it between brackets: [" + cut(n.Value) + "]"
 		}
-		r.refuse(n, remedy, "%s stands where a list is expected", kind(n))
+		r.refuse(n, remedy, "%s is where a list is expected", kind(n))
 		return false
 	}
 	if rules.required && len(n.Content) == 0 {
@@ -241,7 +240,7 @@ func (r *reader) list(n *yaml.Node, v reflect.Value, rules fieldRules) bool {
 // textMap reads a map whose keys are text.
 func (r *reader) textMap(n *yaml.Node, v reflect.Value, rules fieldRules) bool {
 	if n.Kind != yaml.MappingNode {
-		r.refuse(n, "write one `name: value` a line", "%s stands where a mapping is expected", kind(n))
+		r.refuse(n, "write one `name: value` a line", "%s is where a mapping is expected", kind(n))
 		return false
 	}
 	if rules.required && len(n.Content) == 0 {

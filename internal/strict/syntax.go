@@ -74,7 +74,7 @@ func (d *Document) syntax(err error) {
 	}
 	line, column = max(line, 1), max(column, 1)
 	if l, c, ok := tabIndent(d.lines, line); ok {
-		d.broken(l, c, "a tab stands in the indentation", "YAML is indented with spaces only")
+		d.broken(l, c, "a tab is in the indentation", "YAML is indented with spaces only")
 		return
 	}
 	d.broken(line, column, "not readable as YAML: "+problem, syntaxRemedy(problem))
@@ -100,7 +100,7 @@ func syntaxRemedy(problem string) string {
 
 // broken reports an error of the file as a whole.
 func (d *Document) broken(line, column int, problem, remedy string) {
-	d.add(Place{file: d.file, line: line, column: column}, problem, remedy)
+	d.add(Position{file: d.file, line: line, column: column}, problem, remedy)
 }
 
 // tabIndent finds a tab in the indentation of the line or of one just before.
@@ -124,7 +124,7 @@ func firstBadText(data []byte) (line, column int, problem string) {
 		case r == utf8.RuneError && size == 1:
 			return line, column, "this byte is not UTF-8"
 		case r < ' ' && r != '\n' && r != '\r' && r != '\t', r == 0x7f:
-			return line, column, fmt.Sprintf("a control character (0x%02X) stands here", r)
+			return line, column, fmt.Sprintf("a control character (0x%02X) is here", r)
 		case r == '\n':
 			line, column = line+1, 1
 		default:

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// An Option tells how values of a type are written.
+// An Option defines how values of a type are written.
 type Option func(*reader)
 
 // Text reads values of type T with parse, from the scalar's source text; what
@@ -89,8 +89,8 @@ func (r *reader) target(into any) (reflect.Value, error) {
 	return v.Elem(), r.learn(v.Type().Elem(), v.Type().Elem().Name())
 }
 
-// learn checks that every type under t can be read. What it cannot read is a
-// mistake of the program: it is said whatever the file holds.
+// learn checks that every type under t can be read. A type that cannot is a
+// mistake of the program: it is reported whatever the file holds.
 func (r *reader) learn(t reflect.Type, path string) error {
 	if r.isText(t) || t == durationType || t == sizeType {
 		return nil

@@ -15,7 +15,7 @@ import (
 // scalar refuses a list or a mapping where one value is expected.
 func (r *reader) scalar(n *yaml.Node) bool {
 	if n.Kind != yaml.ScalarNode {
-		r.refuse(n, "write a single value", "%s stands where a single value is expected", kind(n))
+		r.refuse(n, "write a single value", "%s is where a single value is expected", kind(n))
 		return false
 	}
 	return true

@@ -34,9 +34,9 @@ type Options struct {
 	Tolerance time.Duration
 	// MaxLife of a Timestamp. Default 1 h.
 	MaxLife time.Duration
-	// OnDisagreement hears of an RSA value that our arithmetic refused and
-	// crypto/rsa takes: crypto/rsa is right, and ours is to be looked at. Nil:
-	// nobody hears.
+	// OnDisagreement is called for an RSA value that our arithmetic refused and
+	// crypto/rsa accepts: crypto/rsa is right, and our code must be examined.
+	// May be nil.
 	OnDisagreement func()
 }
 
@@ -65,19 +65,21 @@ func NewVerifier(o Options) *Verifier {
 	return v
 }
 
-// A Policy is what a service asks of the signature (profile section 3). The
+// A Policy is what a service requires of the signature (profile section 3). The
 // zero Policy is the strict one.
 type Policy struct {
-	// Optional lets an unsigned message pass (the annuaire request); nothing
-	// of it is then covered. A signature that is there must hold all the same.
+	// Optional lets an unsigned message pass (the annuaire request); nothing of
+	// it is then covered. A signature that is present must be good all the
+	// same.
 	Optional bool
 	// TimestampOptional exempts from a signed Timestamp (by the register).
 	TimestampOptional bool
 	// Answer says that the message answers one of ours: it may then hold
 	// SignatureConfirmation (WSS 1.1), which decides nothing.
 	Answer bool
-	// EnforceVIHF refuses a VIHF that the message's signature does not cover, or
-	// whose Conditions do not hold; else Checked.VIHF only says so.
+	// EnforceVIHF refuses a VIHF that the message's signature does not cover,
+	// or whose Conditions are not fulfilled; otherwise Checked.VIHF only
+	// reports it.
 	EnforceVIHF bool
 }
 
@@ -176,7 +178,7 @@ func (k *checking) run(p Policy, e Expect) (*Checked, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.passed("coverage", "the Body by its place, and what the policy asks for, are covered")
+	k.passed("coverage", "the Body, by its position, and what the policy requires, are covered")
 	if err := k.verify(&sig); err != nil {
 		return nil, err
 	}
@@ -190,7 +192,7 @@ func (k *checking) run(p Policy, e Expect) (*Checked, error) {
 		if err := k.v.checkTime(ts, k.at); err != nil {
 			return nil, err
 		}
-		k.passed("time", "the signed Timestamp holds at the time of the check")
+		k.passed("time", "the signed Timestamp is valid at the time of the check")
 	}
 	if err := e.accept(sig.signer); err != nil {
 		return nil, err

@@ -90,12 +90,12 @@ func (c *Checked) VIHF() string { return c.vihf }
 // Created returns the instant of the signed Timestamp; zero when there is none.
 func (c *Checked) Created() time.Time { return c.created }
 
-// Until is when the life of the signed Timestamp ends, and the tolerance with
-// it: a message presented later is stale. Zero when there is no Timestamp.
+// Until is the end of the life of the signed Timestamp, tolerance included: a
+// message presented later is stale. Zero when there is no Timestamp.
 func (c *Checked) Until() time.Time { return c.until }
 
-// Offset is how far the signer's clock is ahead of ours, as far as Created
-// tells (the way of the message is in it); 0 when there is no Timestamp.
+// Offset is how far the signer's clock is ahead of ours, according to Created
+// (it includes the transit time of the message); 0 when there is no Timestamp.
 func (c *Checked) Offset(at time.Time) time.Duration {
 	if c.created.IsZero() {
 		return 0

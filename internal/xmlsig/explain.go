@@ -11,9 +11,9 @@ import (
 	"github.com/piano-roc/rpn/internal/soap"
 )
 
-// A Report is what a check saw on its way, for the person whose signature is
-// refused. It is made by the same code as the verdict: Explain is Check with a
-// Report to fill.
+// A Report is what a check found, for the person whose signature is refused. It
+// is made by the same code as the result: Explain is Check with a Report to
+// fill.
 type Report struct {
 	Steps      []Step
 	References []Reference
@@ -34,7 +34,7 @@ type Reference struct {
 	Match              bool
 }
 
-// Explain is Check, and tells each step. Unlike Check it goes on after a
+// Explain is Check, and reports each step. Unlike Check it continues after a
 // digest that does not match, to compare the others.
 func (v *Verifier) Explain(env *soap.Envelope, p Policy, e Expect, at time.Time) (*Checked, *Report, error) {
 	k := newChecking(v, env, at)
@@ -110,9 +110,9 @@ type Part struct {
 	Expected, Computed []byte // Expected is nil when no reference names the part
 }
 
-// CanonicalPart returns the bytes that are digested for the part of that Id,
-// or for SignedInfo when id is "SignedInfo", so that two implementations can
-// be compared. It believes nothing: it works on messages that Check refuses.
+// CanonicalPart returns the bytes that are digested for the part of that Id, or
+// for SignedInfo when id is "SignedInfo", so that two implementations can be
+// compared. It verifies nothing: it works on messages that Check refuses.
 func (v *Verifier) CanonicalPart(env *soap.Envelope, id string) (Part, error) {
 	k := newChecking(v, env, time.Time{})
 	defer k.done()

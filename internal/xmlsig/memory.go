@@ -10,9 +10,9 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
-// The bounds of a memory. A signer enters it by a signature that verified, so
-// each entry is a certificate that a CA of ours issued and whose key its owner
-// holds: an owner can fill its own part and no other.
+// The bounds of a memory. A signer enters it only after a signature that
+// verified, so each entry is a certificate that an accepted CA issued and whose
+// key its owner holds: an owner can fill its own part and no other.
 const (
 	maxKnown         = 16_384   // certificates in all
 	maxKnownPerOwner = 32       // of one structure: the oldest makes room
@@ -21,8 +21,8 @@ const (
 
 // A memory holds the signers of one generation of trust that have proved, by a
 // signature that verified, that they hold their key. Nothing else enters it.
-// It is keyed by the SHA-256 of tbsCertificate, never by the bytes as they
-// were presented. It is safe for concurrent use.
+// Its key is the SHA-256 of tbsCertificate, never the bytes as presented. It is
+// safe for concurrent use.
 type memory struct {
 	mu     sync.RWMutex
 	known  map[[32]byte]*entry  // by the certificate and its form
@@ -36,8 +36,8 @@ type entry struct {
 	text   [32]byte
 }
 
-// A claim is a signer whose chain holds and whose signature is not verified
-// yet: what remember needs once it is.
+// A claim is a signer whose chain is accepted and whose signature is not
+// verified yet: what remember needs once it is.
 type claim struct {
 	signer     *signer
 	cert, text [32]byte // the keys of the memory
@@ -70,9 +70,9 @@ func (m *memory) byText(key [32]byte, at time.Time) *signer {
 	return nil
 }
 
-// byCertificate finds the signer of a certificate whose text is written in
-// another way. The bytes must be the same to the last: another value of the
-// issuer's signature is verified anew, and takes no second place.
+// byCertificate finds the signer of a certificate whose text is written
+// differently. The bytes must be identical: another value of the issuer's
+// signature is verified again, and takes no second entry.
 func (m *memory) byCertificate(key [32]byte, c *x509.Certificate, at time.Time) *signer {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

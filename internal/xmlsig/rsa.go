@@ -17,7 +17,7 @@ type rsaKey struct {
 	modulus *bigmod.Modulus
 	e       uint
 	vector  *rsaverify.Key // nil: not this key or not this processor; bigmod then
-	public  *rsa.PublicKey // for the standard library, asked before a refusal
+	public  *rsa.PublicKey // for the standard library, consulted before a refusal
 }
 
 // newRSAKey keeps the key of a certificate; nil when it is no RSA key.
@@ -49,9 +49,9 @@ type rsaScratch struct {
 	em             []byte
 }
 
-// verify checks an RSASSA-PKCS1-v1_5 signature (RFC 8017, 8.2.2). It compares
-// numbers after encoding the expected message whole: nothing of what the
-// signature decrypts to is ever parsed, so no padding game has a place.
+// verify checks an RSASSA-PKCS1-v1_5 signature (RFC 8017, 8.2.2). It encodes
+// the expected message and compares numbers: what the signature decrypts to is
+// never parsed, so no padding attack applies.
 func (k *rsaKey) verify(s *rsaScratch, hash crypto.Hash, digest, value []byte) error {
 	size := k.modulus.Size()
 	prefix := digestInfo[hash]
@@ -83,8 +83,8 @@ func (k *rsaKey) verify(s *rsaScratch, hash crypto.Hash, digest, value []byte) e
 	return nil
 }
 
-// standardSays asks crypto/rsa about a value that verify refused. It costs
-// 16 us, on refusals only: our own arithmetic alone refuses nobody.
-func (k *rsaKey) standardSays(hash crypto.Hash, digest, value []byte) bool {
+// verifyWithStandard asks crypto/rsa about a value that verify refused. It
+// costs 16 us, on refusals only: our own arithmetic alone refuses nobody.
+func (k *rsaKey) verifyWithStandard(hash crypto.Hash, digest, value []byte) bool {
 	return rsa.VerifyPKCS1v15(k.public, hash, digest, value) == nil
 }

@@ -15,9 +15,9 @@ type parts struct {
 	assertion                   soap.Node
 }
 
-// security finds the one wsse:Security among the children of Header and takes
-// it apart (profile section 3). Nothing but its known children is allowed in
-// it, so that no reader can find there what this check did not look at.
+// security finds the one wsse:Security among the children of Header and parses
+// it (profile section 3). Only its known children are allowed, so that no
+// reader can find there something that this check did not see.
 func (k *checking) security(policy Policy) (parts, error) {
 	p := parts{header: k.env.Header()}
 	for n := p.header.First(); !n.IsZero(); n = n.Next() {
@@ -94,7 +94,7 @@ func (p *parts) mayBeSigned(sig, n soap.Node, env *soap.Envelope) bool {
 		return n.Same(p.assertion)
 	}
 	return n.Same(env.Body()) || n.Same(p.timestamp) || n.Same(p.token) || !n.IsZero() && n.Same(p.assertion) ||
-		n.Parent().Same(p.security) && isConfirmation(n) || // security lets one stand in answers only
+		n.Parent().Same(p.security) && isConfirmation(n) || // only answers may have one
 		!n.Same(p.security) && !p.header.IsZero() && n.Parent().Same(p.header)
 }
 

@@ -20,8 +20,8 @@ import (
 	"github.com/piano-roc/rpn/internal/soap"
 )
 
-// A Key is what signs: a certificate, the intermediates above it (sent only in
-// a PKIPath) and its private key, RSA or ECDSA P-256.
+// A Key signs: a certificate, the intermediates above it (sent only in a
+// PKIPath) and its private key, RSA or ECDSA P-256.
 type Key struct {
 	Certificate *x509.Certificate
 	Chain       []*x509.Certificate
@@ -43,8 +43,8 @@ type SignOptions struct {
 // leaves every other byte as it was. A message that already has a Security is
 // refused.
 //
-// It writes the signature with empty places for the digests and the value,
-// reads the result as a receiver would, and fills the places: so what is
+// It writes the signature with placeholders for the digests and the value,
+// reads the result as a receiver would, and fills the placeholders: what is
 // signed is exactly what Check will canonicalize.
 func Sign(m roc.Content, k Key, o SignOptions) (roc.Content, error) {
 	if o.At.IsZero() {
@@ -112,7 +112,7 @@ func newSigning(k Key, o SignOptions) (*signing, error) {
 }
 
 // draft returns the message with a Security whose digests and value are still
-// places of the right length.
+// placeholders of the right length.
 func (s *signing) draft(m roc.Content) ([]byte, error) {
 	env, err := soap.Read(m, soap.DefaultLimits)
 	if err != nil {
@@ -154,7 +154,7 @@ func (s *signing) draft(m roc.Content) ([]byte, error) {
 		name := env.Body().Prefix()
 		upTo(bodyStart + 1 + len(name) + len(colonIf(name)) + len("Body"))
 		mine := "rpnu"
-		for bytes.Contains(raw, []byte(mine)) { // it must not take the place of theirs
+		for bytes.Contains(raw, []byte(mine)) { // it must not replace theirs
 			mine += "x"
 		}
 		fmt.Fprintf(&out, ` xmlns:%s="%s" %s:Id="%s"`, mine, soap.NSWSU, mine, s.bodyID)
@@ -180,7 +180,7 @@ func bodyID(body soap.Node) (string, bool) {
 	return "", false
 }
 
-// security writes the header with its empty places.
+// security writes the header with its placeholders.
 func (s *signing) security() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<wsse:Security xmlns:wsse="%s" xmlns:wsu="%s">`, soap.NSWSSE, soap.NSWSU)
@@ -205,13 +205,13 @@ func (s *signing) security() string {
 	}
 	b.WriteString(s.reference(s.bodyID))
 	fmt.Fprintf(&b, `</ds:SignedInfo><ds:SignatureValue>%s</ds:SignatureValue><ds:KeyInfo>%s</ds:KeyInfo></ds:Signature></wsse:Security>`,
-		place(s.valueSize), s.keyInfo())
+		placeholder(s.valueSize), s.keyInfo())
 	return b.String()
 }
 
 func (s *signing) reference(id string) string {
 	return fmt.Sprintf(`<ds:Reference URI="#%s"><ds:Transforms><ds:Transform Algorithm="%s"/></ds:Transforms><ds:DigestMethod Algorithm="%s"/><ds:DigestValue>%s</ds:DigestValue></ds:Reference>`,
-		id, algExcC14N, s.digestAlg, place(s.o.Digest.Size()))
+		id, algExcC14N, s.digestAlg, placeholder(s.o.Digest.Size()))
 }
 
 func (s *signing) keyInfo() string {
@@ -249,8 +249,8 @@ func (s *signing) token() string {
 	return base64.StdEncoding.EncodeToString(der)
 }
 
-// place is base64 text of n bytes, to be overwritten.
-func place(n int) string { return base64.StdEncoding.EncodeToString(make([]byte, n)) }
+// placeholder is base64 text of n bytes, to be overwritten.
+func placeholder(n int) string { return base64.StdEncoding.EncodeToString(make([]byte, n)) }
 
 // fill computes the digests, then the signature, and writes them in place.
 func (s *signing) fill(draft []byte) (roc.Content, error) {

@@ -10,7 +10,7 @@ import (
 	"github.com/piano-roc/rpn/internal/soap"
 )
 
-// A signature is a ds:Signature, read but not yet believed.
+// A signature is a ds:Signature, parsed but not yet verified.
 type signature struct {
 	node, signedInfo soap.Node
 	form             soap.C14N // of SignedInfo
@@ -24,7 +24,7 @@ type signature struct {
 type reference struct {
 	id        string // a view of the message
 	target    soap.Node
-	loose     bool // its value stands in another attribute called id too
+	loose     bool // its value is also in another attribute called id
 	form      soap.C14N
 	enveloped bool
 	hash      crypto.Hash
@@ -46,8 +46,8 @@ func (k *checking) signature(s *signature, n, token soap.Node) error {
 		return err
 	}
 	if err := onlyKeyInfo(n, keyInfo); err != nil {
-		// node-soap's WSSecurityCertWithToken leaves out KeyInfo, and the Ids of
-		// what it signs: of the two its user needs to be told the second.
+		// node-soap's WSSecurityCertWithToken omits KeyInfo, and the Ids of
+		// what it signs: the second is the one its user must be told.
 		if missing := k.missingTarget(s); missing != nil {
 			return missing
 		}
@@ -217,8 +217,8 @@ func (k *checking) c14n(n soap.Node) (soap.C14N, error) {
 // isXMLSpace: a list of XML is split at these and at no other blank.
 func isXMLSpace(r rune) bool { return r == ' ' || r == '\t' || r == '\n' || r == '\r' }
 
-// resolve finds the target of each reference, by its Id, and refuses targets
-// that are not where a signed part may stand: wrapping moves the signed part
+// resolve finds the target of each reference, by its Id, and refuses targets in
+// a place where a signed part is not allowed: wrapping moves the signed part
 // elsewhere and puts another in its place.
 func (k *checking) resolve(s *signature, p parts) error {
 	for id := range k.env.IDs {
@@ -253,8 +253,8 @@ func (k *checking) resolve(s *signature, p parts) error {
 	return nil
 }
 
-// missingTarget is the refusal of the first reference to an Id that nothing
-// bears, or nil.
+// missingTarget is the refusal of the first reference to an Id that no element
+// has, or nil.
 func (k *checking) missingTarget(s *signature) error {
 	for i := range s.refs {
 		found := false
@@ -304,7 +304,7 @@ func (k *checking) verify(s *signature) error {
 	}
 	digest := h.Sum(k.sum[:0])
 	err := s.method.verify(s.signer, &k.rsa, digest, s.value)
-	if errors.Is(err, errSignature) && !s.method.ecdsa && s.signer.rsa.standardSays(s.method.hash, digest, s.value) {
+	if errors.Is(err, errSignature) && !s.method.ecdsa && s.signer.rsa.verifyWithStandard(s.method.hash, digest, s.value) {
 		err = nil
 		k.v.onDisagreement()
 	}

@@ -38,8 +38,8 @@ func readTimestamp(n soap.Node) (timestamp, error) {
 	return ts, nil
 }
 
-// dateTimeOf reads a date and time wherever it stands between white space: a
-// writer with CRLF line ends puts it on a line of its own.
+// dateTimeOf parses a date and time surrounded by white space: a writer with
+// CRLF line ends puts it on a line of its own.
 func dateTimeOf(n soap.Node) (time.Time, error) {
 	raw, ok := n.RawText()
 	text := string(raw)
@@ -63,7 +63,7 @@ func (ts timestamp) end() time.Time {
 	return ts.expires
 }
 
-// checkTime holds a signed timestamp against the clock.
+// checkTime compares a signed timestamp with the clock.
 func (v *Verifier) checkTime(ts timestamp, at time.Time) error {
 	end := ts.end()
 	switch life := end.Sub(ts.created); {
@@ -102,7 +102,7 @@ func stale(cause roc.CauseCode, en, fr string, args ...any) *roc.Refusal {
 	return roc.Refuse(roc.StaleTimestamp, "%s", en).Because(cause).Saying(fr, args...)
 }
 
-// French writes a duration as an establishment reads it: "7 min 12 s".
+// French writes a duration the way an establishment reads it: "7 min 12 s".
 func French(d time.Duration) string {
 	d = d.Abs().Round(time.Second)
 	h, m, s := int(d.Hours()), int(d.Minutes())%60, int(d.Seconds())%60

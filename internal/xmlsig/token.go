@@ -115,7 +115,7 @@ func base64Encoding(n soap.Node) error {
 	return nil
 }
 
-// x509Data takes the only certificate of an X509Data. What may stand beside it
+// x509Data takes the only certificate of an X509Data. What is next to it
 // decides nothing, but may not point elsewhere: zeep writes an empty
 // X509IssuerSerial there, libxmlsec 1.3 and later the certificate's own, and
 // others its subject and key identifier.

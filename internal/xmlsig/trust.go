@@ -15,17 +15,17 @@ import (
 // safe for concurrent use.
 type Chains interface {
 	// Verify says whether the signer that presented these certificates, its own
-	// first, each issued by the next, is accepted at that time: the chain, and when
-	// all of it is valid. Its error is a *roc.Refusal. It fails closed.
+	// first, each issued by the next, is accepted at that time, and when the
+	// whole chain is valid. Its error is a *roc.Refusal. It fails closed.
 	Verify(presented []*x509.Certificate, at time.Time) (chain []*x509.Certificate, from, until time.Time, err error)
-	// Proved is told of a chain whose signer has proved, by a signature that
-	// verified, that it holds the key.
+	// Proved is called with a chain whose signer has proved, by a signature
+	// that verified, that it holds the key.
 	Proved(chain []*x509.Certificate)
 }
 
 // Trust is one generation of a signature trust store: its chains, and the
 // signers that proved themselves under them. A change of CA or CRL makes a new
-// Trust, so that no verdict outlives what it rested on. It is safe for
+// Trust, so that no result outlives the lists it was based on. It is safe for
 // concurrent use.
 type Trust struct {
 	chains Chains
@@ -48,10 +48,10 @@ type signer struct {
 	chain        []*x509.Certificate // until the signer is remembered: then nil
 }
 
-// OnProved makes f hear of each chain whose signer has proved, by a signature
-// that verified, that it holds the key: once per certificate and generation.
-// What an application remembers of who signs under it hangs here. To be called
-// before the first check.
+// OnProved makes f be called with each chain whose signer has proved, by a
+// signature that verified, that it holds the key: once per certificate and
+// generation. An application keeps there what it knows about signers. To be
+// called before the first check.
 func (t *Trust) OnProved(f func(chain []*x509.Certificate)) *Trust {
 	t.proved = f
 	return t

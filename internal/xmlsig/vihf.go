@@ -6,17 +6,17 @@ import (
 	"github.com/piano-roc/rpn/internal/xsd"
 )
 
-// What a check found of a VIHF whose signature and structure hold. The list is
-// closed: it labels a metric.
+// The result of the check of a VIHF whose signature and structure are good. The
+// list is closed: it labels a metric.
 const (
 	VIHFGood         = "good"
 	VIHFNotCovered   = "not-covered"   // the message's signature does not cover it: it may come from another message
-	VIHFNoConditions = "no-conditions" // it does not say until when it holds
+	VIHFNoConditions = "no-conditions" // it does not say until when it is valid
 	VIHFNotYet       = "not-yet"       // before NotBefore
 	VIHFExpired      = "expired"       // at NotOnOrAfter or after
 )
 
-// vihfOutcome judges what the policy of the VIHF bears on: whether the
+// vihfOutcome checks what the policy of the VIHF depends on: whether the
 // message's signature covers the assertion, and its Conditions at the time of
 // the check, with the tolerance of the Timestamp. Under Policy.EnforceVIHF
 // anything but good is refused.
@@ -40,8 +40,8 @@ func (k *checking) vihfOutcome(assertion soap.Node, covered bool, p Policy) (str
 	return outcome, stale(roc.VIHFConditions, "the VIHF has no readable Conditions", "Le VIHF doit porter un seul élément Conditions, avec NotOnOrAfter (date et heure avec fuseau).")
 }
 
-// conditions reads the one Conditions of an assertion. What cannot be read is
-// no condition that holds.
+// conditions reads the one Conditions of an assertion. Unreadable Conditions
+// count as not fulfilled.
 func (k *checking) conditions(assertion soap.Node) string {
 	var conditions soap.Node
 	for n := assertion.First(); !n.IsZero(); n = n.Next() {

@@ -50,7 +50,7 @@ func Valid(t testing.TB, m roc.Content) {
 	}
 }
 
-// Which says of each message whether it follows the schemas of the profile, in
+// Which says for each message whether it follows the schemas of the profile, in
 // one run of xmllint.
 func Which(t testing.TB, messages []roc.Content) []bool {
 	t.Helper()
@@ -86,7 +86,7 @@ func Which(t testing.TB, messages []roc.Content) []bool {
 		judged++
 	}
 	if judged != len(messages) {
-		t.Fatalf("xmllint judged %d of %d messages: %.500s", judged, len(messages), out)
+		t.Fatalf("xmllint checked %d of %d messages: %.500s", judged, len(messages), out)
 	}
 	return valid
 }

@@ -15,7 +15,7 @@ var (
 	release = redis.NewScript(`if redis.call("get",KEYS[1])==ARGV[1] then return redis.call("del",KEYS[1]) end return 0`)
 )
 
-// again is how often a lock that somebody holds is asked for.
+// again is the interval between two attempts to take a held lock.
 const again = 200 * time.Millisecond
 
 // Lock waits until the lock is ours, or ctx ends. It is renewed until Unlock;
@@ -72,8 +72,8 @@ func (s *Storage) renew(ctx context.Context, key string, l *lock) {
 	}
 }
 
-// Unlock releases a lock of ours; one that was lost meanwhile is left to whom
-// has it.
+// Unlock releases a lock of ours; one that was lost meanwhile is left to its
+// new holder.
 func (s *Storage) Unlock(ctx context.Context, name string) error {
 	s.mu.Lock()
 	l := s.held[name]

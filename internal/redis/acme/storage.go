@@ -2,10 +2,10 @@
 // certificates, locks), so that the instances of one RPN obtain one
 // certificate and not one each.
 //
-// Redis is not trusted: every value is sealed for its own key (package
-// secret), so who can read or write there learns no private key and cannot put
-// one value in the place of another. What can still be done is to remove or to
-// bring back an older value, which costs a new certificate.
+// Redis is not trusted: every value is sealed for its own key (package secret),
+// so who can read or write there learns no private key and cannot replace one
+// value by another. An attacker can still remove a value or bring back an older
+// one, which costs a new certificate.
 package acme
 
 import (
@@ -31,15 +31,15 @@ import (
 type Options struct {
 	Client *redis.Client // Required.
 	Keys   *secret.Ring  // Required: the same on every instance.
-	// Name is one set of certificates: what two names store does not meet.
+	// Name is one set of certificates: different names share nothing.
 	Name string
 	// Lease is how long a lock outlives its holder. 0: 30 s.
 	Lease time.Duration
 }
 
 // A Storage is a certmagic.Storage. Everything is one Redis hash, a field for
-// each key, so it works in a Cluster and nothing is ever scanned for; a lock is
-// a key of its own. Safe for concurrent use.
+// each key, so it works in a Cluster and never needs a scan; a lock has a key
+// of its own. Safe for concurrent use.
 type Storage struct {
 	o Options
 
@@ -57,7 +57,7 @@ type lock struct {
 
 var _ certmagic.Storage = (*Storage)(nil)
 
-// New returns a Storage; Redis is asked nothing yet.
+// New returns a Storage; it does not contact Redis yet.
 func New(o Options) *Storage {
 	if o.Lease <= 0 {
 		o.Lease = 30 * time.Second
@@ -68,7 +68,7 @@ func New(o Options) *Storage {
 func (s *Storage) hash() string            { return "acme:{" + s.o.Name + "}" }
 func (s *Storage) lockKey(n string) string { return s.hash() + ":lock:" + n }
 
-// purpose binds a value to its place.
+// purpose binds a value to its key.
 func (s *Storage) purpose(key string) string { return "acme " + s.o.Name + " " + key }
 
 func clean(key string) string { return strings.Trim(path.Clean("/"+key), "/") }
@@ -83,8 +83,8 @@ func (s *Storage) Store(ctx context.Context, key string, value []byte) error {
 	return s.o.Client.HSet(ctx, s.hash(), key, s.o.Keys.Seal(s.purpose(key), plain))
 }
 
-// Load returns a value; fs.ErrNotExist when there is none. What is there and
-// was not sealed by this RPN is another error, never a value.
+// Load returns a value; fs.ErrNotExist when there is none. A value that was not
+// sealed by this RPN is another error, never a value.
 func (s *Storage) Load(ctx context.Context, key string) ([]byte, error) {
 	value, _, err := s.load(ctx, clean(key))
 	return value, err
@@ -118,8 +118,8 @@ func (s *Storage) open(key string, sealed []byte) ([]byte, error) {
 var swap = redis.NewScript(`if redis.call("hget",KEYS[1],ARGV[1])==ARGV[2] then return redis.call("hset",KEYS[1],ARGV[1],ARGV[3]) end return 0`)
 
 // reseal seals again, once a process, what an older key of the ring sealed, so
-// that the older one can be removed: an account is else never written twice.
-// What fails is left as it is, for the next start.
+// that the older key can be removed: otherwise an account would never be
+// rewritten. A failure is left for the next start.
 func (s *Storage) reseal(ctx context.Context) {
 	if s.resealed.Swap(true) {
 		return

@@ -21,13 +21,13 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
-// A Result is what a second verification came to. The list is closed: it
+// A Result is the result of a second verification. The list is closed: it
 // labels a metric.
 type Result string
 
 // The results. Cannot: the message holds a construct that these libraries are
-// known to get wrong, or cannot read, and they did not agree; that is no
-// judgement, and never counts as one.
+// known to get wrong, or cannot read, and they did not agree; that is no result
+// about the signature, and never counts as one.
 const (
 	Agrees    Result = "agrees"
 	Disagrees Result = "disagrees"
@@ -47,15 +47,15 @@ const (
 	sha512URI = "http://www.w3.org/2001/04/xmlenc#sha512"
 )
 
-// errCannot: these libraries have no say about such a message.
+// errCannot: these libraries cannot decide about such a message.
 var errCannot = errors.New("not judged")
 
-// Look verifies a message that was accepted as signed by that certificate: the
-// digests of all parts, the Body among them, and the value. The error says
+// Verify verifies a message that was accepted as signed by that certificate:
+// the digests of all parts, including the Body, and the value. The error says
 // where it differs, and quotes nothing of the message.
-func Look(m roc.Content, signer *x509.Certificate) (result Result, err error) {
+func Verify(m roc.Content, signer *x509.Certificate) (result Result, err error) {
 	defer func() {
-		if v := recover(); v != nil { // a library of theirs, on bytes of a stranger
+		if v := recover(); v != nil { // third-party code on untrusted bytes
 			result, err = Cannot, fmt.Errorf("%w: a panic of type %T", errCannot, v)
 		}
 	}()
@@ -215,7 +215,8 @@ func contains(e, in *etree.Element) bool {
 	return false
 }
 
-// canonical is the exclusive form of an element where it stands, by goxmldsig.
+// canonical is the exclusive canonical form of an element in its context, by
+// goxmldsig.
 func canonical(e, method *etree.Element, comments bool) ([]byte, error) {
 	if method == nil || !strings.HasPrefix(method.SelectAttrValue("Algorithm", ""), excC14N) {
 		return nil, errors.New("not exc-c14n")

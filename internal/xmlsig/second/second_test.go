@@ -35,7 +35,7 @@ func signed(t testing.TB, m string, o xmlsig.SignOptions) roc.Content {
 func TestAGoodMessageAgreesInEveryForm(t *testing.T) {
 	t.Parallel()
 	for _, token := range []xmlsig.TokenForm{xmlsig.BinarySecurityToken, xmlsig.PKIPath, xmlsig.KeyIdentifier, xmlsig.X509Data, xmlsig.STRX509Data} {
-		if r, err := Look(signed(t, body, xmlsig.SignOptions{Token: token}), signer().Cert); r != Agrees {
+		if r, err := Verify(signed(t, body, xmlsig.SignOptions{Token: token}), signer().Cert); r != Agrees {
 			t.Errorf("%s: %s %v", token, r, err)
 		}
 	}
@@ -57,17 +57,17 @@ func TestWhatIsWrongDisagrees(t *testing.T) {
 		if changed == m {
 			t.Fatalf("%s: nothing changed", name)
 		}
-		if r, err := Look(roc.NewContent([]byte(changed)), signer().Cert); r == Agrees {
+		if r, err := Verify(roc.NewContent([]byte(changed)), signer().Cert); r == Agrees {
 			t.Errorf("%s: agrees", name)
 		} else if strings.Contains(err.Error(), "FICTIF") || strings.Contains(err.Error(), "AUTRE") {
 			t.Errorf("%s: the error quotes the message: %v", name, err)
 		}
 	}
-	if r, _ := Look(roc.NewContent([]byte(strings.Replace(m, "FICTIF", "AUTRE", 1))), signer().Cert); r != Disagrees {
+	if r, _ := Verify(roc.NewContent([]byte(strings.Replace(m, "FICTIF", "AUTRE", 1))), signer().Cert); r != Disagrees {
 		t.Errorf("an altered Body: %s, want disagrees", r)
 	}
 	other := igc.New(igc.Options{ECDSA: true}).Sign("1010003812", "AUTRE FICTIF")
-	if r, _ := Look(roc.NewContent([]byte(m)), other.Cert); r != Disagrees {
+	if r, _ := Verify(roc.NewContent([]byte(m)), other.Cert); r != Disagrees {
 		t.Errorf("another certificate: %s, want disagrees", r)
 	}
 }
@@ -94,12 +94,12 @@ func TestWhatTheLibrariesGetWrongIsNoJudgement(t *testing.T) {
 		"depth":                  in(strings.Repeat("<a>", 50) + strings.Repeat("</a>", 50)),
 	} {
 		out := signed(t, m, xmlsig.SignOptions{})
-		r, err := Look(out, signer().Cert)
+		r, err := Verify(out, signer().Cert)
 		if r == Disagrees {
 			t.Errorf("%s: %v", name, err)
 		}
 		t.Logf("%s: %s %v", name, r, err)
-		if r, _ := Look(roc.NewContent(bytes.Replace(out.Bytes(), []byte("FICTIF"), []byte("AUTRE"), 1)), signer().Cert); r == Agrees {
+		if r, _ := Verify(roc.NewContent(bytes.Replace(out.Bytes(), []byte("FICTIF"), []byte("AUTRE"), 1)), signer().Cert); r == Agrees {
 			t.Errorf("%s, altered: agrees", name)
 		}
 	}
@@ -132,7 +132,7 @@ func TestTheAttackFiles(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		r, err := Look(content, c.Signer())
+		r, err := Verify(content, c.Signer())
 		counts[r]++
 		if r == Disagrees {
 			t.Errorf("%s: %v", f, err)
@@ -167,7 +167,7 @@ func TestTheQueueIsBoundedAndNobodyWaits(t *testing.T) {
 	t.Parallel()
 	m := signed(t, body, xmlsig.SignOptions{})
 	hold, told := make(chan struct{}), 0
-	o := New(Options{OneIn: 1, Told: func(_ roc.ExchangeID, r Result, err error) {
+	o := New(Options{OneIn: 1, OnResult: func(_ roc.ExchangeID, r Result, err error) {
 		<-hold
 		told++
 		if r != Agrees {
@@ -189,7 +189,7 @@ func TestTheShareIsWhatIsAsked(t *testing.T) {
 	m := roc.NewContent([]byte("<a/>"))
 	for oneIn, most := range map[int]int{0: 0, -1: 0, 1_000_000_000: 1} {
 		told := 0
-		o := New(Options{OneIn: oneIn, Told: func(roc.ExchangeID, Result, error) { told++ }})
+		o := New(Options{OneIn: oneIn, OnResult: func(roc.ExchangeID, Result, error) { told++ }})
 		for range 1000 {
 			o.Offer("id", m, signer().Cert)
 		}
@@ -209,7 +209,7 @@ func FuzzLook(f *testing.F) {
 	f.Add([]byte("<a xmlns='"))
 	f.Add([]byte(`<Envelope><Header/><Body/></Envelope>`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if r, err := Look(roc.NewContent(b), signer().Cert); (err == nil) != (r == Agrees) {
+		if r, err := Verify(roc.NewContent(b), signer().Cert); (err == nil) != (r == Agrees) {
 			t.Errorf("%s %v", r, err)
 		}
 		knownWrong(b)

@@ -5,10 +5,10 @@ import (
 	"regexp"
 )
 
-// knownWrong names a construct in the message that etree or goxmldsig are
-// known to get wrong (docs/decisions/0006), "" when there is none. It looks at
-// the bytes and errs on the safe side: what it names may be harmless where it
-// stands. It is asked once they disagree, so that it can hide no agreement.
+// knownWrong names a construct in the message that etree or goxmldsig are known
+// to get wrong (docs/decisions/0006), "" when there is none. It only scans the
+// bytes and is over-cautious: what it names may be harmless in its place. It is
+// called only after they disagree, so that it can hide no agreement.
 func knownWrong(m []byte) string {
 	switch {
 	case bytes.IndexByte(m, '\r') >= 0, carriageReturn.Match(m):
