@@ -1,8 +1,8 @@
 package mutuelle
 
 // The published numbers: the numero_adherent of a request chooses the case.
-// They are part of what establishments try their software with: a number never
-// changes its meaning. docs/mutuelle.md is their table, and a test compares it.
+// Establishments test their software with them: a number never changes its
+// meaning. docs/mutuelle.md is their table, and a test compares it.
 const (
 	DroitsOuverts   = "ADH0000001"
 	DroitsFermes    = "ADH0000002"
@@ -19,7 +19,7 @@ const (
 	CoupeeEnSilence = "PANNE00008"
 )
 
-// A panne is a technical failure, played on purpose.
+// A panne is a simulated technical failure.
 type panne uint8
 
 const (
@@ -34,7 +34,7 @@ const (
 	closed
 )
 
-// droits are what an IDB says.
+// droits are what an IDB answers.
 type droits uint8
 
 const (
@@ -43,7 +43,7 @@ const (
 	fermes
 )
 
-// A Case is what one published number stands for.
+// A Case is the behaviour chosen by one published number.
 type Case struct {
 	Adherent string // the numero_adherent that chooses it
 	Effet    string // French, one line

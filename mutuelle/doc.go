@@ -5,6 +5,6 @@
 // of the request: see cases.go and docs/mutuelle.md.
 //
 // It keeps no state: the same request has the same answer, whatever came
-// before, and any number of instances may answer side by side. It knows
-// nothing of the proxy.
+// before, and several instances may answer in parallel. It knows nothing of the
+// proxy.
 package mutuelle

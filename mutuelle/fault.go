@@ -32,8 +32,7 @@ var (
 )
 
 // fault answers with a defect, in the version of the request, HTTP 500. It is
-// signed, as the insurer signs all it says; it goes out unsigned when signing
-// is what failed.
+// signed like every answer of this insurer, unless signing is what failed.
 func (m *Mutuelle) fault(v soap.Version, d defect, cause error) reply {
 	m.o.Log.Info("fault", "code", d.code, "cause", causeOf(cause))
 	c := d.envelope(v, detailOf(cause))
@@ -45,7 +44,7 @@ func (m *Mutuelle) fault(v soap.Version, d defect, cause error) reply {
 	return reply{status: http.StatusInternalServerError, contentType: v.ContentType(), body: c.Bytes()}
 }
 
-// detailOf says more, in French, when the cause is one the caller may hear.
+// detailOf adds a detail, in French, when the caller may see the cause.
 func detailOf(cause error) string {
 	var f *message.FieldError
 	if errors.As(cause, &f) {
@@ -61,8 +60,8 @@ func detailOf(cause error) string {
 	return r.Reason.Meaning().Libelle
 }
 
-// causeOf is what the log says of a cause; neither error type holds a value of
-// the message.
+// causeOf is what the log writes about a cause; neither error type holds a
+// value of the message.
 func causeOf(cause error) string {
 	if cause == nil {
 		return ""

@@ -107,7 +107,7 @@ func (m *Mutuelle) refusal(q question, c Case) (message.CR, bool) {
 	case q.op.Service == roc.ANL && !isReference(amc, q.reference):
 		return crEngagement, true
 	case q.op.Service == roc.ANL:
-		return message.CR{}, false // a guarantee is cancelled even when the rights have ended
+		return message.CR{}, false // a guarantee can be cancelled even after the rights have ended
 	case c.droits == fermes:
 		return crDroitsFermes, true
 	case calculated && c.part == 0:
@@ -116,8 +116,8 @@ func (m *Mutuelle) refusal(q question, c Case) (message.CR, bool) {
 	return message.CR{}, false
 }
 
-// idb completes the answer to an IDB: closed rights are shown as such, with
-// the day they ended.
+// idb completes the answer to an IDB: closed rights are shown with the day they
+// ended.
 func idb(a message.IDBAnswer, c Case, refused bool, today time.Time) message.IDBAnswer {
 	year := today.Year()
 	switch {
@@ -133,8 +133,8 @@ func idb(a message.IDBAnswer, c Case, refused bool, today time.Time) message.IDB
 	return a
 }
 
-// calcul pays that part, in percent, of what the AMO leaves of each line; a
-// cent that cannot be halved is paid.
+// calcul pays that part, in percent, of what the AMO leaves of each line,
+// rounded up to the cent.
 func calcul(list []message.Prestation, part int) []message.PrestationCalculee {
 	out := make([]message.PrestationCalculee, 0, len(list))
 	for _, p := range list {

@@ -36,7 +36,8 @@ type Options struct {
 	Slow time.Duration
 	// Big is how many bytes the case Volumineuse adds to its answer. Optional: 4 MiB.
 	Big int
-	// OnRequest sees each message as it came, before it is judged. Optional.
+	// OnRequest is called with each message as received, before it is checked.
+	// Optional.
 	OnRequest func(raw roc.Content, header http.Header)
 	// Log gets one line per message that is not answered with a functional
 	// answer; nothing of the message is in it. Optional: none.
@@ -53,8 +54,8 @@ type Mutuelle struct {
 	last     [sha256.Size]byte
 }
 
-// New makes a Mutuelle. Without a key or a verifier it is an error: it neither
-// answers unsigned nor believes anyone.
+// New makes a Mutuelle. Without a key or a verifier it returns an error:
+// answers are always signed, and requests always checked.
 func New(o Options) (*Mutuelle, error) {
 	switch {
 	case o.Key.Certificate == nil || o.Key.Signer == nil:
@@ -90,7 +91,7 @@ func (m *Mutuelle) Received() int {
 	return m.received
 }
 
-// LastRequest returns the SHA-256 of the last message that came, as it came.
+// LastRequest returns the SHA-256 of the last message, as received.
 func (m *Mutuelle) LastRequest() [sha256.Size]byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -9,9 +9,9 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
-// A reference of a payment guarantee is GP-DATE-NONCE-CHECK. CHECK lets the
-// insurer recognise what it once promised without remembering it, and so
-// answer an ANL truly. It is no secret and protects nothing: this insurer is
+// A reference of a payment guarantee is GP-DATE-NONCE-CHECK. With CHECK the
+// insurer recognises its own references without storing them, and so can answer
+// an ANL correctly. It is no secret and protects nothing: this insurer is
 // fictitious.
 
 func newReference(amc roc.NumeroAMC, at time.Time, nonce [4]byte) string {

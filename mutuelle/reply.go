@@ -30,8 +30,8 @@ func ok(v soap.Version, c roc.Content) reply {
 	return reply{status: http.StatusOK, contentType: v.ContentType(), body: c.Bytes()}
 }
 
-// write sends the reply. net/http drops the connection of a handler that
-// panics with ErrAbortHandler, which is how a cut is played.
+// write sends the reply. To simulate a cut, it panics with ErrAbortHandler:
+// net/http then drops the connection.
 func (r reply) write(w http.ResponseWriter) {
 	if r.cut == cutBeforeAnswer {
 		panic(http.ErrAbortHandler)
@@ -47,7 +47,7 @@ func (r reply) write(w http.ResponseWriter) {
 	w.Write(r.body)
 }
 
-// spoil plays on a signed answer the faults that happen after it is signed.
+// spoil adds to a signed answer the faults that occur after signing.
 func spoil(r reply, p panne, big int) reply {
 	switch p {
 	case cutShort:

@@ -53,29 +53,31 @@ type AMC struct {
 
 	// Domaines are those of Connus that are in force. A domain covers itself
 	// and its subdomains; one of a single label ("localhost") covers itself
-	// only. Empty: nothing is known, and every address of it is new to the
-	// policy of package routing. Derived.
+	// only. Empty: nothing is known, and the policy of package routing decides
+	// about every address of it. Derived.
 	Domaines []DNSName
 
 	// Versions are the versions of ROC it may be spoken to, whatever the
 	// annuaire offers. Empty: V1 and V2.
 	Versions []roc.Version `yaml:"versions"`
 
-	// Limite is how fast it wants to be sent to, all establishments together,
-	// by each instance of the RPN. Absent: as fast as they send.
+	// Limite is the rate at which it accepts messages, all establishments
+	// together, from each instance of the RPN. Absent: no limit.
 	Limite Limite `yaml:"limite"`
 
-	// TLS is what its front needs of our connections. Absent: nothing special.
+	// TLS is what its TLS front end needs from our connections. Absent: nothing
+	// special.
 	TLS AMCTLS `yaml:"tls"`
 
 	// Contacts are whom to call. Optional.
 	Contacts []Contact `yaml:"contacts"`
 }
 
-// An AMCTLS is what the front of an AMC needs of our TLS connections.
+// An AMCTLS is what the front end of an AMC needs from our TLS connections.
 type AMCTLS struct {
 	// PostQuantum false keeps the ClientHello below 1 500 bytes, without a
-	// post-quantum key exchange: some old fronts read no more. Default: true.
+	// post-quantum key exchange: some old front ends accept no more. Default:
+	// true.
 	PostQuantum *bool `yaml:"post_quantum"`
 }
 

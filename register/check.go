@@ -7,8 +7,8 @@ import (
 	"github.com/piano-roc/rpn/internal/strict"
 )
 
-// checkAMCs indexes the AMCs by number and refuses what the shape of the file
-// does not: a number twice, a domain twice, dates that go backwards.
+// checkAMCs indexes the AMCs by number and refuses what the format of the file
+// cannot: a number twice, a domain twice, dates that go backwards.
 func checkAMCs(l *List, doc *strict.Document) {
 	l.byNumero = make(map[roc.NumeroAMC]int32, 2*len(l.amcs))
 	first := make(map[roc.NumeroAMC][2]int, 2*len(l.amcs))
@@ -42,8 +42,8 @@ func checkAMCs(l *List, doc *strict.Document) {
 }
 
 // checkEtablissements indexes the establishments by site and refuses what the
-// shape of the file does not. amcsKnown says whether the AMCs could be read:
-// if not, nothing is said of the AMCs miroirs.
+// format of the file cannot. amcsKnown says whether the AMCs could be read: if
+// not, the AMCs miroirs are not checked.
 func checkEtablissements(l *List, doc *strict.Document, amcsKnown bool) {
 	sites := newSites(l, doc)
 	for i := range l.etablissements {
@@ -98,18 +98,18 @@ type sites struct {
 	list  *List
 	doc   *strict.Document
 	owner map[roc.FINESS]int32
-	first map[roc.FINESS]sitePlace
+	first map[roc.FINESS]siteIndex
 }
 
-// A sitePlace is a row, and an index in its EGs, or -1 for its EJ.
-type sitePlace struct{ row, eg int32 }
+// A siteIndex is a row, and an index in its EGs, or -1 for its EJ.
+type siteIndex struct{ row, eg int32 }
 
 func newSites(l *List, doc *strict.Document) *sites {
 	n := len(l.etablissements)
 	for i := range l.etablissements {
 		n += len(l.etablissements[i].EGs)
 	}
-	return &sites{l, doc, make(map[roc.FINESS]int32, n), make(map[roc.FINESS]sitePlace, n)}
+	return &sites{l, doc, make(map[roc.FINESS]int32, n), make(map[roc.FINESS]siteIndex, n)}
 }
 
 func (s *sites) add(f roc.FINESS, row, eg int) {
@@ -121,7 +121,7 @@ func (s *sites) add(f roc.FINESS, row, eg int) {
 			"the FINESS %s is given twice: first at %s%s", f, s.at(int(at.row), int(at.eg)), named(s.list.etablissements[at.row].Nom))
 		return
 	}
-	s.first[f], s.owner[f] = sitePlace{int32(row), int32(eg)}, int32(row)
+	s.first[f], s.owner[f] = siteIndex{int32(row), int32(eg)}, int32(row)
 }
 
 func (s *sites) at(row, eg int) strict.Position {
@@ -131,7 +131,7 @@ func (s *sites) at(row, eg int) strict.Position {
 	return s.doc.At("etablissements", row, "finess_eg", eg)
 }
 
-// named puts the name of the first row beside its place.
+// named adds the name of the first row to its position.
 func named(nom string) string {
 	if nom == "" {
 		return ""
@@ -139,13 +139,13 @@ func named(nom string) string {
 	return " (" + nom + ")"
 }
 
-// bothEtats is what to do with a row that gives its state in two ways: an
+// bothEtats is the remedy for a row that gives its state in two ways: an
 // operator who changes `etat` to suspend at once must not be overruled by a
 // date further down.
 const bothEtats = "keep one of the two: write the state of today as the last entry of etats whose date is past, and remove etat"
 
 // checkEtats checks the states of an establishment and their AMCs miroirs. It
-// makes of `etat` alone a state without a date.
+// turns `etat` alone into a state without a date.
 func checkEtats(l *List, doc *strict.Document, i int, amcsKnown bool) {
 	e := &l.etablissements[i]
 	if len(e.Etats) == 0 {
@@ -313,11 +313,11 @@ func checkContacts(doc *strict.Document, contacts []Contact, path ...any) {
 	for j, c := range contacts {
 		at := append(path[:len(path):len(path)], "contacts", j)
 		switch {
-		case c.Nom == "": // said already: it is required
+		case c.Nom == "": // reported already: it is required
 		case c.Courriel == "" && c.Telephone == "":
-			doc.Refuse(doc.At(at...), "add a line `courriel: ...` or `telephone: ...`", "this contact can be reached by nothing")
+			doc.Refuse(doc.At(at...), "add a line `courriel: ...` or `telephone: ...`", "this contact has neither e-mail address nor telephone")
 		case c.Courriel != "" && !isCourriel(c.Courriel):
-			doc.Refuse(doc.At(append(at, "courriel")...), "write it like dsi@chu.example", "%.60q is not an address", c.Courriel)
+			doc.Refuse(doc.At(append(at, "courriel")...), "write it like dsi@chu.example", "%.60q is not an e-mail address", c.Courriel)
 		}
 	}
 }

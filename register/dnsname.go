@@ -10,11 +10,11 @@ import (
 // dot, never an address: "roc.amc.example".
 type DNSName string
 
-// ParseDNSName reads a DNS name (RFC 1123 section 2.1: labels of letters,
-// digits and hyphens, 63 characters each, 253 in all). The last label starts
-// with a letter: whatever a resolver takes for an IPv4 address, in decimal,
-// hexadecimal or octal, with one part or four, ends with a number (WHATWG URL,
-// "ends in a number").
+// ParseDNSName parses a DNS name (RFC 1123 section 2.1: labels of letters,
+// digits and hyphens, 63 characters each, 253 in all). The last label must
+// start with a letter: everything that a resolver takes for an IPv4 address, in
+// decimal, hexadecimal or octal, with one part or four, ends with a number
+// (WHATWG URL, "ends in a number").
 func ParseDNSName(s string) (DNSName, error) {
 	if err := notAName(s); err != nil {
 		return "", err
@@ -26,7 +26,7 @@ func ParseDNSName(s string) (DNSName, error) {
 	last := ""
 	for label := range strings.SplitSeq(s, ".") {
 		if !isLabel(label) {
-			return "", fmt.Errorf("a DNS name is made of labels of letters, digits and inner hyphens, at most 63 characters each; %.70q is none", label)
+			return "", fmt.Errorf("a DNS name is made of labels of letters, digits and inner hyphens, at most 63 characters each; %.70q is not one", label)
 		}
 		last = label
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
-// An Etat is where an establishment stands in its life in ROC (domain 1.4).
+// An Etat is the stage that an establishment has reached in ROC (domain 1.4).
 type Etat string
 
 // The states of an establishment. What each may reach is in package routing.
@@ -20,9 +20,9 @@ const (
 	Suspendu     Etat = "suspendu"     // nobody, for now
 	Clos         Etat = "clos"         // nobody, any more
 
-	// Attendu is no state that a file can hold: before the first dated state
-	// of an establishment, or before its contract. It is as if the row were
-	// not there yet.
+	// Attendu is not a state that a file can hold: before the first dated state
+	// of an establishment, or before its contract. It is treated as if the row
+	// did not exist yet.
 	Attendu Etat = ""
 )
 
@@ -148,7 +148,7 @@ func (a *AMC) Next(after time.Time) (c ChangementAMC, ok bool) {
 	return c, false
 }
 
-// inForce settles what the dates of the row mean at that instant.
+// inForce determines what the dates of the row mean at that instant.
 func (e *Etablissement) inForce(at time.Time) {
 	c, _ := e.EtatAt(at)
 	e.Etat, e.Miroir, e.Motif = c.Etat, c.Miroir, c.Motif

@@ -79,7 +79,7 @@ func Parse(esName string, es []byte, amcName string, amcs []byte, at time.Time) 
 	if err := joined(esDoc.Err(), amcDoc.Err()); err != nil {
 		return nil, err
 	}
-	l.settle(at)
+	l.resolve(at)
 	return l, nil
 }
 
@@ -97,7 +97,7 @@ func LoadAMCs(path string, at time.Time) (*List, error) {
 	if err := doc.Err(); err != nil {
 		return nil, err
 	}
-	l.settle(at)
+	l.resolve(at)
 	return l, nil
 }
 

@@ -31,7 +31,7 @@ type List struct {
 func (l *List) At(at time.Time) *List {
 	n := *l
 	n.etablissements, n.amcs = slices.Clone(l.etablissements), slices.Clone(l.amcs)
-	n.settle(at)
+	n.resolve(at)
 	return &n
 }
 
@@ -59,7 +59,7 @@ func (l *List) settle(at time.Time) {
 	}
 }
 
-// Moment is the instant that the list is settled for.
+// Moment is the instant that the list is resolved for.
 func (l *List) Moment() time.Time { return l.at }
 
 // holds reports whether what the list says holds at that instant too: no date
@@ -110,7 +110,7 @@ func (l *List) Admit(id roc.StructureID) (*Etablissement, error) {
 	return e, nil
 }
 
-// notYet refuses an establishment whose first date is to come.
+// notYet refuses an establishment whose first date is in the future.
 func (e *Etablissement) notYet(at time.Time) error {
 	r := roc.Refuse(roc.UnknownStructure, "establishment %s has no state yet", e.Structure).Because(roc.NotYetRegistered)
 	if c, ok := e.Next(at); ok {
@@ -152,10 +152,10 @@ func (l *List) AMC(n roc.NumeroAMC) (*AMC, bool) {
 	return &l.amcs[i], true
 }
 
-// CheckSites checks what a message says of its establishment against who sent
-// it (profile section 4): caller is the structure of the TLS certificate, es
-// what Caller made of it; ej and eg are those of the message, eg "" when it
-// has none. The refusal is StructureMismatch.
+// CheckSites compares the establishment named in a message with its sender
+// (profile section 4): caller is the structure of the TLS certificate, es what
+// Caller returned for it; ej and eg are those of the message, eg "" when it has
+// none. The refusal is StructureMismatch.
 func (l *List) CheckSites(es *Etablissement, caller roc.StructureID, ej, eg roc.FINESS) error {
 	if known, ok := l.ByStructure(caller); !ok || known != es {
 		return roc.Refuse(roc.StructureMismatch, "certificate %s is not one of establishment %s", caller, es.Structure).Because(roc.OtherCertificate).
@@ -196,6 +196,6 @@ func (l *List) Size() (etablissements, sites, numeros int) {
 	return len(l.etablissements), len(l.bySite) - len(l.etablissements), len(l.byNumero)
 }
 
-// Digest names the content of the two files, in 16 hexadecimal characters: two
-// instances with the same digest hold the same register.
+// Digest identifies the content of the two files, in 16 hexadecimal characters:
+// two instances with the same digest hold the same register.
 func (l *List) Digest() string { return hex.EncodeToString(l.digest[:8]) }

@@ -61,8 +61,8 @@ func (m Moment) String() string {
 // MarshalText writes the moment like String, for JSON.
 func (m Moment) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
-// end is the first instant after the moment taken as a last one: a day is
-// included whole.
+// end is the first instant after the moment taken as an end: a day is included
+// whole.
 func (m Moment) end() time.Time {
 	if m.day {
 		return m.AddDate(0, 0, 1)
@@ -99,7 +99,7 @@ func (p Period) backwards() bool {
 	return !p.Jusque.IsZero() && !p.Depuis.Before(p.Jusque.end())
 }
 
-// edges gives the instants at which what the period says changes.
+// edges gives the instants at which the meaning of the period changes.
 func (p Period) edges(yield func(time.Time)) {
 	if !p.Depuis.IsZero() {
 		yield(p.Depuis.Time)

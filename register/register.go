@@ -33,7 +33,7 @@ type Etablissement struct {
 	// people. Optional.
 	GAP string `yaml:"gap"`
 
-	// Contacts are whom to call. Optional.
+	// Contacts are whom to contact. Optional.
 	Contacts []Contact `yaml:"contacts"`
 
 	// Contrat is when its contract takes effect: before that day it reaches
@@ -95,10 +95,10 @@ type Etablissement struct {
 // 5).
 type Facade string
 
-// The façades. Transparente hands on the annuaire's signed answer, byte for
-// byte. Reecriture puts addresses of the RPN in the place of the insurers', and
-// signs: a GAP that follows the annuaire then needs no other setting than the
-// annuaire's URL.
+// The façades. Transparente passes on the annuaire's signed answer, byte for
+// byte. Reecriture replaces the insurers' addresses by addresses of the RPN,
+// and signs: a GAP that follows the annuaire then needs no other setting than
+// the annuaire's URL.
 const (
 	Transparente Facade = "transparente"
 	Reecriture   Facade = "reecriture"
@@ -112,7 +112,7 @@ type Mandat struct {
 	Period    `yaml:",inline"`
 }
 
-// A Contact is whom to call about an establishment or an AMC. It is shown to
+// A Contact is whom to contact about an establishment or an AMC. It is shown to
 // operators and decides nothing.
 type Contact struct {
 	Nom       string `yaml:"nom" strict:"required" json:"nom"`

@@ -27,11 +27,11 @@ type Options struct {
 	// list can be edited by hand. 0: five.
 	MinDrop int
 
-	// Accept refuses a list that is right by itself and that whoever opens the
-	// Source could not serve, forced or not. Default: every list is accepted.
+	// Accept refuses a list that is correct by itself but that whoever opens
+	// the Source could not use, forced or not. Default: every list is accepted.
 	Accept func(*List) error
 
-	// Now tells the time: a state whose date is reached takes effect then,
+	// Now is the clock: a state whose date is reached takes effect then,
 	// without a reload. Default: time.Now.
 	Now func() time.Time
 }

@@ -60,8 +60,8 @@ func (p addressPolicy) check(url string) (address, *roc.Refusal) {
 	if p.amc != nil && p.amc.Covers(a.host) {
 		return a, nil
 	}
-	// A name of one label leads wherever the resolver's search list says: only
-	// one that is written in the register is used.
+	// The resolver's search list decides where a name of one label leads: such
+	// a name is used only if it is in the register.
 	if a.host.SingleLabel() {
 		return address{}, roc.Refuse(roc.AnnuaireRefused, "the annuaire's address for AMC %s: the host %q is a name of one label, and not in the register", p.key.AMC, string(a.host)).Because(roc.UnusableAddress).
 			Saying("L'adresse donnée par l'annuaire pour l'organisme %s n'est pas utilisable.", p.key.AMC)
@@ -84,8 +84,8 @@ func (p addressPolicy) check(url string) (address, *roc.Refusal) {
 // maxURL is the longest address taken, in bytes.
 const maxURL = 2048
 
-// parseURL reads an address of the annuaire. It takes a strict subset of RFC
-// 3986, the one that every reader understands alike: what was checked here is
+// parseURL parses an address of the annuaire. It accepts a strict subset of RFC
+// 3986, the one that every parser understands alike: what was checked here is
 // what is dialled. https://name[:port][/path][?query] in ASCII; no user, no
 // fragment, no address literal in any of its forms, no dot segment.
 func parseURL(s string) (address, error) {
@@ -94,7 +94,7 @@ func parseURL(s string) (address, error) {
 		return address{}, errors.New("it is too long")
 	}
 	if i := firstForbidden(s); i >= 0 {
-		return address{}, errors.New("it holds a character that no URL does, at " + strconv.Itoa(i+1))
+		return address{}, errors.New("it holds a character that is not allowed in a URL, at " + strconv.Itoa(i+1))
 	}
 	if len(s) < len(scheme) || !strings.EqualFold(s[:len(scheme)], scheme) {
 		return address{}, errors.New("it does not start with https://")
@@ -143,7 +143,7 @@ func checkRest(s string) error {
 	}
 	for i := 0; i < len(s); i++ {
 		if s[i] == '%' && (i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2])) {
-			return errors.New("it holds a % that is no escape")
+			return errors.New("it holds a % that is no escape sequence")
 		}
 	}
 	path, _, _ := strings.Cut(s, "?")
@@ -156,7 +156,7 @@ func checkRest(s string) error {
 	return nil
 }
 
-// firstForbidden finds the first byte that RFC 3986 has no place for, or -1.
+// firstForbidden finds the first byte that RFC 3986 does not allow, or -1.
 func firstForbidden(s string) int {
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}", c) >= 0 {

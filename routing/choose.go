@@ -8,15 +8,16 @@ import (
 	"github.com/piano-roc/rpn/register"
 )
 
-// A Policy says what to do with what nobody has vouched for. The zero Policy
-// quarantines everything.
+// A Policy says what to do with AMCs and domains that are not in the register.
+// The zero Policy quarantines everything.
 type Policy struct {
-	// NewAMC is about an AMC that the annuaire knows and the register does
-	// not. Insurers enter the circle without notice, and establishments are
-	// not to maintain anything: Accept carries messages to it at once, on the
-	// annuaire's word alone, for establishments in the circle. Quarantine, the
-	// default, refuses until an operator has written it down: whoever controls
-	// the annuaire could otherwise invent an insurer to receive health data.
+	// NewAMC is about an AMC that the annuaire knows and the register does not.
+	// Insurers enter the circle without notice, and establishments must have
+	// nothing to maintain: Accept carries messages to it at once, on the
+	// annuaire's statement alone, for establishments in the circle. Quarantine,
+	// the default, refuses until an operator has registered it: whoever
+	// controls the annuaire could otherwise invent an insurer to receive health
+	// data.
 	//
 	// Such an AMC has no known domain, so Accept covers its domain too.
 	NewAMC NewcomerPolicy
@@ -25,14 +26,14 @@ type Policy struct {
 	// register.
 	NewDomain NewcomerPolicy
 
-	// Approved reports whether an operator has let an AMC be reached at that
-	// host, beside the register. It says nothing of an AMC that is not in the
+	// Approved reports whether an operator has approved an AMC at that host,
+	// outside the register. It is not used for an AMC that is not in the
 	// register. nil: nothing was approved.
 	Approved func(amc roc.NumeroAMC, host register.DNSName) bool
 }
 
-// A NewcomerPolicy is what to do with what is new: quarantine it, or accept and
-// count it.
+// A NewcomerPolicy is what to do with what is not in the register: quarantine
+// it, or accept and count it.
 type NewcomerPolicy uint8
 
 // The two policies.
@@ -45,7 +46,7 @@ const (
 // which host. errors.As finds it.
 type Quarantined struct {
 	AMC    roc.NumeroAMC
-	Host   register.DNSName // "": the AMC is not in the register, and no address was looked at
+	Host   register.DNSName // "": the AMC is not in the register, and no address was checked
 	NewAMC bool             // it is not in the register
 }
 
@@ -128,8 +129,9 @@ type Permit struct {
 }
 
 // Allow says whether an establishment may send a message of that key at all, by
-// the register alone: a message that no answer of the annuaire can help waits
-// for none. amc is the AMC of the key in the register, nil when it is not there.
+// the register alone, so that a message that is refused anyway does not wait
+// for the annuaire. amc is the AMC of the key in the register, nil when it is
+// not there.
 //
 // The refusals, in the order of the checks: Suspended (the establishment's
 // state), OutsideCircle (what its state opens), AMCSuspended (the AMC's own
@@ -138,7 +140,7 @@ type Permit struct {
 // An AMC that is not in the register waits for
 // the annuaire: it may know none of that number.
 func Allow(es *register.Etablissement, amc *register.AMC, key roc.Key, p Policy) (Permit, error) {
-	if err := sound(es, amc, key); err != nil {
+	if err := checkArguments(es, amc, key); err != nil {
 		return Permit{}, err
 	}
 	if err := reachable(es, amc, key); err != nil {
@@ -154,7 +156,7 @@ func Allow(es *register.Etablissement, amc *register.AMC, key roc.Key, p Policy)
 // Key is the key of the message.
 func (p Permit) Key() roc.Key { return p.key }
 
-// Choose says where the message goes, by what the annuaire answered for its
+// Choose decides where the message goes, given the annuaire's answer for its
 // key.
 //
 // The refusals, in the order of the checks: Quarantined (an AMC that is not in
@@ -162,8 +164,8 @@ func (p Permit) Key() roc.Key { return p.key }
 // ServiceNotOffered, and AnnuaireRefused or Quarantined when no
 // address passes the address policy.
 //
-// Several addresses that pass keep the annuaire's order, each once; the sender
-// goes to the next one only while nothing was sent.
+// Several addresses that pass keep the annuaire's order, each once; the next
+// one is tried only while nothing was sent.
 func (p Permit) Choose(entry annuaire.Entry) (Route, error) {
 	if p.key == (roc.Key{}) {
 		return Route{}, roc.Refuse(roc.Internal, "a route was asked for without a permit").Because(roc.ProgramFault)
@@ -179,8 +181,8 @@ func (p Permit) Choose(entry annuaire.Entry) (Route, error) {
 	return addressPolicy{p.amc, p.key, p.p}.choose(offered)
 }
 
-// Choose is Allow, then Permit.Choose: for who has an answer of the annuaire at
-// hand already.
+// Choose is Allow, then Permit.Choose: for callers that already have an answer
+// of the annuaire.
 func Choose(es *register.Etablissement, amc *register.AMC, key roc.Key, entry annuaire.Entry, p Policy) (Route, error) {
 	permit, err := Allow(es, amc, key, p)
 	if err != nil {
@@ -189,8 +191,8 @@ func Choose(es *register.Etablissement, amc *register.AMC, key roc.Key, entry an
 	return permit.Choose(entry)
 }
 
-// sound refuses what only a mistake of the program can bring here.
-func sound(es *register.Etablissement, amc *register.AMC, key roc.Key) error {
+// checkArguments refuses what only a mistake of the program can pass here.
+func checkArguments(es *register.Etablissement, amc *register.AMC, key roc.Key) error {
 	switch {
 	case es == nil:
 		return roc.Refuse(roc.Internal, "a route was asked for no establishment").Because(roc.ProgramFault)
@@ -204,14 +206,14 @@ func sound(es *register.Etablissement, amc *register.AMC, key roc.Key) error {
 }
 
 // Reaches reports whether the states of an establishment and of an AMC of the
-// register let the one send that service to the other, whatever the annuaire
-// says: the table of profile section 6 alone.
+// register let the establishment send that service to the AMC, whatever the
+// annuaire says: the table of profile section 6 alone.
 func Reaches(es *register.Etablissement, amc *register.AMC, service roc.Service) bool {
 	return open(es, amc, roc.Key{AMC: amc.Numeros[0], Service: service}) == nil
 }
 
-// reachable applies the table of profile section 6, then what the register says
-// of the establishment's versions.
+// reachable applies the table of profile section 6, then the establishment's
+// versions in the register.
 func reachable(es *register.Etablissement, amc *register.AMC, key roc.Key) error {
 	if err := open(es, amc, key); err != nil {
 		return err
@@ -261,7 +263,7 @@ func until(amc *register.AMC) string {
 	return ", jusqu'au " + register.InParis(amc.Fin).Format("02/01/2006 à 15:04")
 }
 
-// within says what each state of an establishment opens.
+// within says what each state of an establishment allows.
 func within(es *register.Etablissement, amc *register.AMC, key roc.Key) error {
 	if amc != nil && es.Etat != register.Attendu && amc.OnTrial() {
 		return onTrial(es, amc, key)

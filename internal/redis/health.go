@@ -16,7 +16,7 @@ type Health struct {
 	LastError   error     // the last one, also once it is over; nil: none
 	FailedAt    time.Time
 	Losses      uint64 // how many times it was lost
-	Subscribed     int    // channels subscribed now
+	Subscribed  int    // channels subscribed now
 }
 
 // Health returns the state of Redis.

@@ -94,7 +94,7 @@ func TestAFileOfKeysIsReadStrictly(t *testing.T) {
 		"# nothing":             "holds no key",
 		"abcd":                  "line 1 is not a key",
 		one + "\nnot-a-secret":  "line 2 is not a key",
-		one + "\n\n" + one:      "line 3 is a key that stands above",
+		one + "\n\n" + one:      "line 3 repeats a key",
 		strings.Repeat("z", 64): "line 1 is not a key",
 	} {
 		_, err := Parse([]byte(content))

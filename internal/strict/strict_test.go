@@ -333,7 +333,7 @@ func TestOneOrTheOtherAndShortForms(t *testing.T) {
 		"{}":                               "f:1:1: the field state is missing; add a line `state: ...`",
 		"states: []":                       "f:1:9: states: the list is empty; give at least one item",
 		"statees: [a]":                     "f:1:1: statees: unknown field (did you mean \"states\"?); the fields here are state or states",
-		"states: [[a]]":                    "f:1:10: states[0]: a list stands where a mapping is expected; write its fields: name or since",
+		"states: [[a]]":                    "f:1:10: states[0]: a list is where a mapping is expected; write its fields: name or since",
 	} {
 		var f file
 		err := strict.Decode("f", []byte(text), &f, strict.Short[dated]("name"))

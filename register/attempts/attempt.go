@@ -1,10 +1,10 @@
 // Package attempts keeps the attempts of establishments in accrochage: what
-// each did against the validation platform and how it ended, so that the PV
+// each did with the validation platform and how it ended, so that the PV
 // (domain 1.4) can be drawn up from it.
 //
-// A [Store] is told of each attempt and returns at once; it writes behind, and
-// says what it lost if it could not keep up. An attempt is made of a
-// roc.Record, which holds no patient data by construction.
+// A [Store] receives each attempt and returns at once; it writes in the
+// background, and reports what it lost if it could not keep up. An attempt is
+// made from a roc.Record, which holds no patient data by construction.
 package attempts
 
 import (
@@ -42,7 +42,7 @@ type Attempt struct {
 	MessageID     string          `json:"message_id,omitzero"`
 }
 
-// Of makes the attempt that a record tells of; etablissement is whose it is.
+// Of makes an attempt from a record; etablissement is the owner.
 func Of(etablissement roc.StructureID, r *roc.Record) Attempt {
 	return Attempt{
 		Etablissement: etablissement, Structure: r.From, Echange: r.ID,

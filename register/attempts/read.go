@@ -23,8 +23,7 @@ type Query struct {
 
 // Read returns the attempts kept in a folder, by establishment then by time,
 // and how many lines could not be read: the end of a file after a crash. A
-// folder that is not there holds no attempt. It may be read while a Store
-// writes in it.
+// missing folder holds no attempt. It may be read while a Store writes in it.
 func Read(dir string, q Query) (attempts []Attempt, unread int, err error) {
 	who, err := establishments(dir)
 	if err != nil {

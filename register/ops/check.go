@@ -11,8 +11,8 @@ import (
 	"github.com/piano-roc/rpn/register/words"
 )
 
-// A Summary is what there is in a register at an instant, and what looks wrong
-// in it although it may be used.
+// A Summary counts what a register holds at an instant, and lists what looks
+// wrong in it although it may be used.
 type Summary struct {
 	At             time.Time                `json:"at"`
 	Digest         string                   `json:"digest"`
@@ -26,7 +26,7 @@ type Summary struct {
 	Warnings       []string                 `json:"warnings"`
 }
 
-// A Planned is a change of state that is dated and to come.
+// A Planned is a dated change of state in the future.
 type Planned struct {
 	Depuis register.Moment `json:"depuis"`
 	Who    string          `json:"who"`
@@ -103,7 +103,7 @@ func warnings(l *register.List, e *register.Etablissement, platform bool) (out [
 	}
 	for _, f := range append([]roc.FINESS{e.EJ}, e.EGs...) {
 		if !luhn(string(f)) {
-			warn("the FINESS %s has a wrong check digit: a slip of the hand?", f)
+			warn("the FINESS %s has a wrong check digit: a typing error?", f)
 		}
 	}
 	if (e.Etat == register.Accrochage || e.Etat == register.Formation) && !platform {

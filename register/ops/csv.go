@@ -13,7 +13,7 @@ import (
 	"github.com/piano-roc/rpn/internal/strict"
 )
 
-// A File is a file that was read, under the name that errors give it.
+// A File is a file that was read, with the name used in errors.
 type File struct {
 	Name string
 	Data []byte
@@ -90,7 +90,7 @@ func (t *table) read() bool {
 		var bad *csv.ParseError
 		if errors.As(err, &bad) {
 			t.errs = append(t.errs, strict.Error{File: t.name, Line: bad.Line, Column: bad.Column, Problem: bad.Err.Error(), Remedy: "check the quotes of this line"})
-			return false // what follows cannot be told apart
+			return false // the rest of the file cannot be separated into values
 		}
 		if err != nil {
 			t.errs = append(t.errs, strict.Error{File: t.name, Line: 1, Column: 1, Problem: err.Error()})

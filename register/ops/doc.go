@@ -1,6 +1,6 @@
-// Package ops is what operators ask of the register, beside the path of an
-// exchange: [Import] makes one of a FINESS extract, [Check] says what looks
-// wrong in one, [Find] shows a row of it, [YAML] writes one.
+// Package ops answers operators' questions about the register, outside the path
+// of an exchange: [Import] makes one from a FINESS extract, [Check] reports
+// what looks wrong in one, [Find] shows a row of it, [YAML] writes one.
 //
-// What rests on routing too (explain, diff, domains) is routing/explain.
+// What also needs routing (explain, diff, domains) is in routing/explain.
 package ops

@@ -42,9 +42,9 @@ func (p Pair) Complete(from Pair) Pair {
 	return p
 }
 
-// PairOf finds the pair that a path stands for: a folder that holds both files,
-// or one of the two, which leaves the other empty. ok is false for a file that
-// is neither: a configuration, maybe.
+// PairOf finds the pair that a path names: a folder that holds both files, or
+// one of the two, which leaves the other empty. ok is false for a file that is
+// neither: perhaps a configuration.
 func PairOf(path string) (p Pair, ok bool, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -69,7 +69,7 @@ func PairOf(path string) (p Pair, ok bool, err error) {
 	return p, false, fmt.Errorf("%s is neither a list of establishments, nor a list of AMCs, nor a configuration: its first lines hold none of `etablissements:`, `amcs:` and `listen:`", path)
 }
 
-// topNames are the names that stand at the margin of a YAML file.
+// topNames are the names at the margin of a YAML file.
 func topNames(data []byte) map[string]bool {
 	names := map[string]bool{}
 	s := bufio.NewScanner(bytes.NewReader(data))

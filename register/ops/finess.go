@@ -66,7 +66,7 @@ func readFINESS(f File) (*extract, error) {
 	return x, t.err()
 }
 
-// finessHeader settles what the columns are.
+// finessHeader determines the columns.
 func (t *table) finessHeader() bool {
 	if !t.read() {
 		t.errs = append(t.errs, at(t.name, 1, "the file is empty", "give the extract of FINESS"))

@@ -20,15 +20,14 @@ type Sources struct {
 	// entity. Required.
 	FINESS File
 
-	// States says the state of each establishment, and more; nil: none.
+	// States gives the state of each establishment, and more; nil: none.
 	States *File
 
 	// Base is a register whose establishments are kept, with all that the two
-	// files above do not say; nil: none.
+	// files above do not give; nil: none.
 	Base *register.List
 
-	// AMCs is the list of AMCs that the AMCs miroirs are looked for in.
-	// Required.
+	// AMCs is the list of AMCs that contains the AMCs miroirs. Required.
 	AMCs *register.List
 
 	// At is the day of the import.
@@ -42,8 +41,8 @@ type Imported struct {
 }
 
 // Import makes a register. It takes the establishments that Base or States
-// name; when there is neither, every legal entity of the extract, suspended:
-// an import alone opens nothing. The error is a strict.Errors with everything
+// name; when there is neither, every legal entity of the extract, suspended: an
+// import alone opens no access. The error is a strict.Errors with everything
 // that is wrong in the files.
 func Import(s Sources) (*Imported, error) {
 	x, errFINESS := readFINESS(s.FINESS)
@@ -107,7 +106,7 @@ func (i *importer) keepBase() {
 	}
 }
 
-// addStates adds what the table of states says, over what the base said.
+// addStates applies the table of states over the base.
 func (i *importer) addStates(order []roc.FINESS, states map[roc.FINESS]*stated) {
 	added := 0
 	for _, ej := range order {
@@ -123,15 +122,15 @@ func (i *importer) addStates(order []roc.FINESS, states map[roc.FINESS]*stated) 
 			i.rows[ej] = row
 			added++
 		}
-		i.lay(s, row)
+		i.overlay(s, row)
 	}
 	if i.Base != nil && added > 0 {
 		i.note("%s", words.Agree(added, "establishment", "is new", "are new"))
 	}
 }
 
-// lay puts what a table of states says of an establishment over its row.
-func (i *importer) lay(s *stated, row *register.Etablissement) {
+// overlay applies the table of states to the row of an establishment.
+func (i *importer) overlay(s *stated, row *register.Etablissement) {
 	set(&row.Nom, s.Nom)
 	set(&row.GAP, s.GAP)
 	set(&row.Contrat, s.Contrat)
@@ -164,9 +163,9 @@ func set[T comparable](to *T, v T) {
 	}
 }
 
-// merge adds states to those already known; one of the same date takes the
-// place of the one before. A known state without a date gets the latest one
-// that changes nothing of what is in force at that instant.
+// merge adds states to those already known; one of the same date replaces the
+// earlier one. A known state without a date gets the latest date that does not
+// change what is in force at that instant.
 func merge(known, more []register.Changement, now time.Time) ([]register.Changement, error) {
 	if len(known) == 0 || len(more) == 0 {
 		return append(slices.Clone(known), more...), nil
@@ -204,8 +203,8 @@ func (i *importer) addAll() {
 	i.note("no states were given: %s in state suspendu, which reaches nobody", words.Agree(len(i.rows), "establishment", "is", "are"))
 }
 
-// refresh gives each row the sites of the extract, and what it lacks of the
-// rest.
+// refresh gives each row the sites of the extract, and fills its other empty
+// fields.
 func (i *importer) refresh() {
 	named, unknown := 0, []string{}
 	for ej, row := range i.rows {

@@ -56,7 +56,7 @@ type AMCView struct {
 	next *register.ChangementAMC
 }
 
-// Reached says which AMCs an establishment of the list reaches.
+// Reached lists the AMCs that an establishment of the list reaches.
 type Reached func(*register.Etablissement) []*register.AMC
 
 // Find returns the rows that a query names, at the moment of the list: a
@@ -272,7 +272,7 @@ func (v *AMCView) write(b *strings.Builder, whole bool) {
 	writeContacts(line, v.Contacts)
 }
 
-// liner writes one line a field; a field that says nothing has none.
+// liner writes one line a field; an empty field has none.
 func liner(b *strings.Builder) func(name, format string, args ...any) {
 	return func(name, format string, args ...any) {
 		if s := fmt.Sprintf(format, args...); strings.TrimSpace(s) != "" {

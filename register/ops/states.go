@@ -26,8 +26,8 @@ type stated struct {
 }
 
 // readStates reads a table of states: one row for each state of each
-// establishment, the columns named on the first line. What an establishment
-// has once (its name, its vendor) may stand on any of its rows.
+// establishment, the columns named on the first line. Values that an
+// establishment has once (its name, its vendor) may be on any of its rows.
 func readStates(f File, amcs *register.List) (order []roc.FINESS, by map[roc.FINESS]*stated, unread []string, err error) {
 	t := openTable(f)
 	by = map[roc.FINESS]*stated{}
@@ -109,7 +109,7 @@ func (t *table) details(s *stated) {
 	}
 }
 
-// once keeps the value of a row, and refuses another one further down.
+// once keeps the value of a row, and refuses a different one further down.
 func once[T comparable](t *table, column string, kept *T, v T) {
 	var none T
 	switch {

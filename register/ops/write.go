@@ -9,8 +9,8 @@ import (
 	"github.com/piano-roc/rpn/register"
 )
 
-// YAML writes establishments as etablissements.yaml holds them. Fields that
-// say nothing are left out.
+// YAML writes establishments as etablissements.yaml holds them. Empty fields
+// are left out.
 func YAML(rows []register.Etablissement, head string) []byte {
 	var b bytes.Buffer
 	for line := range strings.Lines(head) {

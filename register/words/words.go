@@ -1,5 +1,5 @@
-// Package words is how the register is told to operators: its states, dates and
-// counts in words. Every command and page that says them uses these.
+// Package words is the wording of the register for operators: its states, dates
+// and counts. Every command and page that shows them uses it.
 package words
 
 import (
@@ -26,7 +26,7 @@ func Agree(n int, one, verb, verbs string) string {
 	return Plural(n, one) + " " + verbs
 }
 
-// State says a state in force: "surveillance (AMC miroir 0075500025)".
+// State words a state in force: "surveillance (AMC miroir 0075500025)".
 func State(c register.Changement) string {
 	switch {
 	case c.Etat == register.Attendu:
@@ -83,7 +83,7 @@ func Because(motif string) string {
 	return " (" + motif + ")"
 }
 
-// Dates says a period: "", " from 2026-11-01", " until 2026-12-31".
+// Dates words a period: "", " from 2026-11-01", " until 2026-12-31".
 func Dates(p register.Period) string {
 	s := ""
 	if !p.Depuis.IsZero() {
@@ -107,7 +107,7 @@ func Join[T ~string](items []T, sep string) string {
 	return strings.Join(s, sep)
 }
 
-// Texts are the items as they write themselves.
+// Texts are the String of each item.
 func Texts[T fmt.Stringer](items []T) (out []string) {
 	for _, v := range items {
 		out = append(out, v.String())
@@ -115,7 +115,7 @@ func Texts[T fmt.Stringer](items []T) (out []string) {
 	return out
 }
 
-// Limit says a limit; "" when there is none.
+// Limit words a limit; "" when there is none.
 func Limit(l register.Limite) string {
 	if l == (register.Limite{}) {
 		return ""

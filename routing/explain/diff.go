@@ -14,14 +14,14 @@ import (
 	"github.com/piano-roc/rpn/register/words"
 )
 
-// A Diff is what one register changes to another, at one instant: first who
-// gains and loses access, then the rest.
+// A Diff is what changes from one register to another, at one instant: first
+// who gains and loses access, then the rest.
 type Diff struct {
 	At time.Time `json:"at"`
 
-	// Establishments, by what becomes of them. Lose: somebody was reached, and
-	// nobody is any more. Gain: the reverse. Move: others than before are
-	// reached by their state. Others: in the register or not, nobody is reached.
+	// Establishments, by what happens to them. Lose: somebody was reached, and
+	// nobody is any more. Gain: the reverse. Move: their state reaches others
+	// than before. Others: in the register or not, nobody is reached.
 	Lose   []Change `json:"lose_access"`
 	Gain   []Change `json:"gain_access"`
 	Move   []Change `json:"reach_others"`
@@ -42,7 +42,7 @@ type Diff struct {
 	Other []Change `json:"other"` // versions, mandates, limits, names...
 }
 
-// A Change is what becomes of one establishment, site or AMC.
+// A Change is what happens to one establishment, site or AMC.
 type Change struct {
 	Who    string `json:"who"`
 	Nom    string `json:"nom"`
@@ -54,8 +54,8 @@ func (c Change) String() string {
 	return fmt.Sprintf("%s: %s -> %s", strings.TrimSpace(c.Who+" "+c.Nom), c.Before, c.After)
 }
 
-// Compare says what becomes of everybody when before is replaced by after.
-// Both must be settled for the same instant.
+// Compare tells what happens to everybody when before is replaced by after.
+// Both must be resolved for the same instant.
 func Compare(before, after *register.List) *Diff {
 	d := &Diff{
 		At: after.Moment(), Lose: []Change{}, Gain: []Change{}, Move: []Change{}, Silent: []Change{}, Unreachable: []Change{}, Reachable: []Change{},
@@ -149,8 +149,8 @@ func (c *comparison) establishment(was, is *register.Etablissement) {
 	}
 }
 
-// sites compares the sites of an establishment that is in both. Those of one
-// that comes or goes come and go with it.
+// sites compares the sites of an establishment that is in both registers. The
+// sites of a new or removed establishment are not listed.
 func (c *comparison) sites(was, is *register.Etablissement) {
 	for _, eg := range was.EGs {
 		now, ok := c.after.BySite(eg)
@@ -330,7 +330,7 @@ func (c *comparison) plans() {
 	c.Planned, c.Cancelled = without(is, was), without(was, is)
 }
 
-// String says the diff in words, the gravest first.
+// String writes the diff for people, the gravest first.
 func (d *Diff) String() string {
 	if d.Empty() {
 		return "nothing changes\n"

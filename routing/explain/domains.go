@@ -36,9 +36,9 @@ const (
 )
 
 // Domains lists the domains in use at an instant, by AMC: those that the
-// register knows then of an AMC that may be reached, and the hosts that the
-// annuaire has named, from the first time until nobody has heard them for a
-// while (quiet).
+// register knows at that time of an AMC that may be reached, and the hosts that
+// the annuaire has named, from the first time until they have not been named
+// for a while (quiet).
 func Domains(l *register.List, hosts []annuaire.Host, at time.Time, quiet time.Duration) []Domain {
 	l = l.At(at)
 	list := []Domain{}

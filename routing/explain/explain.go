@@ -14,7 +14,7 @@ import (
 	"github.com/piano-roc/rpn/routing"
 )
 
-// A Question is a message that nobody sends: what would become of it?
+// A Question is a hypothetical message: what would happen to it?
 type Question struct {
 	Structure roc.StructureID // as the certificate would say: an EJ or one of its EG
 	EG        roc.FINESS      // finess_eg of the message; "": none
@@ -25,22 +25,22 @@ type Question struct {
 type Parts struct {
 	List *register.List // at the moment asked about
 
-	// Find asks the annuaire, or what is remembered of it.
+	// Find asks the annuaire, or its cached answers.
 	Find func(context.Context, roc.Key) (annuaire.Entry, error)
 
 	Policy routing.Policy
-	Now    time.Time // to say the age of the annuaire's answer
+	Now    time.Time // to give the age of the annuaire's answer
 }
 
-// A Step is one thing that the path would settle.
+// A Step is one step of the path.
 type Step struct {
-	Name    string   `json:"step"` // "establishment", "AMC", "annuaire", "guard", "choice"
+	Name    string   `json:"step"` // "establishment", "AMC", "annuaire", "addresses", "choice"
 	OK      bool     `json:"ok"`
 	What    string   `json:"what"`
 	Details []string `json:"details,omitzero"`
 }
 
-// An Explanation says step by step what would become of a message, up to its
+// An Explanation tells, step by step, what would happen to a message, up to its
 // sending: the insurer is not called.
 type Explanation struct {
 	At    time.Time `json:"at"`
@@ -51,7 +51,7 @@ type Explanation struct {
 	URL          string   `json:"url,omitzero"`
 	Alternatives []string `json:"alternatives,omitzero"`
 
-	// Of one that would be refused, as its fault would say it.
+	// If it would be refused, as its fault would tell it.
 	Code        string          `json:"code,omitzero"`
 	Reason      roc.Reason      `json:"reason,omitzero"`
 	Responsable roc.Responsable `json:"responsable,omitzero"`
@@ -102,7 +102,7 @@ func Explain(ctx context.Context, p Parts, q Question) *Explanation {
 func chooses(err error) string {
 	switch roc.RefusalOf(err).Reason {
 	case roc.Quarantined, roc.AnnuaireRefused:
-		return "guard"
+		return "addresses"
 	}
 	return "choice"
 }
@@ -144,7 +144,7 @@ func (x *Explanation) amc(p Parts, es *register.Etablissement, amc *register.AMC
 	if amc == nil {
 		stance := "quarantined"
 		if p.Policy.NewAMC == routing.Accept {
-			stance = "accepted on the annuaire's word, from the circle"
+			stance = "accepted on the annuaire's statement alone, for establishments in the circle"
 		}
 		x.step("AMC", "%s is not in the register; by policy such an AMC is %s", key.AMC, stance)
 		return
@@ -167,7 +167,7 @@ func (x *Explanation) amc(p Parts, es *register.Etablissement, amc *register.AMC
 func (x *Explanation) annuaire(p Parts, e annuaire.Entry, key roc.Key) {
 	how := "asked just now"
 	if age := p.Now.Sub(e.At).Round(time.Second); e.Remembered {
-		how = fmt.Sprintf("remembered, %s old", age)
+		how = fmt.Sprintf("cached, %s old", age)
 	}
 	s := x.step("annuaire", "%s (%s)", orUnnamed(e.Nom), how)
 	if !e.Debut.IsZero() || !e.Fin.IsZero() {
@@ -177,7 +177,7 @@ func (x *Explanation) annuaire(p Parts, e annuaire.Entry, key roc.Key) {
 		s.detail("this answer does not cover %s: the annuaire would be asked again", words.Instant(at))
 	}
 	if e.Stale {
-		s.detail("no longer fresh: it serves while the annuaire is asked again")
+		s.detail("no longer fresh: it is used while it is revalidated in the background")
 	}
 	if !e.ROC {
 		s.detail("it takes no part in ROC")
@@ -213,17 +213,17 @@ func instantWords(word string, t time.Time) string {
 }
 
 func (x *Explanation) choice(r routing.Route) {
-	guard := x.step("guard", "1 address may be used")
+	usable := x.step("addresses", "1 address may be used")
 	if n := len(r.Alternatives()); n > 0 {
-		guard.What = fmt.Sprintf("%d addresses may be used", 1+n)
+		usable.What = fmt.Sprintf("%d addresses may be used", 1+n)
 	}
 	if r.NewAMC() {
-		guard.detail("the AMC is not in the register: accepted by policy, and counted")
+		usable.detail("the AMC is not in the register: accepted by policy, and counted")
 	} else if r.NewDomain() {
-		guard.detail("outside the known domains of the AMC: accepted by policy, and counted")
+		usable.detail("outside the known domains of the AMC: accepted by policy, and counted")
 	}
 	for _, a := range r.SetAside() {
-		guard.detail("set aside: %s %s: %v", a.Reason.Meaning().Code, a.Reason, a.Cause)
+		usable.detail("set aside: %s %s: %v", a.Reason.Meaning().Code, a.Reason, a.Cause)
 	}
 	x.Pass, x.URL, x.Alternatives = true, r.URL(), r.Alternatives()
 	s := x.step("choice", "%s", x.URL)
@@ -232,7 +232,7 @@ func (x *Explanation) choice(r routing.Route) {
 	}
 }
 
-// String says the explanation for people.
+// String writes the explanation for people.
 func (x *Explanation) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "at %s\n", words.Instant(x.At))
@@ -259,7 +259,7 @@ func (x *Explanation) String() string {
 			}
 		}
 	}
-	b.WriteString("not looked at: rate, signature and replay (they depend on the message), where the name leads (checked when connecting)\n")
+	b.WriteString("not checked: rate, signature and replay (they depend on the message), where the name leads (checked when connecting)\n")
 	return b.String()
 }
 

@@ -53,10 +53,10 @@ func TestWhatWouldBecomeOfAMessage(t *testing.T) {
 		{"a site of another", explain.Question{Structure: "12A0000014", EG: "010003820", Key: question("", "0075500025").Key}, good, routing.Policy{}, roc.StructureMismatch, "establishment", nil},
 		{"annuaire silent", question("12A0000014", "0075500025"), silent, routing.Policy{}, roc.AnnuaireSilent, "annuaire", []string{"RPN304"}},
 		{"outside the circle", question("1010003812", "0075500041"), answers("https://prevoyance.example/"), routing.Policy{}, roc.OutsideCircle, "choice", []string{"does not reach it for IDB", "AMC miroir (0075500025)"}},
-		{"an AMC that is not in the register", question("12A0000014", "0075500090"), good, routing.Policy{}, roc.Quarantined, "guard", []string{"by policy such an AMC is quarantined"}},
+		{"an AMC that is not in the register", question("12A0000014", "0075500090"), good, routing.Policy{}, roc.Quarantined, "addresses", []string{"by policy such an AMC is quarantined"}},
 		{"service not offered", question("12A0000014", "0075500025"), answers(), routing.Policy{}, roc.ServiceNotOffered, "choice", nil},
-		{"a domain nobody knows", question("12A0000014", "0075500025"), answers("https://evil.example/"), routing.Policy{}, roc.Quarantined, "guard", []string{"evil.example"}},
-		{"an address that cannot be", question("12A0000014", "0075500025"), answers("http://roc.rhone.example/"), routing.Policy{}, roc.AnnuaireRefused, "guard", nil},
+		{"a domain nobody knows", question("12A0000014", "0075500025"), answers("https://evil.example/"), routing.Policy{}, roc.Quarantined, "addresses", []string{"evil.example"}},
+		{"an address that cannot be", question("12A0000014", "0075500025"), answers("http://roc.rhone.example/"), routing.Policy{}, roc.AnnuaireRefused, "addresses", nil},
 
 		{"it goes, and to the other if nothing could be sent", question("12A0000014", "0075500025"), good, routing.Policy{}, "", "choice",
 			[]string{"remembered, 12m0s old", "valid from 2026-01-01 to 2026-12-31", "then, only if nothing could be sent: https://b.rhone.example/idb", "it would go to https://roc.rhone.example/idb", "2 addresses"}},

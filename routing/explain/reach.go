@@ -7,9 +7,9 @@ import (
 	"github.com/piano-roc/rpn/routing"
 )
 
-// A reach knows whom the establishments of a list reach. Those in the same
-// state, with the same AMC miroir, reach the same: each such case is asked of
-// package routing once.
+// A reach finds whom the establishments of a list reach. Those in the same
+// state, with the same AMC miroir, reach the same AMCs: package routing is
+// asked once for each such case.
 type reach struct {
 	list  *register.List
 	cases map[reachCase][]*register.AMC
