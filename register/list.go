@@ -37,7 +37,7 @@ func (l *List) At(at time.Time) *List {
 
 // settle makes the rows what their dates say at that instant, and finds between
 // which two dates that holds.
-func (l *List) settle(at time.Time) {
+func (l *List) resolve(at time.Time) {
 	l.at, l.since, l.until = at, time.Time{}, time.Time{}
 	edge := func(t time.Time) {
 		switch {

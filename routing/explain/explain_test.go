@@ -59,7 +59,7 @@ func TestWhatWouldBecomeOfAMessage(t *testing.T) {
 		{"an address that cannot be", question("12A0000014", "0075500025"), answers("http://roc.rhone.example/"), routing.Policy{}, roc.AnnuaireRefused, "addresses", nil},
 
 		{"it goes, and to the other if nothing could be sent", question("12A0000014", "0075500025"), good, routing.Policy{}, "", "choice",
-			[]string{"remembered, 12m0s old", "valid from 2026-01-01 to 2026-12-31", "then, only if nothing could be sent: https://b.rhone.example/idb", "it would go to https://roc.rhone.example/idb", "2 addresses"}},
+			[]string{"cached, 12m0s old", "valid from 2026-01-01 to 2026-12-31", "then, only if nothing could be sent: https://b.rhone.example/idb", "it would go to https://roc.rhone.example/idb", "2 addresses"}},
 		{"one address is set aside", question("12A0000014", "0075500025"), answers("https://evil.example/", "https://roc.rhone.example/"), routing.Policy{}, "", "choice", []string{"set aside: RPN306", "it would go to https://roc.rhone.example/"}},
 		{"the AMC miroir, by its other number", question("1010003812", "0075500033"), good, routing.Policy{}, "", "choice", []string{"surveillance (AMC miroir 0075500025) since 2026-11-01", "then cercle on 2027-01-01"}},
 		{"a new AMC by policy", question("12A0000014", "0075500090"), good, routing.Policy{NewAMC: routing.Accept}, "", "choice", []string{"accepted by policy"}},
