@@ -61,11 +61,11 @@ func ReadANL(c *xmlsig.Checked) (ANLRequest, error) {
 func open(c *xmlsig.Checked, s roc.Service) (Operation, *reader, located, error) {
 	body := c.Body()
 	if body.IsZero() {
-		return Operation{}, nil, place{}, roc.Refuse(roc.PartNotSigned, "the Body is not signed").Because(roc.BodyNotSigned)
+		return Operation{}, nil, located{}, roc.Refuse(roc.PartNotSigned, "the Body is not signed").Because(roc.BodyNotSigned)
 	}
 	op, ok := operationOf(body)
 	if !ok || op.Service != s {
-		return Operation{}, nil, place{}, roc.Refuse(roc.UnknownOperation, "not a request of %s", s).Because(roc.UnknownRequest)
+		return Operation{}, nil, located{}, roc.Refuse(roc.UnknownOperation, "not a request of %s", s).Because(roc.UnknownRequest)
 	}
 	return op, &reader{}, located{node: body}, nil
 }
