@@ -95,7 +95,7 @@ bench-journal: ## what a record costs, on the path and off it
 	$(GO) test -run '^$$' -bench . -benchtime 500000x ./journal
 
 drill-revocation: ## who is put out is out: delays over 2 000 open connections
-	$(GO) run ./test/drill/revocation
+	$(GO) test -count 1 -v -timeout 30m ./test/drill/revocation -run WhoIsOut -connections 2000 -establishments 40 -rounds 5 -limit 5s
 
 clean: ## remove what make built
 	rm -rf $(BIN) test/clients/node/node_modules

@@ -1,4 +1,4 @@
-package main
+package revocation_test
 
 import (
 	"bufio"
