@@ -9,7 +9,7 @@ import (
 
 func TestAnAMCThatTheAnnuaireDoesNotKnowIsRefused(t *testing.T) {
 	t.Parallel()
-	n := nation.New(t, nation.Binary)
+	n := nation.New(t, nation.Binary, nation.Annuaire("probe: 0s")) // the probe asks too
 	chu := n.Etablissement()
 	chu.SendBoth(roc.IDB, "0099000099").WantRefused(roc.UnknownAMC)
 	asked := n.Annuaire.Questions()
