@@ -146,7 +146,8 @@ func newCountry(t *testing.T) *country {
 		}
 	})
 	for range *establishments {
-		c.people = append(c.people, newVisitor(c, c.Etablissement()))
+		// Its questions are as many as its connections, each second.
+		c.people = append(c.people, newVisitor(c, c.Etablissement(nation.Limited(1e6, 1e6))))
 	}
 	c.Start()
 	return c
