@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -53,4 +54,56 @@ func oneDoor(t *testing.T, door, instead string, calls ...string) {
 	if err != nil || doors != 1 {
 		t.Errorf("%d doors, %v", doors, err)
 	}
+}
+
+// Each sentence of docs/security/certificates.md names the test that proves it,
+// and the tests that it names are there.
+func TestEverySentenceAboutCertificatesNamesATestThatIsThere(t *testing.T) {
+	t.Parallel()
+	tests := map[string]bool{}
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && d.Name() == "node_modules" {
+			return fs.SkipDir
+		}
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`).FindAllStringSubmatch(string(text), -1) {
+			tests[m[1]] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("../docs/security/certificates.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`((?:Test|Fuzz)\\w+)`")
+	for _, m := range named.FindAllStringSubmatch(string(text), -1) {
+		if !tests[m[1]] {
+			t.Errorf("there is no %s", m[1])
+		}
+	}
+	// A statement is a line of a table, an item of a list, or a paragraph.
+	for _, statement := range statements(string(text)) {
+		if !named.MatchString(statement) && !strings.Contains(statement, "`make ") {
+			t.Errorf("no test is named for: %.120s", statement)
+		}
+	}
+}
+
+// statements are those of the sections of a page that has a list of tests.
+func statements(page string) (all []string) {
+	_, page, _ = strings.Cut(page, "\n## ")
+	for _, block := range regexp.MustCompile(`\n(?:- |\d+\. |\| |\n)`).Split(page, -1) {
+		block = strings.TrimSpace(block)
+		if block == "" || strings.HasPrefix(block, "## ") || strings.HasPrefix(block, "1. What") || strings.Contains(block, "---|") || strings.HasSuffix(block, ":") || regexp.MustCompile(`^(what|memory) \|`).MatchString(block) {
+			continue
+		}
+		all = append(all, block)
+	}
+	return all
 }
