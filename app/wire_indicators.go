@@ -11,7 +11,12 @@ import (
 // indicatorOptions gives the indicators what they ask at each exchange and at
 // each scrape. The label of an AMC is its name in the register: a closed list.
 func (a *App) indicatorOptions() live.Options {
+	var dropped func() uint64
+	if sink := a.opts.LogSink; sink != nil {
+		dropped = func() uint64 { return sink.State().Dropped }
+	}
 	return live.Options{
+		LogDropped: dropped,
 		AMC: func(n roc.NumeroAMC) (string, bool) {
 			if amc, ok := a.register.Current().AMC(n); ok {
 				return amc.Nom, true

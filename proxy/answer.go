@@ -23,6 +23,7 @@ type answer struct {
 	retryAfter time.Duration // 0: no Retry-After
 	allow      string        // Allow, of a 405
 	receipt    string        // RPN-Recu; "": no record in a journal
+	free       bool          // it cost the caller nothing: it was not admitted
 }
 
 // wire is the answer as the Server writes it (profile section 8). The body is
@@ -40,6 +41,7 @@ func (a *answer) wire() http1.Answer {
 			{Name: "Allow", Value: a.allow},
 		},
 		Body: a.body,
+		Free: a.free,
 	}
 }
 

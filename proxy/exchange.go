@@ -41,6 +41,7 @@ type exchange struct {
 	reserved    *replay.Message         // in the replay window, by this exchange
 	status      int                     // of our fault; 0: 500
 	trace       trace                   // what the journal has of it
+	admitted    bool                    // it passed the one entrance, and spent its credit
 	described   bool                    // the description was asked for, and is the answer
 }
 
@@ -82,6 +83,7 @@ func (x *exchange) admit(list *register.List) (roc.StructureID, *register.Etabli
 	if err := x.proxy.o.Limiter.Allow(x.ctx, es.Structure, es.Limite, x.proxy.o.Now()); err != nil {
 		return "", nil, err
 	}
+	x.admitted = true
 	if m := x.q.Malformed(); m != nil {
 		return "", nil, m
 	}

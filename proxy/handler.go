@@ -167,6 +167,7 @@ func (p *Proxy) exchange(q *http1.Request) (answer, func(error)) {
 	ctx, cancel := context.WithDeadline(p.ctx, time.Now().Add(p.patience(q.Header("RPN-Delai-Ms"))))
 	x := &exchange{proxy: p, q: q, rec: rec, ctx: ctx, contentType: q.Header("Content-Type")}
 	a := p.traced(x)
+	a.free = !x.admitted && rec.Outcome == roc.Refused
 	cancel()
 	if !x.described {
 		a.exchange, a.origin = rec.ID, rec.Origin

@@ -5,6 +5,7 @@
 package logsink
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -76,18 +77,22 @@ func (s *Sink) Write(line []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing || len(s.queue)+len(line) > s.o.Bytes {
-		now := s.o.Now()
-		if s.unsaid == 0 {
-			s.first = now
-		}
-		s.unsaid++
-		s.state.Dropped++
-		s.state.At = now
+		s.dropLocked(1)
 		return len(line), nil
 	}
 	s.queue = append(s.queue, line...)
 	s.wake.Signal()
 	return len(line), nil
+}
+
+func (s *Sink) dropLocked(lines uint64) {
+	now := s.o.Now()
+	if s.unsaid == 0 {
+		s.first = now
+	}
+	s.unsaid += lines
+	s.state.Dropped += lines
+	s.state.At = now
 }
 
 // State returns how the Sink does.
@@ -121,13 +126,19 @@ func (s *Sink) run() {
 	defer close(s.done)
 	var spare []byte
 	for {
-		lines, ok := s.next(spare)
+		lines, queued, said, ok := s.next(spare)
 		if !ok {
 			return
 		}
-		_, err := s.w.Write(lines)
+		n, err := s.w.Write(lines)
 		s.mu.Lock()
 		s.busy, s.state.Error = time.Time{}, err
+		if err != nil { // what it did not take is lost, and so is what was to be said
+			if lost := bytes.Count(lines[min(n, queued):queued], []byte("\n")); lost > 0 {
+				s.dropLocked(uint64(lost))
+			}
+			s.unsaid += said
+		}
 		s.mu.Unlock()
 		spare = lines[:0]
 		if cap(spare) > s.o.Bytes/4 {
@@ -139,21 +150,23 @@ func (s *Sink) run() {
 	}
 }
 
-// next waits for lines, and takes all that are queued.
-func (s *Sink) next(spare []byte) (lines []byte, ok bool) {
+// next waits for lines, and takes all that are queued; said is how many lost
+// ones the line after them tells. That a reader is gone is told with the next
+// lines: it may come back.
+func (s *Sink) next(spare []byte) (lines []byte, queued int, said uint64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.queue) == 0 && s.unsaid == 0 {
+	for len(s.queue) == 0 && (s.unsaid == 0 || s.state.Error != nil) {
 		if s.closing {
-			return nil, false
+			return nil, 0, 0, false
 		}
 		s.wake.Wait()
 	}
-	lines = s.queue
-	if s.unsaid > 0 {
-		lines = append(lines, s.o.Lost(s.unsaid, s.first)...)
+	lines, queued, said = s.queue, len(s.queue), s.unsaid
+	if said > 0 {
+		lines = append(lines, s.o.Lost(said, s.first)...)
 		s.unsaid = 0
 	}
 	s.queue, s.busy = spare, s.o.Now()
-	return lines, true
+	return lines, queued, said, true
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/piano-roc/rpn/internal/await"
 )
 
 // A reader takes lines, unless it is stopped or gone.
@@ -78,11 +80,31 @@ func TestAReaderThatStopsHoldsNobodyAndTheLossIsSaid(t *testing.T) {
 
 func TestAReaderThatIsGoneIsAnErrorOfTheState(t *testing.T) {
 	t.Parallel()
-	s := New(&reader{gone: true}, Options{})
-	fmt.Fprintln(s, "line")
-	s.Close(context.Background())
+	r := &reader{gone: true}
+	s := New(r, Options{})
+	for range 3 {
+		fmt.Fprintln(s, "line")
+	}
+	await.Until(t, "they are counted as lost", func() bool { return s.State().Dropped == 3 })
 	if st := s.State(); st.Error == nil {
 		t.Errorf("%+v, want the error of the write", st)
+	}
+	r.mu.Lock()
+	r.gone = false
+	r.mu.Unlock()
+	fmt.Fprintln(s, "back")
+	s.Close(context.Background())
+	if got := r.got.String(); !strings.HasPrefix(got, "back\n") || !strings.Contains(got, `"lines":3}`) || s.State().Error != nil {
+		t.Errorf("it is back, and reads %q", got)
+	}
+}
+
+func TestAStopWhoseReaderIsGoneEnds(t *testing.T) {
+	t.Parallel()
+	s := New(&reader{gone: true}, Options{})
+	fmt.Fprintln(s, "line")
+	if s.Close(context.Background()) == nil {
+		t.Error("no error although a line was not written")
 	}
 }
 

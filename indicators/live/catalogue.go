@@ -52,6 +52,8 @@ var catalogue = []Metric{
 		"Times that a remote host sent bytes that answer nothing: its idle connections were closed, and its name is in the log (event unsolicited_answer)."},
 	{malformed, Counter, []string{"rule"},
 		"Requests refused for their HTTP framing, by the rule they break; each has its record, as RPN202."},
+	{logDropped, Counter, nil,
+		"Lines of the log that nobody could be given: its reader had stopped and the queue was full, or it was gone."},
 	{turnedAway, Counter, nil,
 		"Connections of establishments closed without a word, after their handshake: their structure had too many, or all were taken, and enough were being told so."},
 	{descriptions, Counter, nil,
@@ -148,6 +150,7 @@ const (
 	clockOffset        = "rpn_clock_offset_seconds"
 	inFlight           = "rpn_exchanges_in_flight"
 	malformed          = "rpn_malformed_requests_total"
+	logDropped         = "rpn_log_dropped_lines_total"
 	turnedAway         = "rpn_connections_turned_away_total"
 	descriptions       = "rpn_descriptions_total"
 	causes             = "rpn_causes_total"

@@ -52,7 +52,9 @@ type Options struct {
 	AMC func(roc.NumeroAMC) (label string, ok bool)
 
 	InFlight func() int
-	Annuaire func() AnnuaireStats
+	// LogDropped is how many lines of the log were dropped since the start.
+	LogDropped func() uint64
+	Annuaire   func() AnnuaireStats
 
 	// Certificates is the expiry inventory, one line for each kind and level.
 	// It is called at each scrape.
@@ -168,6 +170,10 @@ func New(o Options) *Metrics {
 	if o.InFlight != nil {
 		l.registry.MustRegister(prometheus.NewGaugeFunc(
 			prometheus.GaugeOpts{Name: inFlight, Help: metric(inFlight).Help}, func() float64 { return float64(o.InFlight()) }))
+	}
+	if o.LogDropped != nil {
+		l.registry.MustRegister(prometheus.NewCounterFunc(
+			prometheus.CounterOpts{Name: logDropped, Help: metric(logDropped).Help}, func() float64 { return float64(o.LogDropped()) }))
 	}
 	if o.Revocation != nil {
 		l.registry.MustRegister(revocationCollector{o.Revocation})

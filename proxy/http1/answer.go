@@ -17,6 +17,10 @@ type Answer struct {
 	ContentType string // "": none
 	Fields      Fields // the others, in order; those without a value are left out
 	Body        roc.Content
+
+	// Free is a refusal that cost the caller nothing: those that follow are slowed
+	// down, then the connection ends.
+	Free bool
 }
 
 // writeAnswer writes the answer within the write time. The body is not copied

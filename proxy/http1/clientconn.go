@@ -25,6 +25,8 @@ type clientConn struct {
 	place    Place
 	pace     pace
 
+	refusedInARow int // of the answers, that cost the caller nothing
+
 	request Request
 	unread  bool      // a body is still in front of the next request
 	arrived time.Time // of the first byte of the current request
@@ -48,7 +50,9 @@ var errContinueGone = errors.New("the caller left before its body")
 func (c *clientConn) serve() {
 	defer c.end()
 	for c.next() {
+		c.slowDown()
 		a, done := c.server.o.Handle(&c.request)
+		c.noteAnswer(&a)
 		c.last = !c.keepable()
 		err := c.writeAnswer(&a)
 		c.broken = c.broken || err != nil
@@ -63,7 +67,7 @@ func (c *clientConn) serve() {
 
 // end closes the connection.
 func (c *clientConn) end() {
-	if c.unread {
+	if c.unread || c.last && (c.in.buffered() > 0 || hasPending(c.socket)) { // more requests, perhaps: closing on them would lose our answer
 		c.linger()
 	}
 	c.Conn.Close()

@@ -57,6 +57,7 @@ type Server struct {
 	ended    atomic.Bool // no request is waited for any more
 
 	lingering atomic.Int32
+	refusals  refusals
 
 	mu        sync.Mutex            // guards the fields below
 	listeners map[net.Listener]bool // being served
@@ -68,7 +69,7 @@ type Server struct {
 
 // NewServer makes a Server.
 func NewServer(o ServerOptions) *Server {
-	s := &Server{o: o, listeners: map[net.Listener]bool{}, clients: map[*clientConn]bool{}, told: map[string]int{}}
+	s := &Server{o: o, listeners: map[net.Listener]bool{}, clients: map[*clientConn]bool{}, told: map[string]int{}, refusals: refusals{by: map[string]*refusalRow{}}}
 	return s
 }
 

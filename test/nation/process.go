@@ -19,14 +19,48 @@ import (
 
 // A Text is what a process writes. Safe for concurrent use.
 type Text struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu   sync.Mutex
+	b    bytes.Buffer
+	held chan struct{} // closed: no longer held
+	gone bool
 }
 
 func (x *Text) Write(p []byte) (int, error) {
 	x.mu.Lock()
+	held := x.held
+	x.mu.Unlock()
+	if held != nil {
+		<-held
+	}
+	x.mu.Lock()
 	defer x.mu.Unlock()
+	if x.gone {
+		return 0, errLeft
+	}
 	return x.b.Write(p)
+}
+
+var errLeft = errors.New("nobody reads any more")
+
+// Stop has nothing read until resume.
+func (x *Text) Stop() (resume func()) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	held := make(chan struct{})
+	x.held = held
+	return sync.OnceFunc(func() {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.held = nil
+		close(held)
+	})
+}
+
+// Leave closes the pipe that the process writes to, at its next line.
+func (x *Text) Leave() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.gone = true
 }
 
 // String is all that was written.
@@ -88,7 +122,7 @@ func run(t testing.TB, out *Text, args ...string) *Process {
 	go func() {
 		err := p.cmd.Wait()
 		var exit *exec.ExitError
-		if p.code = p.cmd.ProcessState.ExitCode(); err != nil && !errors.As(err, &exit) {
+		if p.code = p.cmd.ProcessState.ExitCode(); err != nil && !errors.As(err, &exit) && !errors.Is(err, errLeft) {
 			fmt.Fprintln(p.Errors, err)
 		}
 		close(p.done)
