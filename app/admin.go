@@ -2,81 +2,74 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
-	"net"
+	"log/slog"
 	"net/http"
+	"net/url"
+	"strings"
 
-	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/app/admin"
-	"github.com/piano-roc/rpn/tlsconf/trust"
+	"github.com/piano-roc/rpn/internal/roc"
 )
 
-// startAdmin opens the operator's listeners: HTTP, on the loopback unless the
-// configuration says otherwise, and the unix socket by which operators act.
-func (a *App) startAdmin() error {
-	ln := a.opts.Admin
-	if ln == nil {
-		var err error
-		if ln, err = a.listen("admin", a.config.Admin); err != nil {
-			return err
-		}
-	}
-	server := admin.New(admin.Options{Handler: a.adminHandler(), Hosts: a.config.AdminHosts, Log: a.log, ErrorLog: a.httpLog()})
-	a.adminAddr = ln.Addr()
-	if t := a.config.AdminTLS; t != nil {
-		own, err := trust.ReadPair(t.Certificate, t.Key)
-		clients, also := trust.ReadPool(t.Clients)
-		if err = errors.Join(err, also); err != nil {
-			ln.Close()
-			return setup(fmt.Errorf("%s: admin_tls: %w", a.config.File(), err), "give a certificate, its key and the authorities of the operators, in PEM")
-		}
-		ln = tls.NewListener(ln, admin.TLS(own, clients))
-	}
-	if path := a.config.AdminSocket; path != "" {
-		socket, err := admin.Listen(path)
-		if err != nil {
-			ln.Close()
-			return setup(fmt.Errorf("%s: admin_socket: %w", a.config.File(), err), "give it a folder where the RPN may write")
-		}
-		a.serve(func() error { return server.Serve(socket) }, http.ErrServerClosed)
-	}
-	a.serve(func() error { return server.Serve(ln) }, http.ErrServerClosed)
-	a.onStop("admin listener", func(ctx context.Context) error {
-		if err := server.Shutdown(ctx); err != nil {
-			return errors.Join(err, server.Close())
-		}
-		return nil
-	})
-	return nil
+// Parts are what the handlers ask. All of them are required.
+type Parts struct {
+	Version string // of the build
+	Socket  string // by which operators act; "": none
+	Log     *slog.Logger
+
+	Metrics      http.Handler
+	Readiness    func() Readiness
+	Clocks       func() any          // of the AMCs and establishments, as JSON shows them
+	Certificates func() Certificates // all of them, unfiltered
+
+	// Reload says what changed, a line each. register takes a register however
+	// much it drops, certificates a set that is worse.
+	Reload func(register, certificates bool) (what []string, err error)
+
+	// Explain answers the question of a query; its error is of the question.
+	Explain func(ctx context.Context, question url.Values) (any, error)
+
+	Held       func() any // what of the annuaire waits for an operator
+	Decide     func(approve bool, amc roc.NumeroAMC, host, who, why string) (routes int, err error)
+	Revalidate func() // what is remembered of the annuaire is asked again, soon
 }
 
-// adminHandler is what operators and their tools ask. Nothing here shows a
-// message, and only what is under /-/ changes anything. Package admin has seen
-// to it that who acts may.
-func (a *App) adminHandler() http.Handler {
+// Handler is what operators and their tools ask. Nothing here shows a message,
+// and only what is under /-/ changes anything. New has seen to it that who acts
+// may.
+func Handler(p Parts) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", a.live.Handler())
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+	index := "rpn " + p.Version + "\n"
+	on := func(pattern string, h http.HandlerFunc) {
+		mux.HandleFunc(pattern, h)
+		if path, read := strings.CutPrefix(pattern, "GET "); !read || !strings.HasPrefix(path, "/-/") {
+			index += path + "\n"
+		}
+	}
+	on("GET /metrics", p.Metrics.ServeHTTP)
+	on("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]bool{"live": true})
 	})
-	mux.HandleFunc("GET /readyz", a.serveReadyz)
-	mux.HandleFunc("GET /horloges", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, map[string]any{"horloges": a.clocks.List()})
+	on("GET /readyz", p.serveReadyz)
+	on("GET /horloges", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]any{"horloges": p.Clocks()})
 	})
-	mux.HandleFunc("GET /certificats", a.serveCertificates)
-	mux.HandleFunc("POST /-/reload", a.serveReload)
-	mux.HandleFunc("GET /-/explain", a.serveExplain)
-	mux.HandleFunc("GET /annuaire", a.serveHeld)
-	mux.HandleFunc("POST /-/annuaire/approve", a.serveDecide(annuaire.Approve))
-	mux.HandleFunc("POST /-/annuaire/reject", a.serveDecide(annuaire.Reject))
-	mux.HandleFunc("POST /-/annuaire/revalidate", a.serveRevalidate)
-	mux.HandleFunc("GET /-/socket", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, a.config.AdminSocket) })
+	on("GET /certificats", p.serveCertificates)
+	on("GET /annuaire", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, p.Held()) })
+	on("POST /-/reload", p.serveReload)
+	on("POST /-/annuaire/approve", p.serveDecide("approve", true))
+	on("POST /-/annuaire/reject", p.serveDecide("reject", false))
+	on("POST /-/annuaire/revalidate", func(w http.ResponseWriter, _ *http.Request) {
+		p.Revalidate()
+		fmt.Fprintln(w, "each remembered answer is asked again when it is next needed, a minute from now at the latest")
+	})
+	on("GET /-/explain", p.serveExplain)
+	on("GET /-/socket", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, p.Socket) })
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		w.Write([]byte("rpn " + a.opts.Version + "\n/metrics\n/livez\n/readyz\n/horloges\n/certificats\n/annuaire\nPOST /-/reload\nPOST /-/annuaire/approve\nPOST /-/annuaire/reject\nPOST /-/annuaire/revalidate\n"))
+		io.WriteString(w, index)
 	})
 	return mux
 }
@@ -84,21 +77,21 @@ func (a *App) adminHandler() http.Handler {
 // serveReload reloads and says what changed or failed. With ?force=register the
 // register is taken however much it drops, and with ?force=certificates a CA
 // goes although it has clients, each alone or both.
-func (a *App) serveReload(w http.ResponseWriter, r *http.Request) {
-	var force Force
+func (p Parts) serveReload(w http.ResponseWriter, r *http.Request) {
+	var register, certificates bool
 	for _, f := range r.URL.Query()["force"] {
 		switch f {
 		case "":
 		case "register":
-			force.Register = true
+			register = true
 		case "certificates":
-			force.Certificates = true
+			certificates = true
 		default:
 			http.Error(w, "the register or the certificates can be forced: force=register, force=certificates", http.StatusBadRequest)
 			return
 		}
 	}
-	what, err := a.reload("asked", force)
+	what, err := p.Reload(register, certificates)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if err != nil {
 		w.WriteHeader(http.StatusInternalServerError)
@@ -114,15 +107,42 @@ func (a *App) serveReload(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serve runs a server until it ends; an end that nobody asked for stops the
-// RPN.
-func (a *App) serve(run func() error, expected error) {
-	a.running.Go(func() {
-		if err := run(); err != nil && !errors.Is(err, expected) && !errors.Is(err, net.ErrClosed) {
-			select {
-			case a.failed <- err:
-			default:
-			}
+// serveExplain answers `rpn explain --running`. It is under /-/, for this
+// machine only: it may make the annuaire be asked.
+func (p Parts) serveExplain(w http.ResponseWriter, r *http.Request) {
+	explanation, err := p.Explain(r.Context(), r.URL.Query())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	writeJSON(w, http.StatusOK, explanation)
+}
+
+// serveDecide approves or rejects what is held or quarantined: ?amc=, ?host=,
+// ?who= and ?why=.
+func (p Parts) serveDecide(act string, approve bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		amc, err := roc.ParseNumeroAMC(q.Get("amc"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
 		}
-	})
+		n, err := p.Decide(approve, amc, q.Get("host"), whoDecides(r.Context(), q.Get("who")), q.Get("why"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusConflict)
+			return
+		}
+		fmt.Fprintf(w, "%s: %d routes or hosts\n", act, n)
+	}
+}
+
+// whoDecides is who the listener knows it to be; what the caller says of itself
+// stands behind it, where it is something else.
+func whoDecides(ctx context.Context, said string) string {
+	who := admin.Who(ctx)
+	if said == "" || said == who {
+		return who
+	}
+	return strings.TrimSpace(who + " (" + said + ")")
 }

@@ -90,7 +90,7 @@ type App struct {
 	acts       *annuaire.Acts  // what operators decided about it
 	attempts   *attempts.Store // nil: not kept
 	replay     *replay.Local   // nil: the policy does not look
-	annuaire   contact
+	annuaire   Contact
 	server     *tlsconf.Server
 	client     *tlsconf.Client
 	tickets    *tlsconf.TicketSecret // nil: none

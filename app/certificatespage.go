@@ -21,6 +21,20 @@ type Certificates struct {
 	Certificates []expiry.Expiry `json:"certificats"`
 }
 
+// A Territory is one line of the table of deployed certificates: the
+// establishments of the register in a département, and how many of them were
+// seen with valid certificates.
+type Territory struct {
+	Region         string `json:"region"`
+	Departement    string `json:"departement"`
+	Etablissements int    `json:"etablissements"` // of the register, those that are closed left out
+	TLS            int    `json:"tls"`            // seen with a certificate to connect that is still valid
+	Signature      int    `json:"signature"`      // seen with one to sign
+	Soon           int    `json:"a_renouveler"`   // with one that ends within 60 days and no other seen
+	Ended          int    `json:"termines"`
+	Calls          int    `json:"appels_24h"` // of those of Soon and Ended: at stake
+}
+
 // A certificateFilter is what the query of /certificats keeps: ?region=,
 // ?departement=, ?nature=, ?jours= (those that end within so many days and were
 // not renewed).
@@ -47,16 +61,15 @@ func (f certificateFilter) keeps(e expiry.Expiry) bool {
 		(f.kind == "" || string(e.Kind) == f.kind) && (f.days < 0 || e.Days < f.days && !e.Renewed)
 }
 
-// certificates is the horizon that a filter keeps.
-func (a *App) certificates(f certificateFilter) Certificates {
-	all := a.expiries()
-	c := Certificates{At: a.now().UTC(), Territories: []Territory{}, Certificates: []expiry.Expiry{}}
-	for _, t := range a.territories(all) {
+// of is what the filter keeps.
+func (f certificateFilter) of(all Certificates) Certificates {
+	c := Certificates{At: all.At, Territories: []Territory{}, Certificates: []expiry.Expiry{}}
+	for _, t := range all.Territories {
 		if (f.region == "" || t.Region == f.region) && (f.departement == "" || t.Departement == f.departement) {
 			c.Territories = append(c.Territories, t)
 		}
 	}
-	for _, e := range all {
+	for _, e := range all.Certificates {
 		if f.keeps(e) {
 			c.Certificates = append(c.Certificates, e)
 		}
@@ -66,13 +79,13 @@ func (a *App) certificates(f certificateFilter) Certificates {
 
 // serveCertificates answers a French page, JSON (Accept: application/json or
 // ?format=json) or CSV (?format=csv).
-func (a *App) serveCertificates(w http.ResponseWriter, r *http.Request) {
+func (p Parts) serveCertificates(w http.ResponseWriter, r *http.Request) {
 	f, ok := filterOf(r)
 	if !ok {
 		http.Error(w, "jours : un nombre de jours est attendu", http.StatusBadRequest)
 		return
 	}
-	c := a.certificates(f)
+	c := f.of(p.Certificates())
 	w.Header().Set("Cache-Control", "no-store")
 	switch format := r.URL.Query().Get("format"); {
 	case format == "csv":
@@ -85,7 +98,7 @@ func (a *App) serveCertificates(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'")
 		if err := certificatesPage.Execute(w, c); err != nil {
-			a.log.Debug("the page of certificates was cut short", "event", "page_cut_short", "error", err.Error())
+			p.Log.Debug("the page of certificates was cut short", "event", "page_cut_short", "error", err.Error())
 		}
 	}
 }

@@ -124,19 +124,6 @@ func (notAsked) Ask(context.Context, roc.Key) (annuaire.Entry, error) {
 	return annuaire.Entry{}, roc.Refuse(roc.AnnuaireSilent, "nothing is remembered, and the annuaire was not asked (--from-cache)").Because(roc.AnnuaireUnreachable)
 }
 
-// serveExplain answers `rpn explain --running`. It is under /-/, for this
-// machine only: it may make the annuaire be asked.
-func (a *App) serveExplain(w http.ResponseWriter, r *http.Request) {
-	q, at, err := readQuestion(r.URL.Query())
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), a.config.Annuaire.Timeout)
-	defer cancel()
-	writeJSON(w, http.StatusOK, a.explain(ctx, q, at))
-}
-
 // ExplainRunning asks the RPN that runs on this machine, over its admin
 // listener, with all that it remembers.
 func ExplainRunning(ctx context.Context, c *config.Config, q explain.Question, at time.Time) (*explain.Explanation, error) {

@@ -27,11 +27,10 @@ type Readiness struct {
 	Checks   []Health `json:"checks"`
 }
 
-// Readiness asks each dependency, now.
-func (a *App) Readiness() Readiness {
-	now := a.now()
+// Ready asks each dependency.
+func Ready(checks []func(time.Time) Health, now time.Time) Readiness {
 	r := Readiness{Ready: true, Missing: []string{}, Degraded: []string{}}
-	for _, check := range a.checks {
+	for _, check := range checks {
 		h := check(now)
 		r.Checks = append(r.Checks, h)
 		if !h.OK {
@@ -44,8 +43,8 @@ func (a *App) Readiness() Readiness {
 	return r
 }
 
-func (a *App) serveReadyz(w http.ResponseWriter, _ *http.Request) {
-	r := a.Readiness()
+func (p Parts) serveReadyz(w http.ResponseWriter, _ *http.Request) {
+	r := p.Readiness()
 	status := http.StatusOK
 	if !r.Ready {
 		status = http.StatusServiceUnavailable
@@ -62,8 +61,9 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	e.Encode(v)
 }
 
-// A contact remembers how the last exchanges with a dependency went.
-type contact struct {
+// A Contact remembers how the last exchanges with a dependency went, for its
+// Health. The zero value has not asked yet. Safe for concurrent use.
+type Contact struct {
 	mu          sync.Mutex
 	success     time.Time
 	failure     time.Time
@@ -71,29 +71,32 @@ type contact struct {
 	kept        time.Time // of the last answer that was on disk at the start; zero: none was
 }
 
-func (c *contact) succeeded(at time.Time) {
+// Succeeded notes that it answered.
+func (c *Contact) Succeeded(at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.success = at
 }
 
-func (c *contact) keeps(newest time.Time) {
+// Keeps notes how new the newest of its answers on disk is, at the start.
+func (c *Contact) Keeps(newest time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.kept = newest
 }
 
-func (c *contact) failed(at time.Time, err error) {
+// Failed notes that it did not answer, and why.
+func (c *Contact) Failed(at time.Time, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.failure, c.failureText = at, err.Error()
 }
 
-// health is not ok while the dependency never answered, now or before the
+// Health is not ok while the dependency never answered, now or before the
 // start, and when it has been failing for longer than grace: until then what it
 // said before still serves. One failing directory must not take every RPN out of the load balancer at
 // once while remembered answers would have carried most exchanges.
-func (c *contact) health(name string, now time.Time, grace time.Duration) Health {
+func (c *Contact) Health(name string, now time.Time, grace time.Duration) Health {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h := Health{Name: name}

@@ -105,7 +105,7 @@ func (a *App) checkRegister(time.Time) Health {
 
 // checkAnnuaire says how the annuaire did when it was last asked.
 func (a *App) checkAnnuaire(now time.Time) Health {
-	h := a.annuaire.health("annuaire", now, a.config.Annuaire.MaxAge)
+	h := a.annuaire.Health("annuaire", now, a.config.Annuaire.MaxAge)
 	if a.config.Annuaire.Probe == 0 && h.LastSuccess == "" && h.LastError == "" {
 		// Only exchanges will ask: waiting for one to be ready would last for ever.
 		h.OK, h.Degraded, h.Detail = true, true, "not asked yet, and annuaire.probe is 0s"

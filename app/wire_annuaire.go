@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"strings"
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire"
-	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/secret"
 	"github.com/piano-roc/rpn/register"
@@ -75,7 +72,7 @@ func (a *App) openAnswers() {
 		return
 	}
 	a.disk = disk
-	a.annuaire.keeps(disk.Newest())
+	a.annuaire.Keeps(disk.Newest())
 	a.onStop("answers of the annuaire on disk", func(context.Context) error { return disk.Close() })
 }
 
@@ -141,43 +138,11 @@ func (a *App) checkRedis(time.Time) Health {
 	return h
 }
 
-// serveHeld shows what of the annuaire waits for an operator.
-func (a *App) serveHeld(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, a.directory.Held())
-}
-
-// serveDecide approves or rejects what is held or quarantined: ?amc=, ?host=,
-// ?who= and ?why=.
-func (a *App) serveDecide(act string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		q := r.URL.Query()
-		amc, err := roc.ParseNumeroAMC(q.Get("amc"))
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		n, err := a.directory.Decide(annuaire.Act{Act: act, AMC: amc, Host: q.Get("host"), Who: whoDecides(r.Context(), q.Get("who")), Why: q.Get("why")})
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusConflict)
-			return
-		}
-		fmt.Fprintf(w, "%s: %d routes or hosts\n", act, n)
-	}
-}
-
-// serveRevalidate has everything that is remembered asked again within a
-// minute.
-func (a *App) serveRevalidate(w http.ResponseWriter, r *http.Request) {
-	a.directory.RevalidateAll(time.Minute)
-	a.log.Warn("annuaire cache invalidated by an operator; entries revalidated within 1 min", slog.String("event", "annuaire_revalidated"))
-	fmt.Fprintln(w, "each remembered answer is asked again when it is next needed, a minute from now at the latest")
-}
-
 // A watchedAsker remembers how the annuaire does, for /readyz. "Unknown" is an
 // answer like another.
 type watchedAsker struct {
 	annuaire.Asker
-	contact *contact
+	contact *Contact
 	hosts   *annuaire.Hosts
 	now     func() time.Time
 }
@@ -189,9 +154,9 @@ func (w *watchedAsker) Ask(ctx context.Context, key roc.Key) (annuaire.Entry, er
 	}
 	switch {
 	case err == nil, roc.IsRefused(err, roc.UnknownAMC):
-		w.contact.succeeded(w.now())
+		w.contact.Succeeded(w.now())
 	case !errors.Is(err, context.Canceled):
-		w.contact.failed(w.now(), err)
+		w.contact.Failed(w.now(), err)
 	}
 	return e, err
 }
@@ -222,14 +187,4 @@ func firstKey(l *register.List) (roc.Key, bool) {
 		return roc.Key{AMC: amc.Numeros[0], Domaine: roc.HOSP, Service: roc.IDB, Version: roc.V1}, true
 	}
 	return roc.Key{}, false
-}
-
-// whoDecides is who the listener knows it to be; what the caller says of itself
-// stands behind it, where it is something else.
-func whoDecides(ctx context.Context, said string) string {
-	who := admin.Who(ctx)
-	if said == "" || said == who {
-		return who
-	}
-	return strings.TrimSpace(who + " (" + said + ")")
 }

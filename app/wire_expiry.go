@@ -127,20 +127,6 @@ func (a *App) certificateCounts() []live.CertificateCount {
 	return all
 }
 
-// A Territory is one line of the table of deployed certificates: the
-// establishments of the register in a département, and how many of them were
-// seen with valid certificates.
-type Territory struct {
-	Region         string `json:"region"`
-	Departement    string `json:"departement"`
-	Etablissements int    `json:"etablissements"` // of the register, those that are closed left out
-	TLS            int    `json:"tls"`            // seen with a certificate to connect that is still valid
-	Signature      int    `json:"signature"`      // seen with one to sign
-	Soon           int    `json:"a_renouveler"`   // with one that ends within 60 days and no other seen
-	Ended          int    `json:"termines"`
-	Calls          int    `json:"appels_24h"` // of those of Soon and Ended: at stake
-}
-
 // territories counts what was seen by région and département.
 func (a *App) territories(all []expiry.Expiry) []Territory {
 	type place struct{ region, departement string }

@@ -1,0 +1,111 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/app/admin"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/tlsconf/trust"
+)
+
+// startAdmin opens the operator's listeners: HTTP, on the loopback unless the
+// configuration says otherwise, and the unix socket by which operators act.
+func (a *App) startAdmin() error {
+	ln := a.opts.Admin
+	if ln == nil {
+		var err error
+		if ln, err = a.listen("admin", a.config.Admin); err != nil {
+			return err
+		}
+	}
+	server := admin.New(admin.Options{Handler: Handler(a.adminParts()), Hosts: a.config.AdminHosts, Log: a.log, ErrorLog: a.httpLog()})
+	a.adminAddr = ln.Addr()
+	if t := a.config.AdminTLS; t != nil {
+		own, err := trust.ReadPair(t.Certificate, t.Key)
+		clients, also := trust.ReadPool(t.Clients)
+		if err = errors.Join(err, also); err != nil {
+			ln.Close()
+			return setup(fmt.Errorf("%s: admin_tls: %w", a.config.File(), err), "give a certificate, its key and the authorities of the operators, in PEM")
+		}
+		ln = tls.NewListener(ln, admin.TLS(own, clients))
+	}
+	if path := a.config.AdminSocket; path != "" {
+		socket, err := admin.Listen(path)
+		if err != nil {
+			ln.Close()
+			return setup(fmt.Errorf("%s: admin_socket: %w", a.config.File(), err), "give it a folder where the RPN may write")
+		}
+		a.serve(func() error { return server.Serve(socket) }, http.ErrServerClosed)
+	}
+	a.serve(func() error { return server.Serve(ln) }, http.ErrServerClosed)
+	a.onStop("admin listener", func(ctx context.Context) error {
+		if err := server.Shutdown(ctx); err != nil {
+			return errors.Join(err, server.Close())
+		}
+		return nil
+	})
+	return nil
+}
+
+// adminParts are what the handlers of the operator's listener ask.
+func (a *App) adminParts() Parts {
+	return Parts{
+		Version: a.opts.Version, Socket: a.config.AdminSocket, Log: a.log,
+		Metrics:   a.live.Handler(),
+		Readiness: a.Readiness,
+		Clocks:    func() any { return a.clocks.List() },
+		Certificates: func() Certificates {
+			all := a.expiries()
+			return Certificates{At: a.now().UTC(), Territories: a.territories(all), Certificates: all}
+		},
+		Reload: func(register, certificates bool) ([]string, error) {
+			return a.reload("asked", Force{Register: register, Certificates: certificates})
+		},
+		Explain: func(ctx context.Context, question url.Values) (any, error) {
+			q, at, err := readQuestion(question)
+			if err != nil {
+				return nil, err
+			}
+			ctx, cancel := context.WithTimeout(ctx, a.config.Annuaire.Timeout)
+			defer cancel()
+			return a.explain(ctx, q, at), nil
+		},
+		Held: func() any { return a.directory.Held() },
+		Decide: func(approve bool, amc roc.NumeroAMC, host, who, why string) (int, error) {
+			act := annuaire.Reject
+			if approve {
+				act = annuaire.Approve
+			}
+			return a.directory.Decide(annuaire.Act{Act: act, AMC: amc, Host: host, Who: who, Why: why})
+		},
+		Revalidate: func() {
+			a.directory.RevalidateAll(time.Minute)
+			a.log.Warn("annuaire cache invalidated by an operator; entries revalidated within 1 min", slog.String("event", "annuaire_revalidated"))
+		},
+	}
+}
+
+// Readiness asks each dependency, now.
+func (a *App) Readiness() Readiness { return Ready(a.checks, a.now()) }
+
+// serve runs a server until it ends; an end that nobody asked for stops the
+// RPN.
+func (a *App) serve(run func() error, expected error) {
+	a.running.Go(func() {
+		if err := run(); err != nil && !errors.Is(err, expected) && !errors.Is(err, net.ErrClosed) {
+			select {
+			case a.failed <- err:
+			default:
+			}
+		}
+	})
+}
