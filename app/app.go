@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/app/logsink"
 	"github.com/piano-roc/rpn/indicators/live"
@@ -90,7 +91,7 @@ type App struct {
 	acts       *annuaire.Acts  // what operators decided about it
 	attempts   *attempts.Store // nil: not kept
 	replay     *replay.Local   // nil: the policy does not look
-	annuaire   Contact
+	annuaire   admin.Contact
 	server     *tlsconf.Server
 	client     *tlsconf.Client
 	tickets    *tlsconf.TicketSecret // nil: none
@@ -103,7 +104,7 @@ type App struct {
 
 	horizon *expiry.Inventory
 	clocks  *live.Clocks
-	checks  []func(time.Time) Health
+	checks  []func(time.Time) admin.Health
 
 	seats   *crossbar.Crossbar
 	access  *limits.Access

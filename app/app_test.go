@@ -22,6 +22,7 @@ import (
 
 	"github.com/piano-roc/rpn/annuaire/fictif"
 	"github.com/piano-roc/rpn/app"
+	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/igc"
@@ -125,10 +126,10 @@ func get(t *testing.T, url string) (int, string) {
 }
 
 // ready asks /readyz and checks that status and body agree.
-func ready(t *testing.T, n *nation.Nation) app.Readiness {
+func ready(t *testing.T, n *nation.Nation) admin.Readiness {
 	t.Helper()
 	status, body := get(t, n.AdminURL()+"/readyz")
-	var r app.Readiness
+	var r admin.Readiness
 	if err := json.Unmarshal([]byte(body), &r); err != nil {
 		t.Fatalf("%v in %s", err, body)
 	}
@@ -294,8 +295,8 @@ func TestReadyzSaysWhenTheAnnuaireFails(t *testing.T) {
 	}
 }
 
-func annuaireOf(r app.Readiness) app.Health {
-	return r.Checks[slices.IndexFunc(r.Checks, func(h app.Health) bool { return h.Name == "annuaire" })]
+func annuaireOf(r admin.Readiness) admin.Health {
+	return r.Checks[slices.IndexFunc(r.Checks, func(h admin.Health) bool { return h.Name == "annuaire" })]
 }
 
 func TestReadyzIsNotReadyBeforeTheStart(t *testing.T) {

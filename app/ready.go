@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/tlsconf/identity"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
@@ -14,36 +15,36 @@ import (
 const soon = 30 * 24 * time.Hour
 
 // allChecks lists what /readyz asks, in the order of the answer.
-func (a *App) allChecks() []func(time.Time) Health {
-	checks := []func(time.Time) Health{
+func (a *App) allChecks() []func(time.Time) admin.Health {
+	checks := []func(time.Time) admin.Health{
 		a.checkAccepting,
 	}
 	for _, own := range a.own {
-		checks = append(checks, func(now time.Time) Health { return a.checkOwn(own, now) })
+		checks = append(checks, func(now time.Time) admin.Health { return a.checkOwn(own, now) })
 	}
 	for _, s := range storesOf(a.config, a.stores) {
-		checks = append(checks, func(now time.Time) Health { return a.checkStore(s, now) })
+		checks = append(checks, func(now time.Time) admin.Health { return a.checkStore(s, now) })
 	}
 	return append(checks, a.checkRevoked, a.checkRegister, a.checkAttempts, a.checkAnnuaire, a.checkHeld, a.checkQuestions, a.checkMemory, a.checkRedis, a.checkLimits, a.checkResting, a.checkShares, a.checkJournal, a.checkLog)
 }
 
 // checkAccepting says whether the RPN takes new connections.
-func (a *App) checkAccepting(time.Time) Health {
+func (a *App) checkAccepting(time.Time) admin.Health {
 	switch {
 	case a.draining.Load():
-		return Health{Name: "accepting", Detail: "the RPN is stopping"}
+		return admin.Health{Name: "accepting", Detail: "the RPN is stopping"}
 	case !a.serving.Load():
-		return Health{Name: "accepting", Detail: "the RPN is starting: its listener is not open yet"}
+		return admin.Health{Name: "accepting", Detail: "the RPN is starting: its listener is not open yet"}
 	}
-	return Health{Name: "accepting", OK: true, Detail: "listening on " + a.addr.String()}
+	return admin.Health{Name: "accepting", OK: true, Detail: "listening on " + a.addr.String()}
 }
 
 // checkOwn says how one of our own certificates does.
-func (a *App) checkOwn(own identity.Named, now time.Time) Health {
+func (a *App) checkOwn(own identity.Named, now time.Time) admin.Health {
 	all := own.Certificates()
 	name := strings.ReplaceAll(own.Name, ".", "_") + "_certificate"
 	if len(all) == 0 {
-		return Health{Name: name, Detail: "ACME has not obtained a certificate yet: the log says why"}
+		return admin.Health{Name: name, Detail: "ACME has not obtained a certificate yet: the log says why"}
 	}
 	worst := validity(all[0].Leaf, now)
 	for _, c := range all[1:] {
@@ -62,27 +63,27 @@ func (a *App) checkOwn(own identity.Named, now time.Time) Health {
 }
 
 // validity says whether a certificate is valid at that time, and for how long.
-func validity(c *x509.Certificate, now time.Time) Health {
+func validity(c *x509.Certificate, now time.Time) admin.Health {
 	who := c.Subject.CommonName
 	switch left := c.NotAfter.Sub(now); {
 	case now.Before(c.NotBefore):
-		return Health{Detail: fmt.Sprintf("%s is not valid before %s: check the clock", who, day(c.NotBefore))}
+		return admin.Health{Detail: fmt.Sprintf("%s is not valid before %s: check the clock", who, day(c.NotBefore))}
 	case left <= 0:
-		return Health{Detail: fmt.Sprintf("%s ended on %s: put its renewal in its file", who, day(c.NotAfter))}
+		return admin.Health{Detail: fmt.Sprintf("%s ended on %s: put its renewal in its file", who, day(c.NotAfter))}
 	case left < soon:
-		return Health{OK: true, Degraded: true, Detail: fmt.Sprintf("%s ends on %s: renew it", who, day(c.NotAfter))}
+		return admin.Health{OK: true, Degraded: true, Detail: fmt.Sprintf("%s ends on %s: renew it", who, day(c.NotAfter))}
 	}
-	return Health{OK: true, Detail: fmt.Sprintf("%s, until %s", who, day(c.NotAfter))}
+	return admin.Health{OK: true, Detail: fmt.Sprintf("%s, until %s", who, day(c.NotAfter))}
 }
 
 // checkStore says whether a trust store still holds a valid root.
-func (a *App) checkStore(s namedStore, now time.Time) Health {
+func (a *App) checkStore(s namedStore, now time.Time) admin.Health {
 	h := lastRoot(s.store.Trust(), now)
 	return a.reloading("trust", "trust_"+s.name, h)
 }
 
 // lastRoot is the validity of the root that ends last.
-func lastRoot(t *trust.Trust, now time.Time) Health {
+func lastRoot(t *trust.Trust, now time.Time) admin.Health {
 	var last *x509.Certificate
 	for _, c := range t.Roots() {
 		if last == nil || c.NotAfter.After(last.NotAfter) {
@@ -90,21 +91,21 @@ func lastRoot(t *trust.Trust, now time.Time) Health {
 		}
 	}
 	if last == nil {
-		return Health{Detail: "it holds no root"}
+		return admin.Health{Detail: "it holds no root"}
 	}
 	return validity(last, now)
 }
 
 // checkRegister says whether there is somebody in the register.
-func (a *App) checkRegister(time.Time) Health {
+func (a *App) checkRegister(time.Time) admin.Health {
 	l := a.register.Current()
 	es, _, numbers := l.Size()
-	h := Health{OK: es > 0 && numbers > 0, Detail: fmt.Sprintf("%d establishments, %d AMC numbers, digest %s", es, numbers, l.Digest())}
+	h := admin.Health{OK: es > 0 && numbers > 0, Detail: fmt.Sprintf("%d establishments, %d AMC numbers, digest %s", es, numbers, l.Digest())}
 	return a.reloading("register", "register", h)
 }
 
 // checkAnnuaire says how the annuaire did when it was last asked.
-func (a *App) checkAnnuaire(now time.Time) Health {
+func (a *App) checkAnnuaire(now time.Time) admin.Health {
 	h := a.annuaire.Health("annuaire", now, a.config.Annuaire.MaxAge)
 	if a.config.Annuaire.Probe == 0 && h.LastSuccess == "" && h.LastError == "" {
 		// Only exchanges will ask: waiting for one to be ready would last for ever.
@@ -114,7 +115,7 @@ func (a *App) checkAnnuaire(now time.Time) Health {
 }
 
 // reloading adds to a Health that the last reload of its part failed.
-func (a *App) reloading(part, name string, h Health) Health {
+func (a *App) reloading(part, name string, h admin.Health) admin.Health {
 	h.Name = name
 	if err := a.reloader.failure(part); err != nil {
 		h.Degraded = true

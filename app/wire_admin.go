@@ -27,7 +27,7 @@ func (a *App) startAdmin() error {
 			return err
 		}
 	}
-	server := admin.New(admin.Options{Handler: Handler(a.adminParts()), Hosts: a.config.AdminHosts, Log: a.log, ErrorLog: a.httpLog()})
+	server := admin.New(admin.Options{Handler: admin.Handler(a.adminParts()), Hosts: a.config.AdminHosts, Log: a.log, ErrorLog: a.httpLog()})
 	a.adminAddr = ln.Addr()
 	if t := a.config.AdminTLS; t != nil {
 		own, err := trust.ReadPair(t.Certificate, t.Key)
@@ -57,15 +57,15 @@ func (a *App) startAdmin() error {
 }
 
 // adminParts are what the handlers of the operator's listener ask.
-func (a *App) adminParts() Parts {
-	return Parts{
+func (a *App) adminParts() admin.Parts {
+	return admin.Parts{
 		Version: a.opts.Version, Socket: a.config.AdminSocket, Log: a.log,
 		Metrics:   a.live.Handler(),
 		Readiness: a.Readiness,
 		Clocks:    func() any { return a.clocks.List() },
-		Certificates: func() Certificates {
+		Certificates: func() admin.Certificates {
 			all := a.expiries()
-			return Certificates{At: a.now().UTC(), Territories: a.territories(all), Certificates: all}
+			return admin.Certificates{At: a.now().UTC(), Territories: a.territories(all), Certificates: all}
 		},
 		Reload: func(register, certificates bool) ([]string, error) {
 			return a.reload("asked", Force{Register: register, Certificates: certificates})
@@ -95,7 +95,7 @@ func (a *App) adminParts() Parts {
 }
 
 // Readiness asks each dependency, now.
-func (a *App) Readiness() Readiness { return Ready(a.checks, a.now()) }
+func (a *App) Readiness() admin.Readiness { return admin.Ready(a.checks, a.now()) }
 
 // serve runs a server until it ends; an end that nobody asked for stops the
 // RPN.

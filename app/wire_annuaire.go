@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/secret"
 	"github.com/piano-roc/rpn/register"
@@ -77,20 +78,20 @@ func (a *App) openAnswers() {
 }
 
 // checkHeld says whether something of the annuaire waits for an operator.
-func (a *App) checkHeld(time.Time) Health {
+func (a *App) checkHeld(time.Time) admin.Health {
 	h := a.directory.Held()
 	waiting := h.Waiting()
 	if waiting == 0 {
-		return Health{Name: "annuaire_changes", OK: true, Detail: fmt.Sprintf("nothing waits; %d routes are known", h.Routes)}
+		return admin.Health{Name: "annuaire_changes", OK: true, Detail: fmt.Sprintf("nothing waits; %d routes are known", h.Routes)}
 	}
-	return Health{Name: "annuaire_changes", OK: true, Degraded: true, Detail: fmt.Sprintf(
+	return admin.Health{Name: "annuaire_changes", OK: true, Degraded: true, Detail: fmt.Sprintf(
 		"%d changes or new hosts of the annuaire wait for an operator; the previous addresses serve: look with `rpn annuaire held`", waiting)}
 }
 
 // checkQuestions says whether the annuaire is asked as often as it may be.
-func (a *App) checkQuestions(time.Time) Health {
+func (a *App) checkQuestions(time.Time) admin.Health {
 	s := a.directory.Stats()
-	h := Health{Name: "annuaire_questions", OK: true, Detail: fmt.Sprintf("%d asked, none waits for annuaire.per_second", s.Asks)}
+	h := admin.Health{Name: "annuaire_questions", OK: true, Detail: fmt.Sprintf("%d asked, none waits for annuaire.per_second", s.Asks)}
 	if !s.LimitedAt.IsZero() && time.Since(s.LimitedAt) < time.Minute {
 		h.Degraded, h.Detail = true, fmt.Sprintf("questions wait: annuaire.per_second (%g) is reached", a.config.Annuaire.PerSecond)
 	}
@@ -98,8 +99,8 @@ func (a *App) checkQuestions(time.Time) Health {
 }
 
 // checkMemory says whether the annuaire's answers are kept on disk.
-func (a *App) checkMemory(time.Time) Health {
-	h := Health{Name: "annuaire_memory", OK: true}
+func (a *App) checkMemory(time.Time) admin.Health {
+	h := admin.Health{Name: "annuaire_memory", OK: true}
 	switch {
 	case a.config.State == "":
 		h.Detail = "answers are not kept on disk: the configuration names no state folder"
@@ -119,8 +120,8 @@ func (a *App) checkMemory(time.Time) Health {
 }
 
 // checkRedis says whether Redis is there. The RPN never needs it.
-func (a *App) checkRedis(time.Time) Health {
-	h := Health{Name: "redis", OK: true, Detail: "not configured: this instance is alone"}
+func (a *App) checkRedis(time.Time) admin.Health {
+	h := admin.Health{Name: "redis", OK: true, Detail: "not configured: this instance is alone"}
 	if a.redis == nil {
 		return h
 	}
@@ -142,7 +143,7 @@ func (a *App) checkRedis(time.Time) Health {
 // answer like another.
 type watchedAsker struct {
 	annuaire.Asker
-	contact *Contact
+	contact *admin.Contact
 	hosts   *annuaire.Hosts
 	now     func() time.Time
 }

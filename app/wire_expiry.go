@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/indicators/live"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
@@ -128,12 +129,12 @@ func (a *App) certificateCounts() []live.CertificateCount {
 }
 
 // territories counts what was seen by région and département.
-func (a *App) territories(all []expiry.Expiry) []Territory {
+func (a *App) territories(all []expiry.Expiry) []admin.Territory {
 	type place struct{ region, departement string }
-	places := map[place]*Territory{}
-	at := func(p place) *Territory {
+	places := map[place]*admin.Territory{}
+	at := func(p place) *admin.Territory {
 		if places[p] == nil {
-			places[p] = &Territory{Region: p.region, Departement: p.departement}
+			places[p] = &admin.Territory{Region: p.region, Departement: p.departement}
 		}
 		return places[p]
 	}
@@ -172,11 +173,11 @@ func (a *App) territories(all []expiry.Expiry) []Territory {
 			t.Calls += e.Calls
 		}
 	}
-	var list []Territory
+	var list []admin.Territory
 	for _, t := range places {
 		list = append(list, *t)
 	}
-	slices.SortFunc(list, func(a, b Territory) int {
+	slices.SortFunc(list, func(a, b admin.Territory) int {
 		return cmp.Or(cmp.Compare(a.Region, b.Region), cmp.Compare(a.Departement, b.Departement))
 	})
 	return list

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/piano-roc/rpn/app"
 	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/igc"
@@ -35,10 +34,10 @@ func reload(t *testing.T, n *nation.Nation, query string) (int, string) {
 	return answer.StatusCode, string(body)
 }
 
-func horizon(t *testing.T, n *nation.Nation, query string) app.Certificates {
+func horizon(t *testing.T, n *nation.Nation, query string) admin.Certificates {
 	t.Helper()
 	status, body := get(t, n.AdminURL()+"/certificats?format=json"+query)
-	var c app.Certificates
+	var c admin.Certificates
 	if err := json.Unmarshal([]byte(body), &c); err != nil || status != http.StatusOK {
 		t.Fatalf("/certificats: %d %v", status, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/internal/roc"
@@ -131,8 +132,8 @@ func (a *App) journalStats() (journal.Stats, bool) {
 const lateSeal = 6
 
 // checkJournal says whether the journal has room and is sealed.
-func (a *App) checkJournal(now time.Time) Health {
-	h := Health{Name: "journal", OK: true}
+func (a *App) checkJournal(now time.Time) admin.Health {
+	h := admin.Health{Name: "journal", OK: true}
 	if a.journal == nil {
 		h.Detail = "none: give journal.folder, or a state folder"
 		return h

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/limits"
 	"github.com/piano-roc/rpn/limits/breaker"
@@ -57,8 +58,8 @@ func (a *App) logLimitsAlone(err error) {
 }
 
 // checkLimits says whether the limits are held over all instances.
-func (a *App) checkLimits(time.Time) Health {
-	h := Health{Name: "limits", OK: true}
+func (a *App) checkLimits(time.Time) admin.Health {
+	h := admin.Health{Name: "limits", OK: true}
 	if a.meter == nil {
 		h.Detail = "held by this instance alone: there is no Redis"
 		return h
@@ -83,8 +84,8 @@ func (a *App) sayResting(s breaker.State) {
 }
 
 // checkResting lists the addresses at rest. It degrades: the others are served.
-func (a *App) checkResting(now time.Time) Health {
-	h := Health{Name: "amc", OK: true, Detail: "no address of an AMC rests"}
+func (a *App) checkResting(now time.Time) admin.Health {
+	h := admin.Health{Name: "amc", OK: true, Detail: "no address of an AMC rests"}
 	list := a.resting.Resting()
 	if len(list) == 0 {
 		return h
@@ -99,8 +100,8 @@ func (a *App) checkResting(now time.Time) Health {
 }
 
 // checkShares says whether the instance is full.
-func (a *App) checkShares(time.Time) Health {
-	h := Health{Name: "capacity", OK: true}
+func (a *App) checkShares(time.Time) admin.Health {
+	h := admin.Health{Name: "capacity", OK: true}
 	var say []string
 	for k, name := range map[shares.Kind]string{shares.Connections: "connections", shares.Exchanges: "exchanges in flight", shares.Bytes: "bytes held"} {
 		used, total := a.ledger.Used(k)

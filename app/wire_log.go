@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/proxy"
 )
@@ -31,8 +32,8 @@ const dropsCount = 10 * time.Minute
 
 // checkLog says whether the log is read. It degrades: exchanges go on, and what
 // is dropped is counted.
-func (a *App) checkLog(now time.Time) Health {
-	h := Health{Name: "log", OK: true}
+func (a *App) checkLog(now time.Time) admin.Health {
+	h := admin.Health{Name: "log", OK: true}
 	if a.opts.LogSink == nil {
 		h.Detail = "written directly"
 		return h

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/indicators/live"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/tlsconf"
@@ -182,9 +183,9 @@ func (a *App) revocationStats() live.RevocationStats {
 
 // checkRevoked says for /readyz how the revocation data does. It is never a
 // reason to take the RPN out of service: another one would know no more.
-func (a *App) checkRevoked(now time.Time) Health {
+func (a *App) checkRevoked(now time.Time) admin.Health {
 	s := a.revocationStats()
-	h := Health{Name: "revocation", OK: true}
+	h := admin.Health{Name: "revocation", OK: true}
 	h.Detail = fmt.Sprintf("%d lists, %d places good, %d failing, %d never heard", len(s.Lists), s.Good, s.Failing, s.Never)
 	for _, l := range s.Lists {
 		if now.After(l.Ends) {

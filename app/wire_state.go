@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/internal/roc"
@@ -115,8 +116,8 @@ func (a *App) saveCertificates() {
 }
 
 // checkAttempts says whether attempts in accrochage are being lost.
-func (a *App) checkAttempts(time.Time) Health {
-	h := Health{Name: "accrochages", OK: true, Detail: "no state folder: attempts in accrochage are not kept"}
+func (a *App) checkAttempts(time.Time) admin.Health {
+	h := admin.Health{Name: "accrochages", OK: true, Detail: "no state folder: attempts in accrochage are not kept"}
 	if a.attempts != nil {
 		h.Detail = fmt.Sprintf("%d attempts kept since the start", a.attempts.Kept())
 		if n := a.attempts.Lost(); n > 0 {

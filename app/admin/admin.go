@@ -1,5 +1,6 @@
-// Package admin is who may ask and who may act on the operator's listener. Its
-// handlers come from app; none of them decides who may.
+// Package admin is the operator's listener: who may ask it and who may act, and
+// its pages: metrics, health, certificates, what of the annuaire waits. Its
+// handlers get functions (Parts), and none of them decides who may.
 //
 // Reading (GET) is for whoever reaches the listener by a name that is its own.
 // Acting (any other method) is for who may open the unix socket, by the rights

@@ -17,7 +17,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/piano-roc/rpn/app"
 	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/tlsconf/expiry"
@@ -63,7 +62,7 @@ func certificates(cmd *cobra.Command, where adminFlags, o certificatesOptions) e
 	if err != nil {
 		return err
 	}
-	var c app.Certificates
+	var c admin.Certificates
 	if err := json.Unmarshal(body, &c); err != nil {
 		return failed(fmt.Errorf("the answer of the RPN cannot be read: %w", err))
 	}
@@ -73,7 +72,7 @@ func certificates(cmd *cobra.Command, where adminFlags, o certificatesOptions) e
 	kept := o.keep(c.Certificates)
 	write := writeCertificates
 	if o.csv {
-		write = app.WriteCertificatesCSV
+		write = admin.WriteCertificatesCSV
 	}
 	if err := write(cmd.OutOrStdout(), kept); err != nil {
 		return err
@@ -120,7 +119,7 @@ func writeCertificates(w io.Writer, all []expiry.Expiry) error {
 	return t.Flush()
 }
 
-func writeTerritories(w io.Writer, all []app.Territory) error {
+func writeTerritories(w io.Writer, all []admin.Territory) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "REGION\tDEPT\tESTABLISHMENTS\tTLS\tSIGNATURE\tENDS IN 60D\tENDED\tCALLS/DAY AT STAKE")
 	for _, p := range all {

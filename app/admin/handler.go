@@ -1,4 +1,4 @@
-package app
+package admin
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
@@ -140,7 +139,7 @@ func (p Parts) serveDecide(act string, approve bool) http.HandlerFunc {
 // whoDecides is who the listener knows it to be; what the caller says of itself
 // stands behind it, where it is something else.
 func whoDecides(ctx context.Context, said string) string {
-	who := admin.Who(ctx)
+	who := Who(ctx)
 	if said == "" || said == who {
 		return who
 	}

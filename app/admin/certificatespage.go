@@ -1,4 +1,4 @@
-package app
+package admin
 
 import (
 	"embed"
@@ -162,7 +162,7 @@ var certificatesPage = template.Must(template.New("certificats.html").Funcs(temp
 }).ParseFS(pages, "certificats.html"))
 
 var natures = map[expiry.Kind]string{
-	expiry.OwnServer: "RPN, serveur", expiry.OwnClient: "RPN, client",
+	expiry.OwnServer: "RPN, serveur", expiry.OwnClient: "RPN, client", expiry.OwnSignature: "RPN, signature",
 	expiry.CallerTLS: "Établissement, connexion", expiry.CallerSignature: "Établissement, signature",
 	expiry.PeerTLS: "AMC ou annuaire, serveur", expiry.PeerSignature: "AMC ou annuaire, signature",
 	expiry.Authority: "Autorité",
