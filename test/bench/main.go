@@ -9,7 +9,8 @@
 //
 //	go run ./test/bench -write docs/bench/proxy.md
 //
-// With -beside FILE it measures another build of the RPN in the same run.
+// With -beside FILE it measures another build of the RPN in the same run, and
+// the table has a column for the ratio to it.
 //
 // With -tls it measures what a new connection costs, beside HAProxy (tls.go):
 //
@@ -37,6 +38,7 @@ type options struct {
 	tls         bool
 	handshakes  int
 	beside      string
+	besideName  string
 }
 
 func main() {
@@ -49,6 +51,7 @@ func main() {
 	flag.BoolVar(&o.tls, "tls", false, "measure handshakes instead, beside HAProxy")
 	flag.IntVar(&o.handshakes, "handshakes", 600, "with -tls: connections measured on each proxy in a round")
 	flag.StringVar(&o.beside, "beside", "", "another build of rpn, measured in the same run: what a change costs")
+	flag.StringVar(&o.besideName, "name", "RPN, another build", "what the table calls the build of -beside")
 	flag.Parse()
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -81,7 +84,7 @@ func run(o options) error {
 	if o.tls {
 		return runTLS(w, o)
 	}
-	proxies, err := w.startProxies(o.beside)
+	proxies, err := w.startProxies(o)
 	if err != nil {
 		return err
 	}

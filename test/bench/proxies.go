@@ -9,18 +9,23 @@ import (
 )
 
 // startProxies starts the RPN and those it is compared with, each forwarding
-// to the same insurer. beside is another build of the RPN; "": none.
-func (w *world) startProxies(beside string) ([]*process, error) {
+// to the same insurer, and the other build of the RPN that was asked for.
+func (w *world) startProxies(o options) ([]*process, error) {
 	if err := w.buildRPN(); err != nil {
 		return nil, err
 	}
 	starts := []func() (*process, error){
-		func() (*process, error) { return w.startRPN("RPN", w.file("rpn"), "observe") },
-		func() (*process, error) { return w.startRPN("RPN, `answer_signatures: off`", w.file("rpn"), "off") },
+		func() (*process, error) { return w.startRPN("RPN", w.file("rpn"), "observe", "") },
+		func() (*process, error) {
+			return w.startRPN(withJournal, w.file("rpn"), "observe", "state: "+w.file("state")+"\n")
+		},
+		func() (*process, error) {
+			return w.startRPN("RPN, `answer_signatures: off`", w.file("rpn"), "off", "")
+		},
 		w.startHAProxy, w.startCaddy,
 	}
-	if beside != "" {
-		starts = append(starts, func() (*process, error) { return w.startRPN("RPN, the other build", beside, "observe") })
+	if o.beside != "" {
+		starts = append(starts, func() (*process, error) { return w.startRPN(o.besideName, o.beside, "observe", "") })
 	}
 	for _, start := range starts {
 		p, err := start()
@@ -32,10 +37,14 @@ func (w *world) startProxies(beside string) ([]*process, error) {
 	return w.processes, nil
 }
 
+// withJournal is the row of the RPN that has a state folder, as in production.
+const withJournal = "RPN, with its journal"
+
 // startRPN runs the real binary with its defaults: the request
 // is checked, the answer's signature is observed and each exchange is logged.
-// Only the limit of the establishment is lifted, and the policy is told.
-func (w *world) startRPN(name, binary, answers string) (*process, error) {
+// Only the limit of the establishment is lifted, and the policy is told. more
+// is added to its configuration.
+func (w *world) startRPN(name, binary, answers, more string) (*process, error) {
 	address, err := freePort()
 	if err != nil {
 		return nil, err
@@ -43,8 +52,9 @@ func (w *world) startRPN(name, binary, answers string) (*process, error) {
 	if err := w.writeRegister(); err != nil {
 		return nil, err
 	}
-	files := map[string]string{
-		"rpn-" + answers + ".yaml": fmt.Sprintf(`environment: test
+	w.configs++
+	config := w.file(fmt.Sprintf("rpn-%d.yaml", w.configs))
+	text := fmt.Sprintf(`environment: test
 listen: %s
 admin: 127.0.0.1:0
 server: {certificate: server.pem, key: server.key}
@@ -61,14 +71,11 @@ policies: {answer_signatures: %s}
 network:
   allow: [127.0.0.0/8]
   hosts: {%s: 127.0.0.1, %s: 127.0.0.1}
-`, address, annuaireName, port(w.annuaire.Addr().String()), answers, annuaireName, amcName),
+%s`, address, annuaireName, port(w.annuaire.Addr().String()), answers, annuaireName, amcName, more)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		return nil, err
 	}
-	for name, text := range files {
-		if err := os.WriteFile(w.file(name), []byte(text), 0o600); err != nil {
-			return nil, err
-		}
-	}
-	return start(name, address, nil, binary, "serve", "--config", w.file("rpn-"+answers+".yaml"))
+	return start(name, address, nil, binary, "serve", "--config", config)
 }
 
 func (w *world) buildRPN() error {

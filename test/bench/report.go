@@ -13,18 +13,30 @@ import (
 func report(w *world, results map[string][]result, o options) error {
 	reference := median(results["HAProxy"], result.perExchange)
 	var b strings.Builder
-	b.WriteString("| | CPU us per exchange, median | min to max | beside HAProxy | exchanges/s that a core allows |\n|---|---|---|---|---|\n")
+	other := 0.0
+	columns := []string{"", "CPU us per exchange, median", "min to max", "beside HAProxy", "exchanges/s that a core allows"}
+	command := "make bench-proxy"
+	if o.beside != "" {
+		other = median(results[o.besideName], result.perExchange)
+		columns = append(columns, "beside "+o.besideName)
+		command = fmt.Sprintf("go run ./test/bench -rounds %d -beside FILE -name %q -write docs/bench/proxy.md", o.rounds, o.besideName)
+	}
+	fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(columns, " | "), strings.Repeat("---|", len(columns)))
 	for _, p := range w.processes {
 		rs := results[p.name]
 		m := median(rs, result.perExchange)
 		low, high := slices.MinFunc(rs, byCost), slices.MaxFunc(rs, byCost)
-		fmt.Fprintf(&b, "| %s | %.1f | %.1f to %.1f | %.2f | %.0f |\n", p.name, m, low.perExchange(), high.perExchange(), m/reference, 1e6/m)
+		fmt.Fprintf(&b, "| %s | %.1f | %.1f to %.1f | %.2f | %.0f |", p.name, m, low.perExchange(), high.perExchange(), m/reference, 1e6/m)
+		if other > 0 {
+			fmt.Fprintf(&b, " %.2f |", m/other)
+		}
+		b.WriteByte('\n')
 	}
 	fmt.Print("\n", b.String())
 	if o.write == "" {
 		return nil
 	}
-	return os.WriteFile(o.write, []byte(fmt.Sprintf(page, time.Now().Format(time.DateOnly), machine(), versions(),
+	return os.WriteFile(o.write, []byte(fmt.Sprintf(page, command, time.Now().Format(time.DateOnly), machine(), versions(),
 		w.message, w.answer, o.connections, o.rounds, o.duration, w.load, b.String())), 0o644)
 }
 
@@ -33,7 +45,7 @@ const page = `# The RPN beside HAProxy and Caddy
 What one exchange costs the proxy in CPU time. HAProxy and Caddy forward, mTLS to mTLS, and look at nothing; the RPN
 checks the request (signature, certificates, rights, route) and the signature of the answer, and writes its record.
 
-    make bench-proxy
+    %s
 
 %s, %s.
 %s.

@@ -33,10 +33,14 @@ type world struct {
 	message   int    // bytes of the signed message
 	answer    int    // bytes of the answer
 	processes []*process
+	configs   int // files of configuration written
 }
 
 func newWorld(dir string, o options) (*world, error) {
 	w := &world{dir: dir, load: loadAverage(), pki: igc.New(igc.Options{})}
+	if err := os.Mkdir(w.file("state"), 0o700); err != nil {
+		return nil, err
+	}
 	w.es, w.sign = w.pki.Establishment(roc.StructureOf(finess), "CH DU BANC FICTIF")
 	if err := w.writeFiles(); err != nil {
 		return nil, err
