@@ -40,7 +40,7 @@ var rooms = []struct {
 	{"nation", []string{"app", "app/config", "mutuelle", "annuaire/fictif", "internal/..."}},
 	{"app", []string{"app/...", "proxy", "proxy/...", "annuaire", "routing", "routing/...", "register", "register/...", "tlsconf", "tlsconf/...", "limits", "limits/...", "journal", "journal/...", "indicators/...", "portal", "internal/..."}},
 	{"app/config", []string{"register", "tlsconf", "tlsconf/...", "internal/roc", "internal/strict"}},
-	{"app/admin", []string{"internal/roc"}},
+	{"app/admin", []string{"tlsconf/expiry", "internal/roc"}},
 	{"portal", []string{"indicators/store", "register", "journal", "internal/roc"}},
 	{"dashboards", []string{"indicators/live"}},
 	{"indicators", []string{"journal", "register", "internal/roc"}},
