@@ -206,7 +206,7 @@ func New(o Options) (_ *App, err error) {
 		Limiter: a.limiter(), AMCAccess: a.access, Shares: limits.NewShares(a.ledger),
 
 		Signatures: signatures, AnswerSignatures: answers, AnswerPolicy: proxy.AnswerPolicy(c.Policies.AnswerSignatures),
-		Replay: a.replayWindow(c.Policies.Replay), ReplayPolicy: c.Policies.Replay, Facade: facade,
+		Replay: a.replayWindow(c.Policies.Replay), EnforceReplay: c.Policies.Replay == config.ReplayEnforce, Facade: facade,
 		EnforceVIHF: c.Policies.VIHF == config.VIHFEnforce, OnAccepted: a.secondOpinions(c.Policies.SecondOpinions),
 		Directory: a.directory, AMC: toAMC, AnnuaireURL: c.Annuaire.URL, Annuaire: toAnnuaire,
 		Routing: a.routingPolicy(),

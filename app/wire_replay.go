@@ -4,7 +4,9 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/limits/replay"
+	"github.com/piano-roc/rpn/proxy"
 )
 
 // replayWindow is the memory of signatures that came; nil when the policy does
@@ -14,8 +16,8 @@ import (
 //
 // Redis is asked only where a replay is refused: to observe, what each
 // instance sees is enough, and no message waits for Redis.
-func (a *App) replayWindow(p replay.Policy) replay.Window {
-	if p == replay.Off {
+func (a *App) replayWindow(p config.ReplayPolicy) proxy.Replays {
+	if p == config.ReplayOff {
 		return nil
 	}
 	a.replay = replay.NewLocal(0)
@@ -25,7 +27,7 @@ func (a *App) replayWindow(p replay.Policy) replay.Window {
 			a.log.Error("the replay window of before the start cannot be read, or not all", slog.String("event", "replay_window_unreadable"), slog.String("error", err.Error()))
 		}
 	}
-	if p == replay.Enforce && a.redis != nil {
+	if p == config.ReplayEnforce && a.redis != nil {
 		return replay.NewShared(a.replay, a.redis, 0)
 	}
 	return a.replay

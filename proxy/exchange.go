@@ -13,7 +13,6 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
-	"github.com/piano-roc/rpn/limits/replay"
 	"github.com/piano-roc/rpn/proxy/facade"
 	"github.com/piano-roc/rpn/proxy/http1"
 	"github.com/piano-roc/rpn/register"
@@ -38,7 +37,7 @@ type exchange struct {
 	held        *register.Etablissement // whose shares it holds; nil: none yet
 	bytes       int                     // of them, held
 	entered     bool                    // it is one of the exchanges in flight
-	reserved    *replay.Message         // in the replay window, by this exchange
+	reserved    *roc.Signed             // in the replay window, by this exchange
 	status      int                     // of our fault; 0: 500
 	trace       trace                   // what the journal has of it
 	admitted    bool                    // it passed the one entrance, and spent its credit
@@ -237,13 +236,13 @@ func (x *exchange) once(c *xmlsig.Checked) error {
 	}
 	// An error says that the window shared by the instances was not asked: this
 	// one goes on alone. Whoever keeps that window says it, once.
-	m := replay.Message{Signer: c.SignerStructure(), Signature: c.SignatureHash(), Until: until}
+	m := roc.Signed{Signer: c.SignerStructure(), Signature: c.SignatureHash(), Until: until}
 	seen, _ := x.proxy.o.Replay.Reserve(x.ctx, m, at)
 	x.rec.Replayed = seen
 	if !seen {
 		x.reserved = &m
 	}
-	if seen && x.proxy.o.ReplayPolicy == replay.Enforce {
+	if seen && x.proxy.o.EnforceReplay {
 		return roc.Refuse(roc.Replayed, "the signature was seen before, within its life").Because(roc.SeenBefore)
 	}
 	return nil

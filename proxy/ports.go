@@ -10,7 +10,6 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
-	"github.com/piano-roc/rpn/limits/replay"
 	"github.com/piano-roc/rpn/proxy/facade"
 	"github.com/piano-roc/rpn/proxy/http1"
 	"github.com/piano-roc/rpn/register"
@@ -61,6 +60,19 @@ type Directory interface {
 	Quarantined(amc roc.NumeroAMC, host string, newAMC bool)
 }
 
+// Replays remember signed messages until their life ends. Safe for concurrent
+// use; it answers within ctx.
+type Replays interface {
+	// Reserve reports whether the message was there already, and remembers it.
+	// Of two concurrent calls with one message, one is told true. An error means
+	// that the answer may be wrong by omission: what could be asked says no.
+	Reserve(ctx context.Context, m roc.Signed, at time.Time) (seen bool, err error)
+
+	// Forget undoes a Reserve that was told false, when no byte of the message
+	// has left: the retry that a refusal asks for is no replay.
+	Forget(ctx context.Context, m roc.Signed)
+}
+
 // An AnswerPolicy says what is done with the signature of an insurer's answer
 // (profile section 3).
 type AnswerPolicy string
@@ -73,17 +85,6 @@ const (
 	AnswersObserve AnswerPolicy = "observe"
 	AnswersEnforce AnswerPolicy = "enforce"
 )
-
-// ParseAnswerPolicy reads "off", "observe" or "enforce"; "" is observe.
-func ParseAnswerPolicy(s string) (AnswerPolicy, error) {
-	switch p := AnswerPolicy(s); p {
-	case "":
-		return AnswersObserve, nil
-	case AnswersOff, AnswersObserve, AnswersEnforce:
-		return p, nil
-	}
-	return "", errors.New("an answer policy is off, observe or enforce")
-}
 
 // Options are what a Proxy needs. The first block is required.
 type Options struct {
@@ -111,10 +112,10 @@ type Options struct {
 	Routing      routing.Policy // what to do with an address not seen before
 	AnswerPolicy AnswerPolicy   // "": observe
 
-	// Replay remembers the signatures that came; nil: nothing does. By
-	// ReplayPolicy a replay is written in the record, or refused as well.
-	Replay       replay.Window
-	ReplayPolicy replay.Policy
+	// Replay remembers the signatures that came; nil: nothing does. A replay is
+	// written in the record, and with EnforceReplay refused as well.
+	Replay        Replays
+	EnforceReplay bool
 
 	// EnforceVIHF refuses a VIHF that the message's signature does not cover, or
 	// whose Conditions do not hold; else the record says so.

@@ -81,7 +81,10 @@ func TestAReloadForcesOnlyWhatIsNamed(t *testing.T) {
 	} {
 		var got [2]bool
 		p := fictive()
-		p.Reload = func(register, certificates bool) ([]string, error) { got = [2]bool{register, certificates}; return nil, nil }
+		p.Reload = func(register, certificates bool) ([]string, error) {
+			got = [2]bool{register, certificates}
+			return nil, nil
+		}
 		if w := answer(p, http.MethodPost, "/-/reload"+query); w.Code != http.StatusOK || got != want {
 			t.Errorf("%q: %d, register and certificates forced: %v", query, w.Code, got)
 		}

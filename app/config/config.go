@@ -216,6 +216,7 @@ type (
 	AnswerPolicy string
 	Stance       string
 	VIHFPolicy   string
+	ReplayPolicy string
 	LogLevel     string
 )
 
@@ -224,6 +225,10 @@ const (
 	AnswersOff     AnswerPolicy = "off"
 	AnswersObserve AnswerPolicy = "observe"
 	AnswersEnforce AnswerPolicy = "enforce"
+
+	ReplayOff     ReplayPolicy = "off"
+	ReplayObserve ReplayPolicy = "observe"
+	ReplayEnforce ReplayPolicy = "enforce"
 
 	VIHFObserve VIHFPolicy = "observe"
 	VIHFEnforce VIHFPolicy = "enforce"

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/internal/strict"
-	"github.com/piano-roc/rpn/limits/replay"
 )
 
 // Limits bound what one establishment may send. A message that is beyond one
@@ -155,7 +154,7 @@ type Policies struct {
 	// record and counts it; "enforce" refuses it (RPN218). A message of which no
 	// byte left for its insurer is none that came: the retry that a refusal asks
 	// for is no replay. Default: observe.
-	Replay replay.Policy `yaml:"replay"`
+	Replay ReplayPolicy `yaml:"replay"`
 
 	// VIHF is what to do with a VIHF that the message's signature does not
 	// cover, or whose Conditions (NotBefore, NotOnOrAfter) do not hold:

@@ -10,7 +10,6 @@ import (
 
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/strict"
-	"github.com/piano-roc/rpn/limits/replay"
 )
 
 // defaults is what a file that leaves everything out means: the one place of
@@ -40,7 +39,7 @@ func defaults() Config {
 			Handshake: 10 * time.Second, Head: 10 * time.Second, Body: 30 * time.Second, Write: 30 * time.Second,
 			Idle: 3 * time.Minute, Connect: 2 * time.Second, Exchange: 20 * time.Second, Stop: 25 * time.Second,
 		},
-		Policies: Policies{AnswerSignatures: AnswersObserve, Replay: replay.Observe, VIHF: VIHFObserve, SecondOpinions: 1000, NewDomain: Quarantine, UnknownAMC: Quarantine},
+		Policies: Policies{AnswerSignatures: AnswersObserve, Replay: ReplayObserve, VIHF: VIHFObserve, SecondOpinions: 1000, NewDomain: Quarantine, UnknownAMC: Quarantine},
 		Revocation: Revocation{
 			Follow: true, Every: time.Hour, Timeout: 10 * time.Second, Largest: 64 << 20,
 			Warn: 4 * time.Hour, Grace: 72 * time.Hour, Then: FailClosed, Unannounced: FailOpen,
@@ -73,7 +72,7 @@ func parse(file string, data []byte) (*Config, error) {
 		strict.OneOf("a policy", AnswersOff, AnswersObserve, AnswersEnforce),
 		strict.OneOf("a policy", Quarantine, Accept),
 		strict.OneOf("a policy", VIHFObserve, VIHFEnforce),
-		strict.OneOf("a policy", replay.Off, replay.Observe, replay.Enforce),
+		strict.OneOf("a policy", ReplayOff, ReplayObserve, ReplayEnforce),
 		strict.OneOf("a posture", FailClosed, FailOpen),
 		strict.OneOf("a durability", Relaxed, Strict),
 		strict.OneOf("a policy", RefuseWhenFull, ContinueCounting),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // A FINESS is the nine-character number of an establishment, of its legal
@@ -151,4 +152,12 @@ func allDigits(s string) bool {
 		}
 	}
 	return true
+}
+
+// A Signed is what identifies a signed message: the same signer with the same
+// signature, until its life ends, is the same message (profile section 3).
+type Signed struct {
+	Signer    StructureID
+	Signature [32]byte  // SHA-256 of the decoded SignatureValue
+	Until     time.Time // when the Timestamp's life and the tolerance end
 }

@@ -107,7 +107,7 @@ func (l *Local) load(r *bufio.Reader, at time.Time) error {
 			if _, err := io.ReadFull(r, e[:]); err != nil {
 				return errFile
 			}
-			m := Message{Signer: id, Until: time.Unix(0, int64(binary.BigEndian.Uint64(e[16:])))}
+			m := roc.Signed{Signer: id, Until: time.Unix(0, int64(binary.BigEndian.Uint64(e[16:])))}
 			copy(m.Signature[:], e[:16])
 			if !m.Until.Before(at) {
 				l.Reserve(context.Background(), m, at)

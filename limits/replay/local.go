@@ -47,7 +47,7 @@ type signer struct {
 }
 
 // Reserve never fails.
-func (l *Local) Reserve(_ context.Context, m Message, at time.Time) (bool, error) {
+func (l *Local) Reserve(_ context.Context, m roc.Signed, at time.Time) (bool, error) {
 	s := l.signer(m, at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,8 +71,8 @@ func (l *Local) Reserve(_ context.Context, m Message, at time.Time) (bool, error
 	return false, nil
 }
 
-// Forget implements Window.
-func (l *Local) Forget(_ context.Context, m Message) {
+// Forget undoes a Reserve that was told false.
+func (l *Local) Forget(_ context.Context, m roc.Signed) {
 	l.mu.Lock()
 	s := l.signers[m.Signer]
 	l.mu.Unlock()
@@ -104,7 +104,7 @@ func (s *signer) drop() {
 	}
 }
 
-func (l *Local) signer(m Message, at time.Time) *signer {
+func (l *Local) signer(m roc.Signed, at time.Time) *signer {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if at.After(l.sweep) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/internal/redis"
+	"github.com/piano-roc/rpn/internal/roc"
 )
 
 // Shared is a window that several instances share through Redis. Each also
@@ -31,7 +32,7 @@ func NewShared(local *Local, client *redis.Client, timeout time.Duration) *Share
 }
 
 // Reserve asks Local, then Redis.
-func (s *Shared) Reserve(ctx context.Context, m Message, at time.Time) (bool, error) {
+func (s *Shared) Reserve(ctx context.Context, m roc.Signed, at time.Time) (bool, error) {
 	if seen, _ := s.local.Reserve(ctx, m, at); seen {
 		return true, nil
 	}
@@ -43,15 +44,15 @@ func (s *Shared) Reserve(ctx context.Context, m Message, at time.Time) (bool, er
 	return err == nil && !first, err // the key existed: another instance saw the message
 }
 
-// Forget implements Window. If Redis cannot be asked, the other instances still
+// Forget undoes a Reserve that returned false. If Redis cannot be asked, the other instances still
 // treat the message as a replay until its life ends.
-func (s *Shared) Forget(ctx context.Context, m Message) {
+func (s *Shared) Forget(ctx context.Context, m roc.Signed) {
 	s.local.Forget(ctx, m)
 	_ = s.client.Del(context.WithoutCancel(ctx), keyOf(m)) // its own time-out bounds it; the owner of the connection logs a lost Redis
 }
 
 // keyOf is one key for each message, with the signer in braces: a Cluster
 // spreads signers.
-func keyOf(m Message) string {
+func keyOf(m roc.Signed) string {
 	return "rejeu:{" + string(m.Signer) + "}:" + hex.EncodeToString(m.Signature[:16])
 }

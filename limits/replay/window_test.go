@@ -21,17 +21,23 @@ import (
 
 var now = time.Date(2026, 11, 21, 9, 30, 0, 0, time.UTC)
 
-func message(signer roc.StructureID, n int, life time.Duration) Message {
-	return Message{Signer: signer, Signature: sha256.Sum256(fmt.Append(nil, n)), Until: now.Add(life)}
+func message(signer roc.StructureID, n int, life time.Duration) roc.Signed {
+	return roc.Signed{Signer: signer, Signature: sha256.Sum256(fmt.Append(nil, n)), Until: now.Add(life)}
 }
 
-func seen(t *testing.T, w Window, m Message, at time.Time) bool {
+func seen(t *testing.T, w Window, m roc.Signed, at time.Time) bool {
 	t.Helper()
 	s, err := w.Reserve(t.Context(), m, at)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// A Window is what the path asks (proxy.Replays).
+type Window interface {
+	Reserve(ctx context.Context, m roc.Signed, at time.Time) (seen bool, err error)
+	Forget(ctx context.Context, m roc.Signed)
 }
 
 // contract is what every Window does.
@@ -88,7 +94,7 @@ func TestAMessageIsForgottenWhenItsLifeEnds(t *testing.T) {
 	}
 	for i := range 5000 { // the ring and the map let go, too
 		at := now.Add(time.Duration(i) * time.Second)
-		seen(t, l, Message{Signer: "1010003812", Signature: sha256.Sum256(fmt.Append(nil, "x", i)), Until: at.Add(time.Second)}, at)
+		seen(t, l, roc.Signed{Signer: "1010003812", Signature: sha256.Sum256(fmt.Append(nil, "x", i)), Until: at.Add(time.Second)}, at)
 	}
 	if s := l.signers["1010003812"]; len(s.until) > 4 || len(s.ring) > 3000 {
 		t.Errorf("%d messages and %d places are kept of those past their life", len(s.until), len(s.ring))
@@ -123,7 +129,7 @@ func TestIdleSignersAreDropped(t *testing.T) {
 	for i := range 100 {
 		seen(t, l, message(roc.StructureID(fmt.Sprint("s", i)), 1, time.Minute), now)
 	}
-	seen(t, l, Message{Signer: "new", Until: now.Add(time.Hour)}, now.Add(10*time.Minute))
+	seen(t, l, roc.Signed{Signer: "new", Until: now.Add(time.Hour)}, now.Add(10*time.Minute))
 	if len(l.signers) != 1 {
 		t.Errorf("%d signers are kept, want the only one with a live message", len(l.signers))
 	}
@@ -278,7 +284,7 @@ func FuzzLoad(f *testing.F) {
 
 func BenchmarkReserve(b *testing.B) {
 	l := NewLocal(0)
-	var m Message
+	var m roc.Signed
 	m.Signer, m.Until = "1010003812", now.Add(time.Minute)
 	for i := 0; b.Loop(); i++ {
 		m.Signature[0], m.Signature[1], m.Signature[2] = byte(i), byte(i>>8), byte(i>>16)
