@@ -16,12 +16,19 @@ import (
 	"github.com/piano-roc/rpn/internal/xmlsig"
 )
 
+// What Options leave out.
+const (
+	DefaultNom  = "Mutuelle ANS"
+	DefaultSlow = 30 * time.Second
+	DefaultBig  = 4 << 20 // bytes
+)
+
 // Options are what a Mutuelle needs. Optional fields say so.
 type Options struct {
 	// AMC holds the numbers this insurer answers for; a request for another one
 	// gets code 04. Optional: none means every number.
 	AMC []roc.NumeroAMC
-	// Nom is the insurer's name in its answers. Optional: "Mutuelle ANS".
+	// Nom is the insurer's name in its answers. Optional: DefaultNom.
 	Nom string
 	// Key signs the answers.
 	Key xmlsig.Key
@@ -32,9 +39,9 @@ type Options struct {
 	Limits soap.Limits
 	// Now is the clock of signatures and dates. Optional: time.Now.
 	Now func() time.Time
-	// Slow is how long the case Lente waits before it answers. Optional: 30 s.
+	// Slow is how long the case Lente waits before it answers. Optional: DefaultSlow.
 	Slow time.Duration
-	// Big is how many bytes the case Volumineuse adds to its answer. Optional: 4 MiB.
+	// Big is how many bytes the case Volumineuse adds to its answer. Optional: DefaultBig.
 	Big int
 	// OnRequest is called with each message as received, before it is checked.
 	// Optional.
@@ -64,7 +71,7 @@ func New(o Options) (*Mutuelle, error) {
 		return nil, errors.New("mutuelle: Options.Verifier is missing: requests are checked")
 	}
 	if o.Nom == "" {
-		o.Nom = "Mutuelle ANS"
+		o.Nom = DefaultNom
 	}
 	if o.Limits == (soap.Limits{}) {
 		o.Limits = soap.DefaultLimits
@@ -73,10 +80,10 @@ func New(o Options) (*Mutuelle, error) {
 		o.Now = time.Now
 	}
 	if o.Slow == 0 {
-		o.Slow = 30 * time.Second
+		o.Slow = DefaultSlow
 	}
 	if o.Big == 0 {
-		o.Big = 4 << 20
+		o.Big = DefaultBig
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

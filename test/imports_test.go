@@ -48,11 +48,11 @@ var rooms = []struct {
 	{"proxy/facade", []string{"annuaire", "register", "internal/message", "internal/soap", "internal/xmlsig", "internal/roc"}},
 	{"proxy/http1/http1test", []string{"internal/roc", "internal/igc"}}, // for tests
 	{"proxy/http1", []string{"internal/roc", "internal/egress"}},
-	{"mutuelle", []string{"internal/message", "internal/soap", "internal/xmlsig", "internal/roc"}},
+	{"mutuelle", []string{"tlsconf/trust", "internal/message", "internal/soap", "internal/xmlsig", "internal/roc"}},
 	{"routing", []string{"annuaire", "register", "internal/roc"}},
 	{"routing/explain", []string{"routing", "annuaire", "register", "register/...", "internal/roc"}},
 	{"annuaire", []string{"internal/..."}},
-	{"annuaire/fictif", []string{"annuaire", "internal/..."}},
+	{"annuaire/fictif", []string{"annuaire", "tlsconf", "tlsconf/...", "internal/..."}},
 	{"limits", []string{"register", "internal/..."}},
 	{"journal", []string{"internal/..."}},
 	{"register", []string{"internal/..."}},
@@ -77,21 +77,11 @@ var rooms = []struct {
 // beyond are the arrows that the table of rooms does not have, each with its
 // reason. One that nobody uses fails.
 var beyond = map[string]string{
-	"app/config -> limits/replay":      "the type of policies.replay",
-	"proxy -> limits/replay":           "the window and its policy, asked in the path",
-	"nation -> tlsconf/revocation":     "signs the deny list that the demo plays",
-	"cmd/rpn -> tlsconf/revocation":    "makes and signs a deny list: `rpn deny`",
-	"cmd/rpn -> tlsconf/expiry":        "shows what the running RPN says: `rpn certificates`",
-	"cmd/mutuelle -> internal/roc":     "the content of a message to sign",
-	"cmd/mutuelle -> internal/xmlsig":  "signs the insurer's answers",
-	"cmd/annuaire -> internal/xmlsig":  "signs the annuaire's answers",
-	"cmd/annuaire -> internal/roc":     "the door of certificates",
-	"cmd/mutuelle -> tlsconf/trust":    "the one chain builder, for the signers of requests",
-	"cmd/rpn -> tlsconf/trust":         "the one chain builder, for the signer of a message: `rpn verify`",
-	"nation -> tlsconf/trust":          "the one chain builder, for who signs in the nation",
-	"cmd/annuaire -> tlsconf":          "opens the certificate of its server",
-	"cmd/annuaire -> tlsconf/identity": "opens the certificate of its server",
-	"cmd/annuaire -> tlsconf/trust":    "opens the certificate of its server",
+	"nation -> tlsconf/revocation":  "signs the deny list that the demo plays",
+	"cmd/rpn -> tlsconf/revocation": "makes and signs a deny list: `rpn deny`",
+	"cmd/rpn -> tlsconf/expiry":     "shows what the running RPN says: `rpn certificates`",
+	"cmd/rpn -> tlsconf/trust":      "the one chain builder, for the signer of a message: `rpn verify`",
+	"nation -> tlsconf/trust":       "the one chain builder, for who signs in the nation",
 }
 
 // doors says by which packages each outside library, or standard package that

@@ -16,11 +16,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/piano-roc/rpn/annuaire/fictif"
-	"github.com/piano-roc/rpn/internal/roc"
-	"github.com/piano-roc/rpn/internal/xmlsig"
-	"github.com/piano-roc/rpn/tlsconf"
-	"github.com/piano-roc/rpn/tlsconf/identity"
-	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // flags are what `annuaire serve` is told.
@@ -117,19 +112,7 @@ func (f flags) load() (*fictif.Server, *tls.Config, error) {
 	if err := f.complete(); err != nil {
 		return nil, nil, err
 	}
-	own, err := identity.OpenSource(identity.SourceOptions{Name: "--cert and --key", CertFile: f.cert, KeyFile: f.key, Purpose: identity.ForServer})
-	if err != nil {
-		return nil, nil, err
-	}
-	clients, err := trust.OpenStore(trust.StoreOptions{Name: "--client-ca", Paths: f.clientCA})
-	if err != nil {
-		return nil, nil, err
-	}
-	server, err := tlsconf.NewServer(tlsconf.ServerOptions{Certificate: own, Clients: clients})
-	if err != nil {
-		return nil, nil, err
-	}
-	key, err := f.signatureKey()
+	key, server, err := fictif.Files{Cert: f.cert, Key: f.key, ClientCA: f.clientCA, SignCert: f.signCert, SignKey: f.signKey}.Read()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -138,24 +121,7 @@ func (f flags) load() (*fictif.Server, *tls.Config, error) {
 		return nil, nil, fmt.Errorf("--rows: %w", err)
 	}
 	annuaire, err := fictif.NewServer(fictif.Options{Rows: rows, Key: key})
-	return annuaire, server.Config(), err
-}
-
-func (f flags) signatureKey() (xmlsig.Key, error) {
-	source, err := identity.OpenSource(identity.SourceOptions{Name: "--sign-cert and --sign-key", CertFile: f.signCert, KeyFile: f.signKey, Purpose: identity.ForSignature})
-	if err != nil {
-		return xmlsig.Key{}, err
-	}
-	c := source.Certificate()
-	key := xmlsig.Key{Certificate: c.Leaf, Signer: source.Signer()}
-	for _, der := range c.Certificate[1:] {
-		cert, err := roc.ParseCertificate(der)
-		if err != nil {
-			return xmlsig.Key{}, fmt.Errorf("--sign-cert %s: an intermediate is unreadable: %w", f.signCert, err)
-		}
-		key.Chain = append(key.Chain, cert)
-	}
-	return key, nil
+	return annuaire, server, err
 }
 
 // complete names every required flag that is missing.

@@ -14,10 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/piano-roc/rpn/internal/roc"
-	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/mutuelle"
-	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // flags are what `mutuelle serve` is told.
@@ -53,9 +50,9 @@ func serveCommand() *cobra.Command {
 	s.StringVar(&f.signKey, "sign-key", "", "PEM file: the key of --sign-cert")
 	s.StringVar(&f.esCA, "es-ca", "", "PEM file: the CAs of establishments' signatures; TEST or fictitious ones only")
 	s.StringSliceVar(&f.amc, "amc", nil, "AMC number we answer for, repeatable (default: every number)")
-	s.StringVar(&f.nom, "nom", "Mutuelle ANS", "our name in answers")
-	s.DurationVar(&f.slow, "slow", 30*time.Second, "delay of the case "+mutuelle.Lente)
-	s.IntVar(&f.big, "big", 4<<20, "bytes added to the answer of the case "+mutuelle.Volumineuse)
+	s.StringVar(&f.nom, "nom", mutuelle.DefaultNom, "our name in answers")
+	s.DurationVar(&f.slow, "slow", mutuelle.DefaultSlow, "delay of the case "+mutuelle.Lente)
+	s.IntVar(&f.big, "big", mutuelle.DefaultBig, "bytes added to the answer of the case "+mutuelle.Volumineuse)
 	s.DurationVar(&f.stopWithin, "stop-within", 10*time.Second, "how long answers in flight may take after SIGTERM")
 	return cmd
 }
@@ -113,33 +110,17 @@ func (f flags) load() (mutuelle.Options, *tls.Config, error) {
 	if err := f.complete(); err != nil {
 		return none, nil, err
 	}
-	server, err := readPair("--cert", f.cert, "--key", f.key)
+	numbers, err := mutuelle.ParseNumbers(f.amc)
 	if err != nil {
 		return none, nil, err
 	}
-	sign, err := readPair("--sign-cert", f.signCert, "--sign-key", f.signKey)
+	sign, verifier, server, err := mutuelle.Files{
+		Cert: f.cert, Key: f.key, ClientCA: f.clientCA, SignCert: f.signCert, SignKey: f.signKey, EsCA: f.esCA,
+	}.Read()
 	if err != nil {
 		return none, nil, err
 	}
-	clients, err := readCAs("--client-ca", f.clientCA)
-	if err != nil {
-		return none, nil, err
-	}
-	signers, err := readCAs("--es-ca", f.esCA)
-	if err != nil {
-		return none, nil, err
-	}
-	numbers, err := f.numbers()
-	if err != nil {
-		return none, nil, err
-	}
-	trust := xmlsig.NewTrust(trust.NewTrust(signers.roots, signers.intermediates).Signature(nil))
-	o := mutuelle.Options{
-		AMC: numbers, Nom: f.nom, Slow: f.slow, Big: f.big,
-		Key:      xmlsig.Key{Certificate: sign.leaf, Chain: sign.chain, Signer: sign.key},
-		Verifier: xmlsig.NewVerifier(xmlsig.Options{Trust: func() *xmlsig.Trust { return trust }}),
-	}
-	return o, tlsConfigOf(server, clients), nil
+	return mutuelle.Options{AMC: numbers, Nom: f.nom, Slow: f.slow, Big: f.big, Key: sign, Verifier: verifier}, server, nil
 }
 
 // complete names every required flag that is missing.
@@ -160,16 +141,4 @@ func (f flags) complete() error {
 		return errors.New("--slow, --big and --stop-within must be greater than zero")
 	}
 	return nil
-}
-
-func (f flags) numbers() ([]roc.NumeroAMC, error) {
-	var list []roc.NumeroAMC
-	for _, s := range f.amc {
-		n, err := roc.ParseNumeroAMC(s)
-		if err != nil {
-			return nil, fmt.Errorf("--amc %q: %w; write it as the annuaire does, 0077565712", s, err)
-		}
-		list = append(list, n)
-	}
-	return list, nil
 }

@@ -5,8 +5,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"io"
 	"net/http"
@@ -233,36 +231,6 @@ func TestBadCommandLines(t *testing.T) {
 			t.Errorf("%s: more than one line: %q", name, err)
 		}
 	}
-}
-
-func TestProductionCAs(t *testing.T) {
-	t.Parallel()
-	for name, want := range map[string]bool{
-		"CN=AC RACINE IGC-SANTE ELEMENTAIRE,O=ASIP-SANTE,C=FR":              true,
-		"CN=AC IGC-Santé ELEMENTAIRE ORGANISATIONS,C=FR":                    true,
-		"CN=AC-SERVICES-APPLICATIFS,O=OSI,C=FR":                             true,
-		"CN=IGC OSI,C=FR":                                                   true,
-		"CN=TEST AC RACINE IGC-SANTE ELEMENTAIRE,O=ASIP-SANTE,C=FR":         false,
-		"CN=TEST AC RACINE IGC-SANTE FICTIVE SIGNATURE,O=IGC FICTIVE SANTE": false,
-		"CN=demo igc osi": false,
-		"CN=My own root":  false,
-	} {
-		if looksLikeProduction(name) != want {
-			t.Errorf("%s: production %v", name, !want)
-		}
-	}
-	err := refuseProduction("--es-ca", "f.pem", []*x509.Certificate{production(t)})
-	if err == nil || !strings.Contains(err.Error(), "--es-ca f.pem") || !strings.Contains(err.Error(), "TEST, DEMO or FICTIF") {
-		t.Error(err)
-	}
-}
-
-func production(t *testing.T) *x509.Certificate {
-	t.Helper()
-	c := *newPlace(t).pki.Roots(igc.EtablissementSignature)[0]
-	c.Subject = pkix.Name{CommonName: "AC RACINE IGC-SANTE STANDARD", Organization: []string{"ASIP-SANTE"}}
-	c.Issuer = c.Subject
-	return &c
 }
 
 // TestTheBinary plays what no test in process can: the exit code and SIGTERM.

@@ -1,4 +1,4 @@
-package main
+package mutuelle
 
 import (
 	"bytes"
@@ -8,8 +8,43 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
+
+// Files are where an insurer's own certificates and those whom it trusts lie,
+// each a PEM file. Errors name them as the flags of the command do.
+type Files struct {
+	Cert, Key         string // --cert and --key: our TLS server certificate, then its intermediates
+	ClientCA          string // --client-ca: the CAs of TLS clients (the RPN)
+	SignCert, SignKey string // --sign-cert and --sign-key: with which answers are signed
+	EsCA              string // --es-ca: the CAs of establishments' signatures
+}
+
+// Read reads every file: the key and the verifier of Options, and TLS for the
+// server. What looks like production is refused.
+func (f Files) Read() (sign xmlsig.Key, verifier *xmlsig.Verifier, server *tls.Config, err error) {
+	own, err := readPair("--cert", f.Cert, "--key", f.Key)
+	if err != nil {
+		return sign, nil, nil, err
+	}
+	signer, err := readPair("--sign-cert", f.SignCert, "--sign-key", f.SignKey)
+	if err != nil {
+		return sign, nil, nil, err
+	}
+	clients, err := readCAs("--client-ca", f.ClientCA)
+	if err != nil {
+		return sign, nil, nil, err
+	}
+	signers, err := readCAs("--es-ca", f.EsCA)
+	if err != nil {
+		return sign, nil, nil, err
+	}
+	believed := xmlsig.NewTrust(trust.NewTrust(signers.roots, signers.intermediates).Signature(nil))
+	return xmlsig.Key{Certificate: signer.leaf, Chain: signer.chain, Signer: signer.key},
+		xmlsig.NewVerifier(xmlsig.Options{Trust: func() *xmlsig.Trust { return believed }}), tlsConfigOf(own, clients), nil
+}
 
 // A pair is a certificate, its intermediates and its key.
 type pair struct {
@@ -120,4 +155,17 @@ func tlsConfigOf(server pair, clients cas) *tls.Config {
 		ClientCAs:    pool,
 		NextProtos:   []string{"http/1.1"},
 	}
+}
+
+// ParseNumbers reads the AMC numbers of --amc.
+func ParseNumbers(list []string) ([]roc.NumeroAMC, error) {
+	var numbers []roc.NumeroAMC
+	for _, s := range list {
+		n, err := roc.ParseNumeroAMC(s)
+		if err != nil {
+			return nil, fmt.Errorf("--amc %q: %w; write it as the annuaire does, 0077565712", s, err)
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers, nil
 }
