@@ -26,62 +26,42 @@ var update = flag.Bool("update", false, "write imports.txt anew; its diff is for
 //	go test ./test -run Arrow -update
 const arrowsFile = "imports.txt"
 
-// rooms say what each room may import of ours, beside itself and what is below
-// it, the roof first: an arrow to a room that stands higher is refused however
-// it is listed. "internal/..." is everything of the ground.
-var rooms = []struct {
-	room string
+// roomsFile has the table of rooms: each room, what it is for and what it may
+// import of ours, beside itself and what is below it, the roof first. An arrow
+// to a room that stands higher is refused however it is listed, and so is a
+// permission that nobody uses. "internal/..." is everything of the ground.
+const roomsFile = "../docs/decisions/0016-rooms.md"
+
+// A room is one row of that table.
+type room struct {
+	name string
 	may  []string
-}{
-	{"cmd/rpn", []string{"app", "app/...", "register", "register/...", "routing/...", "annuaire", "journal", "journal/...", "indicators/...", "internal/..."}},
-	{"cmd/mutuelle", []string{"mutuelle"}},
-	{"cmd/annuaire", []string{"annuaire/fictif"}},
-	{"cmd/demo", []string{"nation"}},
-	{"nation", []string{"app", "app/config", "mutuelle", "annuaire/fictif", "internal/..."}},
-	{"app", []string{"app/...", "proxy", "proxy/...", "annuaire", "routing", "routing/...", "register", "register/...", "tlsconf", "tlsconf/...", "limits", "limits/...", "journal", "journal/...", "indicators/...", "portal", "internal/..."}},
-	{"app/config", []string{"register", "tlsconf", "tlsconf/...", "internal/roc", "internal/strict"}},
-	{"app/admin", []string{"tlsconf/expiry", "internal/roc"}},
-	{"portal", []string{"indicators/store", "register", "journal", "internal/roc"}},
-	{"dashboards", []string{"indicators/live"}},
-	{"indicators", []string{"journal", "register", "internal/roc"}},
-	{"proxy", []string{"proxy/http1", "proxy/facade", "routing", "annuaire", "register", "internal/..."}},
-	{"proxy/facade", []string{"annuaire", "register", "internal/message", "internal/soap", "internal/xmlsig", "internal/roc"}},
-	{"proxy/http1/http1test", []string{"internal/roc", "internal/igc"}}, // for tests
-	{"proxy/http1", []string{"internal/roc", "internal/egress"}},
-	{"mutuelle", []string{"tlsconf/trust", "internal/message", "internal/soap", "internal/xmlsig", "internal/roc"}},
-	{"routing", []string{"annuaire", "register", "internal/roc"}},
-	{"routing/explain", []string{"routing", "annuaire", "register", "register/...", "internal/roc"}},
-	{"annuaire", []string{"internal/..."}},
-	{"annuaire/fictif", []string{"annuaire", "tlsconf", "tlsconf/...", "internal/..."}},
-	{"limits", []string{"register", "internal/..."}},
-	{"journal", []string{"internal/..."}},
-	{"register", []string{"internal/..."}},
-	{"tlsconf", []string{"internal/durable", "internal/roc"}},
-	{"internal/igc", []string{"internal/roc"}},
-	{"internal/message", []string{"internal/soap", "internal/xmlsig", "internal/xsd", "internal/roc"}},
-	{"internal/xmlsig", []string{"internal/soap", "internal/rsaverify", "internal/xsd", "internal/roc"}},
-	{"internal/soap", []string{"internal/roc"}},
-	{"internal/redis/acme", []string{"internal/redis", "internal/secret"}},
-	{"internal/redis/redistest", []string{"internal/await"}}, // for tests
-	{"internal/redis", []string{"internal/roc"}},
-	{"internal/durable", []string{"internal/roc"}},
-	{"internal/egress", []string{"internal/roc"}},
-	{"internal/secret", []string{"internal/roc"}},
-	{"internal/rsaverify", nil},
-	{"internal/xsd", nil},
-	{"internal/strict", nil},
-	{"internal/await", nil}, // for tests
-	{"internal/roc", nil},
 }
 
-// beyond are the arrows that the table of rooms does not have, each with its
-// reason. One that nobody uses fails.
-var beyond = map[string]string{
-	"nation -> tlsconf/revocation":  "signs the deny list that the demo plays",
-	"cmd/rpn -> tlsconf/revocation": "makes and signs a deny list: `rpn deny`",
-	"cmd/rpn -> tlsconf/expiry":     "shows what the running RPN says: `rpn certificates`",
-	"cmd/rpn -> tlsconf/trust":      "the one chain builder, for the signer of a message: `rpn verify`",
-	"nation -> tlsconf/trust":       "the one chain builder, for who signs in the nation",
+// rooms reads the table.
+func rooms(t *testing.T) (list []room) {
+	t.Helper()
+	text, err := os.ReadFile(roomsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		if len(cells) != 3 || !strings.HasPrefix(strings.TrimSpace(cells[0]), "`") {
+			continue
+		}
+		r := room{name: strings.Trim(strings.TrimSpace(cells[0]), "`")}
+		for _, m := range strings.Fields(cells[2]) {
+			if m = strings.Trim(m, "`,"); m != "nothing" {
+				r.may = append(r.may, m)
+			}
+		}
+		list = append(list, r)
+	}
+	if len(list) < 30 {
+		t.Fatalf("%s has %d rooms", roomsFile, len(list))
+	}
+	return list
 }
 
 // doors says by which packages each outside library, or standard package that
@@ -141,23 +121,36 @@ func TestEveryArrowIsInTheMap(t *testing.T) {
 
 func TestEveryArrowFollowsTheTableOfRooms(t *testing.T) {
 	t.Parallel()
-	unused := maps.Clone(beyond)
+	rooms := rooms(t)
+	unused := map[string]bool{} // "room -> permission", of the rooms that are there
 	for _, p := range packages(t) {
-		from := roomOf(p.path())
+		from := roomOf(rooms, p.path())
 		if from < 0 {
-			t.Errorf("%s is in no room: give it a line in rooms, and in ARCHITECTURE.md", p.path())
+			t.Errorf("%s is in no room: give it a line in %s, and in ARCHITECTURE.md", p.path(), roomsFile)
 			continue
 		}
+		r := rooms[from]
+		for _, m := range r.may {
+			if _, seen := unused[r.name+" -> "+m]; !seen {
+				unused[r.name+" -> "+m] = true
+			}
+		}
 		for _, to := range p.ours() {
-			arrow := p.path() + " -> " + to
-			delete(unused, arrow)
-			if beyond[arrow] == "" && !allowed(rooms[from].room, rooms[from].may, to) {
-				t.Errorf("%s: the room %s may not import it", arrow, rooms[from].room)
+			below := allowed([]string{r.name, r.name + "/..."}, to)
+			for _, m := range r.may {
+				if allowed([]string{m}, to) {
+					unused[r.name+" -> "+m], below = false, true
+				}
+			}
+			if !below {
+				t.Errorf("%s -> %s: the room %s may not import it", p.path(), to, r.name)
 			}
 		}
 	}
-	for _, arrow := range slices.Sorted(maps.Keys(unused)) {
-		t.Errorf("%s is an exception that nobody uses: remove its line", arrow)
+	for _, m := range slices.Sorted(maps.Keys(unused)) {
+		if unused[m] {
+			t.Errorf("%s is allowed, and nobody uses it: remove it from %s", m, roomsFile)
+		}
 	}
 }
 
@@ -165,10 +158,11 @@ func TestEveryArrowFollowsTheTableOfRooms(t *testing.T) {
 // the roof to the ground.
 func TestNoArrowBetweenFoldersRunsUpward(t *testing.T) {
 	t.Parallel()
+	rooms := rooms(t)
 	for _, p := range packages(t) {
-		from := roomOf(p.path())
+		from := roomOf(rooms, p.path())
 		for _, to := range p.ours() {
-			if top(p.path()) != top(to) && roomOf(to) <= from {
+			if top(p.path()) != top(to) && roomOf(rooms, to) <= from {
 				t.Errorf("%s -> %s runs upward", p.path(), to)
 			}
 		}
@@ -260,26 +254,21 @@ func TestRPNLinksNothingFictitious(t *testing.T) {
 }
 
 // roomOf is the place in rooms of a package: of the longest name that holds it.
-func roomOf(p string) int {
+func roomOf(rooms []room, p string) int {
 	for ; p != "."; p = path.Dir(p) {
-		for i, r := range rooms {
-			if r.room == p {
-				return i
-			}
+		if i := slices.IndexFunc(rooms, func(r room) bool { return r.name == p }); i >= 0 {
+			return i
 		}
 	}
 	return -1
 }
 
-// allowed reports whether a room may import a package: what its line says, and
-// what is below itself.
-func allowed(room string, may []string, to string) bool {
-	for _, m := range append([]string{room, room + "/..."}, may...) {
-		if below, ok := strings.CutSuffix(m, "..."); m == to || ok && strings.HasPrefix(to, below) {
-			return true
-		}
-	}
-	return false
+// allowed reports whether one of may is a package, or a room that holds it.
+func allowed(may []string, to string) bool {
+	return slices.ContainsFunc(may, func(m string) bool {
+		below, ok := strings.CutSuffix(m, "...")
+		return m == to || ok && strings.HasPrefix(to, below)
+	})
 }
 
 func top(p string) string { first, _, _ := strings.Cut(p, "/"); return first }
