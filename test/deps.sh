@@ -34,6 +34,26 @@ if [ "${1:-}" = bench ]; then
 	needs /usr/include/xmlsec1 libxmlsec1-dev # peer of the signature check
 	needs pkg-config pkg-config
 fi
+if [ "${1:-}" = interop ]; then
+	needs javac default-jdk-headless                      # wss4j
+	needs /usr/share/java/wss4j.jar libwss4j-java
+	needs /usr/share/java/xmlsec.jar libxml-security-java
+	needs /usr/share/java/commons-logging.jar libcommons-logging-java
+	needs /usr/share/java/slf4j-nop.jar libslf4j-java
+	needs php php-cli                                     # php-soap
+	has_php soap || missing="${missing:-} php-soap"
+	has_php xml || missing="${missing:-} php-xml"
+	has_php curl || missing="${missing:-} php-curl"
+	needs mcs mono-mcs                                    # mono
+	needs mono mono-runtime
+	needs /usr/lib/mono/4.5/System.Security.dll libmono-system-security4.0-cil
+	needs wsdl2h gsoap                                    # gsoap
+	needs g++ g++
+	needs pkg-config pkg-config
+	needs /usr/include/stdsoap2.h libgsoap-dev
+	needs /usr/include/openssl/ssl.h libssl-dev
+	needs /usr/include/zlib.h zlib1g-dev
+fi
 
 if [ -n "$missing" ]; then
 	if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi
