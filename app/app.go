@@ -80,6 +80,10 @@ type App struct {
 	register *register.Source
 	reloader *reloader
 
+	following     sync.Mutex            // guards followed
+	followed      *register.List        // whose dates have been written down
+	historyFailed atomic.Pointer[error] // of the last entry of the audit trail; nil: it is written
+
 	// What lasts as long as the process.
 	directory  *annuaire.Directory
 	shared     *annuaire.Shared // nil: no Redis
@@ -156,9 +160,8 @@ func New(o Options) (_ *App, err error) {
 	if err := a.openRevocation(); err != nil {
 		return nil, err
 	}
-	a.register, err = register.Open(register.Options{Etablissements: c.Etablissements, AMC: c.AMC, Accept: c.CanServe, Now: a.now})
-	if err != nil {
-		return nil, setup(err, "correct the file; `rpn check` shows every fault of it")
+	if err := a.openRegister(); err != nil {
+		return nil, err
 	}
 	a.openState()
 	if err := a.openJournal(); err != nil {
@@ -243,7 +246,7 @@ func (a *App) newReloader() *reloader {
 		r.parts = append(r.parts, part{name: own.Name, files: own.Pair.Paths(), prepare: a.own.Of(own.Name).Prepare})
 	}
 	if a.tickets != nil {
-		r.parts = append(r.parts, part{name: "tickets", files: []string{c.Tickets}, reload: func(Force) error { _, err := a.tickets.Reload(); return err }})
+		r.parts = append(r.parts, part{name: "tickets", files: []string{c.Tickets}, reload: func(act) ([]string, error) { _, err := a.tickets.Reload(); return nil, err }})
 	}
 	r.seen = r.fingerprint()
 	return r
@@ -266,21 +269,14 @@ func (a *App) Reload() error {
 // ReloadForced is Reload that takes what is worse, as far as force says; it
 // returns what changed, a line each.
 func (a *App) ReloadForced(force Force) (what []string, err error) {
-	return a.reload("asked", force)
+	return a.reload(act{Force: force, why: "asked"})
 }
 
 // reload is the one door of a reload that somebody asks for: SIGHUP, `rpn
 // reload` and Reload.
-func (a *App) reload(why string, force Force) ([]string, error) {
+func (a *App) reload(by act) ([]string, error) {
 	a.revocation.Hurry()
-	return a.reloader.reload(why, a.now(), force)
-}
-
-func (a *App) reloadRegister(force Force) error {
-	if force.Register {
-		return a.register.Force()
-	}
-	return a.register.Reload()
+	return a.reloader.reload(by, a.now())
 }
 
 // startLoops begins what goes on beside the exchanges: looking at the files,
@@ -288,7 +284,9 @@ func (a *App) reloadRegister(force Force) error {
 func (a *App) startLoops() {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.startJournal()
+	a.startHistory()
 	a.running.Go(func() { a.watchHorizon(ctx) })
+	a.running.Go(func() { a.watchDates(ctx) })
 	a.running.Go(func() { a.reloader.watch(ctx, a.opts.ReloadEvery, a.now) })
 	began := a.ground()
 	a.running.Go(func() { a.revocation.Run(ctx) })

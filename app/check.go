@@ -59,7 +59,7 @@ func (a *App) summary(now time.Time) string {
 	var parts []string
 	for _, s := range register.Etats() {
 		if states[s] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", states[s], words.State(register.Changement{Etat: s})))
+			parts = append(parts, fmt.Sprintf("%d %s", states[s], words.StateName(s)))
 		}
 	}
 	amcs := 0

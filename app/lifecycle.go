@@ -88,7 +88,7 @@ func Run(ctx context.Context, opts Options, reload <-chan os.Signal) error {
 	for {
 		select {
 		case <-reload:
-			a.Reload()
+			a.reload(act{why: "signal"})
 			continue
 		case err = <-a.failed: // a listener died under us
 		case <-ctx.Done():

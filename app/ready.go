@@ -101,7 +101,7 @@ func (a *App) checkRegister(time.Time) admin.Health {
 	l := a.register.Current()
 	es, _, numbers := l.Size()
 	h := admin.Health{OK: es > 0 && numbers > 0, Detail: fmt.Sprintf("%d establishments, %d AMC numbers, digest %s", es, numbers, l.Digest())}
-	return a.reloading("register", "register", h)
+	return a.historyHealth(a.reloading("register", "register", h))
 }
 
 // checkAnnuaire says how the annuaire did when it was last asked.

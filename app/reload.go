@@ -34,13 +34,14 @@ type reloader struct {
 type part struct {
 	name    string
 	files   []string // files, or folders, that it is read from
-	reload  func(Force) error
+	reload  func(act) (what []string, err error)
 	prepare func(force bool) (trust.Change, error)
 }
 
 // reload reads every part again, says what changed, a line each, and names the
 // parts that failed. force takes what is worse but valid.
-func (r *reloader) reload(why string, at time.Time, force Force) (what []string, err error) {
+func (r *reloader) reload(by act, at time.Time) (what []string, err error) {
+	force := by.Force
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stale = map[string]error{}
@@ -49,19 +50,24 @@ func (r *reloader) reload(why string, at time.Time, force Force) (what []string,
 	together := true
 	for i, p := range r.parts {
 		if p.prepare == nil {
-			errs[i] = p.reload(force)
+			var lines []string
+			lines, errs[i] = p.reload(by)
+			for _, line := range lines {
+				what = append(what, p.name+": "+line)
+			}
 		} else if changes[i], errs[i] = p.prepare(force.Certificates); errs[i] != nil {
 			together = false
 		}
 	}
 	var failed []error
+	var certificates []string // and trust stores: what changed
 	for i, p := range r.parts {
 		switch {
 		case errs[i] != nil || len(changes[i].What) == 0:
 		case together:
 			changes[i].Commit()
 			for _, line := range changes[i].What {
-				what = append(what, p.name+": "+line)
+				certificates = append(certificates, p.name+": "+line)
 			}
 		default:
 			errs[i] = errNotAlone
@@ -73,14 +79,18 @@ func (r *reloader) reload(why string, at time.Time, force Force) (what []string,
 			r.log.Error("reload failed: what was read before stays in use", slog.String("event", "reload_failed"), slog.String("part", p.name), slog.String("error", oneLine(err)))
 		}
 	}
-	for _, line := range what {
+	for _, line := range certificates {
 		r.log.Warn("changed by a reload", slog.String("event", "reload_changed"), slog.String("what", line), slog.Bool("forced", force.Certificates))
 	}
+	what = append(certificates, what...)
 	if err = errors.Join(failed...); err == nil {
-		r.log.Info("reloaded", slog.String("event", "reloaded"), slog.String("why", why), slog.Int("changes", len(what)), slog.Bool("forced_register", force.Register), slog.Bool("forced_certificates", force.Certificates))
+		r.log.Info("reloaded", slog.String("event", "reloaded"), slog.String("why", by.why), slog.String("who", by.who), slog.Int("changes", len(what)), slog.Bool("forced_register", force.Register), slog.Bool("forced_certificates", force.Certificates))
 	}
 	return what, err
 }
+
+// aFileChanged is why a reload takes place that nobody asked for.
+const aFileChanged = "a file changed"
 
 // errNotAlone is why a part that could be read did not change.
 var errNotAlone = errors.New("it is good and was not taken, because another part is not: certificates and trust stores change together or not at all")
@@ -109,7 +119,7 @@ func (r *reloader) watch(ctx context.Context, period time.Duration, now func() t
 		after := r.fingerprint()
 		if after == before && after != r.seen {
 			r.seen = after
-			r.reload("a file changed", now(), Force{})
+			r.reload(act{why: aFileChanged}, now())
 		}
 		before = after
 	}

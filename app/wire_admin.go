@@ -67,8 +67,8 @@ func (a *App) adminParts() admin.Parts {
 			all := a.expiries()
 			return admin.Certificates{At: a.now().UTC(), Territories: a.territories(all), Certificates: all}
 		},
-		Reload: func(register, certificates bool) ([]string, error) {
-			return a.reload("asked", Force{Register: register, Certificates: certificates})
+		Reload: func(who string, register, certificates bool) ([]string, error) {
+			return a.reload(act{Force{Register: register, Certificates: certificates}, "asked", who})
 		},
 		Explain: func(ctx context.Context, question url.Values) (any, error) {
 			q, at, err := readQuestion(question)

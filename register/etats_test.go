@@ -177,7 +177,7 @@ func TestAFutureStateTakesEffectWithoutAReload(t *testing.T) {
 		t.Error("the files have not changed")
 	}
 	set("2026-11-21")
-	if err := s.Reload(); err != nil || state() != register.Surveillance {
+	if err := s.Reload(nil); err != nil || state() != register.Surveillance {
 		t.Errorf("a reload settles by the clock: %s, %v", state(), err)
 	}
 }

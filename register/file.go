@@ -63,7 +63,7 @@ func Parse(esName string, es []byte, amcName string, amcs []byte, at time.Time) 
 	var ef etablissementsFile
 	var af amcFile
 	options := textTypes()
-	l := &List{digest: digest(es, amcs)}
+	l := &List{digest: digest(es, amcs), sums: [2][32]byte{sha256.Sum256(es), sha256.Sum256(amcs)}}
 
 	amcDoc := strict.Read(amcName, amcs, &af, options...)
 	l.amcs = af.AMCs
@@ -99,6 +99,23 @@ func LoadAMCs(path string, at time.Time) (*List, error) {
 	}
 	l.resolve(at)
 	return l, nil
+}
+
+// ReadEtablissements reads the rows of a list of establishments alone, in their
+// order, without the rules that need the list of AMCs, and tells at which line,
+// from 1, each begins. The dates are not settled.
+func ReadEtablissements(name string, data []byte) (rows []Etablissement, lines []int, err error) {
+	var f etablissementsFile
+	doc := strict.Read(name, data, &f, textTypes()...)
+	l := &List{etablissements: f.Etablissements}
+	checkEtablissements(l, doc, false)
+	if err := doc.Err(); err != nil {
+		return nil, nil, err
+	}
+	for i := range l.etablissements {
+		lines = append(lines, doc.At("etablissements", i).Line())
+	}
+	return l.etablissements, lines, nil
 }
 
 // textTypes tells how the words of the register are written.

@@ -20,10 +20,12 @@ type List struct {
 	byOther        map[roc.StructureID]int32 // by SIREN or SIRET
 	byNumero       map[roc.NumeroAMC]int32
 	digest         [32]byte
+	sums           [2][32]byte // SHA-256 of each file
 
 	at    time.Time // the instant that the rows are settled for
 	since time.Time // when the last date before at was reached; zero: none was
 	until time.Time // when the first date to come is reached; zero: none is
+	last  time.Time // the last date of all; zero: there is none
 }
 
 // At returns the same register as it is at another instant: the states,
@@ -38,8 +40,11 @@ func (l *List) At(at time.Time) *List {
 // settle makes the rows what their dates say at that instant, and finds between
 // which two dates that holds.
 func (l *List) resolve(at time.Time) {
-	l.at, l.since, l.until = at, time.Time{}, time.Time{}
+	l.at, l.since, l.until, l.last = at, time.Time{}, time.Time{}, time.Time{}
 	edge := func(t time.Time) {
+		if l.last.Before(t) {
+			l.last = t
+		}
 		switch {
 		case !at.Before(t):
 			if l.since.Before(t) {
@@ -61,6 +66,10 @@ func (l *List) resolve(at time.Time) {
 
 // Moment is the instant that the list is resolved for.
 func (l *List) Moment() time.Time { return l.at }
+
+// Last is the last date of the register: from then on nothing changes by
+// itself. Zero: there is no date.
+func (l *List) Last() time.Time { return l.last }
 
 // holds reports whether what the list says holds at that instant too: no date
 // lies between, forwards or backwards.
@@ -196,6 +205,10 @@ func (l *List) Size() (etablissements, sites, numeros int) {
 	return len(l.etablissements), len(l.bySite) - len(l.etablissements), len(l.byNumero)
 }
 
-// Digest identifies the content of the two files, in 16 hexadecimal characters:
-// two instances with the same digest hold the same register.
+// Sums are the SHA-256 of the two files as they were read: of the list of
+// establishments, and of the list of AMCs.
+func (l *List) Sums() (etablissements, amc [32]byte) { return l.sums[0], l.sums[1] }
+
+// Digest identifies the content of the two files, in 16 hexadecimal characters: two
+// instances with the same digest hold the same register.
 func (l *List) Digest() string { return hex.EncodeToString(l.digest[:8]) }

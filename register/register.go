@@ -145,6 +145,10 @@ type Limite struct {
 	ParOrganisme int `yaml:"par_organisme" strict:"positive" json:"par_organisme,omitzero"`
 }
 
+// A Standard is the limit that holds where a row says nothing: of an
+// establishment, and towards an AMC. 0: none.
+type Standard struct{ Etablissement, AMC Limite }
+
 // Active reports whether the state lets the establishment call at all.
 func (e *Etablissement) Active() bool { return e.Etat != Suspendu && e.Etat != Clos }
 

@@ -1,7 +1,7 @@
 package register_test
 
 import (
-	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/piano-roc/rpn/internal/strict"
@@ -72,7 +71,7 @@ func TestAReloadReplacesTheWholeList(t *testing.T) {
 	s := open(t, o)
 	before := s.Current()
 	write(t, o.Etablissements, establishments(0, 12))
-	if err := s.Reload(); err != nil {
+	if err := s.Reload(nil); err != nil {
 		t.Fatal(err)
 	}
 	if size(s.Current()) != 12 || size(before) != 10 || s.Current().Digest() == before.Digest() {
@@ -101,11 +100,8 @@ func TestABadFileChangesNothing(t *testing.T) {
 			s := open(t, o)
 			before := s.Current()
 			spoil(t, o)
-			if err := s.Reload(); err == nil {
+			if err := s.Reload(nil); err == nil {
 				t.Error("no error")
-			}
-			if err := s.Force(); err == nil {
-				t.Error("force must not accept a bad file")
 			}
 			if s.Current() != before {
 				t.Error("the list in force was replaced")
@@ -127,10 +123,8 @@ func TestAListThatIsNotAcceptedChangesNothing(t *testing.T) {
 	s := open(t, o)
 	before := s.Current()
 	write(t, o.Etablissements, establishments(0, 4))
-	for name, reload := range map[string]func() error{"reload": s.Reload, "force": s.Force} {
-		if err := reload(); !errors.Is(err, no) {
-			t.Errorf("%s: %v", name, err)
-		}
+	if err := s.Reload(nil); !errors.Is(err, no) {
+		t.Errorf("reload: %v", err)
 	}
 	if s.Current() != before {
 		t.Error("the list in force was replaced")
@@ -151,116 +145,35 @@ func TestABadFileAtTheStartIsAnError(t *testing.T) {
 	}
 }
 
-func TestAListThatDropsTooMuchIsRefused(t *testing.T) {
+// The review sees what is in force and what would be, as both are now, and its
+// error refuses the reload; without one nothing is reviewed.
+func TestAReloadIsReviewed(t *testing.T) {
 	t.Parallel()
-	withoutSites := strings.NewReplacer(", finess_eg: [", ", mandats: [\"1").Replace
-	sitesGone := func(n, gone int) string {
-		lines := strings.SplitAfter(establishments(0, n), "\n")
-		for i := 1; i <= gone; i++ {
-			lines[i] = strings.Replace(withoutSites(lines[i]), "], nom", "\"], nom", 1)
-		}
-		return strings.Join(lines, "")
-	}
-	for _, x := range []struct {
-		name     string
-		es, amcs string // "" : unchanged
-		max      float64
-		min      int
-		refused  string
-	}{
-		{"a fifth may go", establishments(20, 100), "", 0, 0, ""},
-		{"more than a fifth may not", establishments(21, 100), "", 0, 0, "21 of 100 establishments"},
-		{"the same number of others is a drop too", establishments(50, 150), "", 0, 0, "50 of 100 establishments"},
-		{"growing is no drop", establishments(0, 300), "", 0, 0, ""},
-		{"the share is configurable", establishments(45, 100), "", 0.5, 0, ""},
-		{"and the minimum", establishments(45, 100), "", 0, 45, ""},
-		{"AMC numbers are counted apart", "", amcs(11, 51), 0, 0, "11 of 51 AMC numbers"},
-		{"ten of 51 may go", "", amcs(10, 51), 0, 0, ""},
-		{"sites are counted apart", sitesGone(100, 21), "", 0, 0, "21 of 100 sites"},
-		{"twenty sites may go", sitesGone(100, 20), "", 0, 0, ""},
-	} {
-		t.Run(x.name, func(t *testing.T) {
-			t.Parallel()
-			o := country(t, t.TempDir(), 100)
-			o.MaxDrop, o.MinDrop = x.max, x.min
-			s := open(t, o)
-			before := s.Current()
-			if x.es != "" {
-				write(t, o.Etablissements, x.es)
-			}
-			if x.amcs != "" {
-				write(t, o.AMC, x.amcs)
-			}
-			err := s.Reload()
-			if x.refused == "" {
-				if err != nil || s.Current() == before {
-					t.Errorf("refused: %v", err)
-				}
-				return
-			}
-			if !errors.Is(err, register.ErrTooManyDropped) || !strings.Contains(err.Error(), x.refused) || s.Current() != before {
-				t.Errorf("want %q refused, got %v", x.refused, err)
-			}
-			if err := s.Force(); err != nil || s.Current() == before {
-				t.Errorf("force: %v", err)
-			}
-		})
-	}
-}
-
-func TestAShortListCanBeEditedByHand(t *testing.T) {
-	t.Parallel()
-	o := country(t, t.TempDir(), 6)
-	s := open(t, o)
-	write(t, o.Etablissements, establishments(5, 6))
-	if err := s.Reload(); err != nil {
-		t.Errorf("five rows may always go: %v", err)
-	}
-}
-
-// Time is faked: a change is read once it has been still for one period.
-func TestWatchReloadsWhatHasChangedAndIsStill(t *testing.T) {
 	o := country(t, t.TempDir(), 10)
-	synctest.Test(t, func(t *testing.T) {
-		s := open(t, o)
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		outcomes := make(chan error, 100)
-		go s.Watch(ctx, time.Second, func(err error) { outcomes <- err })
-		// after lets time pass, and returns the outcomes of the reloads in it.
-		after := func(d time.Duration) (all []error) {
-			time.Sleep(d)
-			synctest.Wait()
-			for len(outcomes) > 0 {
-				all = append(all, <-outcomes)
-			}
-			return all
+	write(t, o.Etablissements, "etablissements: [{finess_ej: 010000000, nom: A, etats: [{depuis: 2026-01-01, etat: cercle}, {depuis: 2026-06-01, etat: clos}]}]")
+	now := moment(t, "2026-02-01")
+	o.Now = func() time.Time { return now }
+	s := open(t, o)
+	before := s.Current()
+	write(t, o.Etablissements, establishments(0, 3))
+	now = moment(t, "2026-07-01")
+	no := errors.New("no")
+	err := s.Reload(func(was, is *register.List) error {
+		if e, _ := was.BySite("010000000"); e.Etat != register.Clos || !was.Moment().Equal(now) || size(was) != 1 || size(is) != 3 || !is.Moment().Equal(now) {
+			t.Errorf("reviewed: %d establishments, %s at %v; then %d", size(was), e.Etat, was.Moment(), size(is))
 		}
-
-		if got := after(10500 * time.Millisecond); len(got) != 0 {
-			t.Fatalf("reloaded without a change: %v", got)
-		}
-		write(t, o.Etablissements, establishments(0, 11))
-		if got := after(time.Second); len(got) != 0 {
-			t.Fatalf("read a file that may still be being written: %v", got)
-		}
-		if got := after(time.Second); len(got) != 1 || got[0] != nil || size(s.Current()) != 11 {
-			t.Fatalf("not reloaded: %v", got)
-		}
-		write(t, o.Etablissements, "etablissements: [")
-		if got := after(10 * time.Second); len(got) != 1 || got[0] == nil || size(s.Current()) != 11 {
-			t.Fatalf("a bad file is tried once and changes nothing: %v", got)
-		}
-		os.Remove(o.AMC)
-		if got := after(10 * time.Second); len(got) != 1 || got[0] == nil || size(s.Current()) != 11 {
-			t.Fatalf("a file that is gone is said once: %v", got)
-		}
-		write(t, o.AMC, amcs(0, 6))
-		write(t, o.Etablissements, establishments(0, 12))
-		if got := after(10 * time.Second); len(got) != 1 || got[0] != nil || size(s.Current()) != 12 {
-			t.Fatalf("the repaired file is not read: %v", got)
-		}
+		return no
 	})
+	if !errors.Is(err, no) || size(s.Current()) != 1 || s.Current().Digest() != before.Digest() {
+		t.Errorf("refused: %v, %d establishments", err, size(s.Current()))
+	}
+	if err := s.Reload(nil); err != nil || size(s.Current()) != 3 {
+		t.Errorf("not reviewed: %v, %d establishments", err, size(s.Current()))
+	}
+	es, amc := s.Current().Sums()
+	if es != sha256.Sum256(read(t, o.Etablissements)) || amc != sha256.Sum256(read(t, o.AMC)) {
+		t.Error("the sums are not those of the files")
+	}
 }
 
 func TestReadersAndReloadsMayRunTogether(t *testing.T) {
@@ -279,7 +192,7 @@ func TestReadersAndReloadsMayRunTogether(t *testing.T) {
 		})
 	}
 	for range 5 {
-		if err := s.Reload(); err != nil {
+		if err := s.Reload(nil); err != nil {
 			t.Error(err)
 		}
 	}

@@ -23,9 +23,9 @@ type Parts struct {
 	Clocks       func() any          // of the AMCs and establishments, as JSON shows them
 	Certificates func() Certificates // all of them, unfiltered
 
-	// Reload says what changed, a line each. register takes a register however
-	// much it drops, certificates a set that is worse.
-	Reload func(register, certificates bool) (what []string, err error)
+	// Reload says what changed, a line each. who asks for it; register takes a
+	// register whatever it loses, certificates a set that is worse.
+	Reload func(who string, register, certificates bool) (what []string, err error)
 
 	// Explain answers the question of a query; its error is of the question.
 	Explain func(ctx context.Context, question url.Values) (any, error)
@@ -90,7 +90,7 @@ func (p Parts) serveReload(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	what, err := p.Reload(register, certificates)
+	what, err := p.Reload(Who(r.Context()), register, certificates)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if err != nil {
 		w.WriteHeader(http.StatusInternalServerError)
@@ -102,7 +102,7 @@ func (p Parts) serveReload(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, "  "+line)
 	}
 	if len(what) == 0 && err == nil {
-		fmt.Fprintln(w, "  certificates and trust stores: the same as before")
+		fmt.Fprintln(w, "  register, certificates and trust stores: the same as before")
 	}
 }
 

@@ -28,7 +28,7 @@ func fictive() Parts {
 			}
 			return c
 		},
-		Reload:     func(bool, bool) ([]string, error) { return nil, nil },
+		Reload:     func(string, bool, bool) ([]string, error) { return nil, nil },
 		Explain:    func(context.Context, url.Values) (any, error) { return nil, errors.New("no question") },
 		Held:       func() any { return nil },
 		Decide:     func(bool, roc.NumeroAMC, string, string, string) (int, error) { return 0, nil },
@@ -81,7 +81,7 @@ func TestAReloadForcesOnlyWhatIsNamed(t *testing.T) {
 	} {
 		var got [2]bool
 		p := fictive()
-		p.Reload = func(register, certificates bool) ([]string, error) {
+		p.Reload = func(_ string, register, certificates bool) ([]string, error) {
 			got = [2]bool{register, certificates}
 			return nil, nil
 		}
@@ -90,7 +90,7 @@ func TestAReloadForcesOnlyWhatIsNamed(t *testing.T) {
 		}
 	}
 	p := fictive()
-	p.Reload = func(bool, bool) ([]string, error) { t.Error("an unknown force reloads"); return nil, nil }
+	p.Reload = func(string, bool, bool) ([]string, error) { t.Error("an unknown force reloads"); return nil, nil }
 	if w := answer(p, http.MethodPost, "/-/reload?force=all"); w.Code != http.StatusBadRequest {
 		t.Errorf("force=all: %d", w.Code)
 	}

@@ -2,7 +2,11 @@
 // and every check. Nothing else of the tree states a default that it has.
 package config
 
-import "log/slog"
+import (
+	"log/slog"
+
+	"github.com/piano-roc/rpn/register"
+)
 
 // Config is the configuration of one RPN, and its manual: each field says what
 // it does, its unit, its default and how to make the file it names.
@@ -97,15 +101,25 @@ type Config struct {
 	// AMC is the file that lists the AMCs of the circle: their numbers, state
 	// and domain names. Required.
 	//
-	// A reload that would drop a fifth of either list (and more than five
-	// rows) changes nothing: it is more likely a broken export than a
-	// decision. To mean it:
-	//
-	//	rpn reload --config rpn.yaml --force-register
+	// A reload that would take away too much changes nothing: register_losses.
 	AMC string `yaml:"amc" strict:"required"`
 
+	// RegisterLosses is how much one reload of the two lists may take away; more
+	// is more likely a broken export than a decision, and changes nothing. Each
+	// of etablissements (that lose access, that reach fewer AMCs, whose row
+	// goes), sites (of nobody any more, or of another; SIRETs too), amcs
+	// (numbers that nobody reaches any more, or that go), domaines (AMCs of which
+	// no domain is known any more) and limites (that are cut) has share, of those
+	// that had it before, from 0 to 1, and least, how many may always go. The
+	// words are those of `rpn register diff`, which can be asked before. Default:
+	// {share: 0.2, least: 5} for each. To mean what is refused, once:
+	//
+	//	rpn reload --config rpn.yaml --force-register
+	RegisterLosses register.Bounds `yaml:"register_losses"`
+
 	// State is the folder of what must survive a restart, which the RPN alone
-	// writes: the attempts of establishments in accrochage, the hosts that the
+	// writes: the attempts of establishments in accrochage, the audit trail of
+	// the register (register.jsonl, at most 11 files of 16 MiB), the hosts that the
 	// annuaire has named, the certificates that were seen, the signatures of
 	// messages that came (policies.replay, written each minute and at the stop),
 	// the annuaire's last signed answers (annuaire.max_age). Those are not trusted: an answer read from disk is checked like one that just came.

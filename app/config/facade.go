@@ -36,6 +36,16 @@ func (c *Config) checkFacade(doc *strict.Document) {
 	}
 }
 
+// StandardLimits are the limits that hold where a row of the register says
+// nothing.
+func (c *Config) StandardLimits() register.Standard {
+	return register.Standard{
+		Etablissement: register.Limite{ParSeconde: c.Limits.PerSecond, Rafale: c.Limits.Burst, EnCours: c.Limits.Exchanges / 4,
+			Connexions: c.Limits.Connections / 4, Octets: c.Limits.Memory / 4, ParOrganisme: c.Limits.PerAMC / 2},
+		AMC: register.Limite{EnCours: c.Limits.PerAMC},
+	}
+}
+
 // CanServe refuses a register that asks for what the configuration does not
 // give: searches answered with addresses of the RPN, which nothing would sign.
 // The error is a SetupError.

@@ -10,11 +10,13 @@ import (
 
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/strict"
+	"github.com/piano-roc/rpn/register"
 )
 
 // defaults is what a file that leaves everything out means: the one place of
 // every default.
 func defaults() Config {
+	losses := register.Bound{Share: 0.2, Least: 5}
 	return Config{
 		Admin: "127.0.0.1:9464",
 		Annuaire: Annuaire{
@@ -29,7 +31,8 @@ func defaults() Config {
 			NegativeTTL: time.Minute,
 			Probe:       30 * time.Second,
 		},
-		Facade: Facade{Life: 30 * 24 * time.Hour},
+		RegisterLosses: register.Bounds{Etablissements: losses, Sites: losses, AMCs: losses, Domaines: losses, Limites: losses},
+		Facade:         Facade{Life: 30 * 24 * time.Hour},
 		Limits: Limits{
 			PerSecond: 20, Burst: 40, Exchanges: 1024, PerAMC: 128, RestAfter: 5, Memory: 512 << 20, Connections: 16 << 10, MinRate: 4 << 10, Handshakes: 1024,
 			Bytes: 2 << 20, AnswerBytes: 8 << 20,
@@ -50,6 +53,13 @@ func defaults() Config {
 		},
 		Log: Log{Level: LogInfo, Exchanges: true},
 	}
+}
+
+// Standard is a configuration that leaves everything out, for commands that
+// have none.
+func Standard() *Config {
+	c := defaults()
+	return &c
 }
 
 // Read reads and checks a configuration file. The error is a
@@ -109,6 +119,20 @@ func (c *Config) check(doc *strict.Document) {
 	c.checkJournal(doc)
 	if c.Environment == Production && c.Policies.AllowSHA1 {
 		doc.Refuse(doc.At("policies", "allow_sha1"), "remove the line: SHA-1 can be accepted in a test environment only", "SHA-1 is never accepted in production")
+	}
+	for _, l := range []struct {
+		name string
+		register.Bound
+	}{
+		{"etablissements", c.RegisterLosses.Etablissements}, {"sites", c.RegisterLosses.Sites}, {"amcs", c.RegisterLosses.AMCs},
+		{"domaines", c.RegisterLosses.Domaines}, {"limites", c.RegisterLosses.Limites},
+	} {
+		if !(l.Share >= 0 && l.Share <= 1) {
+			doc.Refuse(doc.At("register_losses", l.name, "share"), "write a share from 0 to 1: 0.2", "%g is not a share", l.Share)
+		}
+		if l.Least < 0 {
+			doc.Refuse(doc.At("register_losses", l.name, "least"), "write how many may always go: 5, or 0", "%d is no number of rows", l.Least)
+		}
 	}
 	if c.Policies.SecondOpinions < 0 {
 		doc.Refuse(doc.At("policies", "second_opinions"), "write 0 for none, or one message in how many: 1000", "%d is no share", c.Policies.SecondOpinions)

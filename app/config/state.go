@@ -10,6 +10,9 @@ import (
 // AttemptsDir is where the attempts of establishments in accrochage are kept.
 func (c *Config) AttemptsDir() string { return c.inState("accrochages") }
 
+// RegisterHistoryFile is the audit trail of the register.
+func (c *Config) RegisterHistoryFile() string { return c.inState("register.jsonl") }
+
 // HostsFile is where the hosts that the annuaire has named are kept.
 func (c *Config) HostsFile() string { return c.inState("hotes.jsonl") }
 

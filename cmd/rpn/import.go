@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/register/ops"
@@ -37,13 +38,14 @@ contact_telephone are read when they are there. An establishment has one row for
 each of its dated states.
 
 With --base, the establishments of that list are kept with all that the table
-does not say, and only their sites are refreshed. With neither --base nor
+does not say, and only their sites are refreshed: the list keeps its order, its
+comments and its layout, new rows come last. With neither --base nor
 --states every legal entity of the extract enters, suspendu: an import alone
 opens nothing.
 
-Everything is checked before anything is written. A list that would drop more
-than a fifth of the rows of FILE is refused, unless forced. What changes is said
-as by rpn register diff.`,
+Everything is checked before anything is written. A list that would take away
+more of FILE than register_losses allows by default is refused, unless forced.
+What changes is said as by rpn register diff.`,
 		Example: `  rpn register import --finess etalab-cs1100502-stock-20261101.csv --states states.csv --amc amc.yaml --out etablissements.yaml
   rpn register import --finess extract.csv --base etablissements.yaml --out etablissements.yaml`,
 		Args: cobra.NoArgs,
@@ -57,7 +59,7 @@ as by rpn register diff.`,
 	flags.StringVar(&f.base, "base", "", "a list of establishments to keep")
 	flags.StringVar(&f.amc, "amc", "", "the list of AMCs, for the AMCs miroirs (default: amc.yaml beside FILE)")
 	flags.StringVar(&f.out, "out", "", "the file to write; - for standard output (required)")
-	flags.BoolVar(&f.force, "force", false, "write it although it drops many rows of FILE")
+	flags.BoolVar(&f.force, "force", false, "write it although it takes away much of FILE")
 	cmd.MarkFlagRequired("finess")
 	cmd.MarkFlagRequired("out")
 	return cmd
@@ -78,7 +80,10 @@ func (f *importFlags) run(out, notes io.Writer, now time.Time) error {
 	for _, n := range made.Notes {
 		fmt.Fprintln(notes, n)
 	}
-	data := ops.YAML(made.Rows, fmt.Sprintf("Made by rpn register import on %s from %s.", now.Format(time.DateOnly), filepath.Base(f.finess)))
+	data, err := f.text(made, notes, now)
+	if err != nil {
+		return refused(err)
+	}
 	amcs, err := os.ReadFile(f.amc)
 	if err != nil {
 		return refused(err)
@@ -99,6 +104,22 @@ func (f *importFlags) run(out, notes io.Writer, now time.Time) error {
 	}
 	fmt.Fprintf(notes, "%s is written\n", f.out)
 	return nil
+}
+
+// text writes what was made: into the base, which keeps its order and its
+// comments, or whole.
+func (f *importFlags) text(made *ops.Imported, notes io.Writer, now time.Time) ([]byte, error) {
+	if f.base != "" {
+		base, err := os.ReadFile(f.base)
+		if err != nil {
+			return nil, err
+		}
+		if text, ok := ops.Edit(ops.File{Name: f.base, Data: base}, made.Rows); ok {
+			return text, nil
+		}
+		fmt.Fprintf(notes, "%s is written whole: its layout is none that can be edited, and its comments are not kept\n", f.base)
+	}
+	return ops.YAML(made.Rows, fmt.Sprintf("Made by rpn register import on %s from %s.", now.Format(time.DateOnly), filepath.Base(f.finess))), nil
 }
 
 func (f *importFlags) sources(now time.Time) (s ops.Sources, err error) {
@@ -136,12 +157,18 @@ func (f *importFlags) compare(notes io.Writer, after *register.List, now time.Ti
 		}
 		return refused(fmt.Errorf("%s is there and is not a register: --force replaces it: %w", f.out, err))
 	}
-	fmt.Fprint(notes, explain.Compare(before, after))
+	c := config.Standard()
+	d := explain.Compare(before, after, c.StandardLimits())
+	fmt.Fprint(notes, d)
+	losses := explain.LossesOf(before, after, d, c.StandardLimits(), c.RegisterLosses)
 	if f.force {
+		for _, l := range losses {
+			fmt.Fprintln(notes, "forced:", l)
+		}
 		return nil
 	}
-	if err := register.Plausible(before, after, register.Options{Etablissements: f.out, AMC: f.amc}); err != nil {
-		return refused(fmt.Errorf("%w; --force writes it", err))
+	if err := explain.Refuse(losses, "--force writes them"); err != nil {
+		return refused(fmt.Errorf("%s: %w", f.out, err))
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ theirs. The running RPN reads them again by itself when they change.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(registerCheckCommand(), registerShowCommand(), registerDiffCommand(), registerImportCommand(), accrochagesCommand())
+	cmd.AddCommand(registerCheckCommand(), registerShowCommand(), registerDiffCommand(), registerListCommand(), registerHistoryCommand(), registerImportCommand(), accrochagesCommand())
 	return cmd
 }
 
@@ -181,6 +181,9 @@ func registerDiffCommand() *cobra.Command {
 configuration, or one of the two lists; the other list is then that of --amc or
 --etablissements, or the one beside OLD.
 
+What a reload would refuse (register_losses: of the configuration, or the
+default) is said at the end.
+
 It exits with 0 when nothing changes, 1 when something does, 2 when a file is
 wrong.`,
 		Example: `  rpn register diff /etc/rpn/etablissements.yaml etablissements.new.yaml
@@ -210,12 +213,13 @@ func diff(f *registerFlags, from, to string) (*explain.Diff, error) {
 	if err != nil {
 		return nil, err
 	}
-	old, err := pairOf(from)
+	rules := config.Standard()
+	old, err := pairOf(from, &rules)
 	if err != nil {
 		return nil, refused(err)
 	}
 	beside := old.Complete(f.pair).Complete(ops.In(filepath.Dir(from)))
-	next, err := pairOf(to)
+	next, err := pairOf(to, &rules)
 	if err != nil {
 		return nil, refused(err)
 	}
@@ -224,11 +228,16 @@ func diff(f *registerFlags, from, to string) (*explain.Diff, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, refused(err)
 	}
-	return explain.Compare(before, after), nil
+	d := explain.Compare(before, after, rules.StandardLimits())
+	for _, l := range explain.LossesOf(before, after, d, rules.StandardLimits(), rules.RegisterLosses) {
+		d.Refused = append(d.Refused, l.String())
+	}
+	return d, nil
 }
 
-// pairOf settles what an argument of diff means.
-func pairOf(path string) (ops.Pair, error) {
+// pairOf settles what an argument of diff means. A configuration gives its
+// rules as well.
+func pairOf(path string, rules **config.Config) (ops.Pair, error) {
 	p, ok, err := ops.PairOf(path)
 	if ok || err != nil {
 		return p, err
@@ -237,6 +246,7 @@ func pairOf(path string) (ops.Pair, error) {
 	if err != nil {
 		return p, err
 	}
+	*rules = c
 	return ops.Pair{Etablissements: c.Etablissements, AMC: c.AMC}, nil
 }
 

@@ -158,7 +158,7 @@ func TestAnImportThatDropsManyRowsMustBeForced(t *testing.T) {
 	dir := country(t, map[string]string{"extract.csv": someExtract, "amc.yaml": someAMCs, "states.csv": "finess_ej;etat\n010003812;cercle\n", "etablissements.yaml": old.String()})
 	args := []string{"register", "import", "--finess", filepath.Join(dir, "extract.csv"), "--states", filepath.Join(dir, "states.csv"), "--out", filepath.Join(dir, "etablissements.yaml")}
 	code, out, errs := rpn(t, "", args...)
-	if code != 2 || !strings.Contains(errs, "30 of 30 establishments") || !strings.Contains(errs, "--force") {
+	if code != 2 || !strings.Contains(errs, "30 establishments lose access (30 before)") || !strings.Contains(errs, "--force") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 	if now, err := os.ReadFile(filepath.Join(dir, "etablissements.yaml")); err != nil || string(now) != old.String() {
@@ -166,6 +166,21 @@ func TestAnImportThatDropsManyRowsMustBeForced(t *testing.T) {
 	}
 	if code, _, errs := rpn(t, "", append(args, "--force")...); code != 0 {
 		t.Errorf("exit %d\n%s", code, errs)
+	}
+}
+
+// An import into a base keeps its comments.
+func TestAnImportIntoABaseKeepsItsComments(t *testing.T) {
+	t.Parallel()
+	const base = "# Tenu à la main.\netablissements:\n  # le premier\n  - finess_ej: 010003812 # vérifié\n    nom: CH fictif des Lilas\n    etat: cercle\n"
+	dir := country(t, map[string]string{"extract.csv": someExtract, "amc.yaml": someAMCs, "etablissements.yaml": base})
+	list := filepath.Join(dir, "etablissements.yaml")
+	if code, _, errs := rpn(t, "", "register", "import", "--finess", filepath.Join(dir, "extract.csv"), "--base", list, "--out", list); code != 0 {
+		t.Fatalf("exit %d\n%s", code, errs)
+	}
+	got, err := os.ReadFile(list)
+	if err != nil || !strings.HasPrefix(string(got), strings.TrimSuffix(base, "    etat: cercle\n")) || !strings.Contains(string(got), "finess_eg: [") {
+		t.Errorf("%v\n%s", err, got)
 	}
 }
 

@@ -29,6 +29,8 @@ type Summary struct {
 // A Planned is a dated change of state in the future.
 type Planned struct {
 	Depuis register.Moment `json:"depuis"`
+	EJ     roc.FINESS      `json:"finess_ej,omitzero"` // of an establishment
+	AMC    roc.NumeroAMC   `json:"amc,omitzero"`       // of an AMC, its first number
 	Who    string          `json:"who"`
 	Nom    string          `json:"nom"`
 	From   string          `json:"from"`
@@ -67,7 +69,7 @@ func PlannedIn(l *register.List) []Planned {
 			if !ok {
 				break
 			}
-			out = append(out, Planned{next.Depuis, string(e.EJ), e.Nom, words.State(before), words.State(next), next.Motif})
+			out = append(out, Planned{next.Depuis, e.EJ, "", string(e.EJ), e.Nom, words.State(before), words.State(next), next.Motif})
 			before, at = next, next.Depuis.Time
 		}
 	}
@@ -78,7 +80,7 @@ func PlannedIn(l *register.List) []Planned {
 			if !ok {
 				break
 			}
-			out = append(out, Planned{next.Depuis, "AMC " + string(a.Numeros[0]), a.Nom, words.AMCState(before), words.AMCState(next.Etat), next.Motif})
+			out = append(out, Planned{next.Depuis, "", a.Numeros[0], "AMC " + string(a.Numeros[0]), a.Nom, words.AMCState(before), words.AMCState(next.Etat), next.Motif})
 			before, at = next.Etat, next.Depuis.Time
 		}
 	}
@@ -164,7 +166,7 @@ func (s *Summary) String() string {
 	var states, amcStates []string
 	for _, e := range register.Etats() {
 		if n := s.Etats[e]; n > 0 {
-			states = append(states, fmt.Sprintf("%d %s", n, stateName(e)))
+			states = append(states, fmt.Sprintf("%d %s", n, words.StateName(e)))
 		}
 	}
 	for _, e := range register.EtatsAMC() {
@@ -177,11 +179,4 @@ func (s *Summary) String() string {
 	words.List(&b, words.Plural(len(s.Planned), "planned change"), s.Planned)
 	words.List(&b, words.Plural(len(s.Warnings), "warning"), s.Warnings)
 	return b.String()
-}
-
-func stateName(e register.Etat) string {
-	if e == register.Attendu {
-		return "without a state yet"
-	}
-	return string(e)
 }

@@ -41,6 +41,14 @@ func State(c register.Changement) string {
 	return string(c.Etat)
 }
 
+// StateName says a state alone.
+func StateName(s register.Etat) string {
+	if s == register.Attendu {
+		return "without a state yet"
+	}
+	return string(s)
+}
+
 // StateOf says the state in force of an establishment.
 func StateOf(e *register.Etablissement) string {
 	return State(register.Changement{Etat: e.Etat, Miroir: e.Miroir, AccrochageComplet: e.AccrochageComplet, Formation: e.Formation})
@@ -99,13 +107,7 @@ func Dates(p register.Period) string {
 func Instant(t time.Time) string { return register.InParis(t).Format("2006-01-02 15:04:05 MST") }
 
 // Join writes the items one after the other.
-func Join[T ~string](items []T, sep string) string {
-	s := make([]string, len(items))
-	for i, v := range items {
-		s[i] = string(v)
-	}
-	return strings.Join(s, sep)
-}
+func Join[T ~string](items []T, sep string) string { return strings.Join(Strings(items), sep) }
 
 // Texts are the String of each item.
 func Texts[T fmt.Stringer](items []T) (out []string) {
@@ -163,4 +165,13 @@ func Some(names []string) string {
 		return strings.Join(names, ", ")
 	}
 	return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
+}
+
+// Strings are the items as plain texts.
+func Strings[T ~string](items []T) []string {
+	s := make([]string, len(items))
+	for i, v := range items {
+		s[i] = string(v)
+	}
+	return s
 }

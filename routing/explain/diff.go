@@ -27,6 +27,10 @@ type Diff struct {
 	Move   []Change `json:"reach_others"`
 	Silent []Change `json:"reach_nobody_still"`
 
+	// Fewer reach somebody still, and no longer some AMC of the circle whom they
+	// reached, since their own state changed.
+	Fewer []Change `json:"reach_fewer"`
+
 	// Unreachable are AMC numbers that some establishment reached and none
 	// does any more; Reachable the reverse.
 	Unreachable []Change `json:"amcs_unreachable"`
@@ -34,20 +38,31 @@ type Diff struct {
 
 	SitesLost   []Change `json:"sites_lost"`
 	SitesGained []Change `json:"sites_gained"`
-	Domains     []Change `json:"domains"` // an AMC's known domains
+	Domains     []Change `json:"domains"`         // other domains of an AMC are known
+	Emptied     []Change `json:"domains_emptied"` // none is known any more
+	Cut         []Change `json:"limits_cut"`      // a limit is lower
 
 	Planned   []ops.Planned `json:"planned"`   // changes to come that are new
 	Cancelled []ops.Planned `json:"cancelled"` // changes to come that are no longer
 
 	Other []Change `json:"other"` // versions, mandates, limits, names...
+
+	// Refused is what a reload would refuse, in words; set by who knows the
+	// bounds.
+	Refused []string `json:"refused,omitzero"`
+
+	had  had
+	gone gone
 }
 
 // A Change is what happens to one establishment, site or AMC.
 type Change struct {
-	Who    string `json:"who"`
-	Nom    string `json:"nom"`
-	Before string `json:"before"`
-	After  string `json:"after"`
+	EJ     roc.FINESS    `json:"finess_ej,omitzero"` // whose establishment it is about
+	AMC    roc.NumeroAMC `json:"amc,omitzero"`       // which AMC it is about
+	Who    string        `json:"who"`
+	Nom    string        `json:"nom"`
+	Before string        `json:"before"`
+	After  string        `json:"after"`
 }
 
 func (c Change) String() string {
@@ -55,13 +70,15 @@ func (c Change) String() string {
 }
 
 // Compare tells what happens to everybody when before is replaced by after.
-// Both must be resolved for the same instant.
-func Compare(before, after *register.List) *Diff {
+// Both must be resolved for the same instant. standard are the limits that hold
+// where a row says nothing.
+func Compare(before, after *register.List, standard register.Standard) *Diff {
 	d := &Diff{
-		At: after.Moment(), Lose: []Change{}, Gain: []Change{}, Move: []Change{}, Silent: []Change{}, Unreachable: []Change{}, Reachable: []Change{},
+		At: after.Moment(), Lose: []Change{}, Gain: []Change{}, Move: []Change{}, Fewer: []Change{}, Emptied: []Change{}, Cut: []Change{}, Silent: []Change{}, Unreachable: []Change{}, Reachable: []Change{},
 		SitesLost: []Change{}, SitesGained: []Change{}, Domains: []Change{}, Planned: []ops.Planned{}, Cancelled: []ops.Planned{}, Other: []Change{},
 	}
-	c := &comparison{Diff: d, before: before, after: after, was: reachOf(before), is: reachOf(after)}
+	c := &comparison{Diff: d, before: before, after: after, was: reachOf(before), is: reachOf(after), standard: standard, fewer: map[[2]reachCase]bool{}}
+	c.had.etablissements, c.had.sites, c.had.numeros = before.Size()
 	for e := range before.Etablissements() {
 		now, ok := byEJ(after, e.EJ)
 		if !ok {
@@ -78,6 +95,8 @@ func Compare(before, after *register.List) *Diff {
 	c.plans()
 	return d
 }
+
+const absent = "not in the register"
 
 // byEJ finds an establishment by its EJ, not by a site of another.
 func byEJ(l *register.List, ej roc.FINESS) (*register.Etablissement, bool) {
@@ -98,30 +117,39 @@ func (d *Diff) Empty() bool {
 
 // Grave reports that somebody loses something that worked.
 func (d *Diff) Grave() bool {
-	return len(d.Lose)+len(d.Unreachable)+len(d.SitesLost) > 0
+	return len(d.Lose)+len(d.Unreachable)+len(d.SitesLost)+len(d.Fewer)+len(d.Emptied)+len(d.Cut) > 0
 }
 
 type comparison struct {
 	*Diff
 	before, after *register.List
 	was, is       *reach
+	standard      register.Standard
+	fewer         map[[2]reachCase]bool // asked already of those two cases
 }
 
 // establishment compares the two rows of an establishment; one may be nil.
 func (c *comparison) establishment(was, is *register.Etablissement) {
-	ch := Change{Before: "not in the register", After: "not in the register"}
+	ch := Change{Before: absent, After: absent}
 	reached, reaches := 0, 0
 	var from, to register.Changement
 	if was != nil {
 		from, _ = was.EtatAt(c.before.Moment())
-		ch.Who, ch.Nom, ch.Before, reached = string(was.EJ), was.Nom, words.State(from), len(c.was.by(was))
+		ch.EJ, ch.Who, ch.Nom, ch.Before, reached = was.EJ, string(was.EJ), was.Nom, words.State(from), len(c.was.by(was))
+		c.had.sites += len(was.Structures)
 	}
 	if is != nil {
 		to, _ = is.EtatAt(c.after.Moment())
-		ch.Who, ch.Nom, ch.After, reaches = string(is.EJ), is.Nom, words.State(to), len(c.is.by(is))
+		ch.EJ, ch.Who, ch.Nom, ch.After, reaches = is.EJ, string(is.EJ), is.Nom, words.State(to), len(c.is.by(is))
 	}
 	if ch.Before != ch.After {
 		ch.After += words.Because(to.Motif)
+	}
+	if reached > 0 {
+		c.had.access++
+	}
+	if is == nil {
+		c.gone.etablissements = append(c.gone.etablissements, ch)
 	}
 	switch {
 	case reached > 0 && reaches == 0:
@@ -135,6 +163,8 @@ func (c *comparison) establishment(was, is *register.Etablissement) {
 		}
 		c.Gain = append(c.Gain, ch)
 	case ch.Before == ch.After:
+	case reaches > 0 && c.loses(was, is):
+		c.Fewer = append(c.Fewer, ch)
 	case reaches > 0:
 		c.Move = append(c.Move, ch)
 	default:
@@ -143,10 +173,32 @@ func (c *comparison) establishment(was, is *register.Etablissement) {
 	if was != nil && is != nil {
 		c.sites(was, is)
 		if words.State(from) == words.State(to) { // else the change of state says it
-			c.other(string(is.EJ)+" "+is.Nom, "motif", was.Motif, is.Motif)
+			c.other(Change{EJ: is.EJ, Who: string(is.EJ) + " " + is.Nom, Nom: "motif", Before: was.Motif, After: is.Motif})
 		}
 		c.rest(was, is)
 	}
+}
+
+// loses reports whether the one row reaches an AMC of the circle that the other
+// does not. To leave the validation platform is no loss.
+func (c *comparison) loses(was, is *register.Etablissement) bool {
+	cases := [2]reachCase{c.was.caseOf(was), c.is.caseOf(is)}
+	lost, asked := c.fewer[cases]
+	if !asked {
+		now := map[roc.NumeroAMC]bool{}
+		for _, a := range c.is.by(is) {
+			for _, n := range a.Numeros {
+				now[n] = true
+			}
+		}
+		for _, a := range c.was.by(was) {
+			for _, n := range a.Numeros {
+				lost = lost || a.Etat == register.AMCCercle && !now[n]
+			}
+		}
+		c.fewer[cases] = lost
+	}
+	return lost
 }
 
 // sites compares the sites of an establishment that is in both registers. The
@@ -157,7 +209,7 @@ func (c *comparison) sites(was, is *register.Etablissement) {
 		if ok && now == is {
 			continue
 		}
-		ch := Change{string(eg), "", "site of " + string(was.EJ) + " " + was.Nom, "of nobody"}
+		ch := Change{was.EJ, "", string(eg), "", "site of " + string(was.EJ) + " " + was.Nom, "of nobody"}
 		if ok {
 			ch.After = "of " + string(now.EJ) + " " + now.Nom
 		}
@@ -168,7 +220,7 @@ func (c *comparison) sites(was, is *register.Etablissement) {
 		if ok && now == is {
 			continue
 		}
-		ch := Change{string(id), "", "SIREN or SIRET of " + string(was.EJ) + " " + was.Nom, "of nobody"}
+		ch := Change{was.EJ, "", string(id), "", "SIREN or SIRET of " + string(was.EJ) + " " + was.Nom, "of nobody"}
 		if ok {
 			ch.After = "of " + string(now.EJ) + " " + now.Nom
 		}
@@ -176,12 +228,12 @@ func (c *comparison) sites(was, is *register.Etablissement) {
 	}
 	for _, id := range is.Structures {
 		if _, known := c.before.ByStructure(id); !known {
-			c.SitesGained = append(c.SitesGained, Change{string(id), "", "of nobody", "SIREN or SIRET of " + string(is.EJ) + " " + is.Nom})
+			c.SitesGained = append(c.SitesGained, Change{is.EJ, "", string(id), "", "of nobody", "SIREN or SIRET of " + string(is.EJ) + " " + is.Nom})
 		}
 	}
 	for _, eg := range is.EGs {
 		if _, known := c.before.BySite(eg); !known {
-			c.SitesGained = append(c.SitesGained, Change{string(eg), "", "of nobody", "site of " + string(is.EJ) + " " + is.Nom})
+			c.SitesGained = append(c.SitesGained, Change{is.EJ, "", string(eg), "", "of nobody", "site of " + string(is.EJ) + " " + is.Nom})
 		}
 	}
 }
@@ -195,19 +247,37 @@ func (c *comparison) rest(was, is *register.Etablissement) {
 		{"software", was.GAP, is.GAP},
 		{"contract", was.Contrat.String(), is.Contrat.String()},
 		{"versions", fmt.Sprint(words.Texts(was.Versions)), fmt.Sprint(words.Texts(is.Versions))},
-		{"limit", words.Limit(was.Limite), words.Limit(is.Limite)},
 		{"timestamp required", fmt.Sprint(!was.SansTimestamp), fmt.Sprint(!is.SansTimestamp)},
 		{"façade", string(was.Facade), string(is.Facade)},
 		{"mandates", mandateWords(was.Delegations), mandateWords(is.Delegations)},
 		{"contacts", fmt.Sprint(was.Contacts), fmt.Sprint(is.Contacts)},
 	} {
-		c.other(string(is.EJ)+" "+is.Nom, f.what, f.before, f.after)
+		c.other(Change{EJ: is.EJ, Who: string(is.EJ) + " " + is.Nom, Nom: f.what, Before: f.before, After: f.after})
+	}
+	c.limit(Change{EJ: is.EJ, Who: string(is.EJ), Nom: is.Nom}, was.Limite, is.Limite, c.standard.Etablissement)
+}
+
+func (c *comparison) other(ch Change) {
+	if ch.Before != ch.After {
+		ch.Before, ch.After = orNothing(ch.Before), orNothing(ch.After)
+		c.Other = append(c.Other, ch)
 	}
 }
 
-func (c *comparison) other(who, what, before, after string) {
-	if before != after {
-		c.Other = append(c.Other, Change{who, what, orNothing(before), orNothing(after)})
+// limit compares two limits.
+func (c *comparison) limit(ch Change, was, is, standard register.Limite) {
+	if was != (register.Limite{}) || standard != (register.Limite{}) {
+		c.had.limits++
+	}
+	ch.Before, ch.After = words.Limit(was), words.Limit(is)
+	switch {
+	case was == is:
+	case cuts(was, is, standard):
+		ch.Before, ch.After = orNothing(ch.Before), orNothing(ch.After)
+		c.Cut = append(c.Cut, ch)
+	default:
+		ch.Who, ch.Nom = strings.TrimSpace(ch.Who+" "+ch.Nom), "limit"
+		c.other(ch)
 	}
 }
 
@@ -244,7 +314,10 @@ func (c *comparison) amcs() {
 	for _, n := range all {
 		was, wasThere := c.before.AMC(n)
 		is, isThere := c.after.AMC(n)
-		ch := Change{Who: string(n), Before: "not in the register", After: "not in the register"}
+		ch := Change{AMC: n, Who: string(n), Before: absent, After: absent}
+		if reached[n] {
+			c.had.reached++
+		}
 		if wasThere {
 			ch.Nom, ch.Before = was.Nom, words.AMCStateOf(was)
 		}
@@ -253,6 +326,9 @@ func (c *comparison) amcs() {
 		}
 		if isThere && ch.Before != ch.After {
 			ch.After += words.Because(is.Motif)
+		}
+		if !isThere {
+			c.gone.numeros = append(c.gone.numeros, ch)
 		}
 		switch {
 		case reached[n] && !reaches[n]:
@@ -266,7 +342,7 @@ func (c *comparison) amcs() {
 			}
 			c.Reachable = append(c.Reachable, ch)
 		case ch.Before != ch.After:
-			c.Other = append(c.Other, Change{"AMC " + string(n) + " " + ch.Nom, "state", ch.Before, ch.After})
+			c.Other = append(c.Other, Change{"", n, "AMC " + string(n) + " " + ch.Nom, "state", ch.Before, ch.After})
 		}
 		if wasThere && isThere && n == is.Numeros[0] {
 			c.amc(was, is)
@@ -275,18 +351,29 @@ func (c *comparison) amcs() {
 }
 
 func (c *comparison) amc(was, is *register.AMC) {
-	who := "AMC " + string(is.Numeros[0]) + " " + is.Nom
-	before, after := domainWords(was), domainWords(is)
-	if before != after {
-		c.Domains = append(c.Domains, Change{string(is.Numeros[0]), is.Nom, orNothing(before), orNothing(after)})
+	n := is.Numeros[0]
+	if before, after := domainWords(was), domainWords(is); before != after {
+		ch := Change{"", n, string(n), is.Nom, orNothing(before), orNothing(after)}
+		if len(was.Domaines) > 0 && len(is.Domaines) == 0 {
+			c.Emptied = append(c.Emptied, ch)
+		} else {
+			c.Domains = append(c.Domains, ch)
+		}
 	}
-	c.other(who, "name", was.Nom, is.Nom)
+	if len(was.Domaines) > 0 {
+		c.had.domains++
+	}
+	other := func(what, before, after string) {
+		c.other(Change{"", n, "AMC " + string(n) + " " + is.Nom, what, before, after})
+	}
+	other("name", was.Nom, is.Nom)
 	if was.Etat == is.Etat { // else the change of state says it
-		c.other(who, "motif", was.Motif, is.Motif)
+		other("motif", was.Motif, is.Motif)
 	}
-	c.other(who, "versions", fmt.Sprint(words.Texts(was.Versions)), fmt.Sprint(words.Texts(is.Versions)))
-	c.other(who, "limit", words.Limit(was.Limite), words.Limit(is.Limite))
-	c.other(who, "contacts", fmt.Sprint(was.Contacts), fmt.Sprint(is.Contacts))
+	other("versions", fmt.Sprint(words.Texts(was.Versions)), fmt.Sprint(words.Texts(is.Versions)))
+	other("trials", words.Join(was.EssaisAvec, ", "), words.Join(is.EssaisAvec, ", "))
+	other("contacts", fmt.Sprint(was.Contacts), fmt.Sprint(is.Contacts))
+	c.limit(Change{AMC: n, Who: "AMC " + string(n), Nom: is.Nom}, was.Limite, is.Limite, c.standard.AMC)
 }
 
 func domainWords(a *register.AMC) string {
@@ -345,6 +432,9 @@ func (d *Diff) String() string {
 	part(d.Lose, "establishment", "loses access", "lose access")
 	part(d.Unreachable, "AMC number", "becomes unreachable", "become unreachable")
 	part(d.SitesLost, "site", "is no longer its establishment's (its messages are refused)", "are no longer their establishment's (their messages are refused)")
+	part(d.Fewer, "establishment", "reaches fewer AMCs", "reach fewer AMCs")
+	part(d.Emptied, "AMC", "has no known domain any more", "have no known domain any more")
+	part(d.Cut, "limit", "is cut", "are cut")
 	part(d.Gain, "establishment", "gains access", "gain access")
 	part(d.Reachable, "AMC number", "becomes reachable", "become reachable")
 	part(d.Move, "establishment", "reaches others than before", "reach others than before")
@@ -354,5 +444,6 @@ func (d *Diff) String() string {
 	words.List(&b, words.Agree(len(d.Planned), "change", "to come is new", "to come are new"), d.Planned)
 	words.List(&b, words.Agree(len(d.Cancelled), "change", "to come is cancelled", "to come are cancelled"), d.Cancelled)
 	words.List(&b, words.Plural(len(d.Other), "other change"), d.Other)
+	words.List(&b, "a reload would refuse this", d.Refused)
 	return b.String()
 }

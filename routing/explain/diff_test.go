@@ -53,7 +53,7 @@ func load(t testing.TB, es, amc string) *register.List {
 func TestNothingChanges(t *testing.T) {
 	t.Parallel()
 	l := load(t, "before.yaml", "amc.yaml")
-	d := explain.Compare(l, load(t, "before.yaml", "amc.yaml"))
+	d := explain.Compare(l, load(t, "before.yaml", "amc.yaml"), register.Standard{})
 	if !d.Empty() || d.String() != "nothing changes\n" {
 		t.Errorf("%s", d)
 	}
@@ -61,9 +61,9 @@ func TestNothingChanges(t *testing.T) {
 
 func TestWhoGainsAndLosesAccess(t *testing.T) {
 	t.Parallel()
-	d := explain.Compare(load(t, "before.yaml", "amc.yaml"), load(t, "after.yaml", "amc-after.yaml"))
+	d := explain.Compare(load(t, "before.yaml", "amc.yaml"), load(t, "after.yaml", "amc-after.yaml"), register.Standard{})
 	golden(t, "diff.want", d.String())
-	back := explain.Compare(load(t, "after.yaml", "amc-after.yaml"), load(t, "before.yaml", "amc.yaml"))
+	back := explain.Compare(load(t, "after.yaml", "amc-after.yaml"), load(t, "before.yaml", "amc.yaml"), register.Standard{})
 	if len(d.Lose) != len(back.Gain) || len(d.Gain) != len(back.Lose) || len(d.Unreachable) != len(back.Reachable) || len(d.SitesLost) != len(back.SitesGained)+1 || len(d.Planned) != len(back.Cancelled) {
 		t.Errorf("the way back is not the reverse:\n%s", back)
 	}
@@ -73,7 +73,7 @@ func TestWhoGainsAndLosesAccess(t *testing.T) {
 func TestADiffIsThatOfADate(t *testing.T) {
 	t.Parallel()
 	later := time.Date(2027, 6, 1, 0, 0, 0, 0, time.UTC)
-	golden(t, "diff-2027.want", explain.Compare(load(t, "before.yaml", "amc.yaml").At(later), load(t, "after.yaml", "amc-after.yaml").At(later)).String())
+	golden(t, "diff-2027.want", explain.Compare(load(t, "before.yaml", "amc.yaml").At(later), load(t, "after.yaml", "amc-after.yaml").At(later), register.Standard{}).String())
 }
 
 // For random registers: an establishment loses access when by the naive
@@ -111,7 +111,7 @@ func TestADiffAgreesWithTheTablePairByPair(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		before, after := random(t, "before "), random(t, "after ")
-		d := explain.Compare(before, after)
+		d := explain.Compare(before, after, register.Standard{})
 		was, amcWas := naive(before)
 		is, amcIs := naive(after)
 		for i := range 4 {
@@ -126,7 +126,7 @@ func TestADiffAgreesWithTheTablePairByPair(t *testing.T) {
 				t.Fatalf("%s unreachable, reachable: %v, want %v\n%s", n, got, want, d)
 			}
 		}
-		if same := explain.Compare(after, after); !same.Empty() {
+		if same := explain.Compare(after, after, register.Standard{}); !same.Empty() {
 			t.Fatalf("a register differs from itself: %s", same)
 		}
 	})
