@@ -16,6 +16,6 @@ func TestASignalReloadsTheRegister(t *testing.T) {
 	e.Send(roc.IDB, "verte").WantAnswer()
 	n.Edit("amc.yaml", "numeros: [\"0099000002\"]\n    etat: cercle", "numeros: [\"0099000002\"]\n    etat: suspendu")
 	n.RPN().Signal(syscall.SIGHUP)
-	await.Until(t, "the insurer is suspended", func() bool { return e.Send(roc.IDB, "verte").Refused(roc.OutsideCircle) })
+	await.Until(t, "the insurer is suspended", func() bool { return e.Send(roc.IDB, "verte").Refused(roc.AMCSuspended) })
 	e.Send(roc.IDB, "bleue").WantAnswer()
 }

@@ -114,7 +114,7 @@ func TestWhatChangesTheRegisterIsWrittenDown(t *testing.T) {
 	if got := strings.Join(events, " "); got != "refused reload date" {
 		t.Errorf("the trail tells %q", got)
 	}
-	if out := rpn(0, "register", "history", "-c", conf, "--structure", string(first.EJ)); strings.Contains(out, string(all[1].EJ)) || !strings.Contains(out, "lose access: "+string(first.EJ)) {
+	if out := rpn(0, "register", "history", "-c", conf, "--structure", string(first.EJ)); strings.Contains(out, "lose access: "+string(all[1].EJ)) || !strings.Contains(out, "lose access: "+string(first.EJ)) {
 		t.Errorf("of one establishment: %s", out)
 	}
 	file := filepath.Join(n.StateDir(), "register.jsonl")
