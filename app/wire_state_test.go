@@ -173,8 +173,8 @@ func TestAMessageIsExplainedWithoutBeingSent(t *testing.T) {
 		t.Fatalf("%v, %v", running, err)
 	}
 	again, err := app.ExplainRunning(t.Context(), c, q, time.Time{})
-	if err != nil || !strings.Contains(again.String(), "remembered") {
-		t.Errorf("the second time it is remembered: %v, %v", again, err)
+	if err != nil || !strings.Contains(again.String(), "cached") {
+		t.Errorf("the second time it is cached: %v, %v", again, err)
 	}
 	q.Structure = "1990000021"
 	if x, err := app.ExplainRunning(t.Context(), c, q, time.Time{}); err != nil || x.Reason != roc.OutsideCircle {
@@ -243,7 +243,7 @@ func TestAMessageIsExplainedFromWhatIsOnDisk(t *testing.T) {
 	if err != nil || x.Reason != roc.AnnuaireSilent {
 		t.Fatalf("nothing is remembered yet: %v, %v", x, err)
 	}
-	if x, err := app.Explain(t.Context(), o, q, time.Time{}, false); err != nil || !x.Pass || strings.Contains(x.String(), "remembered") {
+	if x, err := app.Explain(t.Context(), o, q, time.Time{}, false); err != nil || !x.Pass || strings.Contains(x.String(), "cached") {
 		t.Fatalf("the annuaire is asked: %v, %v", x, err)
 	}
 	if x, err := app.Explain(t.Context(), o, q, time.Time{}, true); err != nil || x.Pass {
@@ -256,7 +256,7 @@ func TestAMessageIsExplainedFromWhatIsOnDisk(t *testing.T) {
 		x, err = app.Explain(t.Context(), o, q, time.Time{}, true)
 		return err != nil || x.Pass
 	})
-	if err != nil || !x.Pass || !strings.Contains(x.String(), "remembered") {
+	if err != nil || !x.Pass || !strings.Contains(x.String(), "cached") {
 		t.Errorf("what the RPN has on disk: %v, %v", x, err)
 	}
 	if _, err := app.Check(o); err != nil {

@@ -58,7 +58,7 @@ func Day() []Scene {
 		{Who: "lac", Service: roc.CLC, Version: roc.V2, SOAP: soap.SOAP12, AMC: "bleue", Want: "00"},
 		{Who: "lac", Service: roc.IDB, Version: roc.V2, SOAP: soap.SOAP12, AMC: "bleue", Want: code(roc.TooMany), Note: "sa limite : 2 messages d'affilée"},
 		{Who: "orme", Service: roc.IDB, Version: roc.V1, SOAP: soap.SOAP11, AMC: "verte", Want: code(roc.Suspended)},
-		{Who: "chu", Service: roc.IDB, Version: roc.V2, SOAP: soap.SOAP12, AMC: "grise", Want: code(roc.OutsideCircle), Note: "AMC suspendue"},
+		{Who: "chu", Service: roc.IDB, Version: roc.V2, SOAP: soap.SOAP12, AMC: "grise", Want: code(roc.AMCSuspended), Note: "AMC suspendue"},
 		{Who: "chu", Service: roc.IDB, Version: roc.V1, SOAP: soap.SOAP11, AMC: unknownAMC, Want: code(roc.UnknownAMC)},
 		{Who: "chu", Service: roc.IDB, Version: roc.V2, SOAP: soap.SOAP12, AMC: "mauve", Want: code(roc.Quarantined), Note: "l'annuaire l'a déplacée hors de ses domaines connus"},
 		{Who: "chu", Service: roc.IDB, Version: roc.V2, SOAP: soap.SOAP12, AMC: "bleue", Annuaire: fictif.Down, Want: "00", Note: "annuaire en panne : sa dernière réponse sert"},

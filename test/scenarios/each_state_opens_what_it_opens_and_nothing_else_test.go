@@ -119,7 +119,7 @@ func TestASIRETIsMappedByTheRegister(t *testing.T) {
 	n := nation.New(t, nation.Binary)
 	const siret = "355500000000019"
 	e := n.Etablissement(nation.TLS(igc.OU(siret)), nation.Signing(igc.OU(siret)))
-	e.SendBoth(roc.IDB, "bleue").WantRefused(roc.UnknownStructure).WantSaying("SIRET")
+	e.Send(roc.IDB, "bleue").WantRefused(roc.UnknownStructure).WantSaying("SIRET")
 	n.Move(e, nation.Row(fmt.Sprintf("structures: [%q]", siret)))
 	e.SendBoth(roc.IDB, "bleue").WantAnswer()
 }
