@@ -3,7 +3,7 @@
 GO ?= go
 BIN := bin
 
-.PHONY: help build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check deps clean drill-annuaire drill-trust drill-fairness drill-revocation drill-journal bench-journal
+.PHONY: help build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check deps clean drill-annuaire drill-trust drill-fairness drill-revocation drill-journal bench-journal mutants
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -79,7 +79,7 @@ bench-check: ## the signature check beside xmlsec1 and goxmldsig; writes docs/be
 
 drill-annuaire: ## outages, poisoning and rebinding of the annuaire, against the real binary
 	$(GO) test -c -o $(BIN)/drill-annuaire ./test/drill/annuaire
-	cd test/drill/annuaire && $(CURDIR)/$(BIN)/drill-annuaire
+	cd test/drill/annuaire && $(CURDIR)/$(BIN)/drill-annuaire -full
 
 LISTS ?= 2000
 drill-trust: ## who may come in: certificates, lists, responders, LISTS (2000) generated PKIs beside OpenSSL
@@ -93,6 +93,9 @@ drill-journal: ## kill -9, damage, full disks, clocks that jump: lost, unprovabl
 
 bench-journal: ## what a record costs, on the path and off it
 	$(GO) test -run '^$$' -bench . -benchtime 500000x ./journal
+
+mutants: ## break one line at a time: the tests must notice; MUTANTS=limits plays those of a room
+	$(GO) run ./test/mutants $(MUTANTS)
 
 drill-revocation: ## who is put out is out: delays over 2 000 open connections
 	$(GO) test -count 1 -v -timeout 30m ./test/drill/revocation -run WhoIsOut -connections 2000 -establishments 40 -rounds 5 -limit 5s

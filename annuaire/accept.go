@@ -115,7 +115,9 @@ func (d *Directory) sequence(k *roc.Key, o outcome, had bool, previous *memory, 
 		return route, seq, false
 	}
 	if changed || v.added {
-		return route, route.next(seq, now), true
+		next := route.next(seq, now)
+		d.movedOn(k.AMC, next)
+		return route, next, true
 	}
 	return route, seq, o.from == byAnnuaire && !known && next != nil
 }

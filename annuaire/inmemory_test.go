@@ -104,7 +104,7 @@ func (r *inMemory) Hear(ctx context.Context, subscribed func(), message func(str
 }
 
 func (r *inMemory) Memory(context.Context) (int64, string, error) {
-	return 1 << 30, "volatile-ttl", nil
+	return 1 << 30, "noeviction", nil
 }
 
 // loses says whether messages are lost from now on.

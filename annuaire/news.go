@@ -312,7 +312,9 @@ func (d *Directory) heardNews(k roc.Key, n newsItem, greeted bool) {
 	if n.seq < was {
 		return
 	}
-	route.raise(n.seq)
+	if route.raise(n.seq) {
+		d.movedOn(k.AMC, n.seq)
+	}
 	previous, had := d.peek(&k)
 	switch {
 	case !had || previous.facts == nil || previous.at == 0:

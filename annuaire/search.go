@@ -17,14 +17,23 @@ type Search struct {
 	// nobody else's, and is not remembered.
 	ID [32]byte
 
+	// AMC is the insurer that the question is about. Empty: its answer is not
+	// shared with the other instances.
+	AMC roc.NumeroAMC
+
 	// Ask puts the question as it came. It must not use anything of the
 	// exchange that asks: it may outlive it.
 	Ask func(ctx context.Context) (Searched, error)
 
-	// Verify checks an answer at the time it was given, and returns until when
-	// it may serve without being asked again. An answer that is not verified
+	// Verify checks an answer at the time it was given. One that is not verified
 	// is not remembered.
-	Verify func(Searched) (until time.Time, err error)
+	Verify func(Searched) (Verified, error)
+}
+
+// Verified is what is read of an answer to a Search that is believed.
+type Verified struct {
+	Until time.Time // it may serve until then without being asked again
+	Says  [16]byte  // a digest of what it says; zero: that the AMC is not known
 }
 
 // A Searched is the annuaire's answer to a Search, as it came.
@@ -36,7 +45,8 @@ type Searched struct {
 	Remembered  bool
 	Stale       bool // it serves because the annuaire does not answer
 
-	until time.Time
+	Verified
+	seq uint64 // of the AMC's searches, when it was asked; 0: they have none
 }
 
 // A searching is one Search in flight; done is closed when answer and err are
@@ -100,7 +110,7 @@ func (d *Directory) searched(who roc.StructureID, s *Search, now time.Time) (Sea
 	}
 	a.Remembered = true
 	switch age := now.Sub(a.At); {
-	case age >= 0 && now.Before(a.until):
+	case age >= 0 && now.Before(a.Until) && a.seq >= d.searchSequence(s.AMC):
 		return a, answered
 	case age >= 0 && age < d.o.MaxAge:
 		a.Stale = true
@@ -140,8 +150,36 @@ func (d *Directory) openSearch(who roc.StructureID, s Search) (*searching, error
 	return q, nil
 }
 
-// putSearch puts a Search and remembers what is verified.
-func (d *Directory) putSearch(w *turn, who roc.StructureID, s Search) (a Searched, err error) {
+// putSearch answers a Search that nothing here answers: by what another instance
+// left, while that is young, else by the annuaire, else by what the other left.
+// What is verified is remembered.
+func (d *Directory) putSearch(w *turn, who roc.StructureID, s Search) (Searched, error) {
+	seq := d.searchSequence(s.AMC)
+	lent, isLent := d.searchFromShared(&s)
+	now := d.o.Now()
+	if isLent && now.Before(lent.Until) {
+		d.keepSearch(who, &s, lent, now)
+		lent.Remembered = true
+		return lent, nil
+	}
+	a, err := d.askSearch(w, &s)
+	switch {
+	case err != nil && isLent:
+		d.keepSearch(who, &s, lent, now)
+		lent.Remembered, lent.Stale = true, true
+		return lent, nil
+	case err != nil:
+		return Searched{}, err
+	}
+	if a.Status == 200 && s.ID != ([32]byte{}) {
+		a.seq = seq
+		d.acceptSearch(who, &s, a)
+	}
+	return a, nil
+}
+
+// askSearch puts the question to the annuaire and verifies its answer.
+func (d *Directory) askSearch(w *turn, s *Search) (a Searched, err error) {
 	at := d.o.Now()
 	err = d.inTurn(w, func(ctx context.Context) (err error) {
 		a, err = s.Ask(ctx)
@@ -149,22 +187,119 @@ func (d *Directory) putSearch(w *turn, who roc.StructureID, s Search) (a Searche
 	})
 	if err == nil && a.Status == 200 {
 		a.At = at
-		if a.until, err = s.Verify(a); err != nil {
+		if a.Verified, err = s.Verify(a); err != nil {
 			err = refused("the annuaire's answer: %w", err)
 		}
 	}
 	d.note(d.o.Now(), err)
-	if err != nil {
-		return Searched{}, err
-	}
-	if a.Status == 200 && s.ID != ([32]byte{}) {
-		d.searches.put(who, s.ID, a)
-		if d.o.Disk != nil && (d.o.Disk.hasNamed(s.ID) || d.budgets.take(who, at)) {
-			sum := sha256.Sum256(a.Body.Bytes())
-			d.o.Disk.putNamed(s.ID, at, 1, digest(sum[:digestSize]), a.Body)
+	return a, err
+}
+
+// acceptSearch remembers an answer of the annuaire, and leaves it for the other
+// instances.
+func (d *Directory) acceptSearch(who roc.StructureID, s *Search, a Searched) {
+	previous, had := d.searches.get(s.ID)
+	news := false
+	if s.AMC != "" && a.Says != ([16]byte{}) {
+		was := d.searchSequence(s.AMC)
+		switch wide := d.sequences.enter(Route{AMC: s.AMC}, sequenceAt(a.At)); {
+		case wide == nil: // too many
+		case was == 0:
+			a.seq, news = wide.seq.Load(), true
+		case had && previous.seq == was && previous.Says != a.Says: // what was current has changed
+			a.seq, news = wide.next(was, a.At), true
 		}
 	}
-	return a, nil
+	if !d.keepSearch(who, s, a, a.At) || d.o.Shared == nil || a.seq == 0 {
+		return
+	}
+	d.asks.Go(func() {
+		d.o.Shared.putNamed(d.ctx, s.ID, a.At, a.seq, bodyDigest(a.Body), a.Body)
+		n := newsItem{says: a.Says, seq: a.seq}
+		if news && n.key.pack(&roc.Key{AMC: s.AMC}) {
+			d.o.Shared.tellNews(d.ctx, n)
+		}
+	})
+}
+
+func bodyDigest(body roc.Content) digest {
+	sum := sha256.Sum256(body.Bytes())
+	return digest(sum[:digestSize])
+}
+
+// keepSearch keeps an answer in memory, and on disk as far as the new keys of
+// its establishment go. It reports whether they went so far.
+func (d *Directory) keepSearch(who roc.StructureID, s *Search, a Searched, now time.Time) bool {
+	known := d.o.Disk != nil && d.o.Disk.hasNamed(s.ID)
+	if !known && d.o.Disk == nil {
+		_, known = d.searches.get(s.ID)
+	}
+	d.searches.put(who, s.ID, a)
+	if !known && !d.budgets.take(who, now) {
+		d.unstored.Add(1)
+		return false
+	}
+	if d.o.Disk != nil {
+		d.o.Disk.putNamed(s.ID, a.At, max(a.seq, 1), bodyDigest(a.Body), a.Body)
+	}
+	return true
+}
+
+// searchSequence is that of all searches about an AMC: it moves when an answer to
+// one, or any of the AMC's routes, is learnt to have changed, here or elsewhere.
+// What was asked under a lower one is asked again before it serves. 0: none is
+// known.
+func (d *Directory) searchSequence(amc roc.NumeroAMC) uint64 {
+	if wide := d.sequences.get(Route{AMC: amc}); wide != nil {
+		return wide.seq.Load()
+	}
+	return 0
+}
+
+// movedOn has the searches about an AMC asked again, once a route of it moved.
+func (d *Directory) movedOn(amc roc.NumeroAMC, seq uint64) {
+	if wide := d.sequences.get(Route{AMC: amc}); wide != nil {
+		wide.raise(seq)
+	}
+}
+
+// searchFromShared returns what another instance left of a Search, once it is
+// verified and when it is newer than what is remembered here.
+func (d *Directory) searchFromShared(s *Search) (Searched, bool) {
+	if d.o.Shared == nil || s.AMC == "" || s.ID == ([32]byte{}) {
+		return Searched{}, false
+	}
+	if d.searchSequence(s.AMC) == 0 {
+		d.o.Shared.settle(d.ctx)
+	}
+	seq := d.searchSequence(s.AMC)
+	if seq == 0 {
+		return Searched{}, false // nobody here can tell an old answer from a new one
+	}
+	kept, err := d.o.Shared.getNamed(d.ctx, s.ID)
+	if errors.Is(err, errNotThere) || errors.Is(err, errNotReached) {
+		return Searched{}, false
+	}
+	if err == nil && kept.seq < seq {
+		d.rolledBack.Add(1)
+		return Searched{}, false
+	}
+	a := Searched{Status: 200, Body: kept.raw, At: kept.at, seq: kept.seq}
+	if err == nil {
+		a.Verified, err = s.Verify(a)
+	}
+	if err != nil {
+		d.disbelieved.Add(1)
+		d.o.Log.Warn("an answer that another instance left is not believed: the annuaire is asked", "event", "annuaire_shared_disbelieved", "amc", string(s.AMC), "error", err)
+		return Searched{}, false
+	}
+	now := d.o.Now()
+	previous, had := d.searches.get(s.ID)
+	if age := now.Sub(a.At); age < 0 || age >= d.oldest() || had && !a.At.After(previous.At) && !previous.At.After(now) {
+		return Searched{}, false
+	}
+	d.fromSharedN.Add(1)
+	return a, true
 }
 
 // loadSearch brings what the disk holds of a Search into memory, once it is
@@ -177,9 +312,9 @@ func (d *Directory) loadSearch(who roc.StructureID, s *Search) (Searched, bool) 
 	if errors.Is(err, errNotThere) {
 		return Searched{}, false
 	}
-	a := Searched{Status: 200, Body: kept.raw, At: kept.at}
+	a := Searched{Status: 200, Body: kept.raw, At: kept.at, seq: kept.seq}
 	if err == nil {
-		a.until, err = s.Verify(a)
+		a.Verified, err = s.Verify(a)
 	}
 	if err != nil {
 		d.disbelieved.Add(1)

@@ -22,11 +22,12 @@ func searchOf(n int, ask func(context.Context) (string, error)) Search {
 			text, err := ask(ctx)
 			return Searched{Status: 200, ContentType: "text/xml", Body: roc.NewContent([]byte(text))}, err
 		},
-		Verify: func(a Searched) (time.Time, error) {
+		Verify: func(a Searched) (Verified, error) {
 			if string(a.Body.Bytes()) == "forged" {
-				return time.Time{}, errors.New("bad signature")
+				return Verified{}, errors.New("bad signature")
 			}
-			return a.At.Add(2 * time.Minute), nil
+			says := sha256.Sum256(a.Body.Bytes())
+			return Verified{a.At.Add(2 * time.Minute), [16]byte(says[:16])}, nil
 		},
 	}
 }
@@ -154,4 +155,125 @@ func TestASearchCostsItsEstablishment(t *testing.T) {
 	if answers, bytes := c.size(); bytes > 1<<20 || answers < 200 {
 		t.Errorf("it holds %d answers in %d bytes", answers, bytes)
 	}
+}
+
+// searchSaying is a search about an insurer that the team's annuaire answers by
+// its host.
+func (m *team) searchSaying(k roc.Key) Search {
+	s := searchOf(1, func(context.Context) (string, error) {
+		m.asked.Add(1)
+		if m.host[k.AMC] == "" {
+			return "", silent("it does not answer")
+		}
+		return m.host[k.AMC], nil
+	})
+	s.AMC = k.AMC
+	return s
+}
+
+func (m *team) searchOn(t *testing.T, d *Directory, k roc.Key) string {
+	t.Helper()
+	a, err := d.Search(context.Background(), hospital, m.searchSaying(k))
+	synctest.Wait()
+	if err != nil {
+		return roc.RefusalOf(err).Reason.Meaning().Code
+	}
+	return string(a.Body.Bytes())
+}
+
+// What one instance was answered serves on the others: while it is young without
+// a question, and while the annuaire does not answer.
+func TestASearchIsSharedByTheInstances(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &team{redis: newInMemory(), host: map[roc.NumeroAMC]string{keyNumber(1).AMC: "first"}}
+		a, b := m.join(), m.join()
+		defer m.close()
+		k := keyNumber(1)
+		for _, d := range []*Directory{a, b, b} {
+			if got := m.searchOn(t, d, k); got != "first" {
+				t.Errorf("answered %q", got)
+			}
+		}
+		if n := m.asked.Load(); n != 1 {
+			t.Errorf("%d questions for one search on two instances, want 1", n)
+		}
+		// A third one starts, without a disk, while the annuaire does not answer.
+		time.Sleep(time.Hour)
+		m.host[k.AMC] = ""
+		c := m.join()
+		if got := m.searchOn(t, c, k); got != "first" {
+			t.Errorf("in an outage the new instance answers %q", got)
+		}
+	})
+}
+
+// Once a search, or a route of the insurer, is learnt to have changed, what was
+// asked before serves nowhere without a new question: not from another memory,
+// not from a Redis that was put back.
+func TestASearchOfBeforeAMoveIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	for name, learn := range map[string]func(m *team, d *Directory, k roc.Key){
+		"by a search": func(m *team, d *Directory, k roc.Key) {
+			d.Search(context.Background(), hospital, m.searchSaying(k))
+		},
+		"by a message": func(m *team, d *Directory, k roc.Key) { m.hostOf(d, k) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				m := &team{redis: newInMemory(), host: map[roc.NumeroAMC]string{keyNumber(1).AMC: "first"}}
+				short := func(o *Options) { o.TTL, o.Stale = time.Minute, time.Second }
+				a, b := m.join(short), m.join(short)
+				defer m.close()
+				k := keyNumber(1)
+				m.hostOf(a, k)
+				m.searchOn(t, a, k)
+				time.Sleep(90 * time.Second)
+				m.searchOn(t, b, k) // young for 30 s more
+				old := m.redis.snapshot()
+				m.host[k.AMC] = "second"
+				if name == "by a search" {
+					time.Sleep(31 * time.Second)
+				}
+				learn(m, a, k)
+				time.Sleep(time.Second)
+				synctest.Wait()
+				m.redis.restore(old)
+				if got := m.searchOn(t, b, k); got != "second" {
+					t.Errorf("after the move the other instance answers %q", got)
+				}
+				m.redis.restore(old)
+				if got := m.searchOn(t, m.join(short), k); got != "second" {
+					t.Errorf("after the move a new instance answers %q", got)
+				}
+			})
+		})
+	}
+}
+
+// What lies in Redis is believed by its tag, its signature and its sequence.
+func TestASearchThatIsNotOursIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &team{redis: newInMemory(), host: map[roc.NumeroAMC]string{keyNumber(1).AMC: "first"}}
+		a := m.join()
+		defer m.close()
+		k := keyNumber(1)
+		m.searchOn(t, a, k)
+		m.redis.mu.Lock()
+		for key, v := range m.redis.values {
+			v = append([]byte(nil), v...)
+			v[len(v)-1] ^= 1
+			m.redis.values[key] = v
+		}
+		m.redis.mu.Unlock()
+		b := m.join()
+		if got := m.searchOn(t, b, k); got != "first" || m.asked.Load() != 2 {
+			t.Errorf("answered %q with %d questions, want a second one", got, m.asked.Load())
+		}
+		if b.Stats().Disbelieved == 0 {
+			t.Error("what was altered is not counted")
+		}
+	})
 }

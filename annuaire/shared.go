@@ -110,8 +110,7 @@ const (
 	maxSharedValue = 64 << 10
 )
 
-func sharedKey(p *packed) string {
-	name := p.hidden()
+func sharedKey(name *packed) string {
 	return sharedPrefix + "k:" + hex.EncodeToString(name[:])
 }
 
@@ -124,11 +123,17 @@ func (s *Shared) get(ctx context.Context, k roc.Key) (stored, error) {
 	if !p.pack(&k) {
 		return stored{}, errNotReached
 	}
-	b, err := s.read(ctx, sharedKey(&p))
+	return s.getNamed(ctx, p.hidden())
+}
+
+// getNamed is get of what lies under that name: the hidden key, or the digest of
+// a search.
+func (s *Shared) getNamed(ctx context.Context, name packed) (stored, error) {
+	b, err := s.read(ctx, sharedKey(&name))
 	if err != nil {
 		return stored{}, err
 	}
-	at, seq, says, err := s.openKey(&p, b)
+	at, seq, says, err := s.openKey(&name, b)
 	if err != nil {
 		return stored{}, err
 	}
@@ -154,11 +159,10 @@ func (s *Shared) read(ctx context.Context, key string) ([]byte, error) {
 // answer: time (8), tag behind its length (1), answer.
 const keyValue = 8 + 8 + digestSize
 
-func (s *Shared) openKey(p *packed, b []byte) (at time.Time, seq uint64, says digest, err error) {
+func (s *Shared) openKey(name *packed, b []byte) (at time.Time, seq uint64, says digest, err error) {
 	if len(b) < keyValue {
 		return at, 0, says, errNoRecord
 	}
-	name := p.hidden()
 	if !s.o.Tags.Holds(b[keyValue:], keyPurpose, name[:], b[:keyValue]) {
 		return at, 0, says, errors.New("its tag is not of our secrets, or of another key")
 	}
@@ -180,7 +184,14 @@ func (s *Shared) openAnswer(says digest, b []byte) (roc.Content, error) {
 // annuaire themselves.
 func (s *Shared) put(ctx context.Context, k roc.Key, at time.Time, seq uint64, says digest, raw roc.Content) {
 	var p packed
-	if !p.pack(&k) || raw.Len() > maxSharedValue {
+	if p.pack(&k) {
+		s.putNamed(ctx, p.hidden(), at, seq, says, raw)
+	}
+}
+
+// putNamed is put under that name.
+func (s *Shared) putNamed(ctx context.Context, name packed, at time.Time, seq uint64, says digest, raw roc.Content) {
+	if raw.Len() > maxSharedValue {
 		return
 	}
 	b := appendTime(make([]byte, 0, 64+raw.Len()), at)
@@ -192,16 +203,16 @@ func (s *Shared) put(ctx context.Context, k roc.Key, at time.Time, seq uint64, s
 	}
 	v := binary.BigEndian.AppendUint64(appendTime(make([]byte, 0, keyValue+64), at), seq)
 	v = append(v, says[:]...)
-	name := p.hidden()
 	v = append(v, s.o.Tags.Tag(keyPurpose, name[:], v)...)
-	s.o.remote.Set(ctx, sharedKey(&p), v, s.o.MaxAge, keyIndex, time.Now())
+	s.o.remote.Set(ctx, sharedKey(&name), v, s.o.MaxAge, keyIndex, time.Now())
 }
 
 // drop takes an answer away.
 func (s *Shared) drop(ctx context.Context, k roc.Key) {
 	var p packed
 	if p.pack(&k) {
-		s.o.remote.Del(ctx, sharedKey(&p))
+		name := p.hidden()
+		s.o.remote.Del(ctx, sharedKey(&name))
 	}
 }
 
@@ -232,17 +243,17 @@ func (s *Shared) tidy(d *Directory) {
 	}
 }
 
-// advise says once when Redis itself has no bound, or would refuse to write at
-// it: what is kept by others could then push this aside.
+// advise says once when Redis itself has no bound, or would make room by what
+// others than the annuaire keep there: an evicted limit is a full one.
 func (s *Shared) advise(ctx context.Context) bool {
 	most, policy, err := s.o.remote.Memory(ctx)
 	switch {
 	case err != nil:
 		return false
 	case most == 0:
-		s.o.Log.Warn("Redis has no maxmemory: set one, with maxmemory-policy volatile-ttl", "event", "redis_maxmemory")
-	case policy == "noeviction":
-		s.o.Log.Warn("Redis refuses to write once maxmemory is reached: set maxmemory-policy volatile-ttl", "event", "redis_maxmemory", "maxmemory", most)
+		s.o.Log.Warn("Redis has no maxmemory: set one, with maxmemory-policy noeviction", "event", "redis_maxmemory")
+	case policy != "noeviction":
+		s.o.Log.Warn("Redis evicts what is needed once maxmemory is reached: set maxmemory-policy noeviction", "event", "redis_maxmemory", "maxmemory", most, "policy", policy)
 	}
 	return true
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -216,6 +217,13 @@ func TestOneInstancesAnswerServesAll(t *testing.T) {
 	}
 }
 
+func sharedKeyAt(n int) string {
+	var p packed
+	p.pack(keyAt(n))
+	name := p.hidden()
+	return sharedKey(&name)
+}
+
 // Whoever can write in Redis can make the instances ask again, and no more.
 func TestRedisIsNotBelieved(t *testing.T) {
 	t.Parallel()
@@ -234,12 +242,9 @@ func TestRedisIsNotBelieved(t *testing.T) {
 		says := factsOf(&e).digest()
 		says[0], says[1] = byte(of), byte(at)
 		s.put(t.Context(), keyNumber(of), time.Now().Add(-age), 1<<60, says, roc.NewContent([]byte(raw)))
-		var p, q packed
-		p.pack(keyAt(of))
-		q.pack(keyAt(at))
-		moved := kept.values[sharedKey(&p)]
-		delete(kept.values, sharedKey(&p))
-		kept.values[sharedKey(&q)] = moved
+		moved := kept.values[sharedKeyAt(of)]
+		delete(kept.values, sharedKeyAt(of))
+		kept.values[sharedKeyAt(at)] = moved
 		if of == at {
 			if _, err := s.get(t.Context(), keyNumber(of)); err != nil {
 				t.Fatalf("the test writes what is no record: %v", err)
@@ -248,9 +253,7 @@ func TestRedisIsNotBelieved(t *testing.T) {
 		return kept.values
 	}
 	named := func(n int, value []byte) map[string][]byte {
-		var p packed
-		p.pack(keyAt(n))
-		return map[string][]byte{sharedKey(&p): value}
+		return map[string][]byte{sharedKeyAt(n): value}
 	}
 	// Another instance is there, which tells what it knows: else nothing of
 	// Redis is believed.
@@ -421,4 +424,70 @@ func TestAClusterOfThree(t *testing.T) {
 	await.Until(t, "the Cluster is whole again", func() bool { return redistest.Whole(nodes) })
 	await.Until(t, "the instances are back", func() bool { return a.there() && b.there() })
 	shares(t, a, b, m, 40)
+}
+
+// What is kept in Redis is bounded over all instances: the oldest keys and
+// answers go, and nothing that is not ours.
+func TestWhatIsKeptInRedisIsBounded(t *testing.T) {
+	t.Parallel()
+	r := redistest.Start(t)
+	client, err := redis.Open(redis.Options{URLs: []string{r.URL()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ctx := t.Context()
+	s := NewShared(SharedOptions{Client: client, Tags: fakeTags("ours"), MaxAge: time.Hour})
+	for n := range 40 {
+		says := digest{byte(n), 1}
+		s.put(ctx, keyNumber(n), time.Now(), 1, says, roc.NewContent([]byte("x")))
+		client.ZAdd(ctx, keyIndex, sharedKeyAt(n), float64(n)) // the higher, the newer
+	}
+	client.Set(ctx, "acme:a", []byte("x"), 0)
+	client.ZAdd(ctx, keyIndex, "acme:a", -1)
+	if err := s.o.remote.Trim(ctx, keyIndex, 10); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.o.remote.Trim(ctx, answerIndex, 5); err != nil {
+		t.Fatal(err)
+	}
+	count := func(pattern string) int { return strings.Count(r.Cli("keys", pattern), "rpn:") }
+	if keys, answers := count("rpn:annuaire:3:k:*"), count("rpn:annuaire:3:a:*"); keys != 10 || answers != 5 {
+		t.Errorf("%d keys and %d answers are left, want 10 and 5", keys, answers)
+	}
+	if _, err := client.Get(ctx, sharedKeyAt(39)); err != nil {
+		t.Errorf("the newest is gone: %v", err)
+	}
+	if _, err := client.Get(ctx, "acme:a"); err != nil {
+		t.Errorf("what is not ours is gone: %v", err)
+	}
+}
+
+// At the start the log says when Redis has no bound, or one that evicts.
+func TestAnUnfitMemoryOfRedisIsSaid(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		args []string
+		said bool
+	}{
+		"no bound":            {nil, true},
+		"a bound that evicts": {[]string{"--maxmemory", "100mb", "--maxmemory-policy", "volatile-ttl"}, true},
+		"as the manual says":  {[]string{"--maxmemory", "100mb", "--maxmemory-policy", "noeviction"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := redistest.Start(t, c.args...)
+			client, err := redis.Open(redis.Options{URLs: []string{r.URL()}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			var b bytes.Buffer
+			s := NewShared(SharedOptions{Client: client, Tags: fakeTags("ours"), Log: slog.New(slog.NewTextHandler(&b, nil))})
+			await.Until(t, "Redis answers", func() bool { return s.advise(t.Context()) })
+			if strings.Contains(b.String(), "event=redis_maxmemory") != c.said {
+				t.Errorf("the log says %q", b.String())
+			}
+		})
+	}
 }

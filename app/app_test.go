@@ -380,8 +380,8 @@ func TestOneLineForEachExchangeAndItsMetrics(t *testing.T) {
 		}
 	}
 	for _, want := range []string{ // counted once the exchange, or the handshake, is over
-		`rpn_exchanges_total{amc="Mutuelle Bleue",code="answered",responsable="personne",service="IDB",version="V2"} 1`,
-		`rpn_exchanges_total{amc="Mutuelle Bleue",code="RPN303",responsable="etablissement",service="IDB",version="V2"} 1`,
+		`rpn_exchanges_total{code="answered",responsable="personne",service="IDB",version="V2"} 1`,
+		`rpn_exchanges_total{code="RPN303",responsable="etablissement",service="IDB",version="V2"} 1`,
 		`rpn_tls_handshake_failures_total{reason="unknown-ca"} `,
 		`rpn_reload_last_successful{what="register"} 1`,
 	} {

@@ -9,7 +9,8 @@ import (
 )
 
 // indicatorOptions gives the indicators what they ask at each exchange and at
-// each scrape. The label of an AMC is its name in the register: a closed list.
+// each scrape. The label of an AMC is its first number in the register: a closed
+// list, whose names may change.
 func (a *App) indicatorOptions() live.Options {
 	var dropped func() uint64
 	if sink := a.opts.LogSink; sink != nil {
@@ -19,9 +20,14 @@ func (a *App) indicatorOptions() live.Options {
 		LogDropped: dropped,
 		AMC: func(n roc.NumeroAMC) (string, bool) {
 			if amc, ok := a.register.Current().AMC(n); ok {
-				return amc.Nom, true
+				return string(amc.Numeros[0]), true
 			}
 			return "", false
+		},
+		AMCs: func(yield func(label, nom string)) {
+			for amc := range a.register.Current().AMCs() {
+				yield(string(amc.Numeros[0]), amc.Nom)
+			}
 		},
 		InFlight:     func() int { return a.proxy.InFlight() },
 		Revocation:   a.revocationStats,
@@ -30,14 +36,19 @@ func (a *App) indicatorOptions() live.Options {
 		Certificates: a.certificateCounts,
 		Annuaire: func() live.AnnuaireStats {
 			s := a.directory.Stats()
-			return live.AnnuaireStats{
+			stats := live.AnnuaireStats{
 				Memory: s.Hits + s.UnknownHits, Asked: s.Misses,
 				Answered: s.Asks - s.Unknown - s.Silent - s.Refused - s.Failed, Unknown: s.Unknown,
 				Silent: s.Silent, Refused: s.Refused, Failed: s.Failed,
 				Keys: s.Keys, LastAnswer: s.LastAnswer,
 				Stale: s.Stale, Renewals: s.Renewals, FromDisk: s.FromDisk, FromShared: s.FromShared, Disbelieved: s.Disbelieved, Held: s.Held,
+				RolledBack: s.RolledBack, Unstored: s.Unstored, Limited: s.Limited,
 				Redis: a.redisState(),
 			}
+			if a.disk != nil {
+				stats.Damaged = uint64(a.disk.Size().Damaged)
+			}
+			return stats
 		},
 		Version: a.opts.Version, Revision: a.opts.Revision, GoVersion: runtime.Version(),
 		RSAWay: rsaWay(), RSASelfTest: rsaverify.Current().SelfTest,

@@ -35,13 +35,12 @@ func (a *App) limiter() proxy.Limiter {
 	if a.redis == nil {
 		return limits.NewLocal(limits.Options{Default: def})
 	}
-	store, instance := quota.NewRedis(a.redis), string(roc.NewExchangeID(a.now()))
-	a.meter = quota.NewMeter(quota.Options{Store: store, Instance: instance, OnAway: a.logLimitsAlone})
+	a.meter = quota.NewMeter(quota.Options{Store: quota.NewRedis(a.redis), Instance: string(roc.NewExchangeID(a.now())), OnAway: a.logLimitsAlone})
 	a.onStop("the limits shared by the instances", func(ctx context.Context) error {
 		a.meter.Close()
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		if err := store.Leave(ctx, instance); err != nil {
+		if err := a.meter.Leave(ctx); err != nil {
 			a.log.Warn("the other instances were not told that this one stops: they count with it for a minute", slog.String("event", "limits_not_left"), slog.Any("error", err))
 		}
 		return nil

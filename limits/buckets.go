@@ -22,9 +22,8 @@ type buckets[K comparable] struct {
 	sweep time.Time // when idle buckets are swept next
 }
 
-// A bucket holds the tokens of one sender or receiver. Its time never goes
-// back: otherwise an exchange with an older instant would be credited twice for
-// the same interval.
+// A bucket is the tokens of one sender or receiver. An exchange that comes with
+// an older instant is not given the same interval twice.
 type bucket struct {
 	tokens *rate.Limiter
 	limit  register.Limite
@@ -55,7 +54,7 @@ func (s *buckets[K]) take(who K, limit register.Limite, at time.Time) (wait time
 	if b == nil {
 		return time.Second, true
 	}
-	at = later(at, b.last)
+	at = b.now(at)
 	b.last = at
 	if b.tokens.AllowN(at, 1) {
 		return 0, false
@@ -66,7 +65,7 @@ func (s *buckets[K]) take(who K, limit register.Limite, at time.Time) (wait time
 func (s *buckets[K]) bucketLocked(who K, limit register.Limite, at time.Time) *bucket {
 	b := s.by[who]
 	if b == nil {
-		if at.After(s.sweep) || len(s.by) >= s.most {
+		if at.After(s.sweep) || s.sweep.Sub(at) > s.idle || len(s.by) >= s.most {
 			s.sweepLocked(at)
 		}
 		if len(s.by) >= s.most {
@@ -76,7 +75,7 @@ func (s *buckets[K]) bucketLocked(who K, limit register.Limite, at time.Time) *b
 		s.by[who] = b
 	}
 	if b.limit != limit {
-		at = later(at, b.last)
+		at = b.now(at)
 		b.tokens.SetLimitAt(at, rate.Limit(limit.ParSeconde))
 		b.tokens.SetBurstAt(at, limit.Rafale)
 		b.limit = limit
@@ -87,6 +86,7 @@ func (s *buckets[K]) bucketLocked(who K, limit register.Limite, at time.Time) *b
 // sweepLocked drops the buckets that are idle and full.
 func (s *buckets[K]) sweepLocked(at time.Time) {
 	for who, b := range s.by {
+		b.now(at)
 		if at.Sub(b.last) > s.idle && b.tokens.TokensAt(at) >= float64(b.limit.Rafale) {
 			delete(s.by, who)
 		}
@@ -100,11 +100,22 @@ func (s *buckets[K]) size() int {
 	return len(s.by)
 }
 
-func later(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
+// wentBack is from when an older instant is a clock that was put back, and not an
+// exchange that was overtaken.
+const wentBack = time.Minute
+
+// now is the instant that counts for the bucket: at, or the last one where at is
+// a little older. A clock that was put back counts from where it is, and gives
+// nothing for the time that it was ahead.
+func (b *bucket) now(at time.Time) time.Time {
+	switch ahead := b.last.Sub(at); {
+	case ahead > wentBack:
+		b.last = at
+		b.tokens.AllowN(at, 0) // from here on; its tokens stay
+	case ahead > 0:
+		return b.last
 	}
-	return a
+	return at
 }
 
 // untilOne is the time until the bucket holds a whole token.

@@ -23,9 +23,9 @@ func NewShared(def register.Limite, meter *quota.Meter) *Shared {
 }
 
 // Allow takes one unit of who, or refuses as TooMany with the time to wait.
-func (l *Shared) Allow(ctx context.Context, who roc.StructureID, limit register.Limite, at time.Time) error {
+func (l *Shared) Allow(ctx context.Context, who roc.StructureID, limit register.Limite, _ time.Time) error {
 	limit = complete(limit, l.def)
-	wait, ok := l.meter.Spend(ctx, string(who), quota.Limit{Rate: limit.ParSeconde, Burst: float64(limit.Rafale)}, 1, at)
+	wait, ok := l.meter.Spend(ctx, string(who), quota.Limit{Rate: limit.ParSeconde, Burst: float64(limit.Rafale)}, 1)
 	if !ok {
 		return tooMany(limit, wait)
 	}

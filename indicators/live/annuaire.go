@@ -9,11 +9,13 @@ type annuaireCollector struct {
 	lookups, asks, keys, lastAnswer *prometheus.Desc
 
 	stale, renewals, kept, held, redis *prometheus.Desc
+	unstored, limited                  *prometheus.Desc
 }
 
 func newAnnuaireCollector(stats func() AnnuaireStats) *annuaireCollector {
 	return &annuaireCollector{stats, desc(annuaireLookups), desc(annuaireAsks), desc(annuaireKeys), desc(annuaireLastAnswer),
-		desc(annuaireStale), desc(annuaireRenewals), desc(annuaireKept), desc(annuaireHeld), desc(redisUp)}
+		desc(annuaireStale), desc(annuaireRenewals), desc(annuaireKept), desc(annuaireHeld), desc(redisUp),
+		desc(annuaireUnstored), desc(annuaireLimited)}
 }
 
 func desc(name string) *prometheus.Desc {
@@ -23,7 +25,7 @@ func desc(name string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (c *annuaireCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.lookups, c.asks, c.keys, c.lastAnswer, c.stale, c.renewals, c.kept, c.held, c.redis} {
+	for _, d := range []*prometheus.Desc{c.lookups, c.asks, c.keys, c.lastAnswer, c.stale, c.renewals, c.kept, c.held, c.redis, c.unstored, c.limited} {
 		ch <- d
 	}
 }
@@ -42,6 +44,10 @@ func (c *annuaireCollector) Collect(ch chan<- prometheus.Metric) {
 	count(c.kept, s.FromDisk, "disk", "used")
 	count(c.kept, s.FromShared, "redis", "used")
 	count(c.kept, s.Disbelieved, "any", "disbelieved")
+	count(c.kept, s.RolledBack, "redis", "rolled-back")
+	count(c.kept, s.Damaged, "disk", "damaged")
+	count(c.unstored, s.Unstored)
+	count(c.limited, s.Limited)
 	gauge(c.held, float64(s.Held))
 	if s.Redis != NoRedis {
 		gauge(c.redis, float64(s.Redis-RedisLost))

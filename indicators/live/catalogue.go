@@ -22,8 +22,12 @@ type Metric struct {
 // catalogue is every metric of ours. The labels are closed lists: see the
 // package comment. The go_ and process_ metrics are those of client_golang.
 var catalogue = []Metric{
-	{exchanges, Counter, []string{"service", "version", "amc", "code", "responsable"},
-		"Exchanges that ended, by service, version, insurer of the register, code (answered, far-fault, abandoned or RPNnnn) and who must act on it."},
+	{exchanges, Counter, []string{"service", "version", "code", "responsable"},
+		"Exchanges that ended, by service, version, code (answered, far-fault, abandoned or RPNnnn) and who must act on it."},
+	{amcExchanges, Counter, []string{"amc", "outcome"},
+		"Exchanges that ended, by insurer of the register (its number) and outcome: answered, far-fault (its own fault), failed (no answer, and it is at fault), refused (another is, or nobody) or abandoned. Which code: rpn_exchanges_total, and the records."},
+	{amcInfo, Gauge, []string{"amc", "nom"},
+		"Always 1, for each insurer of the register; the labels give its number and its name."},
 	{steps, Histogram, []string{"service", "step"},
 		"Time an exchange spent in one step: read (body and envelope), check (signature), annuaire (waiting for it), connect (to the insurer: TCP and TLS), amc (waiting for the insurer, connecting included), and total."},
 	{amcTime, Histogram, []string{"amc"},
@@ -111,7 +115,11 @@ var catalogue = []Metric{
 	{annuaireRenewals, Counter, nil,
 		"Questions asked in the background to keep an answer fresh, for which no exchange waited."},
 	{annuaireKept, Counter, []string{"from", "result"},
-		"Answers kept elsewhere that were read, from disk or redis, by result: used, or disbelieved (bad signature, other key; from is then any)."},
+		"Answers kept elsewhere that were read, from disk or redis, by result: used, disbelieved (bad signature, other key; from is then any), rolled-back (of before a move that is known) or damaged (a record of the file that cannot be read)."},
+	{annuaireUnstored, Counter, nil,
+		"Answers given and not stored: their establishment had as many new keys stored in the hour as annuaire.new_keys."},
+	{annuaireLimited, Counter, nil,
+		"Questions to the annuaire that waited because annuaire.per_second was reached."},
 	{annuaireHeld, Gauge, nil,
 		"Keys whose new answer is held back because the annuaire moved too many routes at once; above 0 an operator must check."},
 	{redisUp, Gauge, nil,
@@ -140,6 +148,10 @@ const (
 	exchanges          = "rpn_exchanges_total"
 	steps              = "rpn_exchange_step_seconds"
 	amcTime            = "rpn_amc_seconds"
+	amcExchanges       = "rpn_amc_exchanges_total"
+	amcInfo            = "rpn_amc_info"
+	annuaireUnstored   = "rpn_annuaire_unstored_total"
+	annuaireLimited    = "rpn_annuaire_limited_total"
 	requestSize        = "rpn_request_bytes"
 	answerSize         = "rpn_answer_bytes"
 	answerChecks       = "rpn_answer_checks_total"

@@ -2,7 +2,9 @@
 // Prometheus metrics that catalogue.go defines.
 //
 // A label value is always one of a closed list: the services, the codes of
-// profile section 7, the insurers of the register (any other is "autre"). An
+// profile section 7, the insurers of the register (any other is "autre"), by their
+// number; rpn_amc_info has their names. An insurer is never multiplied by a
+// service or a code: TestSeriesStayWithinTheBudget. An
 // establishment is never a label, nor is a message id, an address or the text
 // of an error: those questions are the record's.
 package live
@@ -30,7 +32,9 @@ type AnnuaireStats struct {
 
 	Stale                             uint64 // of Memory: no longer fresh, while it was revalidated
 	Renewals                          uint64 // questions that no exchange waited for
-	FromDisk, FromShared, Disbelieved uint64 // stored answers that were used; that were rejected
+	FromDisk, FromShared, Disbelieved uint64 // answers kept elsewhere that were used; that were not believed
+	RolledBack, Damaged, Unstored     uint64 // kept elsewhere of before a move; records unreadable; answers beyond their establishment's share
+	Limited                           uint64 // questions that waited for the bound on questions a second
 	Held                              int    // keys whose new answer is held back
 	Redis                             RedisState
 }
@@ -50,6 +54,11 @@ type Options struct {
 	// AMC returns the label of an insurer, and false when the register does not
 	// have it. It is asked at each exchange and must be quick. Required.
 	AMC func(roc.NumeroAMC) (label string, ok bool)
+
+	// AMCs gives the label and the name of each insurer of the register. It is
+	// asked at each scrape: their series are there before their first exchange,
+	// and go with them.
+	AMCs func(yield func(label, nom string))
 
 	InFlight func() int
 	// LogDropped is how many lines of the log were dropped since the start.
@@ -80,6 +89,8 @@ type Metrics struct {
 	exchanges    *prometheus.CounterVec
 	steps        *prometheus.HistogramVec
 	amcTime      *prometheus.HistogramVec
+	amcEnds      *prometheus.CounterVec
+	amcInfo      *prometheus.GaugeVec
 	requestSize  prometheus.Observer
 	answerSize   prometheus.Observer
 	answerChecks *prometheus.CounterVec
@@ -102,17 +113,34 @@ type Metrics struct {
 	// Handles of what is counted on the path of an exchange: looking a series
 	// up by its labels costs more than counting.
 	counters sync.Map // exchangeLabels -> prometheus.Counter
-	amcs     sync.Map // string -> prometheus.Observer
+	amcs     sync.Map // string -> *amcHandles
 	stepOf   map[roc.Service]stepHandles
 
 	mu    sync.Mutex // guards rules
 	rules map[string]bool
+
+	refreshing sync.Mutex        // guards shown
+	shown      map[string]string // the insurers that have their series: label, name
 }
+
+// amcHandles are the series of one insurer.
+type amcHandles struct {
+	time prometheus.Observer
+	ends map[string]prometheus.Counter
+}
+
+// How an exchange ended, as far as its insurer is concerned: few words, for they
+// are multiplied by the insurers.
+const (
+	failed = "failed" // no answer, and the insurer is at fault
+	turned = "refused"
+)
+
+var amcOutcomes = []string{string(roc.Answered), string(roc.FarFault), string(roc.Abandoned), failed, turned}
 
 type exchangeLabels struct {
 	service roc.Service
 	version roc.Version
-	amc     string
 	code    string
 	whom    roc.Responsable
 }
@@ -140,6 +168,8 @@ func New(o Options) *Metrics {
 	l.exchanges = l.counter(exchanges)
 	l.steps = l.histogram(steps, stepBuckets)
 	l.amcTime = l.histogram(amcTime, amcBuckets)
+	l.amcEnds = l.counter(amcExchanges)
+	l.amcInfo = l.gauge(amcInfo)
 	l.requestSize = l.histogram(requestSize, sizeBuckets).WithLabelValues()
 	l.answerSize = l.histogram(answerSize, sizeBuckets).WithLabelValues()
 	l.answerChecks = l.counter(answerChecks)
@@ -167,6 +197,7 @@ func New(o Options) *Metrics {
 	l.gauge(buildInfo).WithLabelValues(o.Version, o.Revision, o.GoVersion).Set(1)
 	l.gauge(rsaVerify).WithLabelValues(o.RSAWay, o.RSASelfTest).Set(1)
 	l.stepOf = l.stepHandles()
+	l.zeros()
 	if o.InFlight != nil {
 		l.registry.MustRegister(prometheus.NewGaugeFunc(
 			prometheus.GaugeOpts{Name: inFlight, Help: metric(inFlight).Help}, func() float64 { return float64(o.InFlight()) }))
@@ -198,7 +229,7 @@ func New(o Options) *Metrics {
 // 1.1).
 var (
 	stepBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2, 5, 10, 30}
-	amcBuckets  = []float64{.01, .025, .05, .1, .25, .5, 1, 2, 5, 10, 30}
+	amcBuckets  = []float64{.025, .1, .25, .5, 1, 2, 5, 10, 30} // multiplied by the insurers
 	// Seconds of a clock that is ahead or behind; 300 is the tolerance.
 	offsetBuckets = []float64{.5, 1, 5, 30, 60, 120, 300, 600, 3600}
 	sizeBuckets   = []float64{1 << 10, 4 << 10, 8 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 2 << 20, 8 << 20}
@@ -230,7 +261,70 @@ func (l *Metrics) histogram(name string, buckets []float64) *prometheus.Histogra
 	return v
 }
 
-// stepHandles creates every series of the steps at the start: there are few.
+// zeros makes the series of a closed list before their first event: who alerts
+// on a rise needs what it rises from.
+func (l *Metrics) zeros() {
+	for _, s := range append([]roc.Service{roc.NoService}, roc.Services...) {
+		for _, v := range []roc.Version{roc.NoVersion, roc.V1, roc.V2} {
+			if (s == roc.NoService) != (v == roc.NoVersion) && s != roc.Annuaire {
+				continue
+			}
+			for _, r := range roc.Reasons() {
+				l.counterOf(exchangeLabels{s, v, r.Meaning().Code, r.Meaning().Responsable})
+			}
+			l.counterOf(exchangeLabels{s, v, string(roc.Answered), roc.NoOne})
+		}
+	}
+	for _, c := range roc.Causes() {
+		l.causes.WithLabelValues(string(c))
+	}
+	for _, v := range []string{"TLS 1.2", "TLS 1.3"} {
+		for _, resumed := range []string{"false", "true"} {
+			l.handshakes.WithLabelValues(v, resumed)
+		}
+	}
+	l.unsolicited.WithLabelValues()
+	l.amcHandle(NoAMC)
+	l.amcHandle(OtherAMC)
+}
+
+// refresh gives the insurers of the register their series, and takes those of
+// the others away.
+func (l *Metrics) refresh() {
+	if l.o.AMCs == nil {
+		return
+	}
+	l.refreshing.Lock()
+	defer l.refreshing.Unlock()
+	now := make(map[string]string, len(l.shown))
+	l.o.AMCs(func(label, nom string) { now[label] = nom })
+	for label, nom := range l.shown {
+		is, there := now[label]
+		if there && is == nom {
+			continue
+		}
+		l.amcInfo.DeleteLabelValues(label, nom)
+		if !there {
+			l.amcs.Delete(label)
+			l.amcTime.DeleteLabelValues(label)
+			l.amcEnds.DeletePartialMatch(prometheus.Labels{"amc": label})
+		}
+	}
+	for label, nom := range now {
+		if was, there := l.shown[label]; !there || was != nom {
+			l.amcInfo.WithLabelValues(label, nom).Set(1)
+			l.amcHandle(label)
+		}
+	}
+	l.shown = now
+}
+
+// after is g once first is done.
+func after[T any](first func(), g func() (T, error)) func() (T, error) {
+	return func() (T, error) { first(); return g() }
+}
+
+// stepHandles makes every series of the steps at the start: there are few.
 func (l *Metrics) stepHandles() map[roc.Service]stepHandles {
 	all := map[roc.Service]stepHandles{}
 	for _, s := range append([]roc.Service{roc.NoService}, roc.Services...) {
@@ -242,8 +336,9 @@ func (l *Metrics) stepHandles() map[roc.Service]stepHandles {
 
 // Observe counts one exchange that ended. It keeps nothing of the record.
 func (l *Metrics) Observe(rec *roc.Record) {
-	amc := l.amcLabel(rec.To.AMC)
-	l.count(exchangeLabels{rec.Service, rec.Version, amc, codeOf(rec), rec.Responsable()})
+	l.counterOf(exchangeLabels{rec.Service, rec.Version, codeOf(rec), rec.Responsable()}).Inc()
+	amc := l.amcHandle(l.amcLabel(rec.To.AMC))
+	amc.ends[amcOutcome(rec)].Inc()
 	h, ok := l.stepOf[rec.Service]
 	if !ok {
 		h = l.stepOf[roc.NoService]
@@ -255,7 +350,7 @@ func (l *Metrics) Observe(rec *roc.Record) {
 	observe(h.amc, rec.AMC)
 	observe(h.total, rec.Total())
 	if rec.AMC > 0 {
-		observe(l.amcHandle(amc), rec.AMC)
+		observe(amc.time, rec.AMC)
 	}
 	if rec.RequestBytes > 0 {
 		l.requestSize.Observe(float64(rec.RequestBytes))
@@ -304,21 +399,35 @@ func codeOf(rec *roc.Record) string {
 	return string(rec.Outcome)
 }
 
-func (l *Metrics) count(k exchangeLabels) {
+func amcOutcome(rec *roc.Record) string {
+	switch {
+	case rec.Outcome != roc.Refused:
+		return string(rec.Outcome)
+	case rec.Responsable() == roc.ByAMC:
+		return failed
+	}
+	return turned
+}
+
+func (l *Metrics) counterOf(k exchangeLabels) prometheus.Counter {
 	c, ok := l.counters.Load(k)
 	if !ok {
 		c, _ = l.counters.LoadOrStore(k, l.exchanges.WithLabelValues(
-			orNone(k.service.String()), orNone(k.version.String()), k.amc, k.code, orNobody(k.whom)))
+			orNone(k.service.String()), orNone(k.version.String()), k.code, orNobody(k.whom)))
 	}
-	c.(prometheus.Counter).Inc()
+	return c.(prometheus.Counter)
 }
 
-func (l *Metrics) amcHandle(amc string) prometheus.Observer {
-	o, ok := l.amcs.Load(amc)
-	if !ok {
-		o, _ = l.amcs.LoadOrStore(amc, l.amcTime.WithLabelValues(amc))
+func (l *Metrics) amcHandle(amc string) *amcHandles {
+	if h, ok := l.amcs.Load(amc); ok {
+		return h.(*amcHandles)
 	}
-	return o.(prometheus.Observer)
+	h := &amcHandles{l.amcTime.WithLabelValues(amc), map[string]prometheus.Counter{}}
+	for _, o := range amcOutcomes {
+		h.ends[o] = l.amcEnds.WithLabelValues(amc, o)
+	}
+	is, _ := l.amcs.LoadOrStore(amc, h)
+	return is.(*amcHandles)
 }
 
 func orNone(s string) string {
@@ -384,9 +493,11 @@ func (l *Metrics) Reloaded(what string, err error, at time.Time) {
 }
 
 // Gatherer gives the metrics to a test or to another exporter.
-func (l *Metrics) Gatherer() prometheus.Gatherer { return l.registry }
+func (l *Metrics) Gatherer() prometheus.Gatherer {
+	return prometheus.GathererFunc(after(l.refresh, l.registry.Gather))
+}
 
 // Handler serves the metrics in the format that is asked for.
 func (l *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(l.registry, promhttp.HandlerOpts{EnableOpenMetrics: true, Registry: l.registry})
+	return promhttp.HandlerFor(l.Gatherer(), promhttp.HandlerOpts{EnableOpenMetrics: true, Registry: l.registry})
 }

@@ -187,13 +187,6 @@ func (c *Client) Memory(ctx context.Context) (most int64, policy string, err err
 	return most, policy, err
 }
 
-// ZRem removes a member of a sorted set.
-func (c *Client) ZRem(ctx context.Context, key, member string) error {
-	return c.ask(ctx, func(ctx context.Context, r redis.UniversalClient) error {
-		return r.ZRem(ctx, Prefix+key, member).Err()
-	})
-}
-
 // Publish tells a channel.
 func (c *Client) Publish(ctx context.Context, channel, text string) error {
 	return c.ask(ctx, func(ctx context.Context, r redis.UniversalClient) error {

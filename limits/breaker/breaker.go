@@ -125,7 +125,7 @@ func (s *Set) Allow(address, who string, at time.Time) (Pass, State, bool) {
 			return Pass{}, State{}, true
 		}
 	}
-	b.used = at
+	b.backTo(at)
 	p := Pass{set: s, address: address, who: maphash.String(s.seed, who), at: at}
 	if b.until.IsZero() {
 		return p, State{}, true
@@ -143,8 +143,27 @@ func (s *Set) Allow(address, who string, at time.Time) (Pass, State, bool) {
 	return p, State{}, true
 }
 
-// Done records how the exchange ended. A Pass that Allow did not give does
-// nothing.
+// wentBack is from when an older instant is a clock that was put back, and not an
+// exchange that was overtaken.
+const wentBack = time.Minute
+
+// backTo notes the use. What was kept while the clock was ahead counts from now:
+// a rest lasts as long as it would, a trial and what the window holds are over.
+func (b *breaker) backTo(at time.Time) {
+	ahead := b.used.Sub(at) > wentBack
+	b.used = at
+	if !ahead {
+		return
+	}
+	b.window = window{}
+	b.trial = time.Time{}
+	b.turn++ // the trial under way settles nothing
+	if !b.until.IsZero() {
+		b.since, b.until = at, at.Add(b.rest)
+	}
+}
+
+// Done says how the exchange ended. A Pass that Allow did not give does nothing.
 func (p Pass) Done(o Outcome, at time.Time) {
 	if p.set == nil {
 		return

@@ -142,9 +142,12 @@ func (a *Account) Wait(now time.Duration) time.Duration {
 	return max(a.notBefore-now, time.Millisecond, seconds(1/a.terms.Rate)/2)
 }
 
-// Idle reports that forgetting the account would change nothing.
+// Idle reports that to forget the account would change nothing: it is not used
+// since that long, and what it owes has come to the central bucket again, which
+// was full anyway.
 func (a *Account) Idle(now, since time.Duration) bool {
-	return !a.asking && a.owed == 0 && now-a.last > since
+	quiet := now - a.last
+	return !a.asking && quiet > since && (a.owed == 0 || quiet.Seconds() > (a.terms.Burst+a.owed)/a.terms.Rate)
 }
 
 // advance drops the expired slices, and returns an instant that is not earlier

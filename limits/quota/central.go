@@ -37,7 +37,9 @@ type Question struct {
 type Want struct {
 	Account string
 	Terms   Terms
-	Units   float64 // at least 1, whole
+	// Units is whole. Below zero it is a debt: what was spent on credit by an
+	// instance that leaves. It is taken whole, even of an empty bucket.
+	Units float64
 }
 
 // An Answer is what the store gave.
@@ -54,10 +56,20 @@ type Grant struct {
 	Wait  time.Duration
 }
 
+// A Departure is what an instance says last. Mark, Sequence and Lost are as in
+// a Question.
+type Departure struct {
+	Instance       string
+	Mark, Sequence int64
+	Lost           bool
+}
+
 // A Central is a store in memory. It is not safe for concurrent use.
 type Central struct {
 	mark, sequence int64 // mark: microseconds of the store's own clock
 	last           int64 // when it was asked last
+	left           bool  // every instance said that it leaves: nobody spends
+	unheard        bool  // since the mark, an instance fell silent without leaving
 	members        map[string]int64
 	levels         map[string]level
 }
@@ -75,20 +87,25 @@ type level struct {
 // sequence is below what an instance has seen), when an instance has worked
 // without the store, and when nobody has asked for a while.
 // instance has seen), when an instance has lived without the store, and when
-// nobody has asked for a while.
+// nobody has asked for a while: unless the last instance said that it leaves,
+// then nobody has spent meanwhile, and the levels are as they were.
 func (c *Central) Ask(q Question, now time.Duration) Answer {
 	at := now.Microseconds()
-	if c.mark == 0 || c.mark > at || q.Sequence > c.sequence || q.Lost && q.Mark == c.mark || at-c.last > silence.Microseconds() {
-		c.mark = at
+	if c.mark == 0 || c.mark > at || q.Sequence > c.sequence || q.Lost && q.Mark == c.mark || at-c.last > silence.Microseconds() && !c.left {
+		c.mark, c.unheard = at, false
 	}
-	c.last = at
+	c.last, c.left = at, false
 	c.sequence = max(c.sequence, q.Sequence) + 1
 	if c.members == nil {
 		c.members, c.levels = map[string]int64{}, map[string]level{}
 	}
 	c.members[q.Instance] = at
 	for id, seen := range c.members {
-		if at-seen > memberLife.Microseconds() {
+		switch {
+		case at-seen > memberLife.Microseconds():
+			delete(c.members, id)
+			c.unheard = true
+		case seen > at: // the clock went back; who is there says so again
 			delete(c.members, id)
 		}
 	}
@@ -97,6 +114,16 @@ func (c *Central) Ask(q Question, now time.Duration) Answer {
 		a.Grants[i] = c.take(w, len(c.members), at)
 	}
 	return a
+}
+
+// Leave takes an instance out. The last one out leaves what the store knows true
+// until the next one comes, if all that were ever heard since the mark have
+// left: one that fell silent may live on alone.
+func (c *Central) Leave(d Departure) {
+	delete(c.members, d.Instance)
+	if !d.Lost && !c.unheard && c.mark != 0 && d.Mark == c.mark && d.Sequence <= c.sequence && len(c.members) == 0 {
+		c.left = true
+	}
 }
 
 func (c *Central) take(w Want, instances int, at int64) Grant {
@@ -110,6 +137,9 @@ func (c *Central) take(w Want, instances int, at int64) Grant {
 		given /= 2 // the other half is for the others
 	}
 	given = max(0, min(w.Units, math.Floor(given)))
+	if w.Units < 0 {
+		given = -w.Units
+	}
 	left := units - given
 	c.levels[w.Account] = level{left, at}
 	wait := max(0, 1-left) / w.Terms.Rate

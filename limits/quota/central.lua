@@ -4,15 +4,21 @@
 -- microseconds, silence, settling, then rate, burst, life in seconds, overdraft, units per account.
 local t = redis.call('TIME')
 local at = t[1] * 1000000 + t[2]
-local store = redis.call('HMGET', KEYS[1], 'mark', 'sequence', 'last')
+local store = redis.call('HMGET', KEYS[1], 'mark', 'sequence', 'last', 'left', 'unheard')
+local unheard = store[5] or '0'
 local mark, sequence, last = tonumber(store[1] or '0'), tonumber(store[2] or '0'), tonumber(store[3] or '0')
-if mark == 0 or mark > at or tonumber(ARGV[3]) > sequence or (ARGV[4] == '1' and tonumber(ARGV[2]) == mark) or at - last > tonumber(ARGV[6]) then
+if mark == 0 or mark > at or tonumber(ARGV[3]) > sequence or (ARGV[4] == '1' and tonumber(ARGV[2]) == mark) or (at - last > tonumber(ARGV[6]) and store[4] ~= '1') then
   mark = at
+  unheard = '0'
 end
 sequence = math.max(sequence, tonumber(ARGV[3])) + 1
-redis.call('HSET', KEYS[1], 'mark', string.format('%.0f', mark), 'sequence', string.format('%.0f', sequence), 'last', string.format('%.0f', at))
 redis.call('ZADD', KEYS[2], string.format('%.0f', at), ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('(%.0f', at - tonumber(ARGV[5])))
+if redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('(%.0f', at - tonumber(ARGV[5]))) > 0 then
+  unheard = '1'
+end
+-- One that was heard later than now: the server's clock went back. Who is there says so again.
+redis.call('ZREMRANGEBYSCORE', KEYS[2], string.format('(%.0f', at), '+inf')
+redis.call('HSET', KEYS[1], 'mark', string.format('%.0f', mark), 'sequence', string.format('%.0f', sequence), 'last', string.format('%.0f', at), 'left', '0', 'unheard', unheard)
 local n = redis.call('ZCARD', KEYS[2])
 local out = {string.format('%.0f', mark), string.format('%.0f', sequence), n, at - mark < tonumber(ARGV[7]) and 1 or 0}
 for i = 3, #KEYS do
@@ -29,6 +35,9 @@ for i = 3, #KEYS do
     given = given / 2
   end
   given = math.max(0, math.min(want, math.floor(given)))
+  if want < 0 then
+    given = -want
+  end
   local left = units - given
   redis.call('HSET', KEYS[i], 'units', string.format('%.6f', left), 'at', string.format('%.0f', at))
   -- It expires only once it is full again: then an absent account says the same.

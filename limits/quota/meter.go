@@ -107,11 +107,45 @@ func (m *Meter) Close() {
 	m.ended.Wait()
 }
 
-// Spend takes n units of the named account, and reports whether there were
-// enough; wait is how long to wait if not. at is the instant of the exchange.
-func (m *Meter) Spend(ctx context.Context, name string, l Limit, n float64, at time.Time) (wait time.Duration, ok bool) {
-	now := at.Sub(m.start)
-	e, wait, ok, ask := m.try(name, l, n, now)
+// Leave tells the store that this instance is no more, after Close, and pays
+// what was spent on credit: the others do not count with it, and what the store
+// knows stays true while nobody runs.
+func (m *Meter) Leave(ctx context.Context) error {
+	m.mu.Lock()
+	q := Question{Instance: m.o.Instance, Mark: m.mark, Sequence: m.sequence, Lost: m.lost}
+	m.mu.Unlock()
+	debts := m.debts()
+	for len(debts) > 0 {
+		n := min(len(debts), mostWants)
+		q.Wants, debts = debts[:n], debts[n:]
+		a, err := m.o.Store.Ask(ctx, q)
+		if err != nil {
+			return err
+		}
+		q.Mark, q.Sequence, q.Lost = a.Mark, a.Sequence, false
+	}
+	return m.o.Store.Leave(ctx, Departure{q.Instance, q.Mark, q.Sequence, q.Lost})
+}
+
+func (m *Meter) debts() (list []Want) {
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.Lock()
+		for name, e := range s.accounts {
+			if e.owed > 0 {
+				list = append(list, Want{name, e.terms, -e.owed})
+			}
+		}
+		s.mu.Unlock()
+	}
+	return list
+}
+
+// Spend takes n units of the account named, and reports whether there were as
+// many; wait is how long to wait if not. The meter's own clock is monotonic: no
+// caller's instant can take it to a time that is still to come.
+func (m *Meter) Spend(ctx context.Context, name string, l Limit, n float64) (wait time.Duration, ok bool) {
+	e, wait, ok, ask := m.try(name, l, n, time.Since(m.start))
 	if ok || !ask {
 		return wait, ok
 	}
@@ -128,14 +162,14 @@ func (m *Meter) Spend(ctx context.Context, name string, l Limit, n float64, at t
 		answered := !e.asking
 		e.shard.mu.Unlock()
 		if answered {
-			return m.last(e, n, false)
+			return m.last(e, n)
 		}
 		select {
 		case <-round:
 		case <-patience.C:
-			return m.last(e, n, true)
+			return m.last(e, n)
 		case <-ctx.Done():
-			return m.last(e, n, true)
+			return m.last(e, n)
 		}
 	}
 }
@@ -164,13 +198,14 @@ func (m *Meter) try(name string, l Limit, n float64, now time.Duration) (e *entr
 		return e, wait, ok, false
 	}
 	if now < e.notBefore {
-		return e, e.Wait(now), false, false
+		wait, ok = e.refuse(n, now)
+		return e, wait, ok, false
 	}
 	return e, 0, false, true
 }
 
-// last is the last attempt of an exchange that the slices did not serve.
-func (m *Meter) last(e *entry, n float64, unanswered bool) (time.Duration, bool) {
+// last is what is left to an exchange that the slices did not serve.
+func (m *Meter) last(e *entry, n float64) (time.Duration, bool) {
 	e.shard.mu.Lock()
 	defer e.shard.mu.Unlock()
 	now := time.Since(m.start)
@@ -180,7 +215,14 @@ func (m *Meter) last(e *entry, n float64, unanswered bool) (time.Duration, bool)
 	if away := m.away.Load(); away.Outage > 0 {
 		return e.SpendAway(n, now, *away)
 	}
-	if unanswered && e.Overdraw(n) {
+	return e.refuse(n, now)
+}
+
+// refuse is what is left where the store answered with nothing, or not yet: on
+// credit, else the time to wait. A store that starts from empty after a restart
+// has nothing for the first exchange either: the credit is for that one too.
+func (e *entry) refuse(n float64, now time.Duration) (time.Duration, bool) {
+	if e.Overdraw(n) {
 		return 0, true
 	}
 	return e.Wait(now), false

@@ -35,6 +35,13 @@ func (s *memory) Ask(ctx context.Context, q Question) (Answer, error) {
 	return s.central.Ask(q, time.Since(s.start)), nil
 }
 
+func (s *memory) Leave(_ context.Context, d Departure) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.central.Leave(d)
+	return nil
+}
+
 // full lets the buckets of the store fill.
 func (s *memory) full() {
 	s.mu.Lock()
@@ -56,7 +63,7 @@ func newMeter(t testing.TB, o Options) *Meter {
 
 func spent(m *Meter, l Limit, n int) (passed int) {
 	for range n {
-		if _, ok := m.Spend(context.Background(), "compte", l, 1, time.Now()); ok {
+		if _, ok := m.Spend(context.Background(), "compte", l, 1); ok {
 			passed++
 		}
 	}
@@ -76,6 +83,47 @@ func TestAQuietAccountAsksAndIsServed(t *testing.T) {
 	}
 }
 
+// A store that was emptied, or that an instance was killed beside, has settled
+// this instant: it has nothing to give yet, and nobody is refused for it.
+func TestTheFirstExchangeAfterTheStoreSettledIsServed(t *testing.T) {
+	t.Parallel()
+	s := newMemory()
+	s.full()
+	s.central.mark = (time.Since(s.start) - settling).Microseconds()
+	o := patient
+	o.Store = s
+	m := newMeter(t, o)
+	if n := spent(m, Limit{1, 40}, 2); n != 2 { // the second finds that nothing was given
+		t.Errorf("%d of 2 exchanges were served", n)
+	}
+	if !m.Away().IsZero() {
+		t.Error("the store settles still: this is another test")
+	}
+}
+
+// What was spent on credit is paid by who leaves, even of an empty bucket.
+func TestWhoLeavesPaysItsDebts(t *testing.T) {
+	t.Parallel()
+	s := newMemory()
+	s.full()
+	s.central.mark = (time.Since(s.start) - settling).Microseconds()
+	o := patient
+	o.Store = s
+	m := newMeter(t, o)
+	l := Limit{0.001, 40}
+	n := spent(m, l, 10)
+	m.Close()
+	if err := m.Leave(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if units := s.central.levels["compte"].units; n == 0 || units > 0.5-float64(n) || units < -0.5-float64(n) {
+		t.Errorf("%d were spent on credit and the bucket holds %.2f", n, units)
+	}
+	if !s.central.left {
+		t.Error("it has left, and is waited for")
+	}
+}
+
 func TestBeyondTheBurstNothingPassesAndTheWaitIsSaid(t *testing.T) {
 	t.Parallel()
 	s := newMemory()
@@ -87,7 +135,7 @@ func TestBeyondTheBurstNothingPassesAndTheWaitIsSaid(t *testing.T) {
 	if n := spent(m, l, 100); n < 1 || n > 10 {
 		t.Errorf("%d passed at once, want at most the burst of 10, at least 1", n)
 	}
-	wait, ok := m.Spend(context.Background(), "compte", l, 1, time.Now())
+	wait, ok := m.Spend(context.Background(), "compte", l, 1)
 	if ok || wait < 100*time.Millisecond || wait > time.Hour {
 		t.Errorf("passed %t, told to wait %s", ok, wait)
 	}
@@ -174,7 +222,7 @@ func TestALocalDecisionAllocatesNothing(t *testing.T) {
 	m, l := ample(t) // not parallel: AllocsPerRun
 	e, _, _, _ := m.try("compte", l, 0, 0)
 	e.slices = [2]slice{{1e12, 1 << 62}}
-	if n := testing.AllocsPerRun(1000, func() { m.Spend(context.Background(), "compte", l, 1, time.Now()) }); n != 0 {
+	if n := testing.AllocsPerRun(1000, func() { m.Spend(context.Background(), "compte", l, 1) }); n != 0 {
 		t.Errorf("%.0f allocations, want none", n)
 	}
 }
@@ -187,7 +235,7 @@ func TestTooManyAccountsAreRefused(t *testing.T) {
 	o.Store, o.Accounts = s, 1
 	m := newMeter(t, o)
 	spent(m, Limit{10, 20}, 1)
-	if _, ok := m.Spend(context.Background(), "autre", Limit{10, 20}, 1, time.Now()); ok {
+	if _, ok := m.Spend(context.Background(), "autre", Limit{10, 20}, 1); ok {
 		t.Error("an account beyond the bound was let through")
 	}
 }
@@ -197,9 +245,8 @@ func BenchmarkSpend(b *testing.B) {
 	e, _, _, _ := m.try("compte", l, 0, 0)
 	e.slices = [2]slice{{1e15, 1 << 62}}
 	b.ReportAllocs()
-	at := time.Now()
 	for b.Loop() {
-		m.Spend(context.Background(), "compte", l, 1, at)
+		m.Spend(context.Background(), "compte", l, 1)
 	}
 }
 
@@ -210,7 +257,7 @@ func BenchmarkSpendWithClock(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			m.Spend(context.Background(), "compte", l, 1, time.Now())
+			m.Spend(context.Background(), "compte", l, 1)
 		}
 	})
 }

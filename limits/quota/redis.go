@@ -11,14 +11,19 @@ import (
 	"github.com/piano-roc/rpn/internal/redis"
 )
 
-// A Store is the central side. Ask answers within ctx; after an error it is not
-// known what was given. Safe for concurrent use.
+// A Store is the central side. Ask answers within ctx; an error says that it is
+// not known what was given. Leave takes an instance out, so that the others no
+// longer count with it. Safe for concurrent use.
 type Store interface {
 	Ask(ctx context.Context, q Question) (Answer, error)
+	Leave(ctx context.Context, d Departure) error
 }
 
 //go:embed central.lua
 var centralScript string
+
+//go:embed leave.lua
+var leaveScript string
 
 // Redis is a Store in Redis: one script, by the server's time. Its keys are in
 // one slot of a Cluster. It is trusted with the limits and with nothing else:
@@ -27,24 +32,21 @@ var centralScript string
 type Redis struct {
 	client *redis.Client
 	script *redis.Script
+	leave  *redis.Script
 	prefix string
 }
 
 // NewRedis makes a Redis over client, which the caller closes.
 func NewRedis(client *redis.Client) *Redis {
-	return &Redis{client, redis.NewScript(centralScript), "{limites}:"}
+	return &Redis{client, redis.NewScript(centralScript), redis.NewScript(leaveScript), "{limites}:"}
 }
 
 // Ask runs the script once: one round trip, two the first time a server sees it.
 func (s *Redis) Ask(ctx context.Context, q Question) (Answer, error) {
 	keys := make([]string, 2, 2+len(q.Wants))
 	keys[0], keys[1] = s.prefix+"depot", s.prefix+"instances"
-	lost := "0"
-	if q.Lost {
-		lost = "1"
-	}
 	args := make([]any, 7, 7+5*len(q.Wants))
-	args[0], args[1], args[2], args[3] = q.Instance, q.Mark, q.Sequence, lost
+	args[0], args[1], args[2], args[3] = q.Instance, q.Mark, q.Sequence, flag(q.Lost)
 	args[4], args[5], args[6] = memberLife.Microseconds(), silence.Microseconds(), settling.Microseconds()
 	for _, w := range q.Wants {
 		keys = append(keys, s.prefix+"compte:"+w.Account)
@@ -57,9 +59,17 @@ func (s *Redis) Ask(ctx context.Context, q Question) (Answer, error) {
 	return readAnswer(out, len(q.Wants))
 }
 
-// Leave tells the store that the instance has stopped.
-func (s *Redis) Leave(ctx context.Context, instance string) error {
-	return s.client.ZRem(ctx, s.prefix+"instances", instance)
+// Leave runs its script once.
+func (s *Redis) Leave(ctx context.Context, d Departure) error {
+	_, err := s.client.RunOnSlot(ctx, s.leave, []string{s.prefix + "depot", s.prefix + "instances"}, d.Instance, d.Mark, d.Sequence, flag(d.Lost))
+	return err
+}
+
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
 }
 
 func number(f float64) string { return strconv.FormatFloat(f, 'g', 17, 64) }

@@ -33,15 +33,42 @@ func TestTheScriptSaysWhatCentralSays(t *testing.T) {
 	ctx := context.Background()
 	var model Central
 	r := rand.New(rand.NewPCG(1, 2))
-	seen := Answer{}
+	seen, lefts, unheards := Answer{}, 0, 0
 	for i := range 400 {
-		q := Question{Instance: fmt.Sprint("i", r.IntN(3)), Mark: seen.Mark, Sequence: seen.Sequence, Lost: r.IntN(40) == 0}
+		if r.IntN(40) == 0 && model.last > 0 { // one that fell silent
+			old := model.last - 2*memberLife.Microseconds()
+			if err := c.ZAdd(ctx, s.prefix+"instances", "silent", float64(old)); err != nil {
+				t.Fatal(err)
+			}
+			model.members["silent"] = old
+		}
+		q := Question{Instance: fmt.Sprint("i", r.IntN(2)), Mark: seen.Mark, Sequence: seen.Sequence, Lost: r.IntN(40) == 0}
 		if r.IntN(60) == 0 {
 			q.Sequence += 1000 // this instance has seen what the store has lost
 		}
 		for k := range r.IntN(4) {
 			l := Limit{1 + 500*r.Float64(), 1 + 1000*r.Float64()}
-			q.Wants = append(q.Wants, Want{fmt.Sprint("c", k), TermsOf(l, 3), float64(1 + r.IntN(200))})
+			units := float64(1 + r.IntN(200))
+			if r.IntN(10) == 0 {
+				units = -float64(1 + r.IntN(4)) // a debt
+			}
+			q.Wants = append(q.Wants, Want{fmt.Sprint("c", k), TermsOf(l, 3), units})
+		}
+		if r.IntN(40) == 0 && model.last > 0 { // the server's clock was ahead
+			const ahead = 5 * 24 * 3600 * 1_000_000
+			for id := range model.members {
+				model.members[id] += ahead
+				if err := c.ZAdd(ctx, s.prefix+"instances", id, float64(model.members[id])); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if r.IntN(20) == 0 { // nobody was heard for long
+			const back = 10_000_000
+			if err := c.HSet(ctx, s.prefix+"depot", "last", fmt.Append(nil, model.last-back)); err != nil {
+				t.Fatal(err)
+			}
+			model.last -= back
 		}
 		got, err := s.Ask(ctx, q)
 		if err != nil {
@@ -65,7 +92,29 @@ func TestTheScriptSaysWhatCentralSays(t *testing.T) {
 			}
 		}
 		seen = got
+		if model.unheard {
+			unheards++
+		}
+		if text, err := c.HGet(ctx, s.prefix+"depot", "unheard"); err != nil || (string(text) == "1") != model.unheard {
+			t.Fatalf("question %d: the script says that one fell silent: %s, %v; Central: %t", i, text, err, model.unheard)
+		}
+		if d := (Departure{q.Instance, got.Mark - int64(r.IntN(2)), got.Sequence + int64(r.IntN(2)), r.IntN(2) == 0}); r.IntN(3) == 0 {
+			if err := s.Leave(ctx, d); err != nil {
+				t.Fatal(err)
+			}
+			model.Leave(d)
+		}
+		if model.left {
+			lefts++
+		}
+		left, err := c.HGet(ctx, s.prefix+"depot", "left")
+		if err != nil || (string(left) == "1") != model.left {
+			t.Fatalf("question %d: the script says that all left: %s, %v; Central: %t", i, left, err, model.left)
+		}
 		time.Sleep(time.Duration(r.IntN(2000)) * time.Microsecond)
+	}
+	if lefts == 0 || unheards == 0 {
+		t.Errorf("all left %d times, one fell silent %d times: the test tries too little", lefts, unheards)
 	}
 }
 
@@ -84,7 +133,7 @@ func TestFourInstancesWhileRedisIsKilledAndEmptied(t *testing.T) {
 		senders.Go(func() {
 			for !end.Load() {
 				before := time.Now()
-				if _, ok := m.Spend(context.Background(), "compte", limit, 1, before); ok {
+				if _, ok := m.Spend(context.Background(), "compte", limit, 1); ok {
 					mu.Lock()
 					admitted = append(admitted, before)
 					mu.Unlock()

@@ -30,6 +30,8 @@ type world struct {
 
 type member struct {
 	id             string
+	life           int // counts the restarts
+	gone           bool
 	account        Account
 	skew           time.Duration // of its clock; constant, as monotonic clocks are
 	mark, sequence int64
@@ -79,6 +81,7 @@ func (w *world) ask(m *member, need float64) {
 
 func (w *world) question(m *member, sent time.Duration, wanted float64, wants []Want) {
 	q := Question{Instance: m.id, Mark: m.mark, Sequence: m.sequence, Lost: m.lost, Wants: wants}
+	life := m.life
 	alone := func() {
 		if m.away.Outage == 0 {
 			m.outages++
@@ -86,6 +89,9 @@ func (w *world) question(m *member, sent time.Duration, wanted float64, wants []
 		}
 	}
 	failed := func() {
+		if m.life != life {
+			return
+		}
 		m.lost = true
 		alone()
 		m.account.Answered(wanted, Grant{}, false, sent, w.now+m.skew)
@@ -101,6 +107,9 @@ func (w *world) question(m *member, sent time.Duration, wanted float64, wants []
 			return
 		}
 		w.after(w.between(10*time.Microsecond, 3*time.Millisecond), func() {
+			if m.life != life {
+				return
+			}
 			m.mark, m.sequence, m.lost = a.Mark, max(m.sequence, a.Sequence), false
 			if a.Settling {
 				alone()
@@ -116,6 +125,9 @@ func (w *world) question(m *member, sent time.Duration, wanted float64, wants []
 }
 
 func (w *world) exchange(m *member, again bool) {
+	if m.gone {
+		return
+	}
 	m.account.Adapt(w.limit, max(1, m.known))
 	now := w.now + m.skew
 	switch {
@@ -180,7 +192,9 @@ func (w *world) storm() {
 // beat is what an instance asks beside its exchanges: each heartbeat, and often
 // while the store is away.
 func (w *world) beat(m *member) {
-	w.question(m, w.now+m.skew, 0, nil)
+	if !m.gone {
+		w.question(m, w.now+m.skew, 0, nil)
+	}
 	every := heartbeat
 	if m.away.Outage > 0 {
 		every = probe
@@ -197,6 +211,37 @@ func (w *world) outages(empty bool) {
 				w.store.Lose()
 			}
 		})
+	})
+}
+
+// restarts has instances leave and come back with nothing: one alone, or all of
+// them and for longer than the store's silence.
+func (w *world) restarts() {
+	w.after(w.between(500*time.Millisecond, 3*time.Second), func() {
+		list := w.instances
+		if w.r.IntN(2) == 0 {
+			i := w.r.IntN(len(list))
+			list = list[i : i+1]
+		}
+		back := w.between(0, 2*silence)
+		for _, m := range list {
+			if m.gone {
+				continue
+			}
+			q := Question{Instance: m.id, Mark: m.mark, Sequence: m.sequence, Lost: m.lost}
+			if m.account.owed > 0 {
+				q.Wants = []Want{{"compte", m.account.terms, -m.account.owed}}
+				a := w.store.Ask(q, time.Hour+w.now)
+				q.Mark, q.Sequence, q.Lost = a.Mark, a.Sequence, false
+			}
+			w.store.Leave(Departure{m.id, q.Mark, q.Sequence, q.Lost})
+			m.gone = true
+			m.life++
+			w.after(back, func() {
+				*m = member{id: m.id + "+", life: m.life, skew: m.skew, known: len(w.instances)}
+			})
+		}
+		w.restarts()
 	})
 }
 
@@ -243,6 +288,74 @@ func TestALostStoreLetsNoMorePass(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestInstancesThatRestartLetNoMorePass(t *testing.T) {
+	t.Parallel()
+	excess, total := worst(func(_ uint64, w *world) { w.restarts() })
+	t.Logf("%d runs with restarts, %d admitted, worst excess %.2f", runs, total, excess)
+	if excess > 1e-6 {
+		t.Errorf("%.2f more than burst + rate*T passed", excess)
+	}
+}
+
+// A store that all have left is as they left it; one of which an instance fell
+// silent is not believed after a silence.
+func TestWhoLeavesEmptiesNoBucket(t *testing.T) {
+	t.Parallel()
+	terms := TermsOf(Limit{Rate: 1, Burst: 5}, 1)
+	want := func(id string) Question {
+		return Question{Instance: id, Wants: []Want{{"compte", terms, 1}}}
+	}
+	for name, c := range map[string]struct {
+		leave   func(c *Central, a Answer)
+		settles bool
+	}{
+		"all left": {func(c *Central, a Answer) { c.Leave(Departure{"a", a.Mark, a.Sequence, false}) }, false},
+		"killed":   {func(*Central, Answer) {}, true},
+		"left while another runs": {func(c *Central, a Answer) {
+			b := c.Ask(want("b"), 2*time.Hour)
+			c.Leave(Departure{"a", b.Mark, b.Sequence, false})
+		}, true},
+		"lived alone":             {func(c *Central, a Answer) { c.Leave(Departure{"a", a.Mark, a.Sequence, true}) }, true},
+		"of another mark":         {func(c *Central, a Answer) { c.Leave(Departure{"a", a.Mark - 1, a.Sequence, false}) }, true},
+		"the store went back":     {func(c *Central, a Answer) { c.Leave(Departure{"a", a.Mark, a.Sequence + 1, false}) }, true},
+		"another one fell silent": {func(c *Central, a Answer) { c.unheard = true; c.Leave(Departure{"a", a.Mark, a.Sequence, false}) }, true},
+		"and one asked once more": {func(c *Central, a Answer) {
+			c.Leave(Departure{"a", a.Mark, a.Sequence, false})
+			c.Ask(want("b"), 2*time.Hour)
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var central Central
+			central.Ask(want("a"), time.Hour)
+			a := central.Ask(want("a"), 2*time.Hour-time.Second) // after a silence: a mark
+			a = central.Ask(want("a"), 2*time.Hour+2*time.Second)
+			if a.Settling || a.Answer().Units != 1 {
+				t.Fatalf("a store at rest says %+v", a)
+			}
+			c.leave(&central, a)
+			b := central.Ask(want("c"), 3*time.Hour)
+			if b.Settling != c.settles || (b.Answer().Units == 1) == c.settles {
+				t.Errorf("who comes after is told %+v, settles is to be %t", b, c.settles)
+			}
+		})
+	}
+	t.Run("silent for its life", func(t *testing.T) {
+		t.Parallel()
+		var c Central
+		c.Ask(want("a"), time.Hour)
+		c.Ask(want("b"), time.Hour)
+		a := c.Ask(want("b"), time.Hour)
+		for at := time.Hour; at < time.Hour+memberLife+2*time.Second; at += time.Second {
+			a = c.Ask(want("b"), at)
+		}
+		c.Leave(Departure{"b", a.Mark, a.Sequence, false})
+		if !c.unheard || c.left {
+			t.Error("an instance that fell silent is taken for one that left")
+		}
+	})
 }
 
 func TestWithoutTheReducedBurstTheBoundWouldBreak(t *testing.T) {

@@ -44,6 +44,34 @@ type signer struct {
 	ring  [][16]byte
 	head  int
 	last  time.Time // of its newest message's life; guarded by Local.mu
+	at    int64     // of its newest message
+}
+
+// No life of a message is as long as longestLife; an instant that is older than
+// the last by more than wentBack is a clock that was put back.
+const (
+	longestLife = 24 * time.Hour
+	wentBack    = time.Minute
+)
+
+// backTo forgets, once the clock is put back, what was signed while it was ahead:
+// it would stand before what comes now for as long as the clock was ahead. Its
+// Timestamp is refused as one that is still to come.
+func (s *signer) backTo(now int64) {
+	ahead := s.at-now > int64(wentBack)
+	s.at = now
+	if !ahead {
+		return
+	}
+	var ring [][16]byte
+	for _, key := range s.ring[s.head:] {
+		if s.until[key]-now > int64(longestLife) {
+			delete(s.until, key)
+			continue
+		}
+		ring = append(ring, key)
+	}
+	s.ring, s.head = ring, 0
 }
 
 // Reserve never fails.
@@ -53,6 +81,7 @@ func (l *Local) Reserve(_ context.Context, m roc.Signed, at time.Time) (bool, er
 	defer s.mu.Unlock()
 	key := [16]byte(m.Signature[:16])
 	now := at.UnixNano()
+	s.backTo(now)
 	if until, ok := s.until[key]; ok && until >= now {
 		return true, nil
 	} else if ok { // its life is over: the check has refused it as stale before
@@ -107,8 +136,11 @@ func (s *signer) drop() {
 func (l *Local) signer(m roc.Signed, at time.Time) *signer {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if at.After(l.sweep) {
+	if at.After(l.sweep) || l.sweep.Sub(at) > time.Minute {
 		for id, s := range l.signers {
+			if s.last.Sub(at) > longestLife { // of a clock that was ahead
+				s.last = at.Add(longestLife)
+			}
 			if s.last.Before(at) {
 				delete(l.signers, id)
 			}

@@ -45,7 +45,7 @@ func (c *control) served(wait time.Duration, at time.Time) {
 }
 
 func (c *control) turn(at time.Time) {
-	if c.begun.IsZero() {
+	if c.begun.IsZero() || c.begun.Sub(at) > period { // the clock went back
 		c.begun = at
 	}
 	if at.Sub(c.begun) < period {

@@ -5,6 +5,7 @@ package facade
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -88,12 +89,12 @@ func (f *Facade) Search(ctx context.Context, es *register.Etablissement, asked *
 	}
 	q := questionOf(asked.Envelope())
 	found, err := f.o.Directory.Search(ctx, es.Structure, annuaire.Search{
-		ID: q.id(),
+		ID: q.id(), AMC: q.amc,
 		Ask: func(ctx context.Context) (annuaire.Searched, error) {
 			a, err := ask(ctx)
 			return annuaire.Searched{Status: a.Status, ContentType: a.ContentType, Body: a.Body}, err
 		},
-		Verify: func(a annuaire.Searched) (time.Time, error) { return f.youngUntil(q, a) },
+		Verify: func(a annuaire.Searched) (annuaire.Verified, error) { return f.believe(q, a) },
 	})
 	if err != nil {
 		return Answer{}, err
@@ -115,15 +116,32 @@ func (f *Facade) Search(ctx context.Context, es *register.Etablissement, asked *
 
 const retrySoon = 10 * time.Second
 
-// youngUntil verifies an answer, and returns until when its own signature is
+// believe verifies an answer. It serves until its own signature is no longer
 // young enough for an establishment to accept it: half of its life.
-func (f *Facade) youngUntil(q question, a annuaire.Searched) (time.Time, error) {
+func (f *Facade) believe(q question, a annuaire.Searched) (annuaire.Verified, error) {
 	checked, err := f.verify(q, a)
 	if err != nil {
-		return time.Time{}, err
+		return annuaire.Verified{}, err
 	}
 	defer checked.Envelope().Release()
-	return a.At.Add(checked.Until().Sub(a.At) / 2), nil
+	v := annuaire.Verified{Until: a.At.Add(checked.Until().Sub(a.At) / 2)}
+	answer, err := message.ReadSearchAnswer(checked)
+	if err == nil && answer.Code == message.RetourTrouve {
+		v.Says = digestOf(answer)
+	}
+	return v, err
+}
+
+// digestOf is a digest of where an answer sends, in whatever order it says so.
+func digestOf(a message.SearchAnswer) (says [16]byte) {
+	lines := []string{string(a.AMC)}
+	for _, d := range a.Adresses {
+		lines = append(lines, fmt.Sprintf("%q %q %q %q %q", d.Service, d.Norme, d.Version, d.Type, d.Valeur))
+	}
+	slices.Sort(lines)
+	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
+	copy(says[:], sum[:])
+	return says
 }
 
 // verify checks an answer of the annuaire at the time it was given: who signed

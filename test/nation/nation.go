@@ -58,6 +58,9 @@ func Annuaire(lines string) Option {
 	return func(s *settings) { s.Options.Annuaire = lines }
 }
 
+// Clock is everybody's clock, in process.
+func Clock(now func() time.Time) Option { return func(s *settings) { s.Now = now } }
+
 // Facade lets the RPN rewrite the answers of the annuaire for those
 // establishments whose register says so.
 func Facade(s *settings) { s.Options.Facade = true }

@@ -42,7 +42,7 @@ func TestWhoIsSuspendedIsRefusedWhateverIsAsked(t *testing.T) {
 		t.Errorf("%s descriptions were given to who is suspended", got)
 	}
 	await.Until(t, "each is recorded as refused", func() bool {
-		return n.Metric(`rpn_exchanges_total{amc="aucune",code="RPN102",responsable="etablissement",service="aucun",version="aucun"}`) == strconv.Itoa(len(besideThePath))
+		return n.Metric(`rpn_exchanges_total{code="RPN102",responsable="etablissement",service="aucun",version="aucun"}`) == strconv.Itoa(len(besideThePath))
 	})
 }
 

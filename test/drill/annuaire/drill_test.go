@@ -136,16 +136,19 @@ func cells() []cell {
 
 func TestDrill(t *testing.T) {
 	for _, c := range cells() {
-		t.Run(c.family+"/"+c.name, func(t *testing.T) {
-			got := c.play(t)
-			word := "ok "
-			if got != c.want || t.Failed() {
-				word = "NOT"
-				t.Errorf("%s: got %q, want %q", c.name, got, c.want)
-			}
-			fmt.Printf("%s  %-10s  %-60s  %s\n", word, c.family, c.name, got)
-		})
+		t.Run(c.family+"/"+c.name, func(t *testing.T) { c.judge(t) })
 	}
+}
+
+// judge plays a cell and says in one line how it went.
+func (c cell) judge(t *testing.T) {
+	got := c.play(t)
+	word := "ok "
+	if got != c.want || t.Failed() {
+		word = "NOT"
+		t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+	}
+	fmt.Printf("%s  %-10s  %-60s  %s\n", word, c.family, c.name, got)
 }
 
 func flapping(t *testing.T) string {

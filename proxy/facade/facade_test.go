@@ -1,0 +1,96 @@
+package facade
+
+import (
+	"testing"
+	"time"
+
+	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/internal/igc"
+	"github.com/piano-roc/rpn/internal/message"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/internal/xmlsig"
+	"github.com/piano-roc/rpn/tlsconf/trust"
+)
+
+const annuaireStructure = "2000000018"
+
+// The answer to a search that says where to answer to, by WS-Addressing, is
+// nobody else's: it is not remembered. Nor is one that cannot be read.
+func TestASearchWithAddressingIsNobodyElses(t *testing.T) {
+	t.Parallel()
+	r := message.SearchRequest{
+		Requete:   message.Requete{Date: time.Now(), Editeur: "E", Logiciel: "L", VersionLogiciel: "1"},
+		Adressage: message.Adressage{AMC: "0075500025", Domaine: roc.HOSP}, Service: "IDB", Norme: "ROC", Version: "V2", Types: []string{"URL"},
+	}
+	idOf := func(r message.SearchRequest) [32]byte {
+		env, err := soap.Read(r.Envelope(soap.SOAP12), soap.DefaultLimits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer env.Release()
+		return questionOf(env).id()
+	}
+	plain := idOf(r)
+	if plain == ([32]byte{}) || plain != idOf(r) {
+		t.Error("a plain search is not remembered")
+	}
+	other := r
+	other.Adressage.CSR = "75"
+	if idOf(other) == plain {
+		t.Error("two searches are remembered as one")
+	}
+	r.Addressing = &message.Addressing{MessageID: "urn:uuid:1"}
+	if idOf(r) != ([32]byte{}) {
+		t.Error("a search with WS-Addressing is remembered")
+	}
+}
+
+// An answer is believed when the annuaire signed it, about the insurer that was
+// asked, and serves half the life of its signature.
+func TestAnAnswerServesHalfTheLifeOfItsSignature(t *testing.T) {
+	t.Parallel()
+	pki := igc.New(igc.Options{ECDSA: true})
+	store := xmlsig.NewTrust(trust.NewTrust(pki.Roots(igc.AMCSignature), pki.Intermediates(igc.AMCSignature)).Signature(nil))
+	f := New(Options{Verifier: xmlsig.NewVerifier(xmlsig.Options{Trust: func() *xmlsig.Trust { return store }}), Signer: annuaireStructure})
+	at := time.Now()
+	answer := func(signer, host string) annuaire.Searched {
+		p := pki.AMCSigner(roc.StructureID(signer), "ANNUAIRE FICTIF")
+		m, err := xmlsig.Sign(message.SearchAnswer{
+			Code: message.RetourTrouve, AMC: "0075500025", Nom: "Mutuelle",
+			Adresses: []message.Adresse{
+				{Service: "IDB", Norme: "ROC", Version: "V2", Type: "URL", Valeur: "https://" + host + "/roc"},
+				{Service: "IDB", Norme: "ROC", Version: "V1", Type: "URL", Valeur: "https://" + host + "/roc"},
+			},
+		}.Envelope(soap.SOAP11), xmlsig.Key{Certificate: p.Cert, Chain: p.Chain, Signer: p.Key}, xmlsig.SignOptions{At: at})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return annuaire.Searched{Status: 200, Body: m, At: at}
+	}
+	asked := question{amc: "0075500025", text: "x"}
+	good := answer(annuaireStructure, "a.example")
+	v, err := f.believe(asked, good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked, err := f.verify(asked, good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if life := checked.Until().Sub(at); life <= 0 || v.Until.Sub(at) != life/2 {
+		t.Errorf("it serves %s of its life of %s, want half", v.Until.Sub(at), life)
+	}
+	if again, err := f.believe(asked, answer(annuaireStructure, "a.example")); err != nil || again.Says != v.Says || v.Says == ([16]byte{}) {
+		t.Errorf("an answer that says the same is taken for a change: %v", err)
+	}
+	if moved, err := f.believe(asked, answer(annuaireStructure, "b.example")); err != nil || moved.Says == v.Says {
+		t.Errorf("an answer that says something else is taken for the same: %v", err)
+	}
+	if _, err := f.believe(question{amc: "0075500033", text: "x"}, good); err == nil {
+		t.Error("an answer about another insurer is believed")
+	}
+	if _, err := f.believe(asked, answer("2000000026", "a.example")); err == nil {
+		t.Error("an answer that another one signed is believed")
+	}
+}
