@@ -19,6 +19,7 @@ var leaves = map[string]string{
 	"annuaire":        "dials by ClientOptions.Dial, which app makes a filter's",
 	"internal/redis":  "go-redis dials what the operator wrote",
 	"app/admin":       "speaks to the RPN of this machine",
+	"tlsconf/tlstest": "the clients of tests: it imports testing, and rpn does not link it",
 	"cmd/rpn":         "a command of an operator, not the RPN that serves",
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/piano-roc/rpn/internal/redis/acme"
 	"github.com/piano-roc/rpn/internal/secret"
 	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/tlstest"
 )
 
 // Two instances that share Redis have one certificate: the second one loads
@@ -39,7 +40,7 @@ func TestInstancesShareWhatACMEGaveByRedis(t *testing.T) {
 	}
 	port := freePort(t)
 	ca := startPebble(t, port, 90*24*time.Hour)
-	var log lockedBuffer
+	var log tlstest.Buffer
 	instance := func() (*identity.ACME, *identity.Source) {
 		client, err := redis.Open(redis.Options{URLs: []string{fmt.Sprint("redis://127.0.0.1:", redisPort)}, Timeout: 5 * time.Second, Probe: 100 * time.Millisecond})
 		if err != nil {

@@ -27,6 +27,7 @@ import (
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
 	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/tlstest"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -59,7 +60,7 @@ func startPebble(t *testing.T, challengePort int, validity time.Duration) *pebbl
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, dir := newPKI(t), t.TempDir()
+	p, dir := tlstest.NewPKI(), t.TempDir()
 	cert, key, err := p.Server(igc.AMCTLS, "127.0.0.1").Write(dir, "pebble")
 	if err != nil {
 		t.Fatal(err)
@@ -74,8 +75,8 @@ func startPebble(t *testing.T, challengePort int, validity time.Duration) *pebbl
 	if err != nil {
 		t.Fatal(err)
 	}
-	var said lockedBuffer
-	cmd := exec.Command(binary, "-config", write(t, filepath.Join(dir, "pebble.json"), string(config)), "-dnsserver", nameServer(t))
+	var said tlstest.Buffer
+	cmd := exec.Command(binary, "-config", tlstest.Write(t, filepath.Join(dir, "pebble.json"), string(config)), "-dnsserver", nameServer(t))
 	cmd.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=20") // 20 % of the nonces are refused, as a CA may
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
@@ -83,7 +84,7 @@ func startPebble(t *testing.T, challengePort int, validity time.Duration) *pebbl
 	}
 	b := &pebble{
 		directory: fmt.Sprintf("https://127.0.0.1:%d/dir", acmePort), https: p.Roots(igc.AMCTLS), manage: fmt.Sprintf("https://127.0.0.1:%d", managePort),
-		client: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool(p.Roots(igc.AMCTLS))}, DisableKeepAlives: true}},
+		client: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: p.Pool(igc.AMCTLS)}, DisableKeepAlives: true}},
 	}
 	b.stop = sync.OnceFunc(func() {
 		cmd.Process.Kill()
@@ -120,7 +121,9 @@ func (b *pebble) roots(t *testing.T) *x509.CertPool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pool([]*x509.Certificate{root})
+	pool := x509.NewCertPool()
+	pool.AddCert(root)
+	return pool
 }
 
 // nameServer answers 127.0.0.1 to every question for an address.
@@ -173,7 +176,7 @@ func acmeSource(t *testing.T, o identity.ACMEOptions) (*identity.ACME, *identity
 
 func TestCertificatesByACME(t *testing.T) {
 	t.Parallel()
-	var log lockedBuffer
+	var log tlstest.Buffer
 	port := freePort(t)
 	ca := startPebble(t, port, 90*24*time.Hour)
 	o := identity.ACMEOptions{
@@ -184,18 +187,18 @@ func TestCertificatesByACME(t *testing.T) {
 	if s.Certificate() != nil {
 		t.Error("a certificate before Start")
 	}
-	p := newPKI(t)
-	d := openDoor(t, tlsconf.ServerOptions{Certificate: s, Clients: trust.FixedStore(trustOf(p, igc.EtablissementTLS))}, nil)
-	config := clientConfig(p, p.Auth(chu, "CH"))
+	p := tlstest.NewPKI()
+	d := tlstest.OpenDoor(t, tlsconf.ServerOptions{Certificate: s, Clients: trust.FixedStore(tlstest.Trust(p, igc.EtablissementTLS))}, nil)
+	config := tlstest.Client(p, p.Auth(chu, "CH"))
 	config.RootCAs, config.ServerName = ca.roots(t), "rpn.example.test"
-	if _, err := d.knock(config); err == nil {
+	if _, err := d.Knock(config); err == nil {
 		t.Error("somebody came in while there is no certificate")
 	}
 	if err := a.Start(func() { s.Reload() }); err != nil {
 		t.Fatal(err)
 	}
 	await.Until(t, "an RSA and an ECDSA certificate", func() bool { return len(s.Certificates()) == 2 })
-	if _, err := d.knock(config); err != nil {
+	if _, err := d.Knock(config); err != nil {
 		t.Errorf("%v\n%s", err, log.String())
 	}
 	if k := s.Certificate().Leaf.PublicKeyAlgorithm; k != x509.ECDSA {

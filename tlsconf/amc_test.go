@@ -13,6 +13,7 @@ import (
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
 	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/tlstest"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -74,8 +75,8 @@ func visit(c *tlsconf.Client, addr, name string) (tls.ConnectionState, error) {
 // Each server certificate before our client.
 func TestToWhomWeConnect(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
-	client := newClient(t, p, trust.FixedStore(trustOf(p, igc.AMCTLS)))
+	p := tlstest.NewPKI()
+	client := newClient(t, p, trust.FixedStore(tlstest.Trust(p, igc.AMCTLS)))
 	with := func(pair igc.Pair) *tls.Config {
 		return &tls.Config{
 			Certificates: []tls.Certificate{pair.TLS()},
@@ -125,8 +126,8 @@ func TestToWhomWeConnect(t *testing.T) {
 
 func TestAServerThatSaysNothingIsGivenUp(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
-	client := newClient(t, p, trust.FixedStore(trustOf(p, igc.AMCTLS)))
+	p := tlstest.NewPKI()
+	client := newClient(t, p, trust.FixedStore(tlstest.Trust(p, igc.AMCTLS)))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +149,7 @@ func TestAServerThatSaysNothingIsGivenUp(t *testing.T) {
 // Our client resumes its sessions, until the AMC's CAs or our certificate change.
 func TestOurSessionsEndWithTheirTrust(t *testing.T) {
 	t.Parallel()
-	p, dir := newPKI(t), t.TempDir()
+	p, dir := tlstest.NewPKI(), t.TempDir()
 	store := openStore(t, p, dir, igc.AMCTLS)
 	certFile, keyFile, err := p.Auth(igc.RPN, "RPN FICTIF").Write(dir, "rpn")
 	if err != nil {
@@ -185,7 +186,7 @@ func TestOurSessionsEndWithTheirTrust(t *testing.T) {
 	want("our certificate was renewed", false)
 	want("and again", true)
 
-	other := newPKI(t)
+	other := tlstest.NewPKI()
 	writeStore(t, dir, igc.AMCTLS, append(p.Roots(igc.AMCTLS), other.Roots(igc.AMCTLS)...), nil)
 	if changed, err := store.Reload(); !changed || err != nil {
 		t.Fatal(changed, err)
@@ -208,10 +209,10 @@ func TestOurSessionsEndWithTheirTrust(t *testing.T) {
 // the next ones: a session's ticket would make it large again.
 func TestTheClassicHelloFitsOnePacket(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
+	p := tlstest.NewPKI()
 	own := p.Server(igc.AMCTLS, "amc.test").TLS()
 	addr := server(t, &tls.Config{Certificates: []tls.Certificate{own}, ClientAuth: tls.RequireAnyClientCert})
-	c := newClient(t, p, trust.FixedStore(trustOf(p, igc.AMCTLS)))
+	c := newClient(t, p, trust.FixedStore(tlstest.Trust(p, igc.AMCTLS)))
 	for round := range 3 {
 		for _, classic := range []bool{true, false} {
 			raw, err := net.Dial("tcp", addr)

@@ -7,13 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
 	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/tlstest"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -40,32 +40,26 @@ func openStore(t *testing.T, p *igc.PKI, dir string, side igc.Side) *trust.Store
 	return s
 }
 
-// A clock that a test moves.
-type clock struct{ ahead atomic.Int64 }
-
-func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
-func (c *clock) forward(d time.Duration) { c.ahead.Add(int64(d)) }
-
 // golang/go#77217: a session must not outlive the CA that vouched for it.
 func TestASessionEndsWithItsTrust(t *testing.T) {
 	t.Parallel()
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		p, other, dir := newPKI(t), newPKI(t), t.TempDir()
+		p, other, dir := tlstest.NewPKI(), tlstest.NewPKI(), t.TempDir()
 		store := openStore(t, p, dir, igc.EtablissementTLS)
-		d := openDoor(t, tlsconf.ServerOptions{
+		d := tlstest.OpenDoor(t, tlsconf.ServerOptions{
 			Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
 			Clients:     store,
 		}, nil)
-		config := clientConfig(p, p.Auth(chu, "CH"))
+		config := tlstest.Client(p, p.Auth(chu, "CH"))
 		config.MinVersion, config.MaxVersion = version, version
 		config.ClientSessionCache = tls.NewLRUClientSessionCache(8)
 		want := func(when, welcome string) {
 			t.Helper()
-			if _, err := d.knock(config); err != nil {
+			if _, err := d.Knock(config); err != nil {
 				t.Errorf("%s: %v", when, err)
 				return
 			}
-			if got := <-d.welcomes; got != tls.VersionName(version)+welcome {
+			if got := <-d.Welcomes; got != tls.VersionName(version)+welcome {
 				t.Errorf("%s: %s", when, got)
 			}
 		}
@@ -89,10 +83,10 @@ func TestASessionEndsWithItsTrust(t *testing.T) {
 		if _, err := store.Reload(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := d.knock(config); err == nil {
+		if _, err := d.Knock(config); err == nil {
 			t.Error("its CA was removed, and it still comes in")
 		}
-		if f := d.failure(t); f.Reason != trust.UnknownCA {
+		if f := d.Failure(t); f.Reason != trust.UnknownCA {
 			t.Errorf("its CA was removed: %v", f)
 		}
 	}
@@ -102,38 +96,38 @@ func TestASessionEndsWithItsTrust(t *testing.T) {
 // rotate without losing sessions.
 func TestASessionAgesWithTheClock(t *testing.T) {
 	t.Parallel()
-	p, at := newPKI(t), &clock{}
-	d := openDoor(t, tlsconf.ServerOptions{
+	p, at := tlstest.NewPKI(), &tlstest.Clock{}
+	d := tlstest.OpenDoor(t, tlsconf.ServerOptions{
 		Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
-		Clients:     trust.FixedStore(trustOf(p, igc.EtablissementTLS)),
-		Now:         at.now,
+		Clients:     trust.FixedStore(tlstest.Trust(p, igc.EtablissementTLS)),
+		Now:         at.Now,
 	}, nil)
 	end := time.Now().Add(40 * time.Hour)
-	config := clientConfig(p, p.Auth(chu, "CH", igc.Valid(time.Now().Add(-time.Hour), end)))
+	config := tlstest.Client(p, p.Auth(chu, "CH", igc.Valid(time.Now().Add(-time.Hour), end)))
 	config.ClientSessionCache = tls.NewLRUClientSessionCache(8)
 	want := func(when, welcome string) {
 		t.Helper()
-		if _, err := d.knock(config); err != nil {
+		if _, err := d.Knock(config); err != nil {
 			t.Errorf("%s: %v", when, err)
 			return
 		}
-		if got := <-d.welcomes; got != "TLS 1.3"+welcome {
+		if got := <-d.Welcomes; got != "TLS 1.3"+welcome {
 			t.Errorf("%s: %s", when, got)
 		}
 	}
 	want("first", "")
-	at.forward(13 * time.Hour)
+	at.Forward(13 * time.Hour)
 	want("after one rotation of the keys", " resumed")
-	at.forward(13 * time.Hour)
+	at.Forward(13 * time.Hour)
 	want("a session sealed after it", " resumed")
 	config.ClientSessionCache = keepFirst{config.ClientSessionCache}
-	at.forward(13 * time.Hour)
+	at.Forward(13 * time.Hour)
 	want("once more", " resumed")
-	at.forward(2 * time.Hour)
-	if _, err := d.knock(config); err == nil {
+	at.Forward(2 * time.Hour)
+	if _, err := d.Knock(config); err == nil {
 		t.Error("its certificate has ended, and it still comes in")
 	}
-	if f := d.failure(t); f.Reason != trust.Expired {
+	if f := d.Failure(t); f.Reason != trust.Expired {
 		t.Error(f)
 	}
 }
@@ -147,7 +141,7 @@ func (keepFirst) Put(string, *tls.ClientSessionState) {}
 // certificate we present too.
 func TestAReloadIsSeenByTheNextHandshake(t *testing.T) {
 	t.Parallel()
-	p, dir := newPKI(t), t.TempDir()
+	p, dir := tlstest.NewPKI(), t.TempDir()
 	certFile, keyFile, err := p.Server(igc.EtablissementTLS, "rpn.test").Write(dir, "rpn")
 	if err != nil {
 		t.Fatal(err)
@@ -156,15 +150,15 @@ func TestAReloadIsSeenByTheNextHandshake(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := openDoor(t, tlsconf.ServerOptions{Certificate: source, Clients: trust.FixedStore(trustOf(p, igc.EtablissementTLS))}, nil)
+	d := tlstest.OpenDoor(t, tlsconf.ServerOptions{Certificate: source, Clients: trust.FixedStore(tlstest.Trust(p, igc.EtablissementTLS))}, nil)
 	presented := func() string {
 		var serial string
-		config := clientConfig(p, p.Auth(chu, "CH"))
+		config := tlstest.Client(p, p.Auth(chu, "CH"))
 		config.VerifyConnection = func(cs tls.ConnectionState) error {
 			serial = cs.PeerCertificates[0].SerialNumber.String()
 			return nil
 		}
-		if _, err := d.knock(config); err != nil {
+		if _, err := d.Knock(config); err != nil {
 			t.Error(err)
 		}
 		return serial

@@ -16,6 +16,7 @@ import (
 	"github.com/piano-roc/rpn/tlsconf"
 	"github.com/piano-roc/rpn/tlsconf/identity"
 	"github.com/piano-roc/rpn/tlsconf/revocation"
+	"github.com/piano-roc/rpn/tlsconf/tlstest"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -30,7 +31,7 @@ func TestADeniedCertificateIsOutInAllItsForms(t *testing.T) {
 		"by serial and issuer":  func(c *x509.Certificate) string { return fmt.Sprintf("serial %x", c.SerialNumber) },
 	} {
 		f := newFrontier(t)
-		pair := f.pki.Auth(chu, "CH")
+		pair := f.PKI.Auth(chu, "CH")
 		f.deny(1, line(pair.Cert))
 		for form, c := range map[string]struct {
 			shown *x509.Certificate
@@ -47,13 +48,13 @@ func TestADeniedCertificateIsOutInAllItsForms(t *testing.T) {
 			if c.shown == nil {
 				shown.Cert, shown.Chain = pair.Cert, []*x509.Certificate{igc.Longer(pair.Chain[0], 5, 0)}
 			}
-			if _, err := f.knock(clientConfig(f.pki, shown)); err == nil {
+			if _, err := f.Knock(tlstest.Client(f.PKI, shown)); err == nil {
 				t.Errorf("%s, %s: came in", name, form)
-			} else if got := f.failure(t); got.Reason != c.want {
+			} else if got := f.Failure(t); got.Reason != c.want {
 				t.Errorf("%s, %s: %v, want %s", name, form, got, c.want)
 			}
 		}
-		if _, err := f.knock(clientConfig(f.pki, f.pki.Auth(autre, "AUTRE"))); err != nil {
+		if _, err := f.Knock(tlstest.Client(f.PKI, f.PKI.Auth(autre, "AUTRE"))); err != nil {
 			t.Errorf("%s: another one: %v", name, err)
 		}
 	}
@@ -63,9 +64,9 @@ func TestADeniedCertificateIsOutInAllItsForms(t *testing.T) {
 // leaves nothing behind; and what it may send is bounded.
 func TestAHandshakeThatProvesNothingLeavesNothing(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
-	cas := trustOf(p, es)
-	d := openDoor(t, tlsconf.ServerOptions{
+	p := tlstest.NewPKI()
+	cas := tlstest.Trust(p, es)
+	d := tlstest.OpenDoor(t, tlsconf.ServerOptions{
 		Certificate: identity.FixedSource(p.Server(es, "rpn.test").TLS()), Clients: trust.FixedStore(cas),
 	}, nil)
 	stolen := p.Auth(chu, "CH")
@@ -74,30 +75,30 @@ func TestAHandshakeThatProvesNothingLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		config := clientConfig(p)
+		config := tlstest.Client(p)
 		config.MinVersion, config.MaxVersion = version, version
 		certificate := igc.Pair{Cert: stolen.Cert, Chain: stolen.Chain, Key: key}.TLS()
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &certificate, nil }
 		for range 20 {
-			if _, err := d.knock(config); err == nil {
+			if _, err := d.Knock(config); err == nil {
 				t.Fatal("it comes in with another key")
 			}
-			if f := d.failure(t); f.Reason != trust.Protocol {
+			if f := d.Failure(t); f.Reason != trust.Protocol {
 				t.Errorf("%v", f)
 			}
 		}
-		if n, bytes := cas.Remembered(); n != 0 || bytes != 0 || d.server.Open() != 0 {
-			t.Errorf("%d leaves, %d bytes, %d connections are left", n, bytes, d.server.Open())
+		if n, bytes := cas.Remembered(); n != 0 || bytes != 0 || d.Server.Open() != 0 {
+			t.Errorf("%d leaves, %d bytes, %d connections are left", n, bytes, d.Server.Open())
 		}
 		certificate.Certificate = append(certificate.Certificate, make([]byte, 240_000))
-		if _, err := d.knock(config); err == nil {
+		if _, err := d.Knock(config); err == nil {
 			t.Fatal("it comes in with 240 kB of junk")
 		}
-		if f := d.failure(t); f.Reason != trust.Oversized {
+		if f := d.Failure(t); f.Reason != trust.Oversized {
 			t.Errorf("%v", f)
 		}
 	}
-	if _, err := d.knock(clientConfig(p, stolen)); err != nil {
+	if _, err := d.Knock(tlstest.Client(p, stolen)); err != nil {
 		t.Error(err)
 	}
 	if n, _ := cas.Remembered(); n != 1 {
@@ -125,13 +126,13 @@ func TestARecordOfAnotherVersionIsStillTLS(t *testing.T) {
 func TestAConnectionEndsWithItsCertificate(t *testing.T) {
 	t.Parallel()
 	f := newFrontier(t)
-	short := f.pki.Auth(chu, "CH", igc.Valid(time.Now().Add(-time.Hour), time.Now().Add(time.Hour)))
-	one, other := f.connect(clientConfig(f.pki, short)), f.connect(clientConfig(f.pki, f.pki.Auth(autre, "AUTRE")))
-	if cuts := f.server.SweepEnded(); len(cuts) != 0 {
+	short := f.PKI.Auth(chu, "CH", igc.Valid(time.Now().Add(-time.Hour), time.Now().Add(time.Hour)))
+	one, other := f.connect(tlstest.Client(f.PKI, short)), f.connect(tlstest.Client(f.PKI, f.PKI.Auth(autre, "AUTRE")))
+	if cuts := f.Server.SweepEnded(); len(cuts) != 0 {
 		t.Errorf("too early: %+v", cuts)
 	}
-	f.at.forward(time.Hour + time.Second)
-	cuts := f.server.SweepEnded()
+	f.Clock.Forward(time.Hour + time.Second)
+	cuts := f.Server.SweepEnded()
 	if len(cuts) != 1 || cuts[0].Reason != trust.Expired || cuts[0].Connections != 1 {
 		t.Errorf("%+v", cuts)
 	}
@@ -142,17 +143,17 @@ func TestAConnectionEndsWithItsCertificate(t *testing.T) {
 // The curves that are offered are those that are accepted.
 func TestP521IsNeitherOfferedNorTaken(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
-	d := goodDoor(t, p)
-	config := clientConfig(p, p.Auth(chu, "CH"))
+	p := tlstest.NewPKI()
+	d := tlstest.GoodDoor(t, p)
+	config := tlstest.Client(p, p.Auth(chu, "CH"))
 	config.CurvePreferences = []tls.CurveID{tls.CurveP521}
-	if _, err := d.knock(config); err == nil {
+	if _, err := d.Knock(config); err == nil {
 		t.Error("a key exchange on P-521")
-	} else if f := d.failure(t); f.Reason != trust.NoCommonSuite {
+	} else if f := d.Failure(t); f.Reason != trust.NoCommonSuite {
 		t.Errorf("%v", f)
 	}
 	config.CurvePreferences = []tls.CurveID{tls.CurveP384}
-	if _, err := d.knock(config); err != nil {
+	if _, err := d.Knock(config); err != nil {
 		t.Errorf("P-384: %v", err)
 	}
 }

@@ -12,13 +12,14 @@ import (
 	"github.com/piano-roc/rpn/tlsconf"
 	"github.com/piano-roc/rpn/tlsconf/expiry"
 	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/tlstest"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // Both sides count here; -cpuprofile tells them apart. test/bench -tls measures
 // the server alone, beside HAProxy.
 func BenchmarkHandshake(b *testing.B) {
-	p := igc.New(igc.Options{Keys: keys})
+	p := igc.New(igc.Options{Keys: tlstest.Keys})
 	for _, c := range []struct {
 		name string
 		key  igc.Option
@@ -27,7 +28,7 @@ func BenchmarkHandshake(b *testing.B) {
 			h := expiry.New(nil)
 			server, err := tlsconf.NewServer(tlsconf.ServerOptions{
 				Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test", c.key).TLS()),
-				Clients:     trust.FixedStore(trustOf(p, igc.EtablissementTLS)),
+				Clients:     trust.FixedStore(tlstest.Trust(p, igc.EtablissementTLS)),
 			})
 			if err != nil {
 				b.Fatal(err)
@@ -52,7 +53,7 @@ func BenchmarkHandshake(b *testing.B) {
 					conn.Close()
 				}
 			}()
-			config := clientConfig(p, p.Auth(chu, "CH", igc.RSA(2048)))
+			config := tlstest.Client(p, p.Auth(chu, "CH", igc.RSA(2048)))
 			config.CurvePreferences = []tls.CurveID{tls.X25519}
 			for b.Loop() {
 				conn, err := tls.Dial("tcp", l.Addr().String(), config)

@@ -19,6 +19,7 @@ import (
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
 	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/tlstest"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -202,22 +203,22 @@ func TestChainsThatAreHardToJudge(t *testing.T) {
 			}
 			return list
 		}
-		server := newPKI(t)
-		d := openDoor(t, tlsconf.ServerOptions{
+		server := tlstest.NewPKI()
+		d := tlstest.OpenDoor(t, tlsconf.ServerOptions{
 			Certificate: identity.FixedSource(server.Server(igc.EtablissementTLS, "rpn.test").TLS()),
 			Clients:     trust.FixedStore(trust.NewTrust(certs(c.trusts.roots), certs(c.trusts.intermediates))),
 		}, nil)
 		pair := igc.Pair{Cert: c.presents[0].cert, Key: c.presents[0].key, Chain: slices.Clone(certs(c.presents[1:]))}
 		// Verified anew, and remembered: the same verdict.
 		for _, as := range []string{"stranger", "second time"} {
-			_, err := d.knock(clientConfig(server, pair))
+			_, err := d.Knock(tlstest.Client(server, pair))
 			if c.want == "" && err != nil {
 				t.Errorf("%s (%s): %v", c.name, as, err)
 			}
 			if c.want != "" {
 				if err == nil {
 					t.Errorf("%s (%s): came in", c.name, as)
-				} else if got := d.failure(t); got.Reason != c.want {
+				} else if got := d.Failure(t); got.Reason != c.want {
 					t.Errorf("%s (%s): %v, want %s", c.name, as, got, c.want)
 				}
 			}

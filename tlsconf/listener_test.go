@@ -20,14 +20,15 @@ import (
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
 	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/tlstest"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // Each client certificate at the door of the RPN, in TLS 1.2 and 1.3.
 func TestWhoMayConnect(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
-	d := goodDoor(t, p)
+	p := tlstest.NewPKI()
+	d := tlstest.GoodDoor(t, p)
 	for _, c := range []struct {
 		name string
 		pair igc.Pair
@@ -54,17 +55,17 @@ func TestWhoMayConnect(t *testing.T) {
 		{"sha-1", p.Auth(chu, "CH", igc.SHA1()), trust.WeakKey},
 		// crypto/tls offers these two in its CertificateRequest, and leaves no choice
 		{"p-521", p.Auth(chu, "CH", igc.KeyIs(newP521(t))), trust.WeakKey},
-		{"ed25519", p.Auth(chu, "CH", igc.KeyIs(newEd25519(t))), trust.WeakKey},
+		{"ed25519", p.Auth(chu, "CH", igc.KeyIs(tlstest.NewEd25519(t))), trust.WeakKey},
 	} {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-			config := clientConfig(p, c.pair)
+			config := tlstest.Client(p, c.pair)
 			config.MinVersion, config.MaxVersion = version, version
-			greeting, err := d.knock(config)
+			greeting, err := d.Knock(config)
 			if c.want == "" {
 				if err != nil || greeting != "bonjour "+c.pair.Cert.Subject.CommonName {
 					t.Errorf("%s, %s: %q, %v", c.name, tls.VersionName(version), greeting, err)
 				} else {
-					<-d.welcomes
+					<-d.Welcomes
 				}
 				continue
 			}
@@ -75,7 +76,7 @@ func TestWhoMayConnect(t *testing.T) {
 			if !strings.Contains(err.Error(), "bad certificate") {
 				t.Errorf("%s, %s: the client is told %q, want %q", c.name, tls.VersionName(version), err, "bad certificate")
 			}
-			f := d.failure(t)
+			f := d.Failure(t)
 			if f.Reason != c.want || f.Subject == "" || f.Issuer == "" || f.Peer == "" || f.Detail == "" {
 				t.Errorf("%s, %s: %+v, want reason %s and who it was", c.name, tls.VersionName(version), f, c.want)
 			}
@@ -85,21 +86,21 @@ func TestWhoMayConnect(t *testing.T) {
 
 func TestNoCertificate(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
-	d := goodDoor(t, p)
+	p := tlstest.NewPKI()
+	d := tlstest.GoodDoor(t, p)
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		config := clientConfig(p)
+		config := tlstest.Client(p)
 		config.MinVersion, config.MaxVersion = version, version
-		if _, err := d.knock(config); err == nil {
+		if _, err := d.Knock(config); err == nil {
 			t.Fatal("accepted without a certificate")
 		}
-		f := d.failure(t)
+		f := d.Failure(t)
 		// GnuTLS 3.7 holds an RSA certificate back in TLS 1.3 (docs/interop.md)
 		if hint := strings.Contains(f.Detail, "GnuTLS 3.7"); f.Reason != trust.NoCertificate || hint != (version == tls.VersionTLS13) {
 			t.Errorf("%s: %v", tls.VersionName(version), f)
 		}
 	}
-	if log := d.log.String(); strings.Count(log, "\n") != 2 || !strings.Contains(log, `"reason":"no-certificate"`) {
+	if log := d.Log.String(); strings.Count(log, "\n") != 2 || !strings.Contains(log, `"reason":"no-certificate"`) {
 		t.Errorf("log: %s", log)
 	}
 }
@@ -107,14 +108,14 @@ func TestNoCertificate(t *testing.T) {
 // Peers that do not get as far as a certificate.
 func TestWhatIsNotAHandshakeIsNamed(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
-	d := goodDoor(t, p)
+	p := tlstest.NewPKI()
+	d := tlstest.GoodDoor(t, p)
 	good := p.Auth(chu, "CH")
 	config := func(change func(*tls.Config)) func(*testing.T) {
 		return func(t *testing.T) {
-			c := clientConfig(p, good)
+			c := tlstest.Client(p, good)
 			change(c)
-			if _, err := d.knock(c); err == nil {
+			if _, err := d.Knock(c); err == nil {
 				t.Error("accepted")
 			}
 		}
@@ -150,7 +151,7 @@ func TestWhatIsNotAHandshakeIsNamed(t *testing.T) {
 		{"gone at once", say("", d), trust.Closed, "before it said anything"},
 	} {
 		c.act(t)
-		if f := d.failure(t); f.Reason != c.want || !strings.Contains(f.Detail, c.detail) {
+		if f := d.Failure(t); f.Reason != c.want || !strings.Contains(f.Detail, c.detail) {
 			t.Errorf("%s: %s: %s, want %s: ...%s...", c.name, f.Reason, f.Detail, c.want, c.detail)
 		}
 	}
@@ -165,7 +166,7 @@ func newP521(t *testing.T) crypto.Signer {
 	return key
 }
 
-func say(words string, d *door) func(*testing.T) {
+func say(words string, d *tlstest.Door) func(*testing.T) {
 	return func(t *testing.T) {
 		c, err := net.Dial("tcp", d.Addr().String())
 		if err != nil {
@@ -180,17 +181,17 @@ func say(words string, d *door) func(*testing.T) {
 
 func TestWhatThePeerWroteIsSafeInTheLog(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
-	d := openDoor(t, tlsconf.ServerOptions{
+	p := tlstest.NewPKI()
+	d := tlstest.OpenDoor(t, tlsconf.ServerOptions{
 		Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
-		Clients:     trust.FixedStore(trustOf(p, igc.EtablissementTLS)),
+		Clients:     trust.FixedStore(tlstest.Trust(p, igc.EtablissementTLS)),
 	}, nil)
 	evil := "x\r\nreason=none \x1b[31m\u202e" + strings.Repeat("A", 2000)
-	if _, err := d.knock(clientConfig(p, p.Auth(chu, "CH", igc.CN(evil), igc.OtherCA()))); err == nil {
+	if _, err := d.Knock(tlstest.Client(p, p.Auth(chu, "CH", igc.CN(evil), igc.OtherCA()))); err == nil {
 		t.Fatal("accepted")
 	}
-	f := d.failure(t)
-	for _, text := range []string{f.Subject, f.Error(), d.log.String()} {
+	f := d.Failure(t)
+	for _, text := range []string{f.Subject, f.Error(), d.Log.String()} {
 		if strings.ContainsAny(strings.TrimSuffix(text, "\n"), "\r\n\x1b\u202e") || len(text) > 2000 {
 			t.Errorf("not safe: %q", text)
 		}
@@ -202,20 +203,20 @@ func TestWhatThePeerWroteIsSafeInTheLog(t *testing.T) {
 
 func TestASilentPeerDelaysNobodyAndTimesOut(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
-	d := openDoor(t, tlsconf.ServerOptions{
+	p := tlstest.NewPKI()
+	d := tlstest.OpenDoor(t, tlsconf.ServerOptions{
 		Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
-		Clients:     trust.FixedStore(trustOf(p, igc.EtablissementTLS)),
+		Clients:     trust.FixedStore(tlstest.Trust(p, igc.EtablissementTLS)),
 	}, func(o *tlsconf.ListenerOptions) { o.Deadline = 300 * time.Millisecond })
 	silent, err := net.Dial("tcp", d.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	if _, err := d.knock(clientConfig(p, p.Auth(chu, "CH"))); err != nil {
+	if _, err := d.Knock(tlstest.Client(p, p.Auth(chu, "CH"))); err != nil {
 		t.Error(err)
 	}
-	if f := d.failure(t); f.Reason != trust.TimedOut {
+	if f := d.Failure(t); f.Reason != trust.TimedOut {
 		t.Error(f)
 	}
 	if _, err := silent.Read(make([]byte, 1)); err == nil {
@@ -225,13 +226,13 @@ func TestASilentPeerDelaysNobodyAndTimesOut(t *testing.T) {
 
 func TestAFullLobbyPushesOutTheSilentAndNotThoseWhoSpeak(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
-	d := openDoor(t, tlsconf.ServerOptions{
+	p := tlstest.NewPKI()
+	d := tlstest.OpenDoor(t, tlsconf.ServerOptions{
 		Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
-		Clients:     trust.FixedStore(trustOf(p, igc.EtablissementTLS)),
+		Clients:     trust.FixedStore(tlstest.Trust(p, igc.EtablissementTLS)),
 	}, func(o *tlsconf.ListenerOptions) { o.Handshakes, o.Deadline = 4, time.Minute })
 	own := p.Auth(chu, "CH").TLS()
-	config := clientConfig(p)
+	config := tlstest.Client(p)
 	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		// It has spoken, and its handshake is under way: the flood comes now.
 		for range 12 {
@@ -242,16 +243,16 @@ func TestAFullLobbyPushesOutTheSilentAndNotThoseWhoSpeak(t *testing.T) {
 			t.Cleanup(func() { c.Close() })
 		}
 		for range 9 {
-			if f := d.failure(t); f.Reason != trust.Overloaded {
+			if f := d.Failure(t); f.Reason != trust.Overloaded {
 				t.Error(f)
 			}
 		}
 		return &own, nil
 	}
-	if _, err := d.knock(config); err != nil {
+	if _, err := d.Knock(config); err != nil {
 		t.Errorf("an establishment whose handshake was under way: %v", err)
 	}
-	if _, err := d.knock(clientConfig(p, p.Auth(chu, "CH"))); err != nil {
+	if _, err := d.Knock(tlstest.Client(p, p.Auth(chu, "CH"))); err != nil {
 		t.Errorf("an establishment that comes after the flood: %v", err)
 	}
 }
@@ -271,7 +272,7 @@ func (f *flaky) Accept() (net.Conn, error) {
 
 func TestTooManyOpenFilesIsWaitedOut(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
+	p := tlstest.NewPKI()
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -280,18 +281,18 @@ func TestTooManyOpenFilesIsWaitedOut(t *testing.T) {
 	f.failures.Store(3)
 	server, err := tlsconf.NewServer(tlsconf.ServerOptions{
 		Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
-		Clients:     trust.FixedStore(trustOf(p, igc.EtablissementTLS)),
+		Clients:     trust.FixedStore(tlstest.Trust(p, igc.EtablissementTLS)),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &lockedBuffer{}
+	log := &tlstest.Buffer{}
 	l, err := tlsconf.NewListener(f, tlsconf.ListenerOptions{Server: server, Log: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	go tls.Dial("tcp", l.Addr().String(), clientConfig(p, p.Auth(chu, "CH")))
+	go tls.Dial("tcp", l.Addr().String(), tlstest.Client(p, p.Auth(chu, "CH")))
 	c, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -304,10 +305,10 @@ func TestTooManyOpenFilesIsWaitedOut(t *testing.T) {
 
 func TestABrokenListenerIsReported(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
+	p := tlstest.NewPKI()
 	server, err := tlsconf.NewServer(tlsconf.ServerOptions{
 		Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
-		Clients:     trust.FixedStore(trustOf(p, igc.EtablissementTLS)),
+		Clients:     trust.FixedStore(tlstest.Trust(p, igc.EtablissementTLS)),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -332,18 +333,18 @@ func (broken) Addr() net.Addr            { return &net.TCPAddr{} }
 // A handshake under way when the door closes still comes in.
 func TestCloseLetsHandshakesUnderWayEnd(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
-	d := openDoor(t, tlsconf.ServerOptions{
+	p := tlstest.NewPKI()
+	d := tlstest.OpenDoor(t, tlsconf.ServerOptions{
 		Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
-		Clients:     trust.FixedStore(trustOf(p, igc.EtablissementTLS)),
+		Clients:     trust.FixedStore(tlstest.Trust(p, igc.EtablissementTLS)),
 	}, func(o *tlsconf.ListenerOptions) { o.Drain = 20 * time.Second })
 	own := p.Auth(chu, "CH").TLS()
-	config := clientConfig(p)
+	config := tlstest.Client(p)
 	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		d.Close() // in the middle of the handshake
 		return &own, nil
 	}
-	if greeting, err := d.knock(config); err != nil {
+	if greeting, err := d.Knock(config); err != nil {
 		t.Errorf("%q, %v", greeting, err)
 	}
 	if _, err := net.Dial("tcp", d.Addr().String()); err == nil {

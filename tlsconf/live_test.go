@@ -18,59 +18,55 @@ import (
 	"github.com/piano-roc/rpn/tlsconf"
 	"github.com/piano-roc/rpn/tlsconf/identity"
 	"github.com/piano-roc/rpn/tlsconf/revocation"
+	"github.com/piano-roc/rpn/tlsconf/tlstest"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // A frontier is a door, the revocation behind it, and the sweeps that follow
 // its changes, as the application runs them.
 type frontier struct {
-	*world
-	*door
-	server *tlsconf.Server
+	*tlstest.Registry
+	*tlstest.Door
+	t      *testing.T
 	store  *trust.Store
 	folder string // of the trust store
 	deny   func(sequence uint64, lines ...string)
 	crl    func(l igc.List)
 }
 
-func newFrontier(t *testing.T) *frontier {
+func newFrontier(t *testing.T, server ...igc.Option) *frontier {
 	t.Helper()
-	key := newEd25519(t)
+	key := tlstest.NewEd25519(t)
 	file := filepath.Join(t.TempDir(), "deny")
 	list := filepath.Join(t.TempDir(), "liste.crl")
-	f := &frontier{folder: t.TempDir(), world: newWorld(t, func(o *revocation.Options) {
-		o.Deny = &revocation.DenyOptions{File: file, Signers: []string{writePublic(t, key)}}
+	f := &frontier{t: t, folder: t.TempDir(), Registry: tlstest.NewRegistry(t, func(o *revocation.Options) {
+		o.Deny = &revocation.DenyOptions{File: file, Signers: []string{tlstest.WritePublic(t, key)}}
 		o.Lists = []string{list}
 	})}
 	f.crl = func(l igc.List) {
 		t.Helper()
-		if err := os.WriteFile(list, f.pki.CRL(es, l), 0o600); err != nil {
+		if err := os.WriteFile(list, f.PKI.CRL(es, l), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if f.Checker != nil {
-			f.reload()
+			f.Reread()
 		}
 	}
 	f.crl(igc.List{})
 	f.deny = func(sequence uint64, lines ...string) {
 		t.Helper()
-		if err := os.WriteFile(file, denyList(t, key, sequence, lines...), 0o600); err != nil {
+		if err := os.WriteFile(file, tlstest.DenyList(t, key, sequence, lines...), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		f.reload()
+		f.Reread()
 	}
-	f.world.open()
-	f.store = openStore(t, f.pki, f.folder, es)
-	var err error
-	o := tlsconf.ServerOptions{
-		Certificate: identity.FixedSource(f.pki.Server(es, "rpn.test").TLS()),
-		Clients:     f.store, Revocation: f.Checker, Now: f.at.now,
-	}
-	if f.server, err = tlsconf.NewServer(o); err != nil {
-		t.Fatal(err)
-	}
-	f.door = openDoor(t, o, func(lo *tlsconf.ListenerOptions) { lo.Server = f.server })
-	f.door.stays.Store(true)
+	f.Open()
+	f.store = openStore(t, f.PKI, f.folder, es)
+	f.Door = tlstest.OpenDoor(t, tlsconf.ServerOptions{
+		Certificate: identity.FixedSource(f.PKI.Server(es, "rpn.test", server...).TLS()),
+		Clients:     f.store, Revocation: f.Checker, Now: f.Clock.Now,
+	}, nil)
+	f.Stays.Store(true)
 	return f
 }
 
@@ -131,15 +127,15 @@ func TestRevokedMeansOut(t *testing.T) {
 				return trust.Revoked
 			},
 			"by the clock": func(f *frontier, p igc.Pair) trust.Reason {
-				f.at.forward(2 * time.Hour)
+				f.Clock.Forward(2 * time.Hour)
 				return trust.Expired
 			},
 		} {
 			t.Run(tls.VersionName(version)+" "+name, func(t *testing.T) {
 				t.Parallel()
 				f := newFrontier(t)
-				bad := f.pki.Auth(chu, "CH", igc.Valid(time.Now().Add(-time.Hour), time.Now().Add(time.Hour)))
-				config, other := clientConfig(f.pki, bad), clientConfig(f.pki, f.pki.Auth(autre, "AUTRE"))
+				bad := f.PKI.Auth(chu, "CH", igc.Valid(time.Now().Add(-time.Hour), time.Now().Add(time.Hour)))
+				config, other := tlstest.Client(f.PKI, bad), tlstest.Client(f.PKI, f.PKI.Auth(autre, "AUTRE"))
 				config.ClientSessionCache = tls.NewLRUClientSessionCache(8)
 				config.MinVersion, config.MaxVersion = version, version
 				first, second := f.connect(config), f.connect(config)
@@ -148,27 +144,27 @@ func TestRevokedMeansOut(t *testing.T) {
 					t.Fatal("the second connection is not a resumed one")
 				}
 				for range 3 {
-					<-f.welcomes
+					<-f.Welcomes
 				}
-				if cuts := f.server.Sweep(nil); len(cuts) != 0 || f.server.Open() != 3 {
-					t.Errorf("nothing changed: %v, %d open", cuts, f.server.Open())
+				if cuts := f.Server.Sweep(nil); len(cuts) != 0 || f.Server.Open() != 3 {
+					t.Errorf("nothing changed: %v, %d open", cuts, f.Server.Open())
 				}
 				reason := revoke(f, bad)
-				cuts := f.server.Sweep(nil)
+				cuts := f.Server.Sweep(nil)
 				if len(cuts) != 1 || cuts[0].Reason != reason || cuts[0].Connections != 2 || cuts[0].Subject == "" {
 					t.Fatalf("%+v", cuts)
 				}
 				wantClosed(t, first)
 				wantClosed(t, second)
 				wantOpen(t, third)
-				await.Until(t, "the closed ones are forgotten", func() bool { return f.server.Open() == 1 })
+				await.Until(t, "the closed ones are forgotten", func() bool { return f.Server.Open() == 1 })
 
 				// The session it still has, then a new one.
 				for range 2 {
-					if line, err := f.knock(config); err == nil {
+					if line, err := f.Knock(config); err == nil {
 						t.Errorf("it comes in again: %q", line)
 					}
-					if got := f.failure(t); got.Reason != reason {
+					if got := f.Failure(t); got.Reason != reason {
 						t.Errorf("%v", got)
 					}
 					config.ClientSessionCache = nil
@@ -181,21 +177,21 @@ func TestRevokedMeansOut(t *testing.T) {
 func TestARemovedCAAndTheRegisterCloseConnections(t *testing.T) {
 	t.Parallel()
 	f := newFrontier(t)
-	config := clientConfig(f.pki, f.pki.Auth(chu, "CH"))
+	config := tlstest.Client(f.PKI, f.PKI.Auth(chu, "CH"))
 	c := f.connect(config)
-	cuts := f.server.Sweep(func(leaf *x509.Certificate) error { return errors.New("closed since this morning") })
+	cuts := f.Server.Sweep(func(leaf *x509.Certificate) error { return errors.New("closed since this morning") })
 	if len(cuts) != 1 || cuts[0].Reason != trust.StruckOff {
 		t.Errorf("%+v", cuts)
 	}
 	wantClosed(t, c)
 
 	c = f.connect(config)
-	other := newPKI(t)
+	other := tlstest.NewPKI()
 	writeStore(t, f.folder, es, other.Roots(es), other.Intermediates(es))
 	if changed, err := f.store.Reload(); !changed || err != nil {
 		t.Fatal(changed, err)
 	}
-	cuts = f.server.Sweep(nil)
+	cuts = f.Server.Sweep(nil)
 	if len(cuts) != 1 || cuts[0].Reason != trust.UnknownCA {
 		t.Errorf("%+v", cuts)
 	}
@@ -207,7 +203,7 @@ func TestARemovedCAAndTheRegisterCloseConnections(t *testing.T) {
 func TestAChangeInTheMiddleOfHandshakes(t *testing.T) {
 	t.Parallel()
 	f := newFrontier(t)
-	config := clientConfig(f.pki, f.pki.Auth(chu, "CH"))
+	config := tlstest.Client(f.PKI, f.PKI.Auth(chu, "CH"))
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	var mu sync.Mutex
@@ -236,10 +232,10 @@ func TestAChangeInTheMiddleOfHandshakes(t *testing.T) {
 	time.Sleep(20 * time.Millisecond) // anywhere in the middle
 	close(changed)
 	f.deny(1, "structure "+chu)
-	f.server.Sweep(nil)
+	f.Server.Sweep(nil)
 	visitors.Wait()
 	// Without another sweep, nobody is left.
-	await.Until(t, "nobody is left", func() bool { return f.server.Open() == 0 })
+	await.Until(t, "nobody is left", func() bool { return f.Server.Open() == 0 })
 	for _, c := range open {
 		wantClosed(t, c.(*tls.Conn))
 		c.Close()
@@ -250,17 +246,17 @@ func TestAChangeInTheMiddleOfHandshakes(t *testing.T) {
 // connections we keep to it.
 func TestARevokedServerLosesOurConnections(t *testing.T) {
 	t.Parallel()
-	key := newEd25519(t)
-	p := newPKI(t)
+	key := tlstest.NewEd25519(t)
+	p := tlstest.NewPKI()
 	amc := p.Server(igc.AMCTLS, "amc.test")
 	file := filepath.Join(t.TempDir(), "deny")
-	w := newWorld(t, func(o *revocation.Options) {
-		o.Deny = &revocation.DenyOptions{File: file, Signers: []string{writePublic(t, key)}}
+	w := tlstest.NewRegistry(t, func(o *revocation.Options) {
+		o.Deny = &revocation.DenyOptions{File: file, Signers: []string{tlstest.WritePublic(t, key)}}
 	})
-	w.open()
+	w.Open()
 	own := p.Auth(igc.RPN, "RPN FICTIF").TLS()
 	client, err := tlsconf.NewClient(tlsconf.ClientOptions{
-		Certificate: identity.FixedSource(own), Servers: trust.FixedStore(trustOf(p, igc.AMCTLS)), Revocation: w.Checker,
+		Certificate: identity.FixedSource(own), Servers: trust.FixedStore(tlstest.Trust(p, igc.AMCTLS)), Revocation: w.Checker,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -298,10 +294,10 @@ func TestARevokedServerLosesOurConnections(t *testing.T) {
 	if second.Close(); client.Open() != 1 {
 		t.Errorf("%d open, want 1", client.Open())
 	}
-	if err := os.WriteFile(file, denyList(t, key, 1, revocation.DenyLine(amc.Cert)), 0o600); err != nil {
+	if err := os.WriteFile(file, tlstest.DenyList(t, key, 1, revocation.DenyLine(amc.Cert)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w.reload()
+	w.Reread()
 	cuts := client.Sweep()
 	if len(cuts) != 1 || cuts[0].Reason != trust.Denied || cuts[0].Connections != 1 {
 		t.Errorf("%+v", cuts)
@@ -309,7 +305,7 @@ func TestARevokedServerLosesOurConnections(t *testing.T) {
 	if _, err := first.Write([]byte("x")); err == nil {
 		t.Error("the kept connection is still open")
 	}
-	if _, err := dial(); reasonOf(err) != trust.Denied {
+	if _, err := dial(); tlstest.Reason(err) != trust.Denied {
 		t.Errorf("a new one: %v", err)
 	}
 	first.Close()

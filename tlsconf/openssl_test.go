@@ -14,6 +14,7 @@ import (
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
 	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/tlstest"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -25,7 +26,7 @@ func TestOpenSSLAtTheDoor(t *testing.T) {
 	if err != nil {
 		t.Fatal("openssl is needed: apt-get install openssl")
 	}
-	p, dir := newPKI(t), t.TempDir()
+	p, dir := tlstest.NewPKI(), t.TempDir()
 	if err := p.Write(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -33,14 +34,14 @@ func TestOpenSSLAtTheDoor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	servers := map[string]*door{
-		"ecdsa": openDoor(t, tlsconf.ServerOptions{
+	servers := map[string]*tlstest.Door{
+		"ecdsa": tlstest.OpenDoor(t, tlsconf.ServerOptions{
 			Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
-			Clients:     trust.FixedStore(trustOf(p, igc.EtablissementTLS)),
+			Clients:     trust.FixedStore(tlstest.Trust(p, igc.EtablissementTLS)),
 		}, nil),
-		"rsa": openDoor(t, tlsconf.ServerOptions{
+		"rsa": tlstest.OpenDoor(t, tlsconf.ServerOptions{
 			Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test", igc.RSA(2048)).TLS()),
-			Clients:     trust.FixedStore(trustOf(p, igc.EtablissementTLS)),
+			Clients:     trust.FixedStore(tlstest.Trust(p, igc.EtablissementTLS)),
 		}, nil),
 	}
 	// -cipher ALL:@SECLEVEL=0 lets openssl offer what it no longer does by itself.
@@ -74,14 +75,14 @@ func TestOpenSSLAtTheDoor(t *testing.T) {
 		args := append([]string{"s_client", "-connect", d.Addr().String(), "-servername", "rpn.test", "-verify_hostname", "rpn.test",
 			"-verify_return_error", "-CAfile", igc.StoreFile(dir, igc.EtablissementTLS), "-cert", certFile, "-key", keyFile,
 			"-cert_chain", filepath.Join(dir, "autorites", igc.EtablissementTLS.String()+"-intermediaire.pem"), "-ign_eof"}, c.args...)
-		out := run(t, openssl, args...)
+		out := tlstest.Run(t, openssl, args...)
 		greeted := strings.Contains(out, "bonjour auth."+chu)
 		if c.want == "" {
 			if greeted {
 				t.Errorf("%s: accepted\n%s", c.name, out)
 				continue
 			}
-			if f := d.failure(t); f.Reason != trust.Protocol && f.Reason != trust.NoCommonSuite {
+			if f := d.Failure(t); f.Reason != trust.Protocol && f.Reason != trust.NoCommonSuite {
 				t.Errorf("%s: %v", c.name, f)
 			}
 			continue
@@ -92,8 +93,8 @@ func TestOpenSSLAtTheDoor(t *testing.T) {
 	}
 
 	d := servers["rsa"]
-	out := run(t, openssl, "s_client", "-connect", d.Addr().String(), "-CAfile", igc.StoreFile(dir, igc.EtablissementTLS), "-ign_eof")
-	if f := d.failure(t); f.Reason != trust.NoCertificate || !strings.Contains(out, "certificate required") {
+	out := tlstest.Run(t, openssl, "s_client", "-connect", d.Addr().String(), "-CAfile", igc.StoreFile(dir, igc.EtablissementTLS), "-ign_eof")
+	if f := d.Failure(t); f.Reason != trust.NoCertificate || !strings.Contains(out, "certificate required") {
 		t.Errorf("without a certificate: %v\n%s", f, out)
 	}
 }
@@ -106,13 +107,13 @@ func TestOpenSSLMayNotRenegotiate(t *testing.T) {
 	if err != nil {
 		t.Fatal("openssl is needed: apt-get install openssl")
 	}
-	p, dir := newPKI(t), t.TempDir()
+	p, dir := tlstest.NewPKI(), t.TempDir()
 	certFile, keyFile, err := p.Auth(chu, "CH FICTIF").Write(dir, "ch")
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := goodDoor(t, p)
-	d.stays.Store(true)
+	d := tlstest.GoodDoor(t, p)
+	d.Stays.Store(true)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, openssl, "s_client", "-connect", d.Addr().String(), "-tls1_2", "-cert", certFile, "-key", keyFile)
@@ -140,13 +141,4 @@ func TestOpenSSLMayNotRenegotiate(t *testing.T) {
 	if ctx.Err() != nil {
 		t.Error("the connection was not ended")
 	}
-}
-
-func run(t *testing.T, name string, args ...string) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	// Its exit status says less than its words.
-	out, _ := exec.CommandContext(ctx, name, args...).CombinedOutput()
-	return string(bytes.ToValidUTF8(out, []byte("?")))
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
 	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/tlstest"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -27,14 +28,14 @@ func openssl(t *testing.T, args ...string) {
 
 func TestPKCS12OfOldAndNewKinds(t *testing.T) {
 	t.Parallel()
-	p, dir := newPKI(t), t.TempDir()
+	p, dir := tlstest.NewPKI(), t.TempDir()
 	pair := p.Server(igc.EtablissementTLS, "rpn.test", igc.RSA(2048))
 	cert, key, err := pair.Write(dir, "rpn")
 	if err != nil {
 		t.Fatal(err)
 	}
-	chain := write(t, filepath.Join(dir, "chain.pem"), pemOf(p.Roots(igc.EtablissementTLS)[0], p.Intermediates(igc.EtablissementTLS)[0]))
-	secret := write(t, filepath.Join(dir, "passphrase"), "mot de passe fictif é\n")
+	chain := tlstest.Write(t, filepath.Join(dir, "chain.pem"), tlstest.PEM(p.Roots(igc.EtablissementTLS)[0], p.Intermediates(igc.EtablissementTLS)[0]))
+	secret := tlstest.Write(t, filepath.Join(dir, "passphrase"), "mot de passe fictif é\n")
 	for _, c := range []struct {
 		name string
 		args []string
@@ -59,14 +60,14 @@ func TestPKCS12OfOldAndNewKinds(t *testing.T) {
 }
 
 func TestAPassphraseIsInAFileOrACredential(t *testing.T) {
-	p, dir := newPKI(t), t.TempDir()
+	p, dir := tlstest.NewPKI(), t.TempDir()
 	cert, key, err := p.Server(igc.EtablissementTLS, "rpn.test").Write(dir, "rpn")
 	if err != nil {
 		t.Fatal(err)
 	}
 	const word = "secret-fictif"
-	secret := write(t, filepath.Join(dir, "credentials", "p12"), word)
-	wrong := write(t, filepath.Join(dir, "wrong"), "autre")
+	secret := tlstest.Write(t, filepath.Join(dir, "credentials", "p12"), word)
+	wrong := tlstest.Write(t, filepath.Join(dir, "wrong"), "autre")
 	file := filepath.Join(dir, "a.p12")
 	openssl(t, "pkcs12", "-export", "-in", cert, "-inkey", key, "-out", file, "-passout", "file:"+secret)
 	t.Setenv("CREDENTIALS_DIRECTORY", filepath.Join(dir, "credentials"))
@@ -112,8 +113,8 @@ func sideBySide(t *testing.T, p *igc.PKI, dir string) *identity.Source {
 
 func TestTheClientGetsTheKindOfKeyItCanCheck(t *testing.T) {
 	t.Parallel()
-	p, dir := newPKI(t), t.TempDir()
-	d := openDoor(t, tlsconf.ServerOptions{Certificate: sideBySide(t, p, dir), Clients: trust.FixedStore(trustOf(p, igc.EtablissementTLS))}, nil)
+	p, dir := tlstest.NewPKI(), t.TempDir()
+	d := tlstest.OpenDoor(t, tlsconf.ServerOptions{Certificate: sideBySide(t, p, dir), Clients: trust.FixedStore(tlstest.Trust(p, igc.EtablissementTLS))}, nil)
 	cert, key, err := p.Auth(chu, "CH").Write(dir, "es")
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +140,7 @@ func TestTheClientGetsTheKindOfKeyItCanCheck(t *testing.T) {
 
 func TestTwoOfAKindAreNotSideBySide(t *testing.T) {
 	t.Parallel()
-	p, dir := newPKI(t), t.TempDir()
+	p, dir := tlstest.NewPKI(), t.TempDir()
 	var files []identity.Files
 	for _, name := range []string{"a", "b"} {
 		cert, key, err := p.Server(igc.EtablissementTLS, name+".test").Write(dir, name)
@@ -155,7 +156,7 @@ func TestTwoOfAKindAreNotSideBySide(t *testing.T) {
 
 func TestAClientPresentsTheKindThatTheServerCanCheck(t *testing.T) {
 	t.Parallel()
-	p, dir := newPKI(t), t.TempDir()
+	p, dir := tlstest.NewPKI(), t.TempDir()
 	var files []identity.Files
 	for name, o := range map[string]igc.Option{"rsa": igc.RSA(2048), "ecdsa": igc.ECDSA()} {
 		cert, key, err := p.Auth(igc.RPN, "RPN FICTIF", o).Write(dir, name)
@@ -181,12 +182,12 @@ func TestAClientPresentsTheKindThatTheServerCanCheck(t *testing.T) {
 
 func TestAReloadThatIsWorseIsRefused(t *testing.T) {
 	t.Parallel()
-	p, dir := newPKI(t), t.TempDir()
+	p, dir := tlstest.NewPKI(), t.TempDir()
 	good := p.Server(igc.EtablissementTLS, "rpn.test", igc.Names("rpn-bis.test"))
 	certFile, keyFile := filepath.Join(dir, "rpn.pem"), filepath.Join(dir, "rpn.key")
 	put := func(pair, key igc.Pair) {
-		write(t, certFile, pemOf(pair.Cert, p.Intermediates(igc.EtablissementTLS)[0]))
-		write(t, keyFile, keyPEM(t, key))
+		tlstest.Write(t, certFile, tlstest.PEM(pair.Cert, p.Intermediates(igc.EtablissementTLS)[0]))
+		tlstest.Write(t, keyFile, tlstest.KeyPEM(t, key))
 	}
 	put(good, good)
 	s, err := identity.OpenSource(identity.SourceOptions{Name: "server", CertFile: certFile, KeyFile: keyFile})
@@ -223,7 +224,7 @@ func TestAReloadThatIsWorseIsRefused(t *testing.T) {
 
 func TestStoresAndCertificatesOfAnotherEnvironmentAreRefused(t *testing.T) {
 	t.Parallel()
-	p, dir := newPKI(t), t.TempDir()
+	p, dir := tlstest.NewPKI(), t.TempDir()
 	if err := p.Write(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +247,7 @@ func TestStoresAndCertificatesOfAnotherEnvironmentAreRefused(t *testing.T) {
 	if err := open(real, trust.Production); err != nil {
 		t.Errorf("a production authority in production: %v", err)
 	}
-	both := write(t, filepath.Join(dir, "both.pem"), read(t, real)+read(t, test))
+	both := tlstest.Write(t, filepath.Join(dir, "both.pem"), read(t, real)+read(t, test))
 	for _, e := range []trust.Environment{trust.Production, trust.Testing} {
 		if open(both, e) == nil {
 			t.Errorf("test and production in one store, environment %d: accepted", e)
@@ -280,7 +281,7 @@ func read(t *testing.T, file string) string {
 
 func TestRulesOfAStore(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
+	p := tlstest.NewPKI()
 	pair := p.Auth(chu, "CH", igc.RSA(2048))
 	oid := func(parts ...uint64) x509.OID {
 		o, err := x509.OIDFromInts(parts)
@@ -304,15 +305,15 @@ func TestRulesOfAStore(t *testing.T) {
 		{"one CA", trust.Rules{Depth: 1}, trust.UnknownCA},
 	} {
 		rules := trust.NewTrustWithRules(p.Roots(igc.EtablissementTLS), p.Intermediates(igc.EtablissementTLS), c.rules)
-		d := openDoor(t, tlsconf.ServerOptions{
+		d := tlstest.OpenDoor(t, tlsconf.ServerOptions{
 			Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()), Clients: trust.FixedStore(rules),
 		}, nil)
-		_, err := d.knock(clientConfig(p, pair))
+		_, err := d.Knock(tlstest.Client(p, pair))
 		if c.want == "" && err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
 		if c.want != "" {
-			if f := d.failure(t); f.Reason != c.want {
+			if f := d.Failure(t); f.Reason != c.want {
 				t.Errorf("%s: %v, want %s", c.name, f, c.want)
 			}
 		}

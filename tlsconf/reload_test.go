@@ -20,6 +20,7 @@ import (
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
 	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/tlstest"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -27,16 +28,16 @@ import (
 // and bad ones in turn, and not one handshake fails.
 func TestReloadsDisturbNoHandshake(t *testing.T) {
 	t.Parallel()
-	p, more, dir := newPKI(t), newPKI(t), t.TempDir()
+	p, more, dir := tlstest.NewPKI(), tlstest.NewPKI(), t.TempDir()
 	certFile, keyFile, caFile := filepath.Join(dir, "rpn.pem"), filepath.Join(dir, "rpn.key"), filepath.Join(dir, "ca.pem")
 	side := igc.EtablissementTLS
 	put := func(pair, key igc.Pair, cas string) {
-		write(t, certFile, pemOf(pair.Cert, p.Intermediates(side)[0]))
-		write(t, keyFile, keyPEM(t, key))
-		write(t, caFile, cas)
+		tlstest.Write(t, certFile, tlstest.PEM(pair.Cert, p.Intermediates(side)[0]))
+		tlstest.Write(t, keyFile, tlstest.KeyPEM(t, key))
+		tlstest.Write(t, caFile, cas)
 	}
-	ours := pemOf(p.Roots(side)[0], p.Intermediates(side)[0])
-	both := ours + pemOf(more.Roots(side)[0], more.Intermediates(side)[0])
+	ours := tlstest.PEM(p.Roots(side)[0], p.Intermediates(side)[0])
+	both := ours + tlstest.PEM(more.Roots(side)[0], more.Intermediates(side)[0])
 	pairs := []igc.Pair{p.Server(side, "rpn.test"), p.Server(side, "rpn.test", igc.Key("renewed"))}
 	put(pairs[0], pairs[0], ours)
 	source, err := identity.OpenSource(identity.SourceOptions{Name: "server", CertFile: certFile, KeyFile: keyFile})
@@ -47,22 +48,22 @@ func TestReloadsDisturbNoHandshake(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := openDoor(t, tlsconf.ServerOptions{Certificate: source, Clients: store}, func(o *tlsconf.ListenerOptions) { o.Deadline = 5 * time.Minute })
+	d := tlstest.OpenDoor(t, tlsconf.ServerOptions{Certificate: source, Clients: store}, func(o *tlsconf.ListenerOptions) { o.Deadline = 5 * time.Minute })
 
 	// One handshake stands still while everything around it is replaced.
-	slow, unblock := slowClient(t, d, clientConfig(p, p.Auth(chu, "CH")))
+	slow, unblock := slowClient(t, d, tlstest.Client(p, p.Auth(chu, "CH")))
 
 	var stop atomic.Bool
 	var done atomic.Int64
 	var clients sync.WaitGroup
 	for i := range 4 {
 		clients.Go(func() {
-			config := clientConfig(p, p.Auth(chu, "CH"))
+			config := tlstest.Client(p, p.Auth(chu, "CH"))
 			if i%2 == 0 { // some resume
 				config.ClientSessionCache = tls.NewLRUClientSessionCache(1)
 			}
 			for !stop.Load() {
-				if _, err := d.knock(config); err != nil {
+				if _, err := d.Knock(config); err != nil {
 					t.Errorf("a handshake failed: %v", err)
 					return
 				}
@@ -107,7 +108,7 @@ func TestReloadsDisturbNoHandshake(t *testing.T) {
 
 // slowClient begins a handshake and stops after the ClientHello, until unblock;
 // result is how it ended.
-func slowClient(t *testing.T, d *door, config *tls.Config) (result func() error, unblock func()) {
+func slowClient(t *testing.T, d *tlstest.Door, config *tls.Config) (result func() error, unblock func()) {
 	t.Helper()
 	raw, err := net.Dial("tcp", d.Addr().String())
 	if err != nil {
@@ -146,7 +147,7 @@ func (g *gated) Read(b []byte) (int, error) {
 
 func TestOurCertificateCarriesItsOCSPAnswer(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
+	p := tlstest.NewPKI()
 	var status, asked atomic.Int64
 	var pair igc.Pair
 	responder := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -160,9 +161,9 @@ func TestOurCertificateCarriesItsOCSPAnswer(t *testing.T) {
 	defer responder.Close()
 	pair = p.Server(igc.EtablissementTLS, "rpn.test", igc.Responder(responder.URL))
 	source := identity.FixedSource(pair.TLS())
-	d := openDoor(t, tlsconf.ServerOptions{Certificate: source, Clients: trust.FixedStore(trustOf(p, igc.EtablissementTLS))}, nil)
+	d := tlstest.OpenDoor(t, tlsconf.ServerOptions{Certificate: source, Clients: trust.FixedStore(tlstest.Trust(p, igc.EtablissementTLS))}, nil)
 	staple := func() []byte {
-		c, err := tls.Dial("tcp", d.Addr().String(), clientConfig(p, p.Auth(chu, "CH")))
+		c, err := tls.Dial("tcp", d.Addr().String(), tlstest.Client(p, p.Auth(chu, "CH")))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +174,7 @@ func TestOurCertificateCarriesItsOCSPAnswer(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() {
-		source.Staple(ctx, identity.StapleOptions{Log: slog.New(slog.DiscardHandler), Every: 10 * time.Millisecond, Client: loopback.Client(nil, 10*time.Second)})
+		source.Staple(ctx, identity.StapleOptions{Log: slog.New(slog.DiscardHandler), Every: 10 * time.Millisecond, Client: tlstest.Loopback.Client(nil, 10*time.Second)})
 	})
 	defer running.Wait()
 	defer cancel()

@@ -21,6 +21,7 @@ import (
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
 	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/tlstest"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -37,42 +38,42 @@ func writeSecret(t *testing.T, text string) string {
 // secret and trusts the same CAs, and with no other.
 func TestSessionsAreSharedByInstances(t *testing.T) {
 	t.Parallel()
-	p, other := newPKI(t), newPKI(t)
+	p, other := tlstest.NewPKI(), tlstest.NewPKI()
 	secret := strings.Repeat("secret-de-test-", 4)
-	at := &clock{}
-	instance := func(secret string, cas *trust.Trust, at *clock) *door {
+	at := &tlstest.Clock{}
+	instance := func(secret string, cas *trust.Trust, at *tlstest.Clock) *tlstest.Door {
 		s, err := tlsconf.OpenTicketSecret(writeSecret(t, secret))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return openDoor(t, tlsconf.ServerOptions{
+		return tlstest.OpenDoor(t, tlsconf.ServerOptions{
 			Certificate: identity.FixedSource(p.Server(es, "rpn.test").TLS()),
-			Clients:     trust.FixedStore(cas), Tickets: s, Now: at.now,
+			Clients:     trust.FixedStore(cas), Tickets: s, Now: at.Now,
 		}, nil)
 	}
-	one := instance(secret, trustOf(p, es), at)
+	one := instance(secret, tlstest.Trust(p, es), at)
 	both := trust.NewTrust(append(p.Roots(es), other.Roots(es)...), append(p.Intermediates(es), other.Intermediates(es)...))
-	ahead := &clock{}
-	ahead.forward(12 * time.Hour)
+	ahead := &tlstest.Clock{}
+	ahead.Forward(12 * time.Hour)
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		for _, c := range []struct {
 			name    string
-			second  *door
+			second  *tlstest.Door
 			resumed bool
 		}{
-			{"the same secret and CAs", instance(secret, trustOf(p, es), at), true},
-			{"its clock is half a day ahead", instance(secret, trustOf(p, es), ahead), true},
-			{"another secret", instance(strings.Repeat("un-autre-secret-", 4), trustOf(p, es), at), false},
+			{"the same secret and CAs", instance(secret, tlstest.Trust(p, es), at), true},
+			{"its clock is half a day ahead", instance(secret, tlstest.Trust(p, es), ahead), true},
+			{"another secret", instance(strings.Repeat("un-autre-secret-", 4), tlstest.Trust(p, es), at), false},
 			{"one more CA", instance(secret, both, at), false},
 		} {
-			config := clientConfig(p, p.Auth(chu, "CH"))
+			config := tlstest.Client(p, p.Auth(chu, "CH"))
 			config.MinVersion, config.MaxVersion = version, version
 			config.ClientSessionCache = tls.NewLRUClientSessionCache(8)
-			for i, d := range []*door{one, c.second} {
-				if _, err := d.knock(config); err != nil {
+			for i, d := range []*tlstest.Door{one, c.second} {
+				if _, err := d.Knock(config); err != nil {
 					t.Fatalf("%s: %v", c.name, err)
 				}
-				got := <-d.welcomes
+				got := <-d.Welcomes
 				if i == 1 && strings.HasSuffix(got, " resumed") != c.resumed {
 					t.Errorf("%s: %s", c.name, got)
 				}
@@ -83,35 +84,35 @@ func TestSessionsAreSharedByInstances(t *testing.T) {
 
 func TestSharedTicketKeysRotate(t *testing.T) {
 	t.Parallel()
-	p, at := newPKI(t), &clock{}
+	p, at := tlstest.NewPKI(), &tlstest.Clock{}
 	file := writeSecret(t, strings.Repeat("a", 40))
 	secret, err := tlsconf.OpenTicketSecret(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := openDoor(t, tlsconf.ServerOptions{
+	d := tlstest.OpenDoor(t, tlsconf.ServerOptions{
 		Certificate: identity.FixedSource(p.Server(es, "rpn.test").TLS()),
-		Clients:     trust.FixedStore(trustOf(p, es)), Tickets: secret, Now: at.now,
+		Clients:     trust.FixedStore(tlstest.Trust(p, es)), Tickets: secret, Now: at.Now,
 	}, nil)
-	config := clientConfig(p, p.Auth(chu, "CH"))
+	config := tlstest.Client(p, p.Auth(chu, "CH"))
 	cache := tls.NewLRUClientSessionCache(8)
 	config.ClientSessionCache = cache
 	visit := func(when, want string) {
 		t.Helper()
-		if _, err := d.knock(config); err != nil {
+		if _, err := d.Knock(config); err != nil {
 			t.Fatal(err)
 		}
-		if got := <-d.welcomes; got != "TLS 1.3"+want {
+		if got := <-d.Welcomes; got != "TLS 1.3"+want {
 			t.Errorf("%s: %s", when, got)
 		}
 	}
 	visit("first", "")
 	config.ClientSessionCache = keepFirst{cache}
-	at.forward(12 * time.Hour)
+	at.Forward(12 * time.Hour)
 	visit("half a day later", " resumed")
-	at.forward(155 * time.Hour)
+	at.Forward(155 * time.Hour)
 	visit("nearly seven days later", " resumed")
-	at.forward(2 * time.Hour)
+	at.Forward(2 * time.Hour)
 	visit("seven days and an hour later", "")
 	config.ClientSessionCache = cache
 	visit("a new session", "")
@@ -134,7 +135,7 @@ func TestATicketLivesAsLongAsItIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal("openssl is needed: apt-get install openssl")
 	}
-	p, dir := newPKI(t), t.TempDir()
+	p, dir := tlstest.NewPKI(), t.TempDir()
 	certFile, keyFile, err := p.Auth(chu, "CH FICTIF").Write(dir, "ch")
 	if err != nil {
 		t.Fatal(err)
@@ -148,20 +149,20 @@ func TestATicketLivesAsLongAsItIsTold(t *testing.T) {
 			{"-tls1_3", "ticket lifetime hint: 604800 (seconds)", 7 * 24 * time.Hour},
 			{"-tls1_2", "", 12 * time.Hour},
 		} {
-			at := &clock{}
+			at := &tlstest.Clock{}
 			o := tlsconf.ServerOptions{
 				Certificate: identity.FixedSource(p.Server(es, "rpn.test").TLS()),
-				Clients:     trust.FixedStore(trustOf(p, es)), Now: at.now,
+				Clients:     trust.FixedStore(tlstest.Trust(p, es)), Now: at.Now,
 			}
 			if shared {
 				if o.Tickets, err = tlsconf.OpenTicketSecret(writeSecret(t, strings.Repeat("a", 40))); err != nil {
 					t.Fatal(err)
 				}
 			}
-			d := openDoor(t, o, nil)
+			d := tlstest.OpenDoor(t, o, nil)
 			session := filepath.Join(t.TempDir(), "session")
 			visit := func(more ...string) string {
-				return run(t, openssl, append([]string{"s_client", "-connect", d.Addr().String(), c.version, "-cert", certFile, "-key", keyFile, "-ign_eof"}, more...)...)
+				return tlstest.Run(t, openssl, append([]string{"s_client", "-connect", d.Addr().String(), c.version, "-cert", certFile, "-key", keyFile, "-ign_eof"}, more...)...)
 			}
 			said := visit("-sess_out", session)
 			if c.told != "" && !strings.Contains(said, c.told) || c.told == "" && strings.Contains(said, "lifetime hint") {
@@ -171,7 +172,7 @@ func TestATicketLivesAsLongAsItIsTold(t *testing.T) {
 				after   time.Duration
 				resumed bool
 			}{{c.kept - time.Minute, true}, {7*24*time.Hour + time.Minute, false}} {
-				at.ahead.Store(int64(when.after))
+				at.Forward(when.after - at.Ahead())
 				if said := visit("-sess_in", session); strings.Contains(said, "Reused, TLSv1") != when.resumed || !strings.Contains(said, "bonjour") {
 					t.Errorf("%s, shared %v, after %s: want resumed %v\n%s", c.version, shared, when.after, when.resumed, said)
 				}
@@ -183,35 +184,35 @@ func TestATicketLivesAsLongAsItIsTold(t *testing.T) {
 // A TLS 1.2 ticket holds the secret of its session: two days later no key opens it.
 func TestATicketOfTLS12OpensForADay(t *testing.T) {
 	t.Parallel()
-	p, at := newPKI(t), &clock{}
-	d := openDoor(t, tlsconf.ServerOptions{
+	p, at := tlstest.NewPKI(), &tlstest.Clock{}
+	d := tlstest.OpenDoor(t, tlsconf.ServerOptions{
 		Certificate: identity.FixedSource(p.Server(es, "rpn.test").TLS()),
-		Clients:     trust.FixedStore(trustOf(p, es)), Now: at.now,
+		Clients:     trust.FixedStore(tlstest.Trust(p, es)), Now: at.Now,
 	}, nil)
-	config := clientConfig(p, p.Auth(chu, "CH"))
+	config := tlstest.Client(p, p.Auth(chu, "CH"))
 	cache := tls.NewLRUClientSessionCache(8)
 	config.MaxVersion, config.ClientSessionCache = tls.VersionTLS12, cache
 	for _, want := range []string{"TLS 1.2", "TLS 1.2 resumed", "TLS 1.2"} {
-		if _, err := d.knock(config); err != nil {
+		if _, err := d.Knock(config); err != nil {
 			t.Fatal(err)
 		}
-		if got := <-d.welcomes; got != want {
-			t.Errorf("at %s: %s, want %s", time.Duration(at.ahead.Load()), got, want)
+		if got := <-d.Welcomes; got != want {
+			t.Errorf("at %s: %s, want %s", at.Ahead(), got, want)
 		}
 		config.ClientSessionCache = keepFirst{cache}
-		at.forward(12*time.Hour + time.Minute)
+		at.Forward(12*time.Hour + time.Minute)
 	}
 }
 
 // ticketOf is the ticket that the door gives for that configuration.
-func ticketOf(t *testing.T, d *door, config *tls.Config) []byte {
+func ticketOf(t *testing.T, d *tlstest.Door, config *tls.Config) []byte {
 	t.Helper()
 	sessions := &lastSession{}
 	config.ClientSessionCache = sessions
-	if _, err := d.knock(config); err != nil {
+	if _, err := d.Knock(config); err != nil {
 		t.Fatal(err)
 	}
-	<-d.welcomes
+	<-d.Welcomes
 	ticket, _, err := sessions.last.ResumptionState()
 	if err != nil || len(ticket) == 0 {
 		t.Fatal("no ticket", err)
@@ -228,8 +229,8 @@ func (l *lastSession) Put(_ string, session *tls.ClientSessionState) { l.last = 
 // store's CAs say already is not in it.
 func TestTicketsAreShort(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
-	d := goodDoor(t, p)
+	p := tlstest.NewPKI()
+	d := tlstest.GoodDoor(t, p)
 	for name, options := range map[string][]igc.Option{"P-256": nil, "RSA 2048": {igc.RSA(2048)}, "RSA 4096": {igc.RSA(4096)}} {
 		own := p.Auth(chu, "CENTRE HOSPITALIER FICTIF", options...).TLS()
 		whole := 0
@@ -240,17 +241,17 @@ func TestTicketsAreShort(t *testing.T) {
 			whole += len(c)
 		}
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-			config := clientConfig(p)
+			config := tlstest.Client(p)
 			config.Certificates, config.MinVersion, config.MaxVersion = []tls.Certificate{own}, version, version
 			n := len(ticketOf(t, d, config))
 			t.Logf("%s, %s: %d bytes of certificates, a ticket of %d", tls.VersionName(version), name, whole, n)
 			if n > 2<<10 {
 				t.Errorf("%s, %s: a ticket of %d bytes", tls.VersionName(version), name, n)
 			}
-			if _, err := d.knock(config); err != nil {
+			if _, err := d.Knock(config); err != nil {
 				t.Fatal(err)
 			}
-			if got := <-d.welcomes; got != tls.VersionName(version)+" resumed" {
+			if got := <-d.Welcomes; got != tls.VersionName(version)+" resumed" {
 				t.Errorf("%s: %s", name, got)
 			}
 		}
@@ -261,22 +262,22 @@ func TestTicketsAreShort(t *testing.T) {
 // holds it.
 func TestATicketThatWouldBeLongIsNotGiven(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
-	d := goodDoor(t, p)
+	p := tlstest.NewPKI()
+	d := tlstest.GoodDoor(t, p)
 	own := p.Auth(chu, "CH").TLS()
 	for range 6 {
-		own.Certificate = append(own.Certificate, newPKI(t).Auth(chu, strings.Repeat("X", 40), igc.RSA(2048)).TLS().Certificate[0])
+		own.Certificate = append(own.Certificate, tlstest.NewPKI().Auth(chu, strings.Repeat("X", 40), igc.RSA(2048)).TLS().Certificate[0])
 	}
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		config := clientConfig(p)
+		config := tlstest.Client(p)
 		config.Certificates, config.MinVersion, config.MaxVersion = []tls.Certificate{own}, version, version
 		if n := len(ticketOf(t, d, config)); n > 16 {
 			t.Errorf("a ticket of %d bytes", n)
 		}
-		if _, err := d.knock(config); err != nil {
+		if _, err := d.Knock(config); err != nil {
 			t.Fatal(err)
 		}
-		if got := <-d.welcomes; got != tls.VersionName(version) {
+		if got := <-d.Welcomes; got != tls.VersionName(version) {
 			t.Errorf("%s", got)
 		}
 	}
@@ -302,10 +303,10 @@ func TestTicketSecretsThatAreRefused(t *testing.T) {
 // the connections that are there: all of their exchanges end well.
 func TestAStormDoesNotStarveWhoIsThere(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
+	p := tlstest.NewPKI()
 	server, err := tlsconf.NewServer(tlsconf.ServerOptions{
 		Certificate: identity.FixedSource(p.Server(es, "rpn.test", igc.RSA(2048)).TLS()),
-		Clients:     trust.FixedStore(trustOf(p, es)),
+		Clients:     trust.FixedStore(tlstest.Trust(p, es)),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -337,7 +338,7 @@ func TestAStormDoesNotStarveWhoIsThere(t *testing.T) {
 			echoes.Go(func() { io.Copy(c, c); c.Close() })
 		}
 	})
-	config := clientConfig(p, p.Auth(chu, "CH"))
+	config := tlstest.Client(p, p.Auth(chu, "CH"))
 	var there []*tls.Conn
 	for range 8 {
 		c, err := tls.Dial("tcp", inner.Addr().String(), config)

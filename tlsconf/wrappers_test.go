@@ -12,6 +12,7 @@ import (
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf"
 	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/tlstest"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -20,10 +21,10 @@ import (
 // must let it pass, on both sides: one that does not makes the answer always no.
 func TestTheSocketIsReachedThroughEveryWrapper(t *testing.T) {
 	t.Parallel()
-	p := newPKI(t)
+	p := tlstest.NewPKI()
 	server, err := tlsconf.NewServer(tlsconf.ServerOptions{
 		Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
-		Clients:     trust.FixedStore(trustOf(p, igc.EtablissementTLS)),
+		Clients:     trust.FixedStore(tlstest.Trust(p, igc.EtablissementTLS)),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +41,7 @@ func TestTheSocketIsReachedThroughEveryWrapper(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		c, err := tls.Dial("tcp", ln.Addr().String(), clientConfig(p, p.Auth(chu, "CH")))
+		c, err := tls.Dial("tcp", ln.Addr().String(), tlstest.Client(p, p.Auth(chu, "CH")))
 		if err == nil {
 			io.Copy(io.Discard, c)
 			c.Close()
@@ -56,7 +57,7 @@ func TestTheSocketIsReachedThroughEveryWrapper(t *testing.T) {
 
 	client, err := tlsconf.NewClient(tlsconf.ClientOptions{
 		Certificate: identity.FixedSource(p.Auth("2000000026", "RPN").TLS()),
-		Servers:     trust.FixedStore(trustOf(p, igc.AMCTLS)),
+		Servers:     trust.FixedStore(tlstest.Trust(p, igc.AMCTLS)),
 	})
 	if err != nil {
 		t.Fatal(err)

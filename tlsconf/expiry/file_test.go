@@ -11,6 +11,7 @@ import (
 
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf/expiry"
+	"github.com/piano-roc/rpn/tlsconf/tlstest"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -21,7 +22,7 @@ func TestTheHorizonSurvivesARestart(t *testing.T) {
 	at := time.Now().Truncate(time.Hour)
 	now := func() time.Time { return at }
 	file := filepath.Join(t.TempDir(), "certificats.jsonl")
-	p, other := newPKI(t), newPKI(t)
+	p, other := tlstest.NewPKI(), tlstest.NewPKI()
 	h := expiry.New(now)
 	if err := h.Load(file); err != nil {
 		t.Errorf("no file yet: %v", err)
@@ -53,7 +54,7 @@ func TestTheHorizonSurvivesARestart(t *testing.T) {
 	if calls != 3 {
 		t.Errorf("%d calls, want the one before and two more", calls)
 	}
-	lost := again.InUse(expiry.CallerTLS, trust.AsClient)(trustOf(p, igc.EtablissementTLS), trustOf(other, igc.EtablissementTLS))
+	lost := again.InUse(expiry.CallerTLS, trust.AsClient)(tlstest.Trust(p, igc.EtablissementTLS), tlstest.Trust(other, igc.EtablissementTLS))
 	if lost == nil || !strings.Contains(lost.Error(), string(chu)) {
 		t.Errorf("an authority with a client of before the restart may go: %v", lost)
 	}
@@ -63,7 +64,7 @@ func TestTheHorizonSurvivesARestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, file, string(text)+`{"nature":"x"}`+"\n"+string(text[:40]))
+	tlstest.Write(t, file, string(text)+`{"nature":"x"}`+"\n"+string(text[:40]))
 	cut := expiry.New(now)
 	if err := cut.Load(file); err == nil || !strings.Contains(err.Error(), "2 of 4") || len(cut.Expiries()) != 2 {
 		t.Errorf("%v, %d lines", err, len(cut.Expiries()))

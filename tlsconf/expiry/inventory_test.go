@@ -10,6 +10,7 @@ import (
 
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf/expiry"
+	"github.com/piano-roc/rpn/tlsconf/tlstest"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -35,7 +36,7 @@ func TestTheHorizonSaysWhoWhenAndHowMuch(t *testing.T) {
 	t.Parallel()
 	at := time.Now().Truncate(time.Hour)
 	h := expiry.New(func() time.Time { return at })
-	p := newPKI(t)
+	p := tlstest.NewPKI()
 	valid := func(days int) igc.Option { return igc.Valid(at.AddDate(-1, 0, 0), at.AddDate(0, 0, days)) }
 	old, renewed := p.Auth(chu, "CH", valid(5)), p.Auth(chu, "CH", valid(700), igc.Key("renewed"))
 	sign := p.Sign(autre, "CH", valid(20))
@@ -87,12 +88,12 @@ func TestTheHorizonSaysWhoWhenAndHowMuch(t *testing.T) {
 
 func TestACAWithClientsTodayIsNotLost(t *testing.T) {
 	t.Parallel()
-	p, gone, dir, at := newPKI(t), newPKI(t), t.TempDir(), time.Now()
+	p, gone, dir, at := tlstest.NewPKI(), tlstest.NewPKI(), t.TempDir(), time.Now()
 	file := filepath.Join(dir, "ca.pem")
-	both := pemOf(p.Roots(igc.EtablissementTLS)[0], p.Intermediates(igc.EtablissementTLS)[0]) +
-		pemOf(gone.Roots(igc.EtablissementTLS)[0], gone.Intermediates(igc.EtablissementTLS)[0])
-	one := pemOf(p.Roots(igc.EtablissementTLS)[0], p.Intermediates(igc.EtablissementTLS)[0])
-	write(t, file, both)
+	both := tlstest.PEM(p.Roots(igc.EtablissementTLS)[0], p.Intermediates(igc.EtablissementTLS)[0]) +
+		tlstest.PEM(gone.Roots(igc.EtablissementTLS)[0], gone.Intermediates(igc.EtablissementTLS)[0])
+	one := tlstest.PEM(p.Roots(igc.EtablissementTLS)[0], p.Intermediates(igc.EtablissementTLS)[0])
+	tlstest.Write(t, file, both)
 	h := expiry.New(func() time.Time { return at })
 	s, err := trust.OpenStore(trust.StoreOptions{Name: "trust.etablissements_tls", Paths: []string{file}, InUse: h.InUse(expiry.CallerTLS, trust.AsClient)})
 	if err != nil {
@@ -100,7 +101,7 @@ func TestACAWithClientsTodayIsNotLost(t *testing.T) {
 	}
 	h.Saw(expiry.CallerTLS, chu, []*x509.Certificate{p.Auth(chu, "CH").Cert})
 	before := s.Trust()
-	write(t, file, one)
+	tlstest.Write(t, file, one)
 	client := gone.Auth(autre, "CH").Cert
 	h.Saw(expiry.CallerTLS, autre, []*x509.Certificate{client})
 	if _, err := s.Reload(); !errors.Is(err, expiry.ErrInUse) || !strings.Contains(err.Error(), "1 certificates") || !strings.Contains(err.Error(), autre) {

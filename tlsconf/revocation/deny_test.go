@@ -7,8 +7,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"os"
 	"os/exec"
@@ -21,46 +19,16 @@ import (
 	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf/revocation"
+	"github.com/piano-roc/rpn/tlsconf/tlstest"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
-func writePublic(t *testing.T, key crypto.Signer) string {
-	t.Helper()
-	der, err := x509.MarshalPKIXPublicKey(key.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "signer.pub")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
-}
-
-func newEd25519(t *testing.T) crypto.Signer {
-	t.Helper()
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func denyList(t *testing.T, key crypto.Signer, sequence uint64, lines ...string) []byte {
-	t.Helper()
-	signed, err := revocation.SignDenyList([]byte(strings.Join(lines, "\n")), sequence, time.Now(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signed
-}
-
 func TestADenyListNamesWhoIsOut(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
-	one, two := w.pki.Auth(chu, "CH"), w.pki.Auth(autre, "AUTRE")
+	w := tlstest.NewRegistry(t, nil)
+	one, two := w.PKI.Auth(chu, "CH"), w.PKI.Auth(autre, "AUTRE")
 	pin := sha256.Sum256(one.Chain[0].RawSubjectPublicKeyInfo)
-	other := sha256.Sum256(w.pki.Roots(es)[0].RawSubjectPublicKeyInfo)
+	other := sha256.Sum256(w.PKI.Roots(es)[0].RawSubjectPublicKeyInfo)
 	colons := "" // as openssl prints
 	sum := sha256.Sum256(one.Cert.Raw)
 	for i := range sum {
@@ -80,14 +48,14 @@ func TestADenyListNamesWhoIsOut(t *testing.T) {
 		{"a CA takes everybody with it", revocation.DenyLine(one.Chain[0]), trust.Denied, trust.Denied},
 		{"nobody", "# nobody", "", ""},
 	} {
-		for name, key := range map[string]crypto.Signer{"ed25519": newEd25519(t), "ecdsa": keys.ECDSA("deny"), "rsa": keys.RSA("deny", 2048)} {
+		for name, key := range map[string]crypto.Signer{"ed25519": tlstest.NewEd25519(t), "ecdsa": tlstest.Keys.ECDSA("deny"), "rsa": tlstest.Keys.RSA("deny", 2048)} {
 			file := filepath.Join(t.TempDir(), "deny")
-			if err := os.WriteFile(file, denyList(t, key, 1, c.line), 0o600); err != nil {
+			if err := os.WriteFile(file, tlstest.DenyList(t, key, 1, c.line), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			w.o.Deny, w.o.Folder = &revocation.DenyOptions{File: file, Signers: []string{writePublic(t, key)}}, t.TempDir()
-			w.open()
-			if a, b := w.says(one), w.says(two); a != c.one || b != c.two {
+			w.Options.Deny, w.Options.Folder = &revocation.DenyOptions{File: file, Signers: []string{tlstest.WritePublic(t, key)}}, t.TempDir()
+			w.Open()
+			if a, b := w.Says(one), w.Says(two); a != c.one || b != c.two {
 				t.Errorf("%s, %s: %q and %q, want %q and %q", c.name, name, a, b, c.one, c.two)
 			}
 		}
@@ -96,14 +64,14 @@ func TestADenyListNamesWhoIsOut(t *testing.T) {
 
 func TestDenyListsThatAreRefused(t *testing.T) {
 	t.Parallel()
-	key, stranger := newEd25519(t), newEd25519(t)
-	signers, err := revocation.ReadDenySigners(writePublic(t, key))
+	key, stranger := tlstest.NewEd25519(t), tlstest.NewEd25519(t)
+	signers, err := revocation.ReadDenySigners(tlstest.WritePublic(t, key))
 	if err != nil {
 		t.Fatal(err)
 	}
-	good := denyList(t, key, 3, "structure "+chu)
+	good := tlstest.DenyList(t, key, 3, "structure "+chu)
 	for name, text := range map[string][]byte{
-		"signed by a stranger": denyList(t, stranger, 3, "structure "+chu),
+		"signed by a stranger": tlstest.DenyList(t, stranger, 3, "structure "+chu),
 		"a line changed":       bytes.Replace(good, []byte(chu), []byte(autre), 1),
 		"a line added":         append(bytes.Clone(good), []byte("structure "+autre+"\n")...),
 		"a line added before":  append([]byte("structure "+autre+"\n"), good...),
@@ -131,16 +99,16 @@ func TestDenyListsThatAreRefused(t *testing.T) {
 // nothing, loudly.
 func TestADenyListIsInForceAtOnce(t *testing.T) {
 	t.Parallel()
-	key := newEd25519(t)
+	key := tlstest.NewEd25519(t)
 	file := filepath.Join(t.TempDir(), "deny")
-	w := newWorld(t, func(o *revocation.Options) {
-		o.Deny = &revocation.DenyOptions{File: file, Signers: []string{writePublic(t, key)}}
+	w := tlstest.NewRegistry(t, func(o *revocation.Options) {
+		o.Deny = &revocation.DenyOptions{File: file, Signers: []string{tlstest.WritePublic(t, key)}}
 	})
-	w.open() // without a file: nobody is denied yet
+	w.Open() // without a file: nobody is denied yet
 	ctx, cancel := context.WithCancel(t.Context())
 	var run sync.WaitGroup
 	run.Go(func() { w.Run(ctx) })
-	one := w.pki.Auth(chu, "CH")
+	one := w.PKI.Auth(chu, "CH")
 	put := func(text []byte) {
 		t.Helper()
 		if err := os.WriteFile(file+".new", text, 0o600); err != nil {
@@ -151,17 +119,17 @@ func TestADenyListIsInForceAtOnce(t *testing.T) {
 		}
 	}
 	before := w.Generation()
-	put(denyList(t, key, 5, "structure "+chu))
-	await.Until(t, "it is in force", func() bool { return w.says(one) == trust.Denied })
+	put(tlstest.DenyList(t, key, 5, "structure "+chu))
+	await.Until(t, "it is in force", func() bool { return w.Says(one) == trust.Denied })
 	await.Until(t, "the generation changes", func() bool { return w.Generation() != before })
 
 	for i, c := range []struct {
 		name, problem string
 		text          []byte
 	}{
-		{"an older one", "has sequence 4, and 5 is in force", denyList(t, key, 4)},
-		{"another of the same sequence", "the sequence 5 of the list in force", denyList(t, key, 5)},
-		{"of a stranger", "not of a configured signer", denyList(t, newEd25519(t), 6)},
+		{"an older one", "has sequence 4, and 5 is in force", tlstest.DenyList(t, key, 4)},
+		{"another of the same sequence", "the sequence 5 of the list in force", tlstest.DenyList(t, key, 5)},
+		{"of a stranger", "not of a configured signer", tlstest.DenyList(t, tlstest.NewEd25519(t), 6)},
 		{"not a list", "is not a signed deny list", []byte("x")},
 	} {
 		put(c.text)
@@ -169,36 +137,36 @@ func TestADenyListIsInForceAtOnce(t *testing.T) {
 		if s, _ := w.DenyStatus(); s.Sequence != 5 || s.Entries != 1 || s.Refused != i+1 {
 			t.Errorf("%s: %+v", c.name, s)
 		}
-		if !strings.Contains(w.log.String(), c.problem) {
+		if !strings.Contains(w.Log.String(), c.problem) {
 			t.Errorf("%s: the log does not say it", c.name)
 		}
 	}
 	os.Remove(file)
 	await.Until(t, "its absence is told", func() bool { s, _ := w.DenyStatus(); return strings.Contains(s.Problem, "no such file") })
-	if got := w.says(one); got != trust.Denied {
+	if got := w.Says(one); got != trust.Denied {
 		t.Errorf("the file is gone: %q", got)
 	}
 	cancel()
 	run.Wait()
 
-	w.open()
-	if got := w.says(one); got != trust.Denied {
+	w.Open()
+	if got := w.Says(one); got != trust.Denied {
 		t.Errorf("after a restart without the file: %q", got)
 	}
-	put(denyList(t, key, 4))
-	w.open()
-	if got := w.says(one); got != trust.Denied {
+	put(tlstest.DenyList(t, key, 4))
+	w.Open()
+	if got := w.Says(one); got != trust.Denied {
 		t.Errorf("after a restart with an older file: %q", got)
 	}
-	put(denyList(t, key, 7))
-	if w.reload(); w.says(one) != "" {
+	put(tlstest.DenyList(t, key, 7))
+	if w.Reread(); w.Says(one) != "" {
 		t.Error("a later list that names nobody lets everybody in again")
 	}
 	// A list that was meant, and cannot be read, on a machine that knows no
 	// other: better not to start.
 	put([]byte("x"))
-	w.o.Folder = t.TempDir()
-	if _, err := revocation.Open(t.Context(), w.o); err == nil {
+	w.Options.Folder = t.TempDir()
+	if _, err := revocation.Open(t.Context(), w.Options); err == nil {
 		t.Error("started without the deny list that was meant")
 	}
 }
@@ -212,7 +180,7 @@ func TestOpenSSLChecksADenyList(t *testing.T) {
 	}
 	dir := t.TempDir()
 	key := igc.NewKeys().ECDSA("deny")
-	signed := denyList(t, key, 1, "structure "+chu)
+	signed := tlstest.DenyList(t, key, 1, "structure "+chu)
 	i := bytes.LastIndex(signed, []byte("signature "))
 	files := map[string][]byte{"text": signed[:i], "signature.b64": bytes.TrimPrefix(signed[i:], []byte("signature "))}
 	for name, text := range files {
@@ -220,8 +188,8 @@ func TestOpenSSLChecksADenyList(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	run(t, openssl, "base64", "-d", "-A", "-in", filepath.Join(dir, "signature.b64"), "-out", filepath.Join(dir, "signature"))
-	out := run(t, openssl, "dgst", "-sha256", "-verify", writePublic(t, key), "-signature", filepath.Join(dir, "signature"), filepath.Join(dir, "text"))
+	tlstest.Run(t, openssl, "base64", "-d", "-A", "-in", filepath.Join(dir, "signature.b64"), "-out", filepath.Join(dir, "signature"))
+	out := tlstest.Run(t, openssl, "dgst", "-sha256", "-verify", tlstest.WritePublic(t, key), "-signature", filepath.Join(dir, "signature"), filepath.Join(dir, "text"))
 	if !strings.Contains(out, "Verified OK") {
 		t.Error(out)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf/revocation"
+	"github.com/piano-roc/rpn/tlsconf/tlstest"
 )
 
 // A responder and a distribution point that a certificate names answer with a
@@ -33,13 +34,13 @@ func TestAResponderCannotHaveUsCallAnother(t *testing.T) {
 			}
 			http.Redirect(w, r, admin.URL+"/-/reload?force=register", status)
 		})
-		w := newWorld(t, func(o *revocation.Options) { o.OCSP = true })
-		pair := w.pki.Auth(chu, "CH", igc.Responder(p.URL), igc.Points(p.URL+"/es.crl"))
-		w.open()
+		w := tlstest.NewRegistry(t, func(o *revocation.Options) { o.OCSP = true })
+		pair := w.PKI.Auth(chu, "CH", igc.Responder(p.URL), igc.Points(p.URL+"/es.crl"))
+		w.Open()
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { w.Run(ctx) })
-		w.says(pair)
+		w.Says(pair)
 		await.Until(t, "both were asked", func() bool { return posts.Load() > 0 && gets.Load() > 0 })
 		cancel()
 		running.Wait()
@@ -54,14 +55,14 @@ func TestAPlaceOnAForbiddenAddressIsNotAsked(t *testing.T) {
 	p := newPublisher(t)
 	var asked atomic.Int32
 	p.now(func(http.ResponseWriter, *http.Request) { asked.Add(1) })
-	w := newWorld(t, func(o *revocation.Options) {
+	w := tlstest.NewRegistry(t, func(o *revocation.Options) {
 		o.OCSP = true
 		o.Client = new(egress.Filter).Client(nil, 0) // public addresses alone
 	})
-	pair := w.pki.Auth(chu, "CH", igc.Responder(p.URL), igc.Points(p.URL+"/es.crl"))
-	w.open()
-	w.says(pair)
-	w.reload()
+	pair := w.PKI.Auth(chu, "CH", igc.Responder(p.URL), igc.Points(p.URL+"/es.crl"))
+	w.Open()
+	w.Says(pair)
+	w.Reread()
 	sources := w.Sources()
 	if len(sources) != 1 || !strings.Contains(sources[0].Problem, "network.allow") {
 		t.Errorf("sources: %+v", sources)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf/revocation"
+	"github.com/piano-roc/rpn/tlsconf/tlstest"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -30,31 +31,28 @@ func armoured(lists ...[]byte) []byte {
 	return b.Bytes()
 }
 
-func (w *world) file(text []byte) string {
-	w.t.Helper()
-	name := filepath.Join(w.t.TempDir(), "lists.crl")
-	if err := os.WriteFile(name, text, 0o600); err != nil {
-		w.t.Fatal(err)
-	}
-	return name
+// listFile writes lists in a file, and returns its name.
+func listFile(t *testing.T, text []byte) string {
+	t.Helper()
+	return tlstest.Write(t, filepath.Join(t.TempDir(), "lists.crl"), string(text))
 }
 
 // A file with the lists of two CAs: who is revoked by the second is out.
 func TestEveryListOfAFileIsRead(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
-	bad := w.pki.Auth(autre, "AUTRE")
-	byRoot, byIssuing := w.pki.CRL(es, igc.List{ByRoot: true}), w.pki.CRL(es, igc.List{Revoked: []*big.Int{bad.Cert.SerialNumber}})
+	w := tlstest.NewRegistry(t, nil)
+	bad := w.PKI.Auth(autre, "AUTRE")
+	byRoot, byIssuing := w.PKI.CRL(es, igc.List{ByRoot: true}), w.PKI.CRL(es, igc.List{Revoked: []*big.Int{bad.Cert.SerialNumber}})
 	for name, text := range map[string][]byte{
 		"one after the other":     armoured(byRoot, byIssuing),
 		"a byte order mark":       append([]byte("\xef\xbb\xbf"), armoured(byRoot, byIssuing)...),
 		"text around the blocks":  append([]byte("# lists of the ES\n"), armoured(byRoot, byIssuing)...),
-		"the first of a stranger": armoured(newPKI(t).CRL(es, igc.List{}), byIssuing),
+		"the first of a stranger": armoured(tlstest.NewPKI().CRL(es, igc.List{}), byIssuing),
 	} {
-		w.o.Lists = []string{w.file(text)}
-		w.o.Folder = t.TempDir()
-		w.open()
-		if got := w.says(bad); got != trust.Revoked {
+		w.Options.Lists = []string{listFile(t, text)}
+		w.Options.Folder = t.TempDir()
+		w.Open()
+		if got := w.Says(bad); got != trust.Revoked {
 			t.Errorf("%s: %q, want revoked", name, got)
 		}
 	}
@@ -63,19 +61,19 @@ func TestEveryListOfAFileIsRead(t *testing.T) {
 // What is not understood in a file is told, by its line.
 func TestAFileOfListsThatIsNotWholeIsToldByItsLine(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
-	byRoot, byIssuing := armoured(w.pki.CRL(es, igc.List{ByRoot: true})), armoured(w.pki.CRL(es, igc.List{}))
+	w := tlstest.NewRegistry(t, nil)
+	byRoot, byIssuing := armoured(w.PKI.CRL(es, igc.List{ByRoot: true})), armoured(w.PKI.CRL(es, igc.List{}))
 	line := bytes.Count(byRoot, []byte("\n")) + 1
 	for name, text := range map[string][]byte{
-		"of a stranger":  append(bytes.Clone(byRoot), armoured(newPKI(t).CRL(es, igc.List{}))...),
+		"of a stranger":  append(bytes.Clone(byRoot), armoured(tlstest.NewPKI().CRL(es, igc.List{}))...),
 		"another label":  append(bytes.Clone(byRoot), bytes.ReplaceAll(byIssuing, []byte("X509 CRL"), []byte("CERTIFICATE"))...),
 		"cut":            append(bytes.Clone(byRoot), byIssuing[:len(byIssuing)-30]...),
 		"damaged base64": append(bytes.Clone(byRoot), bytes.Replace(byIssuing, []byte("\nMI"), []byte("\n!!"), 1)...),
 	} {
-		w.o.Lists = []string{w.file(text)}
-		w.open()
+		w.Options.Lists = []string{listFile(t, text)}
+		w.Open()
 		err := w.Problems()
-		if err == nil || !strings.Contains(err.Error(), fmt.Sprint("line ", line)) || !strings.Contains(err.Error(), w.o.Lists[0]) {
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprint("line ", line)) || !strings.Contains(err.Error(), w.Options.Lists[0]) {
 			t.Errorf("%s: %v, want the file and line %d", name, err, line)
 		}
 	}
@@ -85,23 +83,23 @@ func TestAFileOfListsThatIsNotWholeIsToldByItsLine(t *testing.T) {
 // is a problem that names its file.
 func TestAConfiguredListThatCannotServeIsAProblem(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := tlstest.NewRegistry(t, nil)
 	for name, c := range map[string]struct {
 		list string
 		want string
 	}{
 		"absent":        {filepath.Join(t.TempDir(), "absent.crl"), "absent.crl"},
-		"no list":       {w.file([]byte("<html>")), "lists.crl"},
-		"of a stranger": {w.file(newPKI(t).CRL(es, igc.List{})), "in no trust store"},
+		"no list":       {listFile(t, []byte("<html>")), "lists.crl"},
+		"of a stranger": {listFile(t, tlstest.NewPKI().CRL(es, igc.List{})), "in no trust store"},
 	} {
-		w.o.Lists = []string{c.list}
-		w.open()
+		w.Options.Lists = []string{c.list}
+		w.Open()
 		if err := w.Problems(); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	w.o.Lists = []string{w.file(w.pki.CRL(es, igc.List{}))}
-	w.open()
+	w.Options.Lists = []string{listFile(t, w.PKI.CRL(es, igc.List{}))}
+	w.Open()
 	if err := w.Problems(); err != nil {
 		t.Errorf("a good one: %v", err)
 	}
@@ -111,25 +109,25 @@ func TestAConfiguredListThatCannotServeIsAProblem(t *testing.T) {
 // enters, and it is told why.
 func TestAListAnnouncedByLDAPOnlyIsNotUnannounced(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
-	pair := w.pki.Auth(chu, "CH", igc.Points("ldap://ldap.igc.example/cn=AC?certificateRevocationList"))
-	none := w.pki.Auth(autre, "AUTRE")
-	w.open()
-	if got := w.says(pair); got != trust.RevocationUnknown {
+	w := tlstest.NewRegistry(t, nil)
+	pair := w.PKI.Auth(chu, "CH", igc.Points("ldap://ldap.igc.example/cn=AC?certificateRevocationList"))
+	none := w.PKI.Auth(autre, "AUTRE")
+	w.Open()
+	if got := w.Says(pair); got != trust.RevocationUnknown {
 		t.Errorf("announced by LDAP: %q", got)
 	}
-	if got := w.says(none); got != "" {
+	if got := w.Says(none); got != "" {
 		t.Errorf("announced nowhere: %q", got)
 	}
-	if err := w.Check(w.chain(pair), w.at.now()); err == nil || !strings.Contains(err.Error(), "revocation.lists") {
+	if err := w.Check(w.Chain(pair), w.Clock.Now()); err == nil || !strings.Contains(err.Error(), "revocation.lists") {
 		t.Errorf("it says %v", err)
 	}
-	if closed := w.Closed(w.at.now()); len(closed) != 1 || !strings.Contains(closed[0], "IGC-SANTE") {
+	if closed := w.Closed(w.Clock.Now()); len(closed) != 1 || !strings.Contains(closed[0], "IGC-SANTE") {
 		t.Errorf("closed: %q", closed)
 	}
-	w.o.Lists = []string{w.file(w.pki.CRL(es, igc.List{}))}
-	w.open()
-	if got := w.says(pair); got != "" || len(w.Closed(w.at.now())) != 0 {
+	w.Options.Lists = []string{listFile(t, w.PKI.CRL(es, igc.List{}))}
+	w.Open()
+	if got := w.Says(pair); got != "" || len(w.Closed(w.Clock.Now())) != 0 {
 		t.Errorf("with the list by a file: %q", got)
 	}
 }
@@ -138,7 +136,7 @@ func TestAListAnnouncedByLDAPOnlyIsNotUnannounced(t *testing.T) {
 // the case of a host does not.
 func TestAnyCommonNameOfADistributionPointCounts(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := tlstest.NewRegistry(t, nil)
 	const ldap, http = "ldap://ldap.example/cn=AC", "http://crl.example/Ac.crl"
 	for _, c := range []struct {
 		list, of []string
@@ -151,9 +149,9 @@ func TestAnyCommonNameOfADistributionPointCounts(t *testing.T) {
 		{[]string{"http://crl.example/ac.crl"}, []string{http}, false}, // a path has a case
 		{[]string{ldap, "http://other.example/"}, []string{http}, false},
 	} {
-		pair := w.pki.Auth(chu, "CH", igc.Points(c.of...))
-		w.o.Lists, w.o.NoFollow, w.o.Folder = []string{w.file(w.pki.CRL(es, pointed(t, c.list...)))}, true, t.TempDir()
-		w.open()
+		pair := w.PKI.Auth(chu, "CH", igc.Points(c.of...))
+		w.Options.Lists, w.Options.NoFollow, w.Options.Folder = []string{listFile(t, w.PKI.CRL(es, pointed(t, c.list...)))}, true, t.TempDir()
+		w.Open()
 		if err := w.Problems(); err != nil {
 			t.Fatal(err)
 		}
@@ -161,7 +159,7 @@ func TestAnyCommonNameOfADistributionPointCounts(t *testing.T) {
 		if !c.covers {
 			want = trust.RevocationUnknown
 		}
-		if got := w.says(pair); got != want {
+		if got := w.Says(pair); got != want {
 			t.Errorf("list of %v, certificate of %v: %q, want %q", c.list, c.of, got, want)
 		}
 	}
@@ -191,25 +189,25 @@ func tlv(t *testing.T, class, tag int, compound bool, content []byte) []byte {
 // the others count.
 func TestAnOddEntryIsLeftOutCountedAndTold(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
-	bad := w.pki.Auth(autre, "AUTRE")
+	w := tlstest.NewRegistry(t, nil)
+	bad := w.PKI.Auth(autre, "AUTRE")
 	l := igc.List{Entries: []x509.RevocationListEntry{
 		{SerialNumber: big.NewInt(-5), RevocationTime: time.Now()},
 		{SerialNumber: bad.Cert.SerialNumber, RevocationTime: time.Now()},
 		{SerialNumber: new(big.Int).Lsh(big.NewInt(1), 8*300), RevocationTime: time.Now()},
 	}}
-	w.o.Lists = []string{w.file(w.pki.CRL(es, l))}
-	w.open()
+	w.Options.Lists = []string{listFile(t, w.PKI.CRL(es, l))}
+	w.Open()
 	if err := w.Problems(); err != nil {
 		t.Fatal(err)
 	}
-	if got := w.says(bad); got != trust.Revoked {
+	if got := w.Says(bad); got != trust.Revoked {
 		t.Errorf("the entry beside: %q", got)
 	}
 	if s := w.Status(); len(s) != 1 || s[0].Odd != 2 || s[0].Entries != 1 {
 		t.Errorf("status %+v", s)
 	}
-	if !strings.Contains(w.log.String(), "crl_odd_entries") {
+	if !strings.Contains(w.Log.String(), "crl_odd_entries") {
 		t.Error("it is not told")
 	}
 }
@@ -219,55 +217,55 @@ func TestAnOddEntryIsLeftOutCountedAndTold(t *testing.T) {
 func TestADeltaBeforeItsCompleteListCounts(t *testing.T) {
 	t.Parallel()
 	complete, extra := newPublisher(t), newPublisher(t)
-	w := newWorld(t, nil)
-	good, bad := w.pki.Auth(chu, "CH"), w.pki.Auth(autre, "AUTRE")
-	base := w.pki.CRL(es, igc.List{Number: 10})
-	adds := w.pki.CRL(es, igc.List{Number: 11, DeltaOf: 10, Revoked: []*big.Int{bad.Cert.SerialNumber}})
+	w := tlstest.NewRegistry(t, nil)
+	good, bad := w.PKI.Auth(chu, "CH"), w.PKI.Auth(autre, "AUTRE")
+	base := w.PKI.CRL(es, igc.List{Number: 10})
+	adds := w.PKI.CRL(es, igc.List{Number: 11, DeltaOf: 10, Revoked: []*big.Int{bad.Cert.SerialNumber}})
 	want := func(when string) {
 		t.Helper()
-		if w.says(good) != "" || w.says(bad) != trust.Revoked || w.Problems() != nil {
-			t.Errorf("%s: %q, %q, %v", when, w.says(good), w.says(bad), w.Problems())
+		if w.Says(good) != "" || w.Says(bad) != trust.Revoked || w.Problems() != nil {
+			t.Errorf("%s: %q, %q, %v", when, w.Says(good), w.Says(bad), w.Problems())
 		}
 	}
 
 	// By files, and by files of which one comes later.
 	for range 8 { // sources are asked in no order
-		w.o.Folder, w.o.Lists = "", []string{w.file(adds), w.file(base)}
-		w.open()
+		w.Options.Folder, w.Options.Lists = "", []string{listFile(t, adds), listFile(t, base)}
+		w.Open()
 		want("two files")
 	}
 	late := filepath.Join(t.TempDir(), "complete.crl")
-	w.o.Lists = []string{w.file(adds), late}
-	w.open()
-	w.reload() // the delta is known to be without its list
+	w.Options.Lists = []string{listFile(t, adds), late}
+	w.Open()
+	w.Reread() // the delta is known to be without its list
 	if err := os.WriteFile(late, base, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w.reload()
+	w.Reread()
 	want("the complete list came later")
 
 	// By servers, the slower one having the complete list; then from disk alone.
-	w.o.Folder, w.o.Lists = t.TempDir(), []string{complete.URL, extra.URL}
+	w.Options.Folder, w.Options.Lists = t.TempDir(), []string{complete.URL, extra.URL}
 	refused := make(chan struct{})
 	extra.publishes(adds)
 	complete.now(func(rw http.ResponseWriter, _ *http.Request) {
 		<-refused
 		rw.Write(base)
 	})
-	w.o.Log = slog.New(slog.NewJSONHandler(writer(func(p []byte) {
+	w.Options.Log = slog.New(slog.NewJSONHandler(writer(func(p []byte) {
 		if bytes.Contains(p, []byte("delta list without")) {
 			close(refused)
 		}
 	}), nil))
-	w.o.Timeout = 30 * time.Second
-	w.open()
+	w.Options.Timeout = 30 * time.Second
+	w.Open()
 	want("two servers")
 	complete.now(nil)
 	extra.now(nil)
 	for range 8 {
-		w.open()
-		if w.says(good) != "" || w.says(bad) != trust.Revoked {
-			t.Errorf("from disk: %q, %q", w.says(good), w.says(bad))
+		w.Open()
+		if w.Says(good) != "" || w.Says(bad) != trust.Revoked {
+			t.Errorf("from disk: %q, %q", w.Says(good), w.Says(bad))
 		}
 	}
 }
@@ -316,15 +314,15 @@ func TestARekeyedCAWhoseListIsMissingIsNotUnannounced(t *testing.T) {
 		{"of both, revoked by the old key", [][]byte{listOf(old, of(ofOld[0], 1)), listOf(next)}, trust.Revoked, "", ""},
 		{"of both, revoked by the new key", [][]byte{listOf(old), listOf(next, of(ofNext[0], 1), of(named[0], 1))}, "", trust.Revoked, trust.Revoked},
 	} {
-		w := newWorld(t, func(o *revocation.Options) {
+		w := tlstest.NewRegistry(t, func(o *revocation.Options) {
 			o.Authorities = func() []*x509.Certificate { return certsOf([]*maker{root, old, next}) }
 		})
 		if c.lists != nil {
-			w.o.Lists = []string{w.file(armoured(c.lists...))}
+			w.Options.Lists = []string{listFile(t, armoured(c.lists...))}
 		}
-		w.open()
+		w.Open()
 		for chain, want := range map[*[]*x509.Certificate]trust.Reason{&ofOld: c.ofOld, &ofNext: c.ofNext, &named: c.named} {
-			if err := w.Check(*chain, w.at.now()); reasonOf(err) != want {
+			if err := w.Check(*chain, w.Clock.Now()); tlstest.Reason(err) != want {
 				t.Errorf("lists %s, leaf %s: %v, want %q", c.name, (*chain)[0].SerialNumber, err, want)
 			} else if want == trust.RevocationUnknown && strings.Contains(err.Error(), "publishes no revocation list") {
 				t.Errorf("lists %s: it says that nothing is published: %v", c.name, err)
@@ -361,11 +359,11 @@ func TestADistributionPointNamedInTheDirectory(t *testing.T) {
 			x.IsCA, x.ExtraExtensions = false, []pkix.Extension{pointsExtension(c.point)}
 		})
 		l := &list{by: root, issuer: ca, number: 1, from: time.Now().Add(-time.Hour), to: time.Now().AddDate(0, 0, 7), idp: [][]byte{pointName(c.idp...)}}
-		w := newWorld(t, func(o *revocation.Options) {
+		w := tlstest.NewRegistry(t, func(o *revocation.Options) {
 			o.Authorities = func() []*x509.Certificate { return certsOf([]*maker{root}) }
 		})
-		w.o.Lists = []string{w.file(l.der(t))}
-		w.open()
+		w.Options.Lists = []string{listFile(t, l.der(t))}
+		w.Open()
 		if err := w.Problems(); err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
@@ -373,7 +371,7 @@ func TestADistributionPointNamedInTheDirectory(t *testing.T) {
 		if !c.covers {
 			want = trust.RevocationUnknown
 		}
-		if err := w.Check([]*x509.Certificate{leaf.cert, root.cert}, w.at.now()); reasonOf(err) != want {
+		if err := w.Check([]*x509.Certificate{leaf.cert, root.cert}, w.Clock.Now()); tlstest.Reason(err) != want {
 			t.Errorf("%s: %v, want %q", c.name, err, want)
 		}
 	}
@@ -383,19 +381,19 @@ func TestADistributionPointNamedInTheDirectory(t *testing.T) {
 // its owner has proved nothing: no more than 256 places, however many there are.
 func TestThePlacesThatAreFollowedAreBounded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
-	w.open()
-	ca := w.pki.Intermediates(es)[0]
+	w := tlstest.NewRegistry(t, nil)
+	w.Open()
+	ca := w.PKI.Intermediates(es)[0]
 	for i := range 400 {
 		w.Wanted(trust.LinksOf([]*x509.Certificate{{SerialNumber: big.NewInt(1), CRLDistributionPoints: []string{fmt.Sprint("http://127.0.0.1:1/", i)}}, ca}))
 	}
 	if n := len(w.Sources()); n != 256 {
 		t.Errorf("%d places are followed, want 256", n)
 	}
-	if n := strings.Count(w.log.String(), "crl_too_many_points"); n != 1 {
+	if n := strings.Count(w.Log.String(), "crl_too_many_points"); n != 1 {
 		t.Errorf("told %d times, want once", n)
 	}
-	w.open()
+	w.Open()
 	w.Wanted(trust.LinksOf([]*x509.Certificate{{SerialNumber: big.NewInt(1), CRLDistributionPoints: []string{"http://127.0.0.1:1/" + strings.Repeat("a", 1024)}}, ca}))
 	if n := len(w.Sources()); n != 0 {
 		t.Error("an address of more than 1 kB is followed")

@@ -25,6 +25,7 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/piano-roc/rpn/tlsconf/revocation"
+	"github.com/piano-roc/rpn/tlsconf/tlstest"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -231,7 +232,7 @@ func (d *drawn) ours() verdict {
 	}
 	cas := trust.NewTrust(certsOf(d.roots), inters)
 	_, err = cas.Verify(append([]*x509.Certificate{d.leaf.cert}, others...), trust.AsClient, r, time.Now())
-	return reasonOf(err)
+	return tlstest.Reason(err)
 }
 
 func (d *drawn) ders() (all [][]byte) {

@@ -6,11 +6,9 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"io"
-	"log/slog"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,13 +18,11 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/internal/await"
-	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/tlsconf/revocation"
+	"github.com/piano-roc/rpn/tlsconf/tlstest"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
-
-const es = igc.EtablissementTLS
 
 // A publisher is the web server of a CA, that a test tells what to do.
 type publisher struct {
@@ -64,67 +60,6 @@ func (p *publisher) publishes(list []byte) {
 	p.now(func(w http.ResponseWriter, _ *http.Request) { w.Write(list) })
 }
 
-// A registry of who is revoked, as a test opens it.
-type world struct {
-	t   *testing.T
-	pki *igc.PKI
-	at  *clock
-	log *lockedBuffer
-	o   revocation.Options
-	*revocation.Checker
-}
-
-// loopback is where the servers of a test are.
-var loopback = egress.Filter{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
-
-func newWorld(t *testing.T, more func(*revocation.Options)) *world {
-	t.Helper()
-	w := &world{t: t, pki: newPKI(t), at: &clock{}, log: &lockedBuffer{}}
-	w.o = revocation.Options{
-		Folder:      t.TempDir(),
-		Authorities: func() []*x509.Certificate { return append(w.pki.Roots(es), w.pki.Intermediates(es)...) },
-		Log:         slog.New(slog.NewJSONHandler(w.log, nil)),
-		Client:      loopback.Client(nil, 0),
-		Own:         loopback.Client(nil, 0),
-		Timeout:     time.Second,
-		Poll:        30 * time.Millisecond,
-		Now:         w.at.now,
-	}
-	if more != nil {
-		more(&w.o)
-	}
-	return w
-}
-
-func (w *world) open() *world {
-	w.t.Helper()
-	r, err := revocation.Open(w.t.Context(), w.o)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.Checker = r
-	return w
-}
-
-func (w *world) chain(p igc.Pair) []*x509.Certificate {
-	return append(append([]*x509.Certificate{p.Cert}, p.Chain...), w.pki.Roots(es)...)
-}
-
-// says is the reason of a check, "" when the chain passes.
-func (w *world) says(p igc.Pair) trust.Reason {
-	w.t.Helper()
-	return reasonOf(w.Check(w.chain(p), w.at.now()))
-}
-
-func reasonOf(err error) trust.Reason {
-	if err == nil {
-		return ""
-	}
-	return trust.AsFailure(err).Reason
-}
-
-func (w *world) reload() { w.Reload(context.Background()) }
-
 // What each behaviour of a CA's web server means for a certificate that is
 // revoked and one that is not: when no list was ever obtained, and when a good
 // one was.
@@ -132,88 +67,88 @@ func TestWhatAPublisherDoes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name    string
-		server  func(w *world, p *publisher, revoked *big.Int) // from now on
-		first   trust.Reason                                   // of a good certificate, when there was no list before
-		good    trust.Reason                                   // of a good certificate, after a good list
-		revoked trust.Reason                                   // of one the good list revokes
-		problem string                                         // told of the source
+		server  func(w *tlstest.Registry, p *publisher, revoked *big.Int) // from now on
+		first   trust.Reason                                              // of a good certificate, when there was no list before
+		good    trust.Reason                                              // of a good certificate, after a good list
+		revoked trust.Reason                                              // of one the good list revokes
+		problem string                                                    // told of the source
 	}{
-		{"up", func(w *world, p *publisher, revoked *big.Int) {
-			p.publishes(w.pki.CRL(es, igc.List{Revoked: []*big.Int{revoked}, Number: 2, From: w.at.now().Add(-10 * time.Second)}))
+		{"up", func(w *tlstest.Registry, p *publisher, revoked *big.Int) {
+			p.publishes(w.PKI.CRL(es, igc.List{Revoked: []*big.Int{revoked}, Number: 2, From: w.Clock.Now().Add(-10 * time.Second)}))
 		}, "", "", trust.Revoked, ""},
-		{"down", func(_ *world, p *publisher, _ *big.Int) {
+		{"down", func(_ *tlstest.Registry, p *publisher, _ *big.Int) {
 			p.now(func(w http.ResponseWriter, _ *http.Request) {
 				c, _, _ := http.NewResponseController(w).Hijack()
 				c.Close()
 			})
 		}, trust.RevocationUnknown, "", trust.Revoked, "EOF"},
-		{"an error page", func(_ *world, p *publisher, _ *big.Int) {
+		{"an error page", func(_ *tlstest.Registry, p *publisher, _ *big.Int) {
 			p.now(func(w http.ResponseWriter, _ *http.Request) {
 				http.Error(w, "maintenance", http.StatusServiceUnavailable)
 			})
 		}, trust.RevocationUnknown, "", trust.Revoked, "503"},
-		{"an error page that says 200", func(_ *world, p *publisher, _ *big.Int) {
+		{"an error page that says 200", func(_ *tlstest.Registry, p *publisher, _ *big.Int) {
 			p.publishes([]byte("<html>maintenance</html>"))
 		}, trust.RevocationUnknown, "", trust.Revoked, "is not a revocation list"},
-		{"nothing", func(_ *world, p *publisher, _ *big.Int) { p.publishes(nil) },
+		{"nothing", func(_ *tlstest.Registry, p *publisher, _ *big.Int) { p.publishes(nil) },
 			trust.RevocationUnknown, "", trust.Revoked, "answers nothing"},
-		{"slow", func(_ *world, p *publisher, _ *big.Int) {
+		{"slow", func(_ *tlstest.Registry, p *publisher, _ *big.Int) {
 			p.now(func(w http.ResponseWriter, r *http.Request) {
 				w.Write([]byte{0x30})
 				http.NewResponseController(w).Flush()
 				<-r.Context().Done()
 			})
 		}, trust.RevocationUnknown, "", trust.Revoked, "deadline"},
-		{"redirected for ever", func(_ *world, p *publisher, _ *big.Int) {
+		{"redirected for ever", func(_ *tlstest.Registry, p *publisher, _ *big.Int) {
 			p.now(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) })
 		}, trust.RevocationUnknown, "", trust.Revoked, "redirected"},
-		{"expired", func(w *world, p *publisher, revoked *big.Int) {
-			p.publishes(w.pki.CRL(es, igc.List{Revoked: []*big.Int{revoked}, Number: 2, From: w.at.now().Add(-30 * time.Second), To: w.at.now().Add(-time.Second)}))
+		{"expired", func(w *tlstest.Registry, p *publisher, revoked *big.Int) {
+			p.publishes(w.PKI.CRL(es, igc.List{Revoked: []*big.Int{revoked}, Number: 2, From: w.Clock.Now().Add(-30 * time.Second), To: w.Clock.Now().Add(-time.Second)}))
 		}, "", "", trust.Revoked, ""}, // late: it serves within the grace
-		{"expired long ago", func(w *world, p *publisher, _ *big.Int) {
-			p.publishes(w.pki.CRL(es, igc.List{Number: 2, From: w.at.now().AddDate(0, 0, -30), To: w.at.now().AddDate(0, 0, -20)}))
+		{"expired long ago", func(w *tlstest.Registry, p *publisher, _ *big.Int) {
+			p.publishes(w.PKI.CRL(es, igc.List{Number: 2, From: w.Clock.Now().AddDate(0, 0, -30), To: w.Clock.Now().AddDate(0, 0, -20)}))
 		}, trust.RevocationUnknown, "", trust.Revoked, "older than the list in use"},
-		{"wrongly signed", func(w *world, p *publisher, _ *big.Int) {
-			p.publishes(w.pki.CRL(es, igc.List{Number: 2, ByImpostor: true}))
+		{"wrongly signed", func(w *tlstest.Registry, p *publisher, _ *big.Int) {
+			p.publishes(w.PKI.CRL(es, igc.List{Number: 2, ByImpostor: true}))
 		}, trust.RevocationUnknown, "", trust.Revoked, "not signed by the CA it names"},
-		{"the list of another CA", func(w *world, p *publisher, _ *big.Int) {
-			p.publishes(w.pki.CRL(igc.AMCTLS, igc.List{Number: 2}))
+		{"the list of another CA", func(w *tlstest.Registry, p *publisher, _ *big.Int) {
+			p.publishes(w.PKI.CRL(igc.AMCTLS, igc.List{Number: 2}))
 		}, trust.RevocationUnknown, "", trust.Revoked, "in no trust store"},
-		{"older than the last", func(w *world, p *publisher, _ *big.Int) {
-			p.publishes(w.pki.CRL(es, igc.List{Number: 1}))
+		{"older than the last", func(w *tlstest.Registry, p *publisher, _ *big.Int) {
+			p.publishes(w.PKI.CRL(es, igc.List{Number: 1}))
 		}, "", "", trust.Revoked, "older than the list in use"},
-		{"of the future", func(w *world, p *publisher, _ *big.Int) {
-			p.publishes(w.pki.CRL(es, igc.List{Number: 9, From: w.at.now().Add(time.Hour)}))
+		{"of the future", func(w *tlstest.Registry, p *publisher, _ *big.Int) {
+			p.publishes(w.PKI.CRL(es, igc.List{Number: 9, From: w.Clock.Now().Add(time.Hour)}))
 		}, trust.RevocationUnknown, "", trust.Revoked, "in the future"},
-		{"larger than the bound", func(_ *world, p *publisher, _ *big.Int) {
+		{"larger than the bound", func(_ *tlstest.Registry, p *publisher, _ *big.Int) {
 			p.publishes(make([]byte, 1<<20+1))
 		}, trust.RevocationUnknown, "", trust.Revoked, "larger than 1048576 bytes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			p := newPublisher(t)
-			w := newWorld(t, func(o *revocation.Options) { o.MaxBytes = 1 << 20 })
-			good, bad := w.pki.Auth(chu, "CH", igc.Points(p.URL+"/crl")), w.pki.Auth(autre, "AUTRE", igc.Points(p.URL+"/crl"))
-			w.o.Lists = []string{p.URL + "/crl"}
+			w := tlstest.NewRegistry(t, func(o *revocation.Options) { o.MaxBytes = 1 << 20 })
+			good, bad := w.PKI.Auth(chu, "CH", igc.Points(p.URL+"/crl")), w.PKI.Auth(autre, "AUTRE", igc.Points(p.URL+"/crl"))
+			w.Options.Lists = []string{p.URL + "/crl"}
 
 			c.server(w, p, bad.Cert.SerialNumber)
-			w.open()
-			if got := w.says(good); got != c.first {
+			w.Open()
+			if got := w.Says(good); got != c.first {
 				t.Errorf("without a list before: %q, want %q", got, c.first)
 			}
 
-			w.o.Folder = t.TempDir()
-			p.publishes(w.pki.CRL(es, igc.List{Revoked: []*big.Int{bad.Cert.SerialNumber}, Number: 2, From: w.at.now().Add(-time.Minute)}))
-			w.open()
-			if w.says(good) != "" || w.says(bad) != trust.Revoked {
+			w.Options.Folder = t.TempDir()
+			p.publishes(w.PKI.CRL(es, igc.List{Revoked: []*big.Int{bad.Cert.SerialNumber}, Number: 2, From: w.Clock.Now().Add(-time.Minute)}))
+			w.Open()
+			if w.Says(good) != "" || w.Says(bad) != trust.Revoked {
 				t.Fatal("the good list is not read")
 			}
 			c.server(w, p, bad.Cert.SerialNumber)
-			w.reload()
-			if got := w.says(good); got != c.good {
+			w.Reread()
+			if got := w.Says(good); got != c.good {
 				t.Errorf("a good certificate, after a good list: %q, want %q", got, c.good)
 			}
-			if got := w.says(bad); got != c.revoked {
+			if got := w.Says(bad); got != c.revoked {
 				t.Errorf("a revoked one, after a good list: %q, want %q", got, c.revoked)
 			}
 			if s := w.Sources(); len(s) != 1 || (c.problem == "") != (s[0].Problem == "") || !strings.Contains(s[0].Problem, c.problem) {
@@ -221,9 +156,9 @@ func TestWhatAPublisherDoes(t *testing.T) {
 			}
 
 			// A restart while the server still does so knows what was known.
-			w.open()
-			if w.says(good) != c.good || w.says(bad) != c.revoked {
-				t.Errorf("after a restart: %q, %q", w.says(good), w.says(bad))
+			w.Open()
+			if w.Says(good) != c.good || w.Says(bad) != c.revoked {
+				t.Errorf("after a restart: %q, %q", w.Says(good), w.Says(bad))
 			}
 		})
 	}
@@ -235,21 +170,21 @@ func TestALastGoodListServesForAWhile(t *testing.T) {
 	t.Parallel()
 	for _, then := range []revocation.FailureMode{revocation.FailClosed, revocation.FailOpen} {
 		p := newPublisher(t)
-		w := newWorld(t, func(o *revocation.Options) { o.Age = revocation.AgePolicy{Grace: 48 * time.Hour, Then: then} })
-		good, bad := w.pki.Auth(chu, "CH"), w.pki.Auth(autre, "AUTRE")
-		w.o.Lists = []string{p.URL}
-		p.publishes(w.pki.CRL(es, igc.List{Revoked: []*big.Int{bad.Cert.SerialNumber}, To: time.Now().Add(24 * time.Hour)}))
-		w.open()
+		w := tlstest.NewRegistry(t, func(o *revocation.Options) { o.Age = revocation.AgePolicy{Grace: 48 * time.Hour, Then: then} })
+		good, bad := w.PKI.Auth(chu, "CH"), w.PKI.Auth(autre, "AUTRE")
+		w.Options.Lists = []string{p.URL}
+		p.publishes(w.PKI.CRL(es, igc.List{Revoked: []*big.Int{bad.Cert.SerialNumber}, To: time.Now().Add(24 * time.Hour)}))
+		w.Open()
 		ctx, cancel := context.WithCancel(t.Context())
 		var run sync.WaitGroup
 		run.Go(func() { w.Run(ctx) })
 		before := w.Generation()
 		want := func(when string, reason trust.Reason, state string) {
 			t.Helper()
-			if got := w.says(good); got != reason {
+			if got := w.Says(good); got != reason {
 				t.Errorf("%s, then %s: %q, want %q", when, then, got, reason)
 			}
-			if got := w.says(bad); got != trust.Revoked {
+			if got := w.Says(bad); got != trust.Revoked {
 				t.Errorf("%s, then %s: the revoked one: %q", when, then, got)
 			}
 			if s := w.Status(); len(s) != 1 || s[0].State != state || s[0].Entries != 1 {
@@ -258,19 +193,19 @@ func TestALastGoodListServesForAWhile(t *testing.T) {
 		}
 		p.now(nil)
 		want("fresh", "", "current")
-		w.at.forward(25 * time.Hour)
+		w.Clock.Forward(25 * time.Hour)
 		want("past nextUpdate", "", "late")
 		if w.Generation() != before {
 			t.Error("late is not a change of answers")
 		}
-		w.at.forward(48 * time.Hour)
+		w.Clock.Forward(48 * time.Hour)
 		if then == revocation.FailClosed {
 			want("past the grace", trust.RevocationUnknown, "stale")
 		} else {
 			want("past the grace", "", "stale")
 		}
 		await.Until(t, "the passing of time is told", func() bool { return w.Generation() != before })
-		await.Until(t, "the log says it", func() bool { return strings.Contains(w.log.String(), "too old to rely on") })
+		await.Until(t, "the log says it", func() bool { return strings.Contains(w.Log.String(), "too old to rely on") })
 		cancel()
 		run.Wait()
 	}
@@ -280,19 +215,19 @@ func TestALastGoodListServesForAWhile(t *testing.T) {
 // Files are looked at by Run, each second.
 func TestAListReplacedOnDiskIsTakenUp(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := tlstest.NewRegistry(t, nil)
 	file := filepath.Join(t.TempDir(), "liste.crl")
-	w.o.Lists = []string{file}
-	good, bad := w.pki.Auth(chu, "CH"), w.pki.Auth(autre, "AUTRE")
+	w.Options.Lists = []string{file}
+	good, bad := w.PKI.Auth(chu, "CH"), w.PKI.Auth(autre, "AUTRE")
 	write := func(l igc.List) {
 		t.Helper()
-		if err := os.WriteFile(file, w.pki.CRL(es, l), 0o600); err != nil {
+		if err := os.WriteFile(file, w.PKI.CRL(es, l), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	write(igc.List{From: time.Now().AddDate(0, -2, 0), To: time.Now().AddDate(0, -1, 0)})
-	w.open()
-	if got := w.says(good); got != trust.RevocationUnknown {
+	w.Open()
+	if got := w.Says(good); got != trust.RevocationUnknown {
 		t.Errorf("expired a month ago: %q", got)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -303,7 +238,7 @@ func TestAListReplacedOnDiskIsTakenUp(t *testing.T) {
 	before := w.Generation()
 	revoked := []x509.RevocationListEntry{{SerialNumber: bad.Cert.SerialNumber, RevocationTime: time.Now()}}
 	write(igc.List{Number: 2, Entries: revoked})
-	await.Until(t, "the new list is in use", func() bool { return w.says(good) == "" && w.says(bad) == trust.Revoked })
+	await.Until(t, "the new list is in use", func() bool { return w.Says(good) == "" && w.Says(bad) == trust.Revoked })
 	if w.Generation() == before {
 		t.Error("the generation has not changed")
 	}
@@ -321,11 +256,11 @@ func TestAListReplacedOnDiskIsTakenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	await.Until(t, "the damaged file is told", func() bool { return w.Sources()[0].Problem != "" })
-	if w.says(good) != "" || w.says(bad) != trust.Revoked {
+	if w.Says(good) != "" || w.Says(bad) != trust.Revoked {
 		t.Error("a damaged file changed the answers")
 	}
 	write(igc.List{Number: 4})
-	await.Until(t, "the fourth list is in use", func() bool { return w.Sources()[0].Problem == "" && w.says(bad) == "" })
+	await.Until(t, "the fourth list is in use", func() bool { return w.Sources()[0].Problem == "" && w.Says(bad) == "" })
 }
 
 // envoyproxy/envoy#29197: a list for the intermediate, and none for the root
@@ -333,23 +268,23 @@ func TestAListReplacedOnDiskIsTakenUp(t *testing.T) {
 func TestAListForTheIntermediateOnly(t *testing.T) {
 	t.Parallel()
 	p := newPublisher(t)
-	w := newWorld(t, nil)
-	w.o.Lists = []string{p.URL}
-	good := w.pki.Auth(chu, "CH")
-	p.publishes(w.pki.CRL(es, igc.List{}))
-	if got := w.open().says(good); got != "" {
+	w := tlstest.NewRegistry(t, nil)
+	w.Options.Lists = []string{p.URL}
+	good := w.PKI.Auth(chu, "CH")
+	p.publishes(w.PKI.CRL(es, igc.List{}))
+	if got := w.Open().Says(good); got != "" {
 		t.Errorf("%q", got)
 	}
 	// Unless the operator wants to know about every CA.
-	w.o.Unannounced = revocation.FailClosed
-	if got := w.open().says(good); got != trust.RevocationUnknown {
+	w.Options.Unannounced = revocation.FailClosed
+	if got := w.Open().Says(good); got != trust.RevocationUnknown {
 		t.Errorf("unannounced: closed: %q", got)
 	}
 	// While a configured source has given nothing, whose list it is is not
 	// known: everything waits for it.
-	w.o.Unannounced, w.o.Folder = revocation.FailOpen, t.TempDir()
+	w.Options.Unannounced, w.Options.Folder = revocation.FailOpen, t.TempDir()
 	p.now(nil)
-	if got := w.open().says(good); got != trust.RevocationUnknown {
+	if got := w.Open().Says(good); got != trust.RevocationUnknown {
 		t.Errorf("the configured source never answered: %q", got)
 	}
 }
@@ -357,15 +292,15 @@ func TestAListForTheIntermediateOnly(t *testing.T) {
 func TestARevokedIntermediateTakesItsCertificatesWithIt(t *testing.T) {
 	t.Parallel()
 	p := newPublisher(t)
-	w := newWorld(t, nil)
-	w.o.Lists = []string{p.URL}
-	bad := w.pki.Auth(chu, "CH", igc.Under("REVOQUEE"))
-	p.publishes(w.pki.CRL(es, igc.List{ByRoot: true, Revoked: []*big.Int{w.pki.Intermediate(es, "REVOQUEE").SerialNumber}}))
-	err := w.open().Check(w.chain(bad), time.Now())
-	if reasonOf(err) != trust.Revoked || !strings.Contains(err.Error(), "the CA C=FR") {
+	w := tlstest.NewRegistry(t, nil)
+	w.Options.Lists = []string{p.URL}
+	bad := w.PKI.Auth(chu, "CH", igc.Under("REVOQUEE"))
+	p.publishes(w.PKI.CRL(es, igc.List{ByRoot: true, Revoked: []*big.Int{w.PKI.Intermediate(es, "REVOQUEE").SerialNumber}}))
+	err := w.Open().Check(w.Chain(bad), time.Now())
+	if tlstest.Reason(err) != trust.Revoked || !strings.Contains(err.Error(), "the CA C=FR") {
 		t.Errorf("%v", err)
 	}
-	if got := w.says(w.pki.Auth(autre, "AUTRE")); got != "" {
+	if got := w.Says(w.PKI.Auth(autre, "AUTRE")); got != "" {
 		t.Errorf("under the other intermediate: %q", got)
 	}
 }
@@ -375,28 +310,28 @@ func TestARevokedIntermediateTakesItsCertificatesWithIt(t *testing.T) {
 func TestDistributionPointsAreFollowed(t *testing.T) {
 	t.Parallel()
 	p := newPublisher(t)
-	w := newWorld(t, nil)
-	good, bad := w.pki.Auth(chu, "CH", igc.Points("ldap://ignored", p.URL+"/a")), w.pki.Auth(autre, "AUTRE", igc.Points(p.URL+"/a"))
-	p.publishes(w.pki.CRL(es, igc.List{Revoked: []*big.Int{bad.Cert.SerialNumber}}))
-	w.open()
+	w := tlstest.NewRegistry(t, nil)
+	good, bad := w.PKI.Auth(chu, "CH", igc.Points("ldap://ignored", p.URL+"/a")), w.PKI.Auth(autre, "AUTRE", igc.Points(p.URL+"/a"))
+	p.publishes(w.PKI.CRL(es, igc.List{Revoked: []*big.Int{bad.Cert.SerialNumber}}))
+	w.Open()
 	ctx, cancel := context.WithCancel(t.Context())
 	var run sync.WaitGroup
 	run.Go(func() { w.Run(ctx) })
-	if got := w.says(good); got != trust.RevocationUnknown {
+	if got := w.Says(good); got != trust.RevocationUnknown {
 		t.Errorf("at first sight: %q: it fails closed until the list is there", got)
 	}
-	await.Until(t, "the list is obtained", func() bool { return w.says(good) == "" && w.says(bad) == trust.Revoked })
+	await.Until(t, "the list is obtained", func() bool { return w.Says(good) == "" && w.Says(bad) == trust.Revoked })
 	cancel()
 	run.Wait()
 
 	p.now(nil)
-	w.open()
-	if w.says(good) != "" || w.says(bad) != trust.Revoked {
-		t.Errorf("after a restart without the server: %q, %q", w.says(good), w.says(bad))
+	w.Open()
+	if w.Says(good) != "" || w.Says(bad) != trust.Revoked {
+		t.Errorf("after a restart without the server: %q, %q", w.Says(good), w.Says(bad))
 	}
-	w.o.NoFollow = true
-	w.open()
-	if got := w.says(bad); got != trust.RevocationUnknown {
+	w.Options.NoFollow = true
+	w.Open()
+	if got := w.Says(bad); got != trust.RevocationUnknown {
 		t.Errorf("nothing is followed, and a list is announced: %q", got)
 	}
 }
@@ -405,45 +340,45 @@ func TestDistributionPointsAreFollowed(t *testing.T) {
 func TestAListForOneDistributionPoint(t *testing.T) {
 	t.Parallel()
 	p := newPublisher(t)
-	w := newWorld(t, nil)
-	here, elsewhere := w.pki.Auth(chu, "CH", igc.Points(p.URL+"/1")), w.pki.Auth(autre, "AUTRE", igc.Points(p.URL+"/2"))
-	w.o.Lists, w.o.NoFollow, w.o.Unannounced = []string{p.URL + "/1"}, true, revocation.FailClosed
-	w.o.Ages = nil
-	p.publishes(w.pki.CRL(es, igc.List{Point: p.URL + "/1"}))
+	w := tlstest.NewRegistry(t, nil)
+	here, elsewhere := w.PKI.Auth(chu, "CH", igc.Points(p.URL+"/1")), w.PKI.Auth(autre, "AUTRE", igc.Points(p.URL+"/2"))
+	w.Options.Lists, w.Options.NoFollow, w.Options.Unannounced = []string{p.URL + "/1"}, true, revocation.FailClosed
+	w.Options.Ages = nil
+	p.publishes(w.PKI.CRL(es, igc.List{Point: p.URL + "/1"}))
 	root := filepath.Join(t.TempDir(), "racine.crl")
-	if err := os.WriteFile(root, w.pki.CRL(es, igc.List{ByRoot: true}), 0o600); err != nil {
+	if err := os.WriteFile(root, w.PKI.CRL(es, igc.List{ByRoot: true}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w.o.Lists = append(w.o.Lists, root)
-	w.open()
-	if got := w.says(here); got != "" {
+	w.Options.Lists = append(w.Options.Lists, root)
+	w.Open()
+	if got := w.Says(here); got != "" {
 		t.Errorf("the certificate the list speaks of: %q", got)
 	}
-	if got := w.says(elsewhere); got != trust.RevocationUnknown {
+	if got := w.Says(elsewhere); got != trust.RevocationUnknown {
 		t.Errorf("the list of another point says nothing about it: %q", got)
 	}
 }
 
 func TestDeltaLists(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
-	first, second := w.pki.Auth(chu, "CH"), w.pki.Auth(autre, "AUTRE")
+	w := tlstest.NewRegistry(t, nil)
+	first, second := w.PKI.Auth(chu, "CH"), w.PKI.Auth(autre, "AUTRE")
 	dir := t.TempDir()
-	w.o.Lists = []string{filepath.Join(dir, "a-complete.crl"), filepath.Join(dir, "b-delta.crl")}
+	w.Options.Lists = []string{filepath.Join(dir, "a-complete.crl"), filepath.Join(dir, "b-delta.crl")}
 	write := func(i int, l igc.List) {
 		t.Helper()
-		if err := os.WriteFile(w.o.Lists[i], w.pki.CRL(es, l), 0o600); err != nil {
+		if err := os.WriteFile(w.Options.Lists[i], w.PKI.CRL(es, l), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		w.reload()
+		w.Reread()
 	}
 	want := func(when string, a, b trust.Reason) {
 		t.Helper()
-		if w.says(first) != a || w.says(second) != b {
-			t.Errorf("%s: %q, %q, want %q, %q", when, w.says(first), w.says(second), a, b)
+		if w.Says(first) != a || w.Says(second) != b {
+			t.Errorf("%s: %q, %q, want %q, %q", when, w.Says(first), w.Says(second), a, b)
 		}
 	}
-	w.open()
+	w.Open()
 	write(0, igc.List{Number: 10, Revoked: []*big.Int{first.Cert.SerialNumber}})
 	write(1, igc.List{Number: 11, DeltaOf: 10, Revoked: []*big.Int{second.Cert.SerialNumber}})
 	want("a delta adds", trust.Revoked, trust.Revoked)
@@ -455,7 +390,7 @@ func TestDeltaLists(t *testing.T) {
 	write(1, igc.List{Number: 21, DeltaOf: 20, Revoked: []*big.Int{second.Cert.SerialNumber}})
 	want("a delta to a list we do not have is refused", "", "")
 	write(0, igc.List{Number: 20, Revoked: []*big.Int{first.Cert.SerialNumber}})
-	w.reload()
+	w.Reread()
 	want("a later complete list ends the delta, and the delta to it counts", trust.Revoked, trust.Revoked)
 	write(0, igc.List{Number: 22})
 	want("a complete list later than the delta", "", "")
@@ -464,12 +399,12 @@ func TestDeltaLists(t *testing.T) {
 func TestKeptDataThatIsDamagedIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	p := newPublisher(t)
-	w := newWorld(t, nil)
-	good := w.pki.Auth(chu, "CH")
-	w.o.Lists = []string{p.URL}
-	p.publishes(w.pki.CRL(es, igc.List{}))
-	w.open()
-	files, _ := filepath.Glob(filepath.Join(w.o.Folder, "*.list"))
+	w := tlstest.NewRegistry(t, nil)
+	good := w.PKI.Auth(chu, "CH")
+	w.Options.Lists = []string{p.URL}
+	p.publishes(w.PKI.CRL(es, igc.List{}))
+	w.Open()
+	files, _ := filepath.Glob(filepath.Join(w.Options.Folder, "*.list"))
 	if len(files) != 1 {
 		t.Fatal(files)
 	}
@@ -485,15 +420,15 @@ func TestKeptDataThatIsDamagedIsNotBelieved(t *testing.T) {
 		if err := os.WriteFile(files[0], text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		w.open()
-		if got := w.says(good); got != trust.RevocationUnknown {
+		w.Open()
+		if got := w.Says(good); got != trust.RevocationUnknown {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
 	if err := os.WriteFile(files[0], whole, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := w.open().says(good); got != "" {
+	if got := w.Open().Says(good); got != "" {
 		t.Errorf("whole again: %q", got)
 	}
 }
@@ -502,9 +437,9 @@ func TestKeptDataThatIsDamagedIsNotBelieved(t *testing.T) {
 func TestAListThatHasNotChangedIsNotSent(t *testing.T) {
 	t.Parallel()
 	p := newPublisher(t)
-	w := newWorld(t, nil)
-	w.o.Lists = []string{p.URL}
-	list, when := w.pki.CRL(es, igc.List{}), time.Now().Add(-time.Hour)
+	w := tlstest.NewRegistry(t, nil)
+	w.Options.Lists = []string{p.URL}
+	list, when := w.PKI.CRL(es, igc.List{}), time.Now().Add(-time.Hour)
 	var sent atomic.Int32
 	p.now(func(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("ETag", `"a"`)
@@ -513,9 +448,9 @@ func TestAListThatHasNotChangedIsNotSent(t *testing.T) {
 		}
 		http.ServeContent(rw, r, "", when, bytes.NewReader(list))
 	})
-	w.open()
-	w.reload()
-	w.open() // and a restart remembers
+	w.Open()
+	w.Reread()
+	w.Open() // and a restart remembers
 	if sent.Load() != 1 || p.asked.Load() != 3 {
 		t.Errorf("sent whole %d times, asked %d times", sent.Load(), p.asked.Load())
 	}
@@ -527,8 +462,8 @@ func TestAListThatHasNotChangedIsNotSent(t *testing.T) {
 // A list of 50 MiB is read; the next byte past the bound is not.
 func TestAListOf50MiB(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
-	good, bad := w.pki.Auth(chu, "CH"), w.pki.Auth(autre, "AUTRE")
+	w := tlstest.NewRegistry(t, nil)
+	good, bad := w.PKI.Auth(chu, "CH"), w.PKI.Auth(autre, "AUTRE")
 	// Few entries with much to say: they are quicker to make. The benchmarks
 	// have the million.
 	pad := []pkix.Extension{{Id: []int{1, 2, 3}, Value: make([]byte, 1<<10)}}
@@ -537,7 +472,7 @@ func TestAListOf50MiB(t *testing.T) {
 		entries = append(entries, x509.RevocationListEntry{SerialNumber: big.NewInt(i + 1), RevocationTime: time.Unix(1.7e9, 0), ExtraExtensions: pad})
 	}
 	entries = append(entries, x509.RevocationListEntry{SerialNumber: bad.Cert.SerialNumber, RevocationTime: time.Unix(1.7e9, 0)})
-	list := w.pki.CRL(es, igc.List{Entries: entries})
+	list := w.PKI.CRL(es, igc.List{Entries: entries})
 	if len(list) < 50<<20 {
 		t.Fatalf("the list has %d bytes only", len(list))
 	}
@@ -545,14 +480,14 @@ func TestAListOf50MiB(t *testing.T) {
 	if err := os.WriteFile(file, list, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w.o.Lists = []string{file}
-	w.open()
-	if w.says(good) != "" || w.says(bad) != trust.Revoked {
-		t.Errorf("%q, %q", w.says(good), w.says(bad))
+	w.Options.Lists = []string{file}
+	w.Open()
+	if w.Says(good) != "" || w.Says(bad) != trust.Revoked {
+		t.Errorf("%q, %q", w.Says(good), w.Says(bad))
 	}
-	w.o.Folder, w.o.MaxBytes = t.TempDir(), int64(len(list)-1)
-	w.open()
-	if got := w.says(good); got != trust.RevocationUnknown {
+	w.Options.Folder, w.Options.MaxBytes = t.TempDir(), int64(len(list)-1)
+	w.Open()
+	if got := w.Says(good); got != trust.RevocationUnknown {
 		t.Errorf("past the bound: %q", got)
 	}
 }
@@ -560,13 +495,13 @@ func TestAListOf50MiB(t *testing.T) {
 func TestOCSPIsAskedAsideAndNeverWaitedFor(t *testing.T) {
 	t.Parallel()
 	p := newPublisher(t)
-	w := newWorld(t, func(o *revocation.Options) { o.OCSP = true })
+	w := tlstest.NewRegistry(t, func(o *revocation.Options) { o.OCSP = true })
 	with := igc.Responder(p.URL)
-	good, bad, forged := w.pki.Auth(chu, "CH", with), w.pki.Auth(autre, "AUTRE", with), w.pki.Auth("1030000000", "FAUX", with)
-	other := newPKI(t)
+	good, bad, forged := w.PKI.Auth(chu, "CH", with), w.PKI.Auth(autre, "AUTRE", with), w.PKI.Auth("1030000000", "FAUX", with)
+	other := tlstest.NewPKI()
 	answers := map[string][]byte{
-		good.Cert.SerialNumber.String():   w.pki.OCSP(es, good.Cert, false),
-		bad.Cert.SerialNumber.String():    w.pki.OCSP(es, bad.Cert, true),
+		good.Cert.SerialNumber.String():   w.PKI.OCSP(es, good.Cert, false),
+		bad.Cert.SerialNumber.String():    w.PKI.OCSP(es, bad.Cert, true),
 		forged.Cert.SerialNumber.String(): other.OCSP(es, forged.Cert, true), // of a responder that is not the CA's
 	}
 	asked := make(chan string, 100)
@@ -582,7 +517,7 @@ func TestOCSPIsAskedAsideAndNeverWaitedFor(t *testing.T) {
 			}
 		}
 	})
-	w.open()
+	w.Open()
 	ctx, cancel := context.WithCancel(t.Context())
 	var run sync.WaitGroup
 	run.Go(func() { w.Run(ctx) })
@@ -590,36 +525,36 @@ func TestOCSPIsAskedAsideAndNeverWaitedFor(t *testing.T) {
 	defer cancel()
 	before := w.Generation()
 	for _, pair := range []igc.Pair{good, bad, forged} {
-		if got := w.says(pair); got != "" {
+		if got := w.Says(pair); got != "" {
 			t.Errorf("while the responder is silent: %q", got)
 		}
 	}
 	close(hold)
-	await.Until(t, "the revoked one is out", func() bool { return w.says(bad) == trust.Revoked })
+	await.Until(t, "the revoked one is out", func() bool { return w.Says(bad) == trust.Revoked })
 	if w.Generation() == before {
 		t.Error("the generation has not changed")
 	}
 	for range 3 {
 		<-asked
 	}
-	if w.says(good) != "" || w.says(forged) != "" {
-		t.Errorf("good: %q, forged: %q", w.says(good), w.says(forged))
+	if w.Says(good) != "" || w.Says(forged) != "" {
+		t.Errorf("good: %q, forged: %q", w.Says(good), w.Says(forged))
 	}
 }
 
 func TestARevocationNeedsAFolderItCanUse(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := tlstest.NewRegistry(t, nil)
 	file := filepath.Join(t.TempDir(), "fichier")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w.o.Folder = file
-	if _, err := revocation.Open(t.Context(), w.o); err == nil {
+	w.Options.Folder = file
+	if _, err := revocation.Open(t.Context(), w.Options); err == nil {
 		t.Error("a file was taken for a folder")
 	}
 	var none *revocation.Checker
-	if none.Check(w.chain(w.pki.Auth(chu, "CH")), time.Now()) != nil || none.Generation() != 0 || none.Status() != nil {
+	if none.Check(w.Chain(w.PKI.Auth(chu, "CH")), time.Now()) != nil || none.Generation() != 0 || none.Status() != nil {
 		t.Error("no revocation is nobody revoked")
 	}
 }

@@ -98,10 +98,3 @@ func (o out) CheckLinks(links []trust.Link, _ time.Time) *trust.Failure {
 	}
 	return nil
 }
-
-func reasonOf(err error) trust.Reason {
-	if err == nil {
-		return ""
-	}
-	return trust.AsFailure(err).Reason
-}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/tlsconf/tlstest"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -42,7 +43,7 @@ func TestEveryChainIsTriedBeforeARefusal(t *testing.T) {
 				presented := certs(append([]forged{peer}, beside...)...)
 				for _, as := range []trust.Purpose{trust.AsClient, trust.AsServer} {
 					a, err := cas.Verify(presented, as, out(certs(revoked...)), at)
-					if reasonOf(err) != want {
+					if tlstest.Reason(err) != want {
 						t.Errorf("store %d, beside %d, revoked %d: %v, want %q", len(store), len(beside), len(revoked), err, want)
 					}
 					if err == nil {
@@ -118,7 +119,7 @@ func TestAStrangerDoesNotChooseHowMuchIsVerified(t *testing.T) {
 			if n := cas.Verified() - before; n > c.most {
 				t.Errorf("%s: %d signatures were verified, want %d at most", c.name, n, c.most)
 			}
-			if !signer && reasonOf(err) != c.want || signer && (err == nil) != (c.want == "") {
+			if !signer && tlstest.Reason(err) != c.want || signer && (err == nil) != (c.want == "") {
 				t.Errorf("%s: %v, want %q", c.name, err, c.want)
 			}
 		}
@@ -229,7 +230,7 @@ func TestTheProductCategoryIsOfThisEnvironment(t *testing.T) {
 			if !good {
 				want = trust.WrongCategory
 			}
-			if _, err := cas.Verify(presented, trust.AsClient, nil, time.Now()); reasonOf(err) != want {
+			if _, err := cas.Verify(presented, trust.AsClient, nil, time.Now()); tlstest.Reason(err) != want {
 				t.Errorf("%s in environment %d: %v, want %q", c.name, environment, err, want)
 			}
 			_, _, _, err := cas.Signature(nil).Verify(presented, time.Now())

@@ -1,11 +1,10 @@
-// Package pki plays certificates by name against each listener and client, and
-// the peers that establishments really have.
-package pki
+package tlsconf_test
 
 import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"log/slog"
 	"math/big"
 	"net"
 	"os"
@@ -15,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
@@ -24,17 +21,11 @@ import (
 	"github.com/piano-roc/rpn/tlsconf"
 	"github.com/piano-roc/rpn/tlsconf/identity"
 	"github.com/piano-roc/rpn/tlsconf/revocation"
+	"github.com/piano-roc/rpn/tlsconf/tlstest"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
-var keys = igc.NewKeys()
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-const (
-	structure roc.StructureID = "1010000008" // fictitious
-	amcName   string          = "amc.test"
-)
+const amcName = "amc.test"
 
 // A named certificate, and what each door says of it; "" accepts.
 var matrix = []struct {
@@ -102,7 +93,7 @@ func (s *state) open(lists ...string) {
 	var err error
 	s.Checker, err = revocation.Open(s.t.Context(), revocation.Options{
 		Authorities: func() []*x509.Certificate { return append(s.pki.Roots(s.side), s.pki.Intermediates(s.side)...) },
-		Log:         quiet, Lists: lists,
+		Log:         slog.New(slog.DiscardHandler), Lists: lists,
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -121,16 +112,16 @@ func newState(t *testing.T, pki *igc.PKI, side igc.Side, pair igc.Pair, revoke f
 
 func TestEachCertificateAtEachDoor(t *testing.T) {
 	t.Parallel()
-	pki := igc.New(igc.Options{Keys: keys, ECDSA: true})
+	pki := tlstest.NewPKI()
 	for _, c := range matrix {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			side, other := igc.EtablissementTLS, igc.EtablissementSignature
-			caller := pki.Auth(structure, "CH FICTIF", c.options...)
+			caller := pki.Auth(chu, "CH FICTIF", c.options...)
 			server := pki.Server(igc.AMCTLS, amcName, c.options...)
-			signer := pki.Sign(structure, "CH FICTIF", c.options...)
+			signer := pki.Sign(chu, "CH FICTIF", c.options...)
 			if c.wrong {
-				caller, server, signer = pki.Sign(structure, "CH FICTIF"), pki.Server(side, amcName), pki.AMCSigner(structure, "AMC FICTIVE")
+				caller, server, signer = pki.Sign(chu, "CH FICTIF"), pki.Server(side, amcName), pki.AMCSigner(chu, "AMC FICTIVE")
 			}
 
 			s := newState(t, pki, side, caller, c.revoke)
@@ -152,28 +143,19 @@ func TestEachCertificateAtEachDoor(t *testing.T) {
 // atTheListener says why the listener refuses the caller; "" when it does not.
 func atTheListener(t *testing.T, pki *igc.PKI, r *revocation.Checker, p igc.Pair) trust.Reason {
 	t.Helper()
-	d := openDoor(t, pki, r)
-	own := p.TLS()
-	c, err := tls.Dial("tcp", d.Addr().String(), &tls.Config{
-		RootCAs: pki.Pool(igc.EtablissementTLS), ServerName: "rpn.test",
-		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &own, nil },
-	})
-	if err == nil {
-		defer c.Close()
-		c.Read(make([]byte, 1)) // in TLS 1.3 the client learns it here
+	d := tlstest.OpenDoor(t, tlsconf.ServerOptions{
+		Certificate: identity.FixedSource(pki.Server(es, "rpn.test").TLS()),
+		Clients:     trust.FixedStore(tlstest.Trust(pki, es)),
+		Revocation:  r,
+	}, nil)
+	greeting, err := d.Knock(tlstest.Client(pki, p))
+	if err != nil {
+		return d.Failure(t).Reason
 	}
-	select {
-	case f := <-d.failures:
-		return f.Reason
-	case cn := <-d.welcomes:
-		if cn != p.Cert.Subject.CommonName {
-			t.Errorf("the listener read the name %q", cn)
-		}
-		return ""
-	case <-time.After(30 * time.Second):
-		t.Fatal("the listener said nothing")
-		return ""
+	if greeting != "bonjour "+p.Cert.Subject.CommonName {
+		t.Errorf("the listener read the name: %q", greeting)
 	}
+	return ""
 }
 
 // atTheClient says why our client refuses a server of that certificate.
@@ -181,7 +163,7 @@ func atTheClient(t *testing.T, pki *igc.PKI, r *revocation.Checker, p igc.Pair) 
 	t.Helper()
 	client, err := tlsconf.NewClient(tlsconf.ClientOptions{
 		Certificate: identity.FixedSource(pki.Auth(igc.RPN, "RPN FICTIF").TLS()),
-		Servers:     trust.FixedStore(trust.NewTrust(pki.Roots(igc.AMCTLS), pki.Intermediates(igc.AMCTLS))),
+		Servers:     trust.FixedStore(tlstest.Trust(pki, igc.AMCTLS)),
 		Revocation:  r,
 	})
 	if err != nil {
@@ -208,9 +190,7 @@ const message = `<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><
 // atTheSignature says why a message that it signed is refused.
 func atTheSignature(t *testing.T, pki *igc.PKI, r *revocation.Checker, p igc.Pair) roc.Reason {
 	t.Helper()
-	side := igc.EtablissementSignature
-	store := trust.NewTrust(pki.Roots(side), pki.Intermediates(side))
-	trust := xmlsig.NewTrust(store.Signature(r))
+	trust := xmlsig.NewTrust(tlstest.Trust(pki, igc.EtablissementSignature).Signature(r))
 	signed, err := xmlsig.Sign(roc.NewContent([]byte(message)), xmlsig.Key{Certificate: p.Cert, Chain: p.Chain, Signer: p.Key}, xmlsig.SignOptions{At: time.Now(), Token: xmlsig.PKIPath})
 	if err != nil {
 		return notSigned
@@ -219,7 +199,7 @@ func atTheSignature(t *testing.T, pki *igc.PKI, r *revocation.Checker, p igc.Pai
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = xmlsig.NewVerifier(xmlsig.Options{Trust: func() *xmlsig.Trust { return trust }}).Check(env, xmlsig.Policy{}, xmlsig.Expect{Structure: structure}, time.Now())
+	_, err = xmlsig.NewVerifier(xmlsig.Options{Trust: func() *xmlsig.Trust { return trust }}).Check(env, xmlsig.Policy{}, xmlsig.Expect{Structure: chu}, time.Now())
 	var refusal *roc.Refusal
 	switch {
 	case err == nil:
@@ -235,7 +215,7 @@ func atTheSignature(t *testing.T, pki *igc.PKI, r *revocation.Checker, p igc.Pai
 // whatever they signed.
 func TestTheRootForTestsIsNotForProduction(t *testing.T) {
 	t.Parallel()
-	pki, dir := igc.New(igc.Options{Keys: keys, ECDSA: true}), t.TempDir()
+	pki, dir := tlstest.NewPKI(), t.TempDir()
 	if err := pki.Write(dir); err != nil {
 		t.Fatal(err)
 	}
