@@ -138,7 +138,7 @@ func TestFourInstancesWhileRedisIsKilledAndEmptied(t *testing.T) {
 					admitted = append(admitted, before)
 					mu.Unlock()
 				} else {
-					time.Sleep(time.Millisecond)
+					time.Sleep(time.Millisecond) // before it sends again: nothing is awaited
 				}
 			}
 		})

@@ -289,7 +289,7 @@ func (v *visitor) start() {
 			v.mu.Unlock()
 			select {
 			case <-ctx.Done():
-			case <-time.After(500 * time.Millisecond):
+			case <-time.After(500 * time.Millisecond): // before the next message: nothing is awaited
 			}
 		}
 	})
