@@ -27,6 +27,7 @@ needs /usr/lib/python3/dist-packages/zeep python3-zeep
 needs /usr/lib/python3/dist-packages/xmlsec python3-xmlsec
 needs npm npm
 needs redis-server redis-server        # what instances share
+needs /usr/lib/postgresql postgresql      # the store of indicators
 if [ "${1:-}" = bench ]; then
 	needs haproxy haproxy
 	needs caddy caddy

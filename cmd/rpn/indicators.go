@@ -1,0 +1,257 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/piano-roc/rpn/indicators/report"
+	"github.com/piano-roc/rpn/indicators/store"
+	"github.com/piano-roc/rpn/internal/durable"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/register"
+)
+
+func indicatorsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "indicators",
+		Short: "Les indicateurs, calculés du journal scellé",
+		Long: `Les indicateurs sont calculés du journal scellé et de rien d'autre. docs/indicators.md
+donne la fiche de chacun ; docs/operating/indicators.md dit comment les tenir.`,
+	}
+	cmd.AddCommand(indicatorsUpdateCommand(), indicatorsShowCommand(), indicatorsExportCommand(), indicatorsCardsCommand())
+	return cmd
+}
+
+// storeFlag is where the figures are.
+func storeFlag(cmd *cobra.Command, address *string) {
+	cmd.Flags().StringVar(address, "store", "", "fichier SQLite, ou adresse postgres:// (obligatoire)")
+	cmd.MarkFlagRequired("store")
+}
+
+// openStore opens the store; one that only reads does not make it.
+func openStore(cmd *cobra.Command, address string, mayMake bool) (*store.Store, error) {
+	if !mayMake && !store.IsPostgres(address) {
+		if _, err := os.Stat(address); errors.Is(err, fs.ErrNotExist) {
+			return nil, refused(fmt.Errorf("--store %s : ce fichier n'existe pas ; `rpn indicators update` le fait à partir du journal", address))
+		}
+	}
+	s, err := store.Open(cmd.Context(), address)
+	if err != nil {
+		return nil, refused(fmt.Errorf("--store : %w", err))
+	}
+	return s, nil
+}
+
+func indicatorsUpdateCommand() *cobra.Command {
+	var dirs []string
+	var address string
+	var again bool
+	cmd := &cobra.Command{
+		Use:   "update --store STORE --dir DIR",
+		Short: "Met les indicateurs à jour, depuis le dossier du journal de chaque instance",
+		Long: `Update lit la suite du journal de chaque dossier, jusqu'à son dernier sceau, et met les
+indicateurs à jour. Chaque enregistrement compte une fois et une seule, quoi qu'il
+arrive pendant la lecture. --rebuild oublie d'abord ce qui vient de ces journaux, et
+recalcule tout : les chiffres sont les mêmes.`,
+		Example: `  rpn indicators update --store indicateurs.db --dir /var/lib/rpn/journal`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			logs, done, err := openLogs(dirs)
+			if err != nil {
+				return err
+			}
+			defer done()
+			s, err := openStore(cmd, address, true)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			for i, l := range logs {
+				sealed, err := l.Checkpoint()
+				if err != nil {
+					return failed(fmt.Errorf("--dir %s : %w", dirs[i], err))
+				}
+				if again {
+					if err := s.Forget(cmd.Context(), sealed.Origin); err != nil {
+						return failed(err)
+					}
+				}
+				p := newProgress(cmd.ErrOrStderr(), sealed.Origin)
+				err = s.Project(cmd.Context(), l, p.show)
+				p.end()
+				if errors.Is(err, store.ErrOtherJournal) {
+					return failed(fmt.Errorf("--dir %s : ce n'est pas le journal qui a été compté sous le nom %s ; --rebuild oublie le précédent", dirs[i], sealed.Origin))
+				}
+				if err != nil {
+					return failed(err)
+				}
+				at, err := s.Position(cmd.Context(), sealed.Origin)
+				if err != nil {
+					return failed(err)
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%s : %d enregistrements", sealed.Origin, at.Next)
+				if !at.Newest.IsZero() {
+					fmt.Fprintf(cmd.OutOrStdout(), ", jusqu'au %s", at.Newest.In(store.Paris).Format("02/01/2006 15:04:05"))
+				}
+				if n := at.Pruned + at.Unreadable; n > 0 {
+					fmt.Fprintf(cmd.OutOrStdout(), " ; %d dans aucun chiffre (%d supprimés avant d'être comptés, %d illisibles)", n, at.Pruned, at.Unreadable)
+				}
+				fmt.Fprintln(cmd.OutOrStdout())
+			}
+			return nil
+		},
+	}
+	storeFlag(cmd, &address)
+	dirFlag(cmd, &dirs)
+	cmd.Flags().BoolVar(&again, "rebuild", false, "recalculer tout, depuis le premier enregistrement gardé")
+	return cmd
+}
+
+func indicatorsShowCommand() *cobra.Command {
+	var address, structure, amc, from, to string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "show --store STORE [--structure ID] [--amc NUMERO]",
+		Short: "Montre les indicateurs d'un établissement, d'un organisme, ou de tous",
+		Example: `  rpn indicators show --store indicateurs.db --structure 010003812 --from 2026-11-23 --to 2026-11-30
+  rpn indicators show --store indicateurs.db --amc 0099000003 --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			filter, err := parseQuery("", "", from, to, structure, amc, "", "", "", 0)
+			if err != nil {
+				return refused(err)
+			}
+			s, err := openStore(cmd, address, false)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			rows, err := s.Figures(cmd.Context(), store.Query{Grain: store.Day, From: filter.From, To: filter.To, Structure: filter.Structure, AMC: filter.AMC, By: report.Dimensions})
+			if err != nil {
+				return failed(err)
+			}
+			sum, err := report.SumOf(rows)
+			if err != nil {
+				return failed(err)
+			}
+			if asJSON {
+				values := map[string]*float64{}
+				for _, c := range report.Cards() {
+					if v, known := c.Of(sum); known {
+						values[c.ID] = &v
+					} else {
+						values[c.ID] = nil
+					}
+				}
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(values)
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			for _, c := range report.Cards() {
+				fmt.Fprintf(w, "%s\t%s\n", c.Name, c.Format(sum))
+			}
+			return w.Flush()
+		},
+	}
+	storeFlag(cmd, &address)
+	f := cmd.Flags()
+	f.StringVar(&structure, "structure", "", "l'établissement : identifiant de structure, ou FINESS")
+	f.StringVar(&amc, "amc", "", "numéro de l'organisme")
+	f.StringVar(&from, "from", "", "à partir de ce jour")
+	f.StringVar(&to, "to", "", "avant ce jour")
+	f.BoolVar(&asJSON, "json", false, "un objet JSON, dont les champs sont ceux de docs/indicators.md")
+	return cmd
+}
+
+func indicatorsExportCommand() *cobra.Command {
+	var address, structure, week, out, amcs string
+	cmd := &cobra.Command{
+		Use:   "export --store STORE --structure ID --week AAAA-Sxx",
+		Short: "Écrit les trois fichiers CSV d'une semaine d'un établissement",
+		Long: `Export écrit les fichiers activite, anomalies et temps d'un établissement pour une
+semaine (ISO 8601, heure de Paris), pour un tableur français : « ; », virgule décimale,
+UTF-8 avec sa marque. Les colonnes officielles ne sont pas publiques : celles-ci sont
+les nôtres, et leurs noms sont ceux de docs/indicators.md. Une semaine sans activité
+donne trois fichiers avec leurs seuls titres.`,
+		Example: `  rpn indicators export --store indicateurs.db --structure 010003812 --week 2026-S47 --out .`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			filter, err := parseQuery("", "", "", "", structure, "", "", "", "", 0)
+			if err != nil {
+				return refused(err)
+			}
+			w := report.WeekOf(time.Now().AddDate(0, 0, -7))
+			if week != "" {
+				if w, err = report.ParseWeek(week); err != nil {
+					return refused(fmt.Errorf("--week : %w", err))
+				}
+			}
+			names, err := amcNames(amcs)
+			if err != nil {
+				return refused(err)
+			}
+			s, err := openStore(cmd, address, false)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			for _, f := range report.Files() {
+				var b bytes.Buffer
+				if err := f.Write(cmd.Context(), &b, s, filter.Structure, w, names); err != nil {
+					return failed(err)
+				}
+				name := filepath.Join(out, f.Name(filter.Structure, w))
+				if err := durable.WriteFile(name, b.Bytes(), 0o644); err != nil {
+					return failed(err)
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), name)
+			}
+			return nil
+		},
+	}
+	storeFlag(cmd, &address)
+	f := cmd.Flags()
+	f.StringVar(&structure, "structure", "", "l'établissement : identifiant de structure, ou FINESS (obligatoire)")
+	f.StringVar(&week, "week", "", "la semaine, AAAA-Sxx ; par défaut la dernière qui est finie")
+	f.StringVar(&out, "out", ".", "dossier où écrire")
+	f.StringVar(&amcs, "amcs", "", "liste des organismes (amc.yaml), pour leurs noms")
+	cmd.MarkFlagRequired("structure")
+	return cmd
+}
+
+// amcNames gives the names of the list of AMCs; without a list none has one.
+func amcNames(file string) (func(roc.NumeroAMC) string, error) {
+	if file == "" {
+		return func(roc.NumeroAMC) string { return "" }, nil
+	}
+	list, err := register.LoadAMCs(file, time.Now())
+	if err != nil {
+		return nil, fmt.Errorf("--amcs : %w", err)
+	}
+	return func(n roc.NumeroAMC) string {
+		if amc, ok := list.AMC(n); ok {
+			return amc.Nom
+		}
+		return ""
+	}, nil
+}
+
+func indicatorsCardsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "cards",
+		Short: "Écrit la fiche de chaque indicateur (docs/indicators.md)",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprint(cmd.OutOrStdout(), report.Markdown())
+			return err
+		},
+	}
+}

@@ -1,0 +1,140 @@
+package report
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/piano-roc/rpn/indicators/store"
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+// A File is one of the weekly files of an establishment. Its columns are ours:
+// those of the official files are not public.
+type File string
+
+// The weekly files.
+const (
+	Activity  File = "activite"
+	Anomalies File = "anomalies"
+	Times     File = "temps"
+)
+
+// Files lists the weekly files.
+func Files() []File { return []File{Activity, Anomalies, Times} }
+
+// Name is the file name of one establishment and week: activite_010003812_2026-S43.csv.
+func (f File) Name(structure roc.StructureID, w Week) string {
+	return fmt.Sprintf("%s_%s_%s.csv", f, finess(structure), w)
+}
+
+// finess is the FINESS of a structure, or its whole identifier when it has none
+// (a SIRET).
+func finess(s roc.StructureID) string {
+	if f, ok := strings.CutPrefix(string(s), "1"); ok {
+		if _, err := roc.ParseFINESS(f); err == nil {
+			return f
+		}
+	}
+	return string(s)
+}
+
+var (
+	activityCards = []string{"echanges", "reponses", "part_reponses", "part_refus", "part_erreurs_amc", "part_abandons", "non_remis", "part_rejoues"}
+	timesCards    = []string{"echanges", "part_2s", "part_5s", "part_20s", "p50_total", "p95_total", "p99_total", "p50_appelant", "p95_appelant", "p50_rpn", "p95_rpn", "p50_amc", "p95_amc", "p99_amc"}
+)
+
+// Write writes one weekly file. name gives the name of an insurer, "" when it
+// has none. A week without activity is a file with its headings.
+func (f File) Write(ctx context.Context, w io.Writer, s *store.Store, structure roc.StructureID, week Week, name func(roc.NumeroAMC) string) error {
+	rows, err := s.Figures(ctx, store.Query{Grain: store.Day, From: week.Begin(), To: week.End(), Structure: structure,
+		By: []store.Dimension{store.ByAMC, store.ByService, store.ByVersion, store.ByCode, store.ByOwner}})
+	if err != nil {
+		return err
+	}
+	c := newCSV(w)
+	scope := func(amc roc.NumeroAMC, v roc.Service, version roc.Version) []string {
+		return []string{week.String(), digits(finess(structure)), digits(string(amc)), text(name(amc)), v.String(), version.String()}
+	}
+	headings := []string{"semaine", "finess", "amc", "nom_amc", "service", "version"}
+	switch f {
+	case Activity, Times:
+		cards := CardsOf(map[File][]string{Activity: activityCards, Times: timesCards}[f]...)
+		for _, card := range cards {
+			headings = append(headings, card.ID)
+		}
+		c.row(headings...)
+		for _, g := range grouped(rows) {
+			sum, err := SumOf(g)
+			if err != nil {
+				return err
+			}
+			cells := scope(g[0].AMC, g[0].Service, g[0].Version)
+			for _, card := range cards {
+				v, known := card.Of(sum)
+				cells = append(cells, number(card.Unit, v, known))
+			}
+			c.row(cells...)
+		}
+	case Anomalies:
+		c.row(append(headings, "code", "libelle", "echanges", "a_faire_par", "remede")...)
+		slices.SortStableFunc(rows, func(x, y store.Row) int { return cmp.Compare(y.Exchanges, x.Exchanges) })
+		for i := range rows {
+			r := &rows[i]
+			if r.Code == store.Answered {
+				continue
+			}
+			m := meaningOf(r.Code)
+			c.row(append(scope(r.AMC, r.Service, r.Version), r.Code, text(m.Libelle), strconv.FormatInt(r.Exchanges, 10), text(string(r.Owner)), text(m.Remede))...)
+		}
+	}
+	return c.end()
+}
+
+// meaningOf is what a code of a cell means, in French.
+func meaningOf(code string) roc.Meaning {
+	for _, r := range roc.Reasons() {
+		if m := r.Meaning(); m.Code == code {
+			return m
+		}
+	}
+	switch code {
+	case store.FarFault:
+		return roc.Meaning{Libelle: "L'organisme (ou l'annuaire) a répondu par une erreur, transmise telle quelle.", Remede: "Lisez l'erreur de la réponse : elle vient de l'organisme."}
+	case store.Abandoned:
+		return roc.Meaning{Libelle: "L'appelant est parti avant l'issue.", Remede: "Attendez la réponse plus longtemps que le délai du RPN ROC."}
+	}
+	return roc.Meaning{}
+}
+
+// grouped are the rows of each insurer, service and version; they come in that
+// order.
+func grouped(rows []store.Row) (groups [][]store.Row) {
+	slices.SortStableFunc(rows, func(x, y store.Row) int {
+		return cmp.Or(cmp.Compare(x.AMC, y.AMC), cmp.Compare(x.Service, y.Service), cmp.Compare(x.Version, y.Version))
+	})
+	for i, r := range rows {
+		if i == 0 || r.AMC != rows[i-1].AMC || r.Service != rows[i-1].Service || r.Version != rows[i-1].Version {
+			groups = append(groups, nil)
+		}
+		groups[len(groups)-1] = append(groups[len(groups)-1], r)
+	}
+	return groups
+}
+
+// CardsOf returns the cards of those ids, in that order.
+func CardsOf(ids ...string) (list []Card) {
+	all := Cards()
+	for _, id := range ids {
+		i := slices.IndexFunc(all, func(c Card) bool { return c.ID == id })
+		if i < 0 {
+			panic("no card " + id) // of our own lists: the tests write every file
+		}
+		list = append(list, all[i])
+	}
+	return list
+}

@@ -1,0 +1,526 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/piano-roc/rpn/indicators/store/postgrestest"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/journal"
+)
+
+// A book is a journal in memory.
+type book struct {
+	origin  string
+	first   uint64
+	sealed  uint64 // 0: all
+	entries []journal.Entry
+	damaged map[uint64]bool
+}
+
+func (b *book) Bounds() (first, end uint64) { return b.first, b.first + uint64(len(b.entries)) }
+
+func (b *book) Checkpoint() (*journal.Checkpoint, error) {
+	_, end := b.Bounds()
+	if b.sealed != 0 {
+		end = b.sealed
+	}
+	return &journal.Checkpoint{Origin: b.origin, Size: end}, nil
+}
+
+func (b *book) Entry(i uint64) (journal.Entry, error) {
+	if i < b.first || i-b.first >= uint64(len(b.entries)) {
+		return journal.Entry{}, journal.ErrPruned
+	}
+	if b.damaged[i] {
+		return journal.Entry{Index: i}, errors.New("damaged")
+	}
+	return b.entries[i-b.first], nil
+}
+
+func (b *book) Entries(from uint64) iter.Seq2[journal.Entry, error] {
+	return func(yield func(journal.Entry, error) bool) {
+		_, end := b.Bounds()
+		for i := max(from, b.first); i < end; i++ {
+			if !yield(b.Entry(i)) {
+				return
+			}
+		}
+	}
+}
+
+// add enters a record.
+func (b *book) add(e journal.Entry) uint64 {
+	_, end := b.Bounds()
+	e.Index = end
+	e.Leaf = journal.LeafHash(fmt.Appendf(nil, "%s %d", b.origin, end))
+	b.entries = append(b.entries, e)
+	return end
+}
+
+var monday = time.Date(2026, 10, 19, 0, 0, 0, 0, Paris) // the week of the night of 25 hours
+
+// exchange makes an exchange of some of the possible kinds.
+func exchange(r *rand.Rand) *journal.Exchange {
+	x := &journal.Exchange{}
+	x.ID = roc.NewExchangeID(time.Unix(r.Int64N(1<<30), 0))
+	if r.IntN(10) > 0 {
+		x.From = roc.StructureID(fmt.Sprintf("199000000%d", r.IntN(4)))
+	}
+	if r.IntN(10) > 0 {
+		x.To.AMC = roc.NumeroAMC(fmt.Sprintf("009900000%d", r.IntN(3)))
+	}
+	x.Service, x.Version = roc.Services[r.IntN(len(roc.Services))], roc.Version(r.IntN(3))
+	x.RequestIn = monday.Add(time.Duration(r.Int64N(int64(9 * 24 * time.Hour)))).Truncate(time.Microsecond)
+	x.Read = time.Duration(r.IntN(1000)) * time.Microsecond
+	x.Check = time.Duration(r.IntN(100)) * time.Microsecond
+	took := x.Read + x.Check + time.Duration(r.IntN(2000))*time.Microsecond
+	if r.IntN(4) > 0 {
+		x.AMC = time.Duration(math.Exp(r.Float64()*18)) * time.Microsecond
+		x.RequestOut = x.RequestIn.Add(took)
+		took += x.AMC
+	}
+	x.AnswerOut = x.RequestIn.Add(took)
+	x.RequestBytes, x.AnswerBytes = r.IntN(9000), r.IntN(9000)
+	x.Replayed, x.FromMemory = r.IntN(9) == 0, r.IntN(2) == 0
+	x.Stale = x.FromMemory && r.IntN(5) == 0
+	switch r.IntN(5) {
+	case 0:
+		x.Outcome, x.Reason, x.MustAct = roc.Refused, roc.Reasons()[r.IntN(4)], roc.ByEtablissement
+	case 1:
+		x.Outcome, x.MustAct = roc.FarFault, roc.ByAMC
+	case 2:
+		x.Outcome = roc.Abandoned
+	default:
+		x.Outcome = roc.Answered
+	}
+	return x
+}
+
+// fill adds n records, some of which amend others or are marks.
+func (b *book) fill(r *rand.Rand, n int) {
+	for range n {
+		switch k := r.IntN(20); {
+		case k == 0 && len(b.entries) > 0:
+			of := b.first + r.Uint64N(uint64(len(b.entries)))
+			if e := b.entries[of-b.first]; e.Exchange != nil {
+				b.add(journal.Entry{Amendment: &journal.Amendment{Exchange: e.Exchange.ID, Of: of, At: e.Exchange.RequestIn, Change: journal.Change(1 + r.IntN(3))}})
+			}
+		case k == 1:
+			b.add(journal.Entry{Mark: &journal.Mark{Event: journal.Event(1 + r.IntN(7)), Count: r.Uint64N(10), From: monday, To: monday}})
+		default:
+			b.add(journal.Entry{Exchange: exchange(r)})
+		}
+	}
+}
+
+// recount answers a query by reading every record: the oracle. It knows nothing
+// of cells or sums.
+func recount(q Query, books []*book) map[string]*naive {
+	rows := map[string]*naive{}
+	by := func(d Dimension) bool { return slices.Contains(q.By, d) }
+	for _, b := range books {
+		of := func(x *journal.Exchange) *naive {
+			at := x.RequestIn
+			if q.Grain == Day { // a period counts when it begins in the window
+				y, m, d := at.In(Paris).Date()
+				at = time.Date(y, m, d, 0, 0, 0, 0, Paris)
+			} else {
+				at = at.Truncate(time.Hour)
+			}
+			from, to := string(x.From), string(x.To.AMC)
+			if from == "" {
+				from = "-"
+			}
+			if to == "" {
+				to = "-"
+			}
+			code := string(x.Outcome)
+			if x.Outcome == roc.Refused {
+				code = x.Code()
+			}
+			if at.Before(q.From) || !at.Before(q.To) || q.Structure != "" && string(q.Structure) != from || q.AMC != "" && string(q.AMC) != to ||
+				q.Service != 0 && q.Service != x.Service || q.Version != 0 && q.Version != x.Version {
+				return nil
+			}
+			var k []string
+			for _, d := range []struct {
+				is   bool
+				what any
+			}{{by(ByPeriod), at.Unix()}, {by(ByStructure), from}, {by(ByAMC), to}, {by(ByService), x.Service}, {by(ByVersion), x.Version}, {by(ByCode), code}, {by(ByOwner), x.MustAct}} {
+				if d.is {
+					k = append(k, fmt.Sprint(d.what))
+				}
+			}
+			key := strings.Join(k, " ")
+			if rows[key] == nil {
+				rows[key] = &naive{}
+			}
+			return rows[key]
+		}
+		for i, e := range b.entries {
+			if b.damaged[b.first+uint64(i)] {
+				continue
+			}
+			switch {
+			case e.Exchange != nil:
+				if n := of(e.Exchange); n != nil {
+					n.exchanges++
+					n.bytes += e.Exchange.RequestBytes
+					n.totals = append(n.totals, e.Exchange.AnswerOut.Sub(e.Exchange.RequestIn))
+					if !e.Exchange.RequestOut.IsZero() {
+						n.amc = append(n.amc, e.Exchange.AMC)
+					}
+				}
+			case e.Amendment != nil:
+				if b.damaged[e.Amendment.Of] {
+					continue
+				}
+				if n := of(b.entries[e.Amendment.Of-b.first].Exchange); n != nil {
+					if e.Amendment.Change == journal.AnswerChecked {
+						n.bad++
+					} else {
+						n.undelivered++
+					}
+				}
+			}
+		}
+	}
+	return rows
+}
+
+type naive struct {
+	exchanges, undelivered, bad, bytes int
+	totals, amc                        []time.Duration
+}
+
+// same compares an answer with a recount, the quantiles within the error of the
+// sketch.
+func sameFigures(t *testing.T, q Query, got []Row, want map[string]*naive) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%+v: %d rows, want %d", q, len(got), len(want))
+	}
+	for _, r := range got {
+		var k []string
+		for _, d := range []struct {
+			by   Dimension
+			what any
+		}{{ByPeriod, r.Begin}, {ByStructure, r.Structure}, {ByAMC, r.AMC}, {ByService, r.Service}, {ByVersion, r.Version}, {ByCode, r.Code}, {ByOwner, r.Owner}} {
+			if slices.Contains(q.By, d.by) {
+				k = append(k, fmt.Sprint(d.what))
+			}
+		}
+		key := strings.Join(k, " ")
+		n := want[key]
+		if n == nil {
+			t.Errorf("%+v: the row %q is of nothing", q, key)
+			continue
+		}
+		within := func(limit time.Duration) int64 {
+			c := 0
+			for _, d := range n.totals {
+				if d <= limit {
+					c++
+				}
+			}
+			return int64(c)
+		}
+		if r.Exchanges != int64(n.exchanges) || r.Undelivered != int64(n.undelivered) || r.BadAnswers != int64(n.bad) || r.RequestBytes != int64(n.bytes) ||
+			r.Within2s != within(2*time.Second) || r.Within5s != within(5*time.Second) || r.Within20s != within(20*time.Second) {
+			t.Errorf("%+v: %q: %+v, want %+v", q, key, r.Counts, n)
+		}
+		for _, d := range []struct {
+			got  Durations
+			want []time.Duration
+		}{{r.Total, n.totals}, {r.AtAMC, n.amc}} {
+			if d.got.Count() != int64(len(d.want)) {
+				t.Errorf("%+v: %q: %d durations, want %d", q, key, d.got.Count(), len(d.want))
+				continue
+			}
+			slices.Sort(d.want)
+			for _, p := range []float64{0.5, 0.95, 0.99} {
+				if len(d.want) == 0 {
+					continue
+				}
+				exact := d.want[int(p*float64(len(d.want)-1))]
+				if e := d.got.Quantile(p) - exact; math.Abs(float64(e)) > 0.0101*float64(exact)+1000 {
+					t.Errorf("%+v: %q: quantile %v is %v, want %v", q, key, p, d.got.Quantile(p), exact)
+				}
+			}
+		}
+	}
+}
+
+// queries are some of each kind.
+func queries(r *rand.Rand) (list []Query) {
+	for range 12 {
+		q := Query{Grain: []Grain{Hour, Day}[r.IntN(2)], From: monday.AddDate(0, 0, r.IntN(3)), To: monday.AddDate(0, 0, 4+r.IntN(6))}
+		if r.IntN(2) == 0 {
+			q.Structure = roc.StructureID(fmt.Sprintf("199000000%d", r.IntN(4)))
+		}
+		if r.IntN(2) == 0 {
+			q.AMC = roc.NumeroAMC(fmt.Sprintf("009900000%d", r.IntN(3)))
+		}
+		if r.IntN(3) == 0 {
+			q.Service = roc.IDB
+		}
+		if r.IntN(3) == 0 {
+			q.Version = roc.V2
+		}
+		for _, d := range []Dimension{ByPeriod, ByStructure, ByAMC, ByService, ByVersion, ByCode, ByOwner} {
+			if r.IntN(3) == 0 {
+				q.By = append(q.By, d)
+			}
+		}
+		list = append(list, q)
+	}
+	return list
+}
+
+// stores are an empty store of each kind.
+func stores(t *testing.T) map[string]func(t *testing.T) *Store {
+	pg := sync.OnceValue(func() *postgrestest.Server { return postgrestest.Start(t) })
+	n := 0
+	return map[string]func(t *testing.T) *Store{
+		"SQLite": func(t *testing.T) *Store { return open(t, filepath.Join(t.TempDir(), "store.db")) },
+		"PostgreSQL": func(t *testing.T) *Store {
+			n++
+			return open(t, pg().Database(fmt.Sprint("store", n)))
+		},
+	}
+}
+
+func open(t *testing.T, address string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func (s *Store) must(t *testing.T, b *book) {
+	t.Helper()
+	if err := s.Project(t.Context(), b, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *Store) holds(t *testing.T, r *rand.Rand, books ...*book) {
+	t.Helper()
+	for _, q := range queries(r) {
+		got, err := s.Figures(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameFigures(t, q, got, recount(q, books))
+	}
+}
+
+// Both databases hold the same sentences.
+func TestEachStore(t *testing.T) {
+	t.Parallel()
+	for name, fresh := range stores(t) {
+		for sentence, test := range map[string]func(*testing.T, func(*testing.T) *Store){
+			"The figures equal a naive recount":     theFiguresEqualANaiveRecount,
+			"A rebuild gives equal numbers":         aRebuildGivesEqualNumbers,
+			"A projection that is cut goes on":      aProjectionThatIsCutGoesOn,
+			"A store of another version is refused": aStoreOfAnotherVersionIsRefused,
+			"Old figures are deleted":               oldFiguresAreDeleted,
+		} {
+			t.Run(name+"/"+sentence, func(t *testing.T) { test(t, fresh) })
+		}
+	}
+}
+
+// Whatever the order of the calls, the restarts and the number of instances,
+// the figures are those of a naive recount of the journals.
+func theFiguresEqualANaiveRecount(t *testing.T, fresh func(*testing.T) *Store) {
+	for seed := range uint64(4) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		s := fresh(t)
+		books := []*book{{origin: "rpn.example/a"}, {origin: "rpn.example/b", first: 0}}
+		for range 6 {
+			b := books[r.IntN(2)]
+			b.fill(r, r.IntN(300))
+			b.sealed = max(b.sealed, r.Uint64N(uint64(len(b.entries)+1)))
+			s.must(t, b)
+		}
+		for _, b := range books {
+			b.fill(r, 1)
+			b.sealed = 0
+			s.must(t, b)
+			s.must(t, b)
+		}
+		s.holds(t, r, books...)
+	}
+}
+
+// Emptied and projected again, the store holds equal figures.
+func aRebuildGivesEqualNumbers(t *testing.T, fresh func(*testing.T) *Store) {
+	r := rand.New(rand.NewPCG(7, 7))
+	s := fresh(t)
+	a, b := &book{origin: "rpn.example/a"}, &book{origin: "rpn.example/b"}
+	for range 5 {
+		a.fill(r, 50)
+		b.fill(r, 50)
+		s.must(t, a)
+		s.must(t, b)
+	}
+	if err := s.Forget(t.Context(), a.origin); err != nil {
+		t.Fatal(err)
+	}
+	s.holds(t, r, b)
+	s.must(t, a)
+	s.holds(t, r, a, b)
+}
+
+// A cancelled projection leaves whole batches behind, and the next one goes on.
+func aProjectionThatIsCutGoesOn(t *testing.T, fresh func(*testing.T) *Store) {
+	r := rand.New(rand.NewPCG(3, 3))
+	s := fresh(t)
+	b := &book{origin: "rpn.example/a"}
+	s.atOnce = 100
+	b.fill(r, 250)
+	ctx, cut := context.WithCancel(t.Context())
+	err := s.Project(ctx, b, func(done, _ uint64) {
+		if done > 0 {
+			cut()
+		}
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("the cut projection ends with %v", err)
+	}
+	if p, err := s.Position(t.Context(), b.origin); err != nil || p.Next != s.atOnce {
+		t.Fatalf("after the cut: %+v, %v", p, err)
+	}
+	s.must(t, b)
+	s.holds(t, r, b)
+}
+
+// What is not sealed yet is in no figure.
+func TestOnlyWhatIsSealedCounts(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "store.db"))
+	b := &book{origin: "rpn.example/a", sealed: 30}
+	b.fill(rand.New(rand.NewPCG(1, 1)), 100)
+	s.must(t, b)
+	if p, err := s.Position(t.Context(), b.origin); err != nil || p.Next != 30 {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// Records that are damaged, or deleted before they were projected, are told.
+func TestWhatIsInNoFigureIsCounted(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "store.db"))
+	r := rand.New(rand.NewPCG(2, 2))
+	b := &book{origin: "rpn.example/a", first: 40}
+	for range 60 {
+		b.add(journal.Entry{Exchange: exchange(r)})
+	}
+	b.damaged = map[uint64]bool{50: true, 51: true, 99: true}
+	s.must(t, b)
+	if p, err := s.Position(t.Context(), b.origin); err != nil || p.Pruned != 40 || p.Unreadable != 3 || p.Next != 100 {
+		t.Errorf("%+v, %v", p, err)
+	}
+	s.holds(t, r, b)
+}
+
+// Another journal under the name of one that was projected is refused, and so
+// is one that is shorter than what was counted.
+func TestAnotherJournalIsNotCounted(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "store.db"))
+	r := rand.New(rand.NewPCG(2, 2))
+	b := &book{origin: "rpn.example/a"}
+	b.fill(r, 50)
+	s.must(t, b)
+	other := &book{origin: b.origin}
+	other.fill(r, 90)
+	other.entries[len(b.entries)-1].Leaf[0]++
+	if err := s.Project(t.Context(), other, nil); !errors.Is(err, ErrOtherJournal) {
+		t.Errorf("another journal: %v", err)
+	}
+	other.entries, other.sealed = other.entries[:10], 10
+	if err := s.Project(t.Context(), other, nil); !errors.Is(err, ErrOtherJournal) {
+		t.Errorf("a shorter journal: %v", err)
+	}
+	s.holds(t, r, b)
+}
+
+// A store of another version is not opened.
+func aStoreOfAnotherVersionIsRefused(t *testing.T, fresh func(*testing.T) *Store) {
+	s := fresh(t)
+	if _, err := s.db.Exec(`UPDATE meta SET value = '999'`); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.migrate(t.Context()); !errors.Is(err, ErrSchema) {
+		t.Errorf("it is opened: %v", err)
+	}
+}
+
+// What is older than what is kept goes, and the rest stays.
+func oldFiguresAreDeleted(t *testing.T, fresh func(*testing.T) *Store) {
+	s := fresh(t)
+	r := rand.New(rand.NewPCG(5, 5))
+	b := &book{origin: "rpn.example/a"}
+	old := exchange(r)
+	old.AnswerOut = old.AnswerOut.AddDate(0, -3, 0)
+	old.RequestIn = old.RequestIn.AddDate(0, -3, 0)
+	b.add(journal.Entry{Exchange: old})
+	b.fill(r, 60)
+	s.must(t, b)
+	if err := s.Prune(t.Context(), monday.AddDate(0, -1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := s.Figures(t.Context(), Query{Grain: Day, To: monday})
+	if err != nil || len(rows) != 0 {
+		t.Errorf("%v, %v", rows, err)
+	}
+	s.holds(t, r, b)
+}
+
+// A day in Paris has 23, 24 or 25 hours.
+func TestADayIsADayInParis(t *testing.T) {
+	t.Parallel()
+	for _, d := range []struct {
+		at, begins string
+	}{
+		{"2026-10-24T21:59:59Z", "2026-10-23T22:00:00Z"},
+		{"2026-10-24T22:00:00Z", "2026-10-24T22:00:00Z"},
+		{"2026-10-25T22:59:59Z", "2026-10-24T22:00:00Z"}, // the day of 25 hours
+		{"2026-10-25T23:00:00Z", "2026-10-25T23:00:00Z"},
+		{"2026-03-28T23:00:00Z", "2026-03-28T23:00:00Z"},
+		{"2026-03-29T21:59:59Z", "2026-03-28T23:00:00Z"}, // the day of 23 hours
+		{"2026-03-29T22:00:00Z", "2026-03-29T22:00:00Z"},
+	} {
+		at, _ := time.Parse(time.RFC3339, d.at)
+		if got := Day.Begin(at).UTC().Format(time.RFC3339); got != d.begins {
+			t.Errorf("%s is of the day that begins at %s, want %s", d.at, got, d.begins)
+		}
+	}
+}
+
+// The password of PostgreSQL stands in no error.
+func TestNoPasswordInAnError(t *testing.T) {
+	t.Parallel()
+	for _, a := range []string{"postgres://rpn:s3cret@127.0.0.1:1/x?connect_timeout=1", "postgres://rpn:s3cret@127.0.0.1:port/x"} {
+		_, err := Open(t.Context(), a)
+		if err == nil || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%v", err)
+		}
+	}
+}

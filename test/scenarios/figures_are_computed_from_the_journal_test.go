@@ -1,0 +1,68 @@
+package scenarios
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/piano-roc/rpn/indicators/report"
+	"github.com/piano-roc/rpn/internal/await"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/test/nation"
+)
+
+// The figures of an establishment are computed from the sealed journal, and are
+// the same when they are computed again.
+func TestFiguresAreComputedFromTheJournal(t *testing.T) {
+	t.Parallel()
+	n := nation.New(t, nation.Binary, nation.Section("journal", "seal: 200ms"))
+	chu := n.Etablissement()
+	for range 3 {
+		chu.Send(roc.IDB, "bleue").WantAnswer()
+	}
+	chu.Send(roc.IDB, "0099000099").WantRefused(roc.UnknownAMC)
+	await.Until(t, "the records are sealed", func() bool { return n.Metric("rpn_journal_unsealed_records") == "0" })
+
+	structure, week := roc.StructureOf(roc.FINESS(chu.EJ)), report.WeekOf(time.Now())
+	db := filepath.Join(t.TempDir(), "indicateurs.db")
+	if said := rpn(t, 0, "indicators", "update", "--store", db, "--dir", journalOf(n)); !strings.Contains(said, "enregistrements, jusqu'au ") {
+		t.Errorf("update says:\n%s", said)
+	}
+	figures := func() map[string]*float64 {
+		t.Helper()
+		var f map[string]*float64
+		if err := json.Unmarshal([]byte(rpn(t, 0, "indicators", "show", "--store", db, "--json")), &f); err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	first := figures()
+	for id, want := range map[string]float64{"echanges": 4, "reponses": 3, "part_refus": 0.25, "idb": 4, "clc": 0} {
+		if first[id] == nil || *first[id] != want {
+			t.Errorf("%s is %v, want %v", id, first[id], want)
+		}
+	}
+	rpn(t, 0, "indicators", "update", "--store", db, "--dir", journalOf(n), "--rebuild")
+	for id, v := range figures() {
+		if (v == nil) != (first[id] == nil) || v != nil && *v != *first[id] {
+			t.Errorf("after a rebuild %s is %v, it was %v", id, v, first[id])
+		}
+	}
+
+	out := t.TempDir()
+	said := rpn(t, 0, "indicators", "export", "--store", db, "--structure", string(structure), "--week", week.String(), "--out", out, "--amcs", n.File("amc.yaml"))
+	for _, f := range report.Files() {
+		b, err := os.ReadFile(filepath.Join(out, f.Name(structure, week)))
+		if err != nil || !strings.Contains(said, f.Name(structure, week)) {
+			t.Error(err)
+			continue
+		}
+		if f == report.Anomalies && !strings.Contains(string(b), ";"+roc.UnknownAMC.Meaning().Code+";") || f == report.Activity && !strings.Contains(string(b), "Mutuelle") {
+			t.Errorf("%s:\n%s", f, b)
+		}
+	}
+	rpn(t, 2, "indicators", "show", "--store", filepath.Join(out, "absent.db"))
+}
