@@ -27,6 +27,8 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+
+	"github.com/piano-roc/rpn/test/binary"
 )
 
 type options struct {
@@ -76,6 +78,7 @@ func run(o options) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	defer binary.Remove()
 	w, err := newWorld(dir, o)
 	if err != nil {
 		return err

@@ -3,24 +3,25 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
 
 	"github.com/piano-roc/rpn/internal/igc"
+	"github.com/piano-roc/rpn/test/binary"
 )
 
 // startProxies starts the RPN and those it is compared with, each forwarding
 // to the same insurer, and the other build of the RPN that was asked for.
 func (w *world) startProxies(o options) ([]*process, error) {
-	if err := w.buildRPN(); err != nil {
+	rpn, err := binary.Path("rpn")
+	if err != nil {
 		return nil, err
 	}
 	starts := []func() (*process, error){
-		func() (*process, error) { return w.startRPN("RPN", w.file("rpn"), "observe", "") },
+		func() (*process, error) { return w.startRPN("RPN", rpn, "observe", "") },
 		func() (*process, error) {
-			return w.startRPN(withJournal, w.file("rpn"), "observe", "state: "+w.file("state")+"\n")
+			return w.startRPN(withJournal, rpn, "observe", "state: "+w.file("state")+"\n")
 		},
 		func() (*process, error) {
-			return w.startRPN("RPN, `answer_signatures: off`", w.file("rpn"), "off", "")
+			return w.startRPN("RPN, `answer_signatures: off`", rpn, "off", "")
 		},
 		w.startHAProxy, w.startCaddy,
 	}
@@ -44,7 +45,7 @@ const withJournal = "RPN, with its journal"
 // is checked, the answer's signature is observed and each exchange is logged.
 // Only the limit of the establishment is lifted, and the policy is told. more
 // is added to its configuration.
-func (w *world) startRPN(name, binary, answers, more string) (*process, error) {
+func (w *world) startRPN(name, program, answers, more string) (*process, error) {
 	address, err := freePort()
 	if err != nil {
 		return nil, err
@@ -75,14 +76,7 @@ network:
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	return start(name, address, nil, binary, "serve", "--config", config)
-}
-
-func (w *world) buildRPN() error {
-	if out, err := exec.Command("go", "build", "-o", w.file("rpn"), "./cmd/rpn").CombinedOutput(); err != nil {
-		return fmt.Errorf("go build ./cmd/rpn (run the bench from the root of the repository): %w\n%s", err, out)
-	}
-	return nil
+	return start(name, address, nil, program, "serve", "--config", config)
 }
 
 // writeRegister writes the one establishment, without a limit to speak of, and

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/internal/igc"
+	"github.com/piano-roc/rpn/test/binary"
 )
 
 // A handshakeCase is one kind of connection that is measured on each proxy,
@@ -179,7 +180,8 @@ func (w *world) writeHandshakeFiles() error {
 // rules of its store, and a revocation list of each authority above it, without
 // which nobody comes in.
 func (w *world) startHandshakeRPN(kind string) (*process, error) {
-	if err := w.buildRPN(); err != nil {
+	rpn, err := binary.Path("rpn")
+	if err != nil {
 		return nil, err
 	}
 	address, err := freePort()
@@ -211,7 +213,7 @@ network:
 `, address, kind, kind, annuaireName, port(w.annuaire.Addr().String()), annuaireName, amcName)), 0o600); err != nil {
 		return nil, err
 	}
-	return start("RPN "+kind, address, nil, w.file("rpn"), "serve", "--config", config)
+	return start("RPN "+kind, address, nil, rpn, "serve", "--config", config)
 }
 
 // startHandshakeHAProxy checks the client's chain, and no revocation list.
