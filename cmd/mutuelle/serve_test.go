@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -24,7 +25,16 @@ import (
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/mutuelle"
+	"github.com/piano-roc/rpn/test/binary"
 )
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if err := binary.Remove(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
 
 // A place holds the files of one insurer and the keys of those who call it.
 type place struct {
@@ -237,9 +247,9 @@ func TestBadCommandLines(t *testing.T) {
 func TestTheBinary(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	bin := filepath.Join(t.TempDir(), "mutuelle")
-	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	bin, err := binary.Path("mutuelle")
+	if err != nil {
+		t.Fatal(err)
 	}
 
 	out, err := exec.Command(bin, "serve").CombinedOutput()
