@@ -7,7 +7,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
-// An outcome is what was learnt about a key.
+// An outcome is what was learned about a key.
 type outcome struct {
 	entry   Entry
 	unknown bool  // the annuaire knows no such AMC
@@ -25,7 +25,7 @@ const (
 	byInstance        // another instance said so
 )
 
-// accept remembers what was learnt, unless the limiter holds it, and tells the
+// accept remembers what was learned, unless the limiter holds it, and tells the
 // others what they cannot know. A failure is not remembered: the next exchange
 // asks again.
 func (d *Directory) accept(q *question, o outcome) (Entry, error) {
@@ -37,11 +37,11 @@ func (d *Directory) accept(q *question, o outcome) (Entry, error) {
 		}
 		next = d.factsToKeep(&o.entry)
 	} else if o.err == nil {
-		o.err = roc.Refuse(roc.UnknownAMC, "another instance learnt that the annuaire knows no such AMC").Because(roc.UnknownNumber)
+		o.err = roc.Refuse(roc.UnknownAMC, "another instance learned that the annuaire knows no such AMC").Because(roc.UnknownNumber)
 	}
 	previous, had := d.peek(&k)
 	had = had && previous.facts != nil
-	v := d.limiter.judge(candidateOf(&k, had, &previous, next, o.entry.At), now)
+	v := d.limiter.verdictOf(candidateOf(&k, had, &previous, next, o.entry.At), now)
 	d.act(v, now)
 	if v.held {
 		return d.holdBack(&k, v, had, &previous, now)
@@ -171,7 +171,7 @@ func (d *Directory) publish(k roc.Key, o outcome, next *facts, seq uint64, news 
 			news = false
 		}
 		if news {
-			d.o.Shared.tellNews(d.ctx, n)
+			d.o.Shared.publishNews(d.ctx, n)
 		}
 		d.published.Add(1)
 	})

@@ -132,9 +132,9 @@ type verdict struct {
 	fresh    bool    // held, and never seen before: to be logged
 }
 
-// judge says whether a candidate passes. Called again with the same, it says
+// verdictOf says whether a candidate passes. Called again with the same, it says
 // the same.
-func (l *changeLimiter) judge(c candidate, now time.Time) verdict {
+func (l *changeLimiter) verdictOf(c candidate, now time.Time) verdict {
 	if l.o.Share <= 0 {
 		return verdict{}
 	}

@@ -16,7 +16,7 @@ type Options struct {
 
 	// TTL is how long an answer is used before the annuaire is asked again,
 	// however long it says it is valid. Default: 45 min. Each answer gets up to
-	// a tenth less, by chance, so that keys learnt together are not asked again
+	// a tenth less, by chance, so that keys learned together are not asked again
 	// together.
 	TTL time.Duration
 
@@ -143,7 +143,7 @@ func (o Options) withDefaults() Options {
 const retryAfter = 10 * time.Second
 
 // A Directory says where the messages of a key go. Fresh: from memory. Stale:
-// from memory, revalidated in the background. Older, or learnt to have changed:
+// from memory, revalidated in the background. Older, or learned to have changed:
 // the annuaire is asked first, and what is remembered serves if it does not
 // answer. Otherwise: the disk, the other instances, the annuaire. It is safe for
 // concurrent use.

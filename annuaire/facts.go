@@ -37,7 +37,7 @@ func (m moment) time() time.Time { return time.Unix(year2020+int64(m), 0).UTC() 
 // shared too: see interner. They never change.
 type facts struct {
 	route      *sequenced // nil: there are too many routes
-	seq        uint64     // of the route, when they were learnt
+	seq        uint64     // of the route, when they were learned
 	amc        roc.NumeroAMC
 	nom        string
 	roc        bool
@@ -55,7 +55,7 @@ func factsOf(e *Entry) *facts {
 	return f
 }
 
-// current reports whether nothing newer was learnt of the route since.
+// current reports whether nothing newer was learned of the route since.
 func (f *facts) current() bool { return f.route == nil || f.route.seq.Load() == f.seq }
 
 // first is the address that messages of the version go to; "": none.
@@ -71,7 +71,7 @@ func (f *facts) first(v roc.Version) string {
 	return ""
 }
 
-// under is f, learnt under that sequence of its route.
+// under is f, learned under that sequence of its route.
 func (f *facts) under(r *sequenced, seq uint64) *facts {
 	g := *f
 	g.route, g.seq = r, seq
@@ -88,7 +88,7 @@ func (f *facts) equal(g *facts) bool {
 	return f.route == g.route && f.seq == g.seq && f.says(g)
 }
 
-// says reports whether both say the same, whenever they were learnt.
+// says reports whether both say the same, whenever they were learned.
 func (f *facts) says(g *facts) bool {
 	return f.amc == g.amc && f.nom == g.nom && f.roc == g.roc && f.debut.Equal(g.debut) && f.fin.Equal(g.fin) && slices.Equal(f.adresses, g.adresses)
 }

@@ -21,7 +21,7 @@ func ofRoute(n int, csr, from, to string, debut, end, at time.Time) candidate {
 // holds; 0: at none.
 func moves(l *changeLimiter, n int, at time.Time, of func(i int) candidate) int {
 	for i := range n {
-		if l.judge(of(i), at).held {
+		if l.verdictOf(of(i), at).held {
 			return i + 1
 		}
 	}
@@ -31,7 +31,7 @@ func moves(l *changeLimiter, n int, at time.Time, of func(i int) candidate) int 
 func limiterOf(n int, at, end time.Time) *changeLimiter {
 	l := newChangeLimiter(ChangeOptions{Share: 0.1, Least: 1})
 	for i := range n {
-		l.judge(ofRoute(i, "", "", was(i), time.Time{}, end, at), at)
+		l.verdictOf(ofRoute(i, "", "", was(i), time.Time{}, end, at), at)
 	}
 	return l
 }
@@ -96,7 +96,7 @@ func TestAnAddressThatCameBesideIsNoLeave(t *testing.T) {
 	at := time.Date(2026, 6, 15, 10, 0, 0, 0, time.UTC)
 	l := limiterOf(50, at, time.Time{})
 	for i := range 50 {
-		if v := l.judge(ofRoute(i, "COLD", "", goes(i), time.Time{}, time.Time{}, at), at); v.held || !v.added {
+		if v := l.verdictOf(ofRoute(i, "COLD", "", goes(i), time.Time{}, time.Time{}, at), at); v.held || !v.added {
 			t.Fatalf("route %d: %+v; want it to pass, and the others asked again", i, v)
 		}
 	}
@@ -123,7 +123,7 @@ func TestTheLimiterIsKeptOverARestart(t *testing.T) {
 	}
 	l := limiterOf(50, at, time.Time{})
 	move := func(i int) verdict {
-		return l.judge(ofRoute(i, "", was(i), goes(i), time.Time{}, time.Time{}, at), at)
+		return l.verdictOf(ofRoute(i, "", was(i), goes(i), time.Time{}, time.Time{}, at), at)
 	}
 	for i := range 6 {
 		if v := move(i); v.held != (i == 5) {
@@ -146,7 +146,7 @@ func TestAVerdictIsGivenTwice(t *testing.T) {
 	l := limiterOf(50, at, time.Time{})
 	for i := range 8 {
 		c := ofRoute(i, "", was(i), goes(i), time.Time{}, time.Time{}, at)
-		first, second := l.judge(c, at), l.judge(c, at)
+		first, second := l.verdictOf(c, at), l.verdictOf(c, at)
 		if first.held != second.held {
 			t.Errorf("move %d: held %v, then %v", i, first.held, second.held)
 		}

@@ -13,7 +13,7 @@ import (
 
 // What instances tell one another, by Redis, sealed:
 //
-//	news   what one learnt about a key: what is said by its digest, or
+//	news   what one learned about a key: what is said by its digest, or
 //	       "unknown"; and the sequence of its route
 //	beat   that it is there, and how many news it has sent
 //	hello  that it wants to know the sequences of all routes
@@ -74,7 +74,7 @@ func (t *talk) init() {
 	t.catchUp = sync.OnceFunc(func() { close(t.caughtUp) })
 }
 
-// A newsItem is what an instance learnt about a key.
+// A newsItem is what an instance learned about a key.
 type newsItem struct {
 	key  packed
 	says digest // zero: unknown
@@ -92,8 +92,8 @@ func (s *Shared) message(kind byte, number uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(b, s.talk.me[:]...), number)
 }
 
-// tellNews publishes what was learnt.
-func (s *Shared) tellNews(ctx context.Context, n newsItem) {
+// publishNews publishes what was learned.
+func (s *Shared) publishNews(ctx context.Context, n newsItem) {
 	s.talk.mu.Lock()
 	s.talk.sent++
 	b := s.message(kindNews, s.talk.sent)
@@ -294,7 +294,7 @@ func (s *Shared) settle(ctx context.Context) {
 	}
 }
 
-// heardNews takes into account what another instance learnt about a key.
+// heardNews takes into account what another instance learned about a key.
 // greeted: the sender is live, so what it says of a route that nobody here knows
 // is not an old word played again.
 func (d *Directory) heardNews(k roc.Key, n newsItem, greeted bool) {

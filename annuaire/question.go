@@ -164,7 +164,7 @@ func (d *Directory) note(now time.Time, err error) {
 	case roc.IsRefused(err, roc.AnnuaireSilent):
 		d.silent.Add(1)
 		if errors.Is(err, context.Canceled) || errors.As(err, &c) {
-			return // Close ended it, or it was never put: nothing is learnt about the annuaire
+			return // Close ended it, or it was never put: nothing is learned about the annuaire
 		}
 	case roc.IsRefused(err, roc.AnnuaireRefused):
 		d.refused.Add(1)

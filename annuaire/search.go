@@ -217,7 +217,7 @@ func (d *Directory) acceptSearch(who roc.StructureID, s *Search, a Searched) {
 		d.o.Shared.putNamed(d.ctx, s.ID, a.At, a.seq, bodyDigest(a.Body), a.Body)
 		n := newsItem{says: a.Says, seq: a.seq}
 		if news && n.key.pack(&roc.Key{AMC: s.AMC}) {
-			d.o.Shared.tellNews(d.ctx, n)
+			d.o.Shared.publishNews(d.ctx, n)
 		}
 	})
 }
@@ -246,7 +246,7 @@ func (d *Directory) keepSearch(who roc.StructureID, s *Search, a Searched, now t
 }
 
 // searchSequence is that of all searches about an AMC: it moves when an answer to
-// one, or any of the AMC's routes, is learnt to have changed, here or elsewhere.
+// one, or any of the AMC's routes, is learned to have changed, here or elsewhere.
 // What was asked under a lower one is asked again before it serves. 0: none is
 // known.
 func (d *Directory) searchSequence(amc roc.NumeroAMC) uint64 {

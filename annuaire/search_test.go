@@ -208,7 +208,7 @@ func TestASearchIsSharedByTheInstances(t *testing.T) {
 	})
 }
 
-// Once a search, or a route of the insurer, is learnt to have changed, what was
+// Once a search, or a route of the insurer, is learned to have changed, what was
 // asked before serves nowhere without a new question: not from another memory,
 // not from a Redis that was put back.
 func TestASearchOfBeforeAMoveIsAskedAgain(t *testing.T) {

@@ -26,8 +26,8 @@ func (r Route) String() string {
 func routeOf(k *roc.Key) Route { return Route{k.AMC, k.Service, k.Version} }
 
 // A sequenced is a Route and the sequence of what is known of it. The sequence
-// grows when an answer that was current is learnt to have changed, here or by
-// another instance: what was learnt under a lower one is asked again before it
+// grows when an answer that was current is learned to have changed, here or by
+// another instance: what was learned under a lower one is asked again before it
 // serves. It never shrinks, so an old answer that somebody puts back into Redis
 // is known as such.
 type sequenced struct {

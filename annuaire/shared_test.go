@@ -196,7 +196,7 @@ func shares(t *testing.T, a, b *instance, m *mover, n int) {
 	m.move(first)
 }
 
-// asks1 waits until no question is in flight and what was learnt is published.
+// asks1 waits until no question is in flight and what was learned is published.
 func (d *Directory) asks1(t *testing.T) {
 	t.Helper()
 	await.Until(t, "the answer is published", func() bool {

@@ -250,7 +250,7 @@ func TestAMessagePlayedAgainChangesNothing(t *testing.T) {
 	})
 }
 
-// When one key of a route is learnt to have moved, the others are asked again
+// When one key of a route is learned to have moved, the others are asked again
 // before they serve.
 func TestTheOtherKeysOfARouteThatMovedAreAskedFirst(t *testing.T) {
 	t.Parallel()

@@ -106,9 +106,9 @@ type App struct {
 	journal     *journal.Journal // nil: none
 	journalStop func()           // ends its work beside; nil: it was not begun
 
-	horizon *expiry.Inventory
-	clocks  *live.Clocks
-	checks  []func(time.Time) admin.Health
+	inventory *expiry.Inventory
+	clocks    *live.Clocks
+	checks    []func(time.Time) admin.Health
 
 	seats   *crossbar.Crossbar
 	access  *limits.Access
@@ -150,7 +150,7 @@ func New(o Options) (_ *App, err error) {
 	if err := a.lockState(); err != nil {
 		return nil, err
 	}
-	a.horizon = expiry.New(a.now)
+	a.inventory = expiry.New(a.now)
 	if err := a.openShared(); err != nil {
 		return nil, err
 	}
@@ -285,7 +285,7 @@ func (a *App) startLoops() {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.startJournal()
 	a.startHistory()
-	a.running.Go(func() { a.watchHorizon(ctx) })
+	a.running.Go(func() { a.watchExpiries(ctx) })
 	a.running.Go(func() { a.watchDates(ctx) })
 	a.running.Go(func() { a.reloader.watch(ctx, a.opts.ReloadEvery, a.now) })
 	began := a.ground()

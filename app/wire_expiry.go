@@ -16,15 +16,15 @@ import (
 	"github.com/piano-roc/rpn/tlsconf/identity"
 )
 
-// sawCaller tells the horizon which certificate an establishment connected
+// sawCaller tells the inventory which certificate an establishment connected
 // with.
 func (a *App) sawCaller(presented []*x509.Certificate) {
-	a.horizon.Saw(expiry.CallerTLS, ownerOf(presented[0]), presented)
+	a.inventory.Saw(expiry.CallerTLS, ownerOf(presented[0]), presented)
 }
 
 // sawServer is sawCaller for the servers that we connect to.
 func (a *App) sawServer(name string, presented []*x509.Certificate) {
-	a.horizon.Saw(expiry.PeerTLS, name, presented)
+	a.inventory.Saw(expiry.PeerTLS, name, presented)
 }
 
 // ownerOf is the structure id of a certificate, or its common name.
@@ -38,17 +38,17 @@ func ownerOf(c *x509.Certificate) string {
 // countCertificates counts an exchange for the certificates that it used.
 func (a *App) countCertificates(rec *roc.Record) {
 	if rec.From != "" {
-		a.horizon.Used(expiry.CallerTLS, string(rec.From))
+		a.inventory.Used(expiry.CallerTLS, string(rec.From))
 	}
 	if rec.SignerSerial != "" {
-		a.horizon.Signed(expiry.CallerSignature, rec.SignerSerial)
+		a.inventory.Signed(expiry.CallerSignature, rec.SignerSerial)
 	}
 	if rec.Target != "" && rec.AMC > 0 {
-		a.horizon.Used(expiry.PeerTLS, rec.Target)
+		a.inventory.Used(expiry.PeerTLS, rec.Target)
 	}
 }
 
-// expiries is the horizon: what was seen, what is configured, the nearest end
+// expiries is the inventory: what was seen, what is configured, the nearest end
 // first, with the names of the register.
 func (a *App) expiries() []expiry.Expiry {
 	var given []expiry.Expiry
@@ -64,7 +64,7 @@ func (a *App) expiries() []expiry.Expiry {
 			given = append(given, expiry.ExpiryOf(expiry.Authority, "trust."+s.name, c))
 		}
 	}
-	all := a.horizon.Expiries(given...)
+	all := a.inventory.Expiries(given...)
 	calls := map[expiry.Kind]int{}
 	for _, e := range all {
 		calls[e.Kind] += e.Calls
@@ -101,7 +101,7 @@ func amcOfHost(l *register.List, host string) string {
 	return ""
 }
 
-// certificateCounts is the horizon for /metrics.
+// certificateCounts is the inventory for /metrics.
 func (a *App) certificateCounts() []live.CertificateCount {
 	type key struct{ kind, level string }
 	counts := map[key]*live.CertificateCount{}
@@ -183,14 +183,14 @@ func (a *App) territories(all []expiry.Expiry) []admin.Territory {
 	return list
 }
 
-// watchHorizon logs each certificate once at each level that it comes to, 60,
+// watchExpiries logs each certificate once at each level that it comes to, 60,
 // 30, 14, 7 and 1 days before its end and when it is over, until ctx ends.
-func (a *App) watchHorizon(ctx context.Context) {
+func (a *App) watchExpiries(ctx context.Context) {
 	told := map[string]expiry.Level{}
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
-		a.tellHorizon(told)
+		a.logExpiries(told)
 		select {
 		case <-ctx.Done():
 			return
@@ -199,7 +199,7 @@ func (a *App) watchHorizon(ctx context.Context) {
 	}
 }
 
-func (a *App) tellHorizon(told map[string]expiry.Level) {
+func (a *App) logExpiries(told map[string]expiry.Level) {
 	for _, e := range a.expiries() {
 		key := string(e.Kind) + e.Owner + e.Issuer + e.Serial
 		if e.Renewed || e.Level == expiry.FarEnough || told[key] == e.Level {

@@ -34,7 +34,7 @@ func reload(t *testing.T, n *nation.Nation, query string) (int, string) {
 	return answer.StatusCode, string(body)
 }
 
-func horizon(t *testing.T, n *nation.Nation, query string) admin.Certificates {
+func certificatesOf(t *testing.T, n *nation.Nation, query string) admin.Certificates {
 	t.Helper()
 	status, body := get(t, n.AdminURL()+"/certificats?format=json"+query)
 	var c admin.Certificates
@@ -44,7 +44,7 @@ func horizon(t *testing.T, n *nation.Nation, query string) admin.Certificates {
 	return c
 }
 
-func TestTheHorizonShowsWhoUsesWhat(t *testing.T) {
+func TestTheInventoryShowsWhoUsesWhat(t *testing.T) {
 	t.Parallel()
 	n, _ := start(t, nation.Options{})
 	const who = "chu"
@@ -53,8 +53,8 @@ func TestTheHorizonShowsWhoUsesWhat(t *testing.T) {
 	}
 	owner := roc.StructureOf(someone(t, n, who).EJ)
 	// An exchange is counted once its answer is written: the caller may be ahead.
-	await.Until(t, "three exchanges are counted", func() bool { return horizon(t, n, "&nature=rpn-serveur").Certificates[0].Calls == 3 })
-	c := horizon(t, n, "")
+	await.Until(t, "three exchanges are counted", func() bool { return certificatesOf(t, n, "&nature=rpn-serveur").Certificates[0].Calls == 3 })
+	c := certificatesOf(t, n, "")
 	calls := map[expiry.Kind]int{}
 	for _, e := range c.Certificates {
 		if e.Owner == string(owner) || e.Kind != expiry.CallerTLS && e.Kind != expiry.CallerSignature {
@@ -76,7 +76,7 @@ func TestTheHorizonShowsWhoUsesWhat(t *testing.T) {
 	if seen != 1 {
 		t.Errorf("%d establishments seen in the territories, want 1: %+v", seen, c.Territories)
 	}
-	if all := horizon(t, n, "&jours=1").Certificates; len(all) != 0 {
+	if all := certificatesOf(t, n, "&jours=1").Certificates; len(all) != 0 {
 		t.Errorf("%d certificates end within a day: %+v", len(all), all)
 	}
 	_, page := get(t, n.AdminURL()+"/certificats")
@@ -90,7 +90,7 @@ func TestTheHorizonShowsWhoUsesWhat(t *testing.T) {
 		t.Errorf("the CSV has %d rows, %v", len(rows), err)
 	}
 	if _, metrics := get(t, n.AdminURL()+"/metrics"); !strings.Contains(metrics, `rpn_certificate_calls{kind="etablissement-tls",level="ok"} 3`) || !strings.Contains(metrics, `rpn_certificate_first_end_timestamp_seconds{kind="rpn-serveur"}`) {
-		t.Error("the metrics of the horizon are not there")
+		t.Error("the metrics of the inventory are not there")
 	}
 }
 
@@ -103,12 +103,12 @@ func TestACertificateNearItsEndIsLoggedOnce(t *testing.T) {
 	if status, body := reload(t, n, ""); status != http.StatusOK || !strings.Contains(body, "server: now ") || !strings.Contains(body, "server: no more ") {
 		t.Fatalf("%d %s", status, body)
 	}
-	if got := horizon(t, n, "&nature=rpn-serveur").Certificates; len(got) != 1 || got[0].Level != expiry.Within7 {
+	if got := certificatesOf(t, n, "&nature=rpn-serveur").Certificates; len(got) != 1 || got[0].Level != expiry.Within7 {
 		t.Errorf("%+v", got)
 	}
 	told := map[string]expiry.Level{}
-	n.App.TellHorizon(told)
-	n.App.TellHorizon(told)
+	n.App.LogExpiries(told)
+	n.App.LogExpiries(told)
 	if got := strings.Count(lines.String(), "a certificate is near its end"); got != 1 {
 		t.Errorf("told %d times, want once", got)
 	}
@@ -144,12 +144,12 @@ func TestAReloadIsAllOrNothingAndSaysWhatChanged(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	server := horizon(t, n, "&nature=rpn-serveur").Certificates[0].Serial
+	server := certificatesOf(t, n, "&nature=rpn-serveur").Certificates[0].Serial
 	put(other)
 	if status, body := reload(t, n, ""); status == http.StatusOK || !strings.Contains(body, "still has clients today") || !strings.Contains(body, "together or not at all") {
 		t.Errorf("an authority with clients: %d %s", status, body)
 	}
-	if horizon(t, n, "&nature=rpn-serveur").Certificates[0].Serial != server {
+	if certificatesOf(t, n, "&nature=rpn-serveur").Certificates[0].Serial != server {
 		t.Error("half of the set was taken")
 	}
 	wantAnswer(t, idb(t, n, "chu"))

@@ -16,7 +16,7 @@ import (
 func TestTheFacadesSignatureIsOneOfOurCertificates(t *testing.T) {
 	t.Parallel()
 	n, _ := start(t, nation.Options{Facade: true})
-	if got := horizon(t, n, "&nature=rpn-signature").Certificates; len(got) != 1 || got[0].Owner != "facade.signature" {
+	if got := certificatesOf(t, n, "&nature=rpn-signature").Certificates; len(got) != 1 || got[0].Owner != "facade.signature" {
 		t.Errorf("the inventory: %+v", got)
 	}
 	if slices.Contains(ready(t, n).Degraded, "facade_signature_certificate") {

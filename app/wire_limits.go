@@ -25,7 +25,7 @@ func (a *App) openLimits() {
 	a.seats = crossbar.New(crossbar.Options{Seats: c.PerAMC, Now: a.now})
 	a.access = limits.NewAccess(limits.NewAMCs(), a.seats)
 	a.ledger = shares.New(shares.Limit{Total: int64(c.Connections)}, shares.Limit{Total: int64(c.Exchanges)}, shares.Limit{Total: int64(c.Memory)})
-	a.resting = breaker.NewSet(breaker.Options{Failures: c.RestAfter, OnChange: a.sayResting})
+	a.resting = breaker.NewSet(breaker.Options{Failures: c.RestAfter, OnChange: a.logResting})
 }
 
 // limiter is the limit of each establishment: exact over the instances that
@@ -72,8 +72,8 @@ func (a *App) checkLimits(time.Time) admin.Health {
 	return h
 }
 
-// sayResting logs that an address of an AMC rests, or serves again.
-func (a *App) sayResting(s breaker.State) {
+// logResting logs that an address of an AMC rests, or serves again.
+func (a *App) logResting(s breaker.State) {
 	if !s.Resting {
 		a.log.Info("an address of an AMC serves again", slog.String("event", "amc_serves_again"), slog.String("address", s.Address))
 		return

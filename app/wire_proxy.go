@@ -91,7 +91,7 @@ func defaultLimit(c *config.Config) register.Limite {
 
 func (a *App) routingPolicy() routing.Policy {
 	c := a.config
-	newcomer := func(s config.Stance) routing.NewcomerPolicy {
+	newcomer := func(s config.NewcomerPolicy) routing.NewcomerPolicy {
 		if s == config.Accept {
 			return routing.Accept
 		}

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	saveHosts   = time.Minute      // how often the hosts are written
-	saveHorizon = 10 * time.Minute // it holds every certificate of the country
+	saveHosts     = time.Minute      // how often the hosts are written
+	saveInventory = 10 * time.Minute // it holds every certificate of the country
 )
 
 // lockState takes the state folder for this process. Two that write it would
@@ -53,7 +53,7 @@ func (a *App) openState() {
 	}
 	a.hosts = hosts
 	if file := a.config.CertificatesFile(); file != "" {
-		if err := a.horizon.Load(file); err != nil {
+		if err := a.inventory.Load(file); err != nil {
 			a.log.Error("the certificates seen before the start cannot be read, or not all", slog.String("event", "certificates_unreadable"), slog.String("error", err.Error()))
 		}
 	}
@@ -81,7 +81,7 @@ func (a *App) keepAttempt(r *roc.Record) {
 func (a *App) saveState(ctx context.Context) {
 	tick := time.NewTicker(saveHosts)
 	defer tick.Stop()
-	certificates := time.NewTicker(saveHorizon)
+	certificates := time.NewTicker(saveInventory)
 	defer certificates.Stop()
 	for {
 		var over bool
@@ -110,7 +110,7 @@ func (a *App) saveCertificates() {
 	if file == "" {
 		return
 	}
-	if err := a.horizon.Save(file); err != nil {
+	if err := a.inventory.Save(file); err != nil {
 		a.log.Error("the certificates that were seen cannot be kept", slog.String("event", "certificates_unwritten"), slog.String("error", err.Error()))
 	}
 }

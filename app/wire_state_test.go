@@ -252,7 +252,7 @@ func TestAMessageIsExplainedFromWhatIsOnDisk(t *testing.T) {
 	if _, err := app.ExplainRunning(t.Context(), c, q, time.Time{}); err != nil { // the RPN learns it
 		t.Fatal(err)
 	}
-	await.Until(t, "what the RPN learnt is on disk", func() bool {
+	await.Until(t, "what the RPN learned is on disk", func() bool {
 		x, err = app.Explain(t.Context(), o, q, time.Time{}, true)
 		return err != nil || x.Pass
 	})

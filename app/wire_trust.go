@@ -39,20 +39,20 @@ func (a *App) storeOptions(name string, o trust.StoreOptions) trust.StoreOptions
 	o.Rules = a.config.Trust.RulesOf(name)
 	switch name {
 	case "etablissements_tls":
-		o.InUse = a.horizon.InUse(expiry.CallerTLS, trust.AsClient)
+		o.InUse = a.inventory.InUse(expiry.CallerTLS, trust.AsClient)
 	case "etablissements_signature":
-		o.InUse = a.horizon.InUse(expiry.CallerSignature, trust.AsSigner)
+		o.InUse = a.inventory.InUse(expiry.CallerSignature, trust.AsSigner)
 	case "amc_tls":
-		o.InUse = a.horizon.InUse(expiry.PeerTLS, trust.AsServer)
+		o.InUse = a.inventory.InUse(expiry.PeerTLS, trust.AsServer)
 	case "amc_signature":
-		o.InUse = a.horizon.InUse(expiry.PeerSignature, trust.AsSigner)
+		o.InUse = a.inventory.InUse(expiry.PeerSignature, trust.AsSigner)
 	}
 	return o
 }
 
 // signatureTrust gives a signature store in the form that xmlsig takes: the
 // same generation as long as the store's is the same. Whoever has proved to sign
-// under it is told to the horizon, and nobody else.
+// under it is entered in the inventory, and nobody else.
 func (a *App) signatureTrust(s *trust.Store, kind expiry.Kind) func() *xmlsig.Trust {
 	var mu sync.Mutex
 	var from *trust.Trust
@@ -65,7 +65,7 @@ func (a *App) signatureTrust(s *trust.Store, kind expiry.Kind) func() *xmlsig.Tr
 		if t != from || now != generation {
 			generation = now
 			from, made = t, xmlsig.NewTrust(t.Signature(a.revocation)).
-				OnProved(func(chain []*x509.Certificate) { a.horizon.Saw(kind, ownerOf(chain[0]), chain) })
+				OnProved(func(chain []*x509.Certificate) { a.inventory.Saw(kind, ownerOf(chain[0]), chain) })
 		}
 		return made
 	}

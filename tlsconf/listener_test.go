@@ -224,7 +224,7 @@ func TestASilentPeerDelaysNobodyAndTimesOut(t *testing.T) {
 	}
 }
 
-func TestAFullLobbyPushesOutTheSilentAndNotThoseWhoSpeak(t *testing.T) {
+func TestAFullQueuePushesOutTheSilentAndNotThoseWhoSpeak(t *testing.T) {
 	t.Parallel()
 	p := tlstest.NewPKI()
 	d := tlstest.OpenDoor(t, tlsconf.ServerOptions{

@@ -42,7 +42,7 @@ type Options struct {
 // socket alike.
 func New(o Options) *http.Server {
 	s := &http.Server{
-		Handler:           guard(o),
+		Handler:           protect(o),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
@@ -71,8 +71,8 @@ func Who(ctx context.Context) string {
 	return who
 }
 
-// guard lets through what may be asked, and logs who acts.
-func guard(o Options) http.Handler {
+// protect lets through what may be asked, and logs who acts.
+func protect(o Options) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, socket := r.Context().Value(peerKey{}).(string)
 		if !socket && !named(r.Host, o.Hosts) {

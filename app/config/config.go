@@ -225,13 +225,13 @@ type Log struct {
 }
 
 // An AnswerPolicy is what is done with the signature of an AMC's answer, a
-// Stance what is done with what is new, and a LogLevel what is written.
+// NewcomerPolicy what is done with what is new, and a LogLevel what is written.
 type (
-	AnswerPolicy string
-	Stance       string
-	VIHFPolicy   string
-	ReplayPolicy string
-	LogLevel     string
+	AnswerPolicy   string
+	NewcomerPolicy string
+	VIHFPolicy     string
+	ReplayPolicy   string
+	LogLevel       string
 )
 
 // The words that the file may hold for each of them.
@@ -247,8 +247,8 @@ const (
 	VIHFObserve VIHFPolicy = "observe"
 	VIHFEnforce VIHFPolicy = "enforce"
 
-	Quarantine Stance = "quarantine"
-	Accept     Stance = "accept"
+	Quarantine NewcomerPolicy = "quarantine"
+	Accept     NewcomerPolicy = "accept"
 
 	LogDebug LogLevel = "debug"
 	LogInfo  LogLevel = "info"

@@ -140,14 +140,14 @@ type Policies struct {
 	// whose domain is not in the AMC list: "quarantine" refuses (RPN306)
 	// until the domain is added to the list; "accept" sends there and logs
 	// it. Default: quarantine.
-	NewDomain Stance `yaml:"new_domain"`
+	NewDomain NewcomerPolicy `yaml:"new_domain"`
 
 	// UnknownAMC is what to do with an AMC that the annuaire knows and the
 	// AMC list does not: "quarantine" refuses (RPN306) until it is added to
 	// the list; "accept" carries messages to it on the annuaire's word alone,
 	// for establishments in the circle: whoever controls the annuaire could
 	// then invent an insurer to receive health data. Default: quarantine.
-	UnknownAMC Stance `yaml:"unknown_amc"`
+	UnknownAMC NewcomerPolicy `yaml:"unknown_amc"`
 
 	// Replay is what to do with a signed message that came before, within the
 	// life of its Timestamp: "off" does not look; "observe" writes it in the

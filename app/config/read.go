@@ -83,7 +83,7 @@ func parse(file string, data []byte) (*Config, error) {
 		strict.OneOf("a policy", Quarantine, Accept),
 		strict.OneOf("a policy", VIHFObserve, VIHFEnforce),
 		strict.OneOf("a policy", ReplayOff, ReplayObserve, ReplayEnforce),
-		strict.OneOf("a posture", FailClosed, FailOpen),
+		strict.OneOf("a failure mode", FailClosed, FailOpen),
 		strict.OneOf("a durability", Relaxed, Strict),
 		strict.OneOf("a policy", RefuseWhenFull, ContinueCounting),
 		strict.OneOf("a level", LogDebug, LogInfo, LogWarn, LogError),

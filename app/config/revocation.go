@@ -51,12 +51,12 @@ type Revocation struct {
 	// Then is what happens to the certificates of a CA once the grace is over,
 	// and while its list was never obtained: "closed" refuses them, "open"
 	// accepts them. What is known to be revoked stays so. Default: closed.
-	Then Posture `yaml:"then"`
+	Then FailureMode `yaml:"then"`
 
 	// Unannounced is the same for a CA whose certificates name no list and
 	// that none is configured for. Default: open, since there is nothing to
 	// wait for; the deny list reaches them.
-	Unannounced Posture `yaml:"unannounced"`
+	Unannounced FailureMode `yaml:"unannounced"`
 
 	// Authorities are the CAs for which warn, grace or then differ. Default:
 	// none.
@@ -91,17 +91,17 @@ type RevocationOf struct {
 	Grace time.Duration `yaml:"grace"`
 
 	// Then is revocation.then for this CA. Default: as there.
-	Then Posture `yaml:"then"`
+	Then FailureMode `yaml:"then"`
 }
 
-// A Posture is what is done when it cannot be known whether a certificate is
+// A FailureMode is what is done when it cannot be known whether a certificate is
 // revoked.
-type Posture string
+type FailureMode string
 
-// The postures.
+// The failure modes.
 const (
-	FailClosed Posture = "closed"
-	FailOpen   Posture = "open"
+	FailClosed FailureMode = "closed"
+	FailOpen   FailureMode = "open"
 )
 
 // checkRevocation applies the rules of the section, and makes its file names

@@ -104,7 +104,7 @@ func denyCheckCommand() *cobra.Command {
 			if err != nil {
 				return failed(fmt.Errorf("%s: %w", args[0], err))
 			}
-			return sayDenyList(cmd.OutOrStdout(), args[0], list)
+			return printDenyList(cmd.OutOrStdout(), args[0], list)
 		},
 	}
 	cmd.Flags().StringArrayVar(&signers, "signer", nil, "who may sign: a PEM public key or certificate (required; may be repeated)")
@@ -132,7 +132,7 @@ func denyLineCommand() *cobra.Command {
 	}
 }
 
-func sayDenyList(w io.Writer, file string, l *revocation.DenyList) error {
+func printDenyList(w io.Writer, file string, l *revocation.DenyList) error {
 	_, err := fmt.Fprintf(w, "%s: good, sequence %d, of %s, %d entries\n", file, l.Sequence, l.Date.Format(time.RFC3339), l.Entries())
 	for _, s := range l.Structures {
 		fmt.Fprintf(w, "structure %s\n", s)

@@ -30,9 +30,9 @@ func exchangeCommand() *cobra.Command {
 			}
 			w := cmd.OutOrStdout()
 			fmt.Fprintf(w, "échange %s (enregistrement %d de %s)\n", m.Exchange.ID, m.Index, m.Dir)
-			sayExchange(w, m.Exchange)
+			printExchange(w, m.Exchange)
 			for _, a := range m.Amendments {
-				fmt.Fprintf(w, "  appris ensuite, à %s : %s\n", frenchTime(a.At), sayAmendment(a))
+				fmt.Fprintf(w, "  appris ensuite, à %s : %s\n", frenchTime(a.At), amendmentText(a))
 			}
 			return nil
 		},
@@ -41,12 +41,12 @@ func exchangeCommand() *cobra.Command {
 	return cmd
 }
 
-// sayExchange tells an exchange: who, what, when, whose time, what came of it.
-func sayExchange(w io.Writer, x *journal.Exchange) {
+// printExchange tells an exchange: who, what, when, whose time, what came of it.
+func printExchange(w io.Writer, x *journal.Exchange) {
 	line := func(format string, args ...any) { fmt.Fprintf(w, "  "+format+"\n", args...) }
 	line("reçu le %s de la structure %s", frenchInstant(x.RequestIn), dash(string(x.From)))
 	line("service %s %s, AMC %s, convention %s, domaine %s", dash(x.Service.String()), x.Version, dash(string(x.To.AMC)), dash(string(x.To.Convention)), dash(string(x.To.Domaine)))
-	line("issue : %s", sayOutcome(x))
+	line("issue : %s", outcomeText(x))
 	total := x.Total()
 	line("durée : %d ms, dont %d ms à l'organisme, %d ms à l'annuaire, %d ms à la vérification, %d ms à la lecture", total.Milliseconds(), x.AMC.Milliseconds(), x.Annuaire.Milliseconds(), x.Check.Milliseconds(), x.Read.Milliseconds())
 	if x.MessageID != "" {
@@ -62,7 +62,7 @@ func sayExchange(w io.Writer, x *journal.Exchange) {
 	}
 }
 
-func sayOutcome(x *journal.Exchange) string {
+func outcomeText(x *journal.Exchange) string {
 	switch x.Outcome {
 	case roc.Answered:
 		return fmt.Sprintf("l'organisme a répondu (HTTP %d)", x.FarStatus)
@@ -77,7 +77,7 @@ func sayOutcome(x *journal.Exchange) string {
 	return "inconnue"
 }
 
-func sayAmendment(a *journal.Amendment) string {
+func amendmentText(a *journal.Amendment) string {
 	switch a.Change {
 	case journal.WriteFailed:
 		return "la réponse n'a pas pu être écrite à l'appelant"

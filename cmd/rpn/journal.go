@@ -351,7 +351,7 @@ The public key must come from whoever keeps it, not from the folder itself.`,
 				if err != nil {
 					return failed(fmt.Errorf("%s: %w", dirs[i], err))
 				}
-				sayReport(cmd.OutOrStdout(), dirs[i], r)
+				printReport(cmd.OutOrStdout(), dirs[i], r)
 				sound = sound && r.OK()
 			}
 			if !sound {
@@ -387,7 +387,7 @@ func publicKeys(files []string) ([]journal.PublicKey, error) {
 	return keys, nil
 }
 
-func sayReport(w io.Writer, dir string, r *journal.Report) {
+func printReport(w io.Writer, dir string, r *journal.Report) {
 	fmt.Fprintf(w, "%s : journal %s\n", dir, dash(r.Origin))
 	if r.End > r.First {
 		fmt.Fprintf(w, "  enregistrements %d à %d, du %s au %s\n", r.First, r.End-1, frenchInstant(r.From), frenchInstant(r.To))

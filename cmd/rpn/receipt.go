@@ -61,7 +61,7 @@ wrote, and the message's own bytes: nothing else, and no network. It exits with
 			if asJSON {
 				return printEntry(cmd.OutOrStdout(), &p.Entry, true)
 			}
-			sayProof(cmd.OutOrStdout(), p, requestFile, answerFile)
+			printProof(cmd.OutOrStdout(), p, requestFile, answerFile)
 			return nil
 		},
 	}
@@ -91,10 +91,10 @@ func sameMessage(what, file string, want [32]byte) error {
 	return nil
 }
 
-func sayProof(w io.Writer, p *journal.Proof, request, answer string) {
+func printProof(w io.Writer, p *journal.Proof, request, answer string) {
 	x := p.Entry.Exchange
 	fmt.Fprintf(w, "preuve valable : enregistrement %d du journal %s, scellé avec %d enregistrements\n", p.Entry.Index, p.Checkpoint.Origin, p.Checkpoint.Size)
-	sayExchange(w, x)
+	printExchange(w, x)
 	if request != "" {
 		fmt.Fprintln(w, "  la requête donnée est, octet pour octet, celle de cet échange")
 	}

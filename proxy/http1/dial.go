@@ -75,7 +75,7 @@ func (p *pool) dialOne(ctx context.Context, a netip.Addr, left int) (*upstreamCo
 		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/time.Duration(left))
 		defer cancel()
 	}
-	d := net.Dialer{Control: s.guard, KeepAlive: 30 * time.Second}
+	d := net.Dialer{Control: s.filterEgress, KeepAlive: 30 * time.Second}
 	raw, err := d.DialContext(ctx, "tcp", net.JoinHostPort(a.String(), p.port))
 	if err != nil {
 		return nil, err

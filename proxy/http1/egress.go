@@ -9,9 +9,9 @@ import (
 // errForbiddenAddress: the name leads where no insurer is.
 var errForbiddenAddress = egress.ErrForbidden
 
-// guard refuses to dial an address that no insurer has, unless the
+// filterEgress refuses to dial an address that no insurer has, unless the
 // configuration allows its network (package egress).
-func (s *Upstream) guard(network, address string, c syscall.RawConn) error {
+func (s *Upstream) filterEgress(network, address string, c syscall.RawConn) error {
 	f := egress.Filter{Allow: s.o.AllowedNetworks}
 	return f.Control(network, address, c)
 }

@@ -142,11 +142,11 @@ func (x *Explanation) establishment(l *register.List, es *register.Etablissement
 
 func (x *Explanation) amc(p Parts, es *register.Etablissement, amc *register.AMC, key roc.Key) {
 	if amc == nil {
-		stance := "quarantined"
+		policy := "quarantined"
 		if p.Policy.NewAMC == routing.Accept {
-			stance = "accepted on the annuaire's statement alone, for establishments in the circle"
+			policy = "accepted on the annuaire's statement alone, for establishments in the circle"
 		}
-		x.step("AMC", "%s is not in the register; by policy such an AMC is %s", key.AMC, stance)
+		x.step("AMC", "%s is not in the register; by policy such an AMC is %s", key.AMC, policy)
 		return
 	}
 	c, _ := amc.EtatAt(p.List.Moment())

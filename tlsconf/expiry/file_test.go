@@ -15,9 +15,9 @@ import (
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
-// After a restart the horizon is what it was: the lines, their calls, and who
+// After a restart the inventory is what it was: the lines, their calls, and who
 // would be lost with an authority.
-func TestTheHorizonSurvivesARestart(t *testing.T) {
+func TestTheInventorySurvivesARestart(t *testing.T) {
 	t.Parallel()
 	at := time.Now().Truncate(time.Hour)
 	now := func() time.Time { return at }

@@ -14,7 +14,7 @@ import (
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
-func TestLevelsOfTheHorizon(t *testing.T) {
+func TestLevelsOfTheInventory(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)
 	const day = 24 * time.Hour
@@ -32,7 +32,7 @@ func TestLevelsOfTheHorizon(t *testing.T) {
 	}
 }
 
-func TestTheHorizonSaysWhoWhenAndHowMuch(t *testing.T) {
+func TestTheInventorySaysWhoWhenAndHowMuch(t *testing.T) {
 	t.Parallel()
 	at := time.Now().Truncate(time.Hour)
 	h := expiry.New(func() time.Time { return at })

@@ -482,7 +482,7 @@ func (r *Checker) watchStandings() {
 			if known && is == was || !known && is == current {
 				continue
 			}
-			r.tellStanding(of, l, is)
+			r.notifyStanding(of, l, is)
 			if known && (is == stale) != (was == stale) {
 				r.generation.Add(1)
 			}
@@ -491,7 +491,7 @@ func (r *Checker) watchStandings() {
 	r.standings = now
 }
 
-func (r *Checker) tellStanding(of *issuerLists, l *crl, is standing) {
+func (r *Checker) notifyStanding(of *issuerLists, l *crl, is standing) {
 	ca, ended := trust.NameOf(of.ca.Subject), trust.Day(l.to)
 	switch is {
 	case late:

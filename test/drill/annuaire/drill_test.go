@@ -43,7 +43,7 @@ func code(r *nation.Reply) string {
 	return r.Code
 }
 
-// expire waits until what was learnt is no longer fresh.
+// expire waits until what was learned is no longer fresh.
 func expire() { time.Sleep(1100 * time.Millisecond) }
 
 // breathe keeps an establishment within its rate.

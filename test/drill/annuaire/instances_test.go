@@ -124,7 +124,7 @@ func playStorm(instances int) func(*testing.T) string {
 		before := m.each()
 		m.n.Rows(ofAnother)
 		expire()
-		for i := range m.at { // what was learnt before serves stale, and is asked again
+		for i := range m.at { // what was learned before serves stale, and is asked again
 			m.on(i)
 			await.Until(t, "it is known to be withdrawn", func() bool { breathe(); return code(m.chu.Send(roc.IDB, "bleue")) == "RPN301" })
 		}
@@ -150,7 +150,7 @@ func playFollow(instances int) func(*testing.T) string {
 		asked := m.n.Annuaire.Questions()
 		m.on(0)
 		nation.Run(t, "annuaire", "revalidate", "--admin", m.at[0][1]).WantExit(0)
-		await.Until(t, "the first one has learnt it", func() bool { breathe(); return code(m.chu.Send(roc.IDB, "bleue")) == "RPN401" })
+		await.Until(t, "the first one has learned it", func() bool { breathe(); return code(m.chu.Send(roc.IDB, "bleue")) == "RPN401" })
 		slowest := time.Duration(0)
 		for i := 1; i < instances; i++ {
 			m.on(i)
@@ -205,7 +205,7 @@ func playLongTail(instances int) func(*testing.T) string {
 	}
 }
 
-// playOutage: an answer that one instance learnt serves on the others while the
+// playOutage: an answer that one instance learned serves on the others while the
 // annuaire does not answer.
 func playOutage(instances int) func(*testing.T) string {
 	return func(t *testing.T) string {
@@ -273,7 +273,7 @@ func teamCells() (list []cell) {
 		}
 		list = append(list,
 			cell{"sharing", "a long tail of keys that moved" + with, same("00", n) + ", " + same("RPN401", n), playLongTail(n)},
-			cell{"sharing", "learnt by one, then down" + with, "00, " + same("00", n), playOutage(n)})
+			cell{"sharing", "learned by one, then down" + with, "00, " + same("00", n), playOutage(n)})
 	}
 	if *full {
 		list = append(list, cell{"sharing", "a wrong approval", "00 annuaire_changes 00", wrongApproval})

@@ -1,0 +1,77 @@
+package test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// retired are words that the code used and that a non-native reader had to
+// look up, each with the word that replaces it. docs/glossary.md has the words
+// in use.
+var retired = map[string]string{
+	"horizon":   "inventory, expiries",
+	"posture":   "FailureMode, open or closed",
+	"stance":    "NewcomerPolicy",
+	"lobby":     "handshake queue, pending",
+	"brisk":     "fast path",
+	"whence":    "from where",
+	"learnt":    "learned",
+	"farAnswer": "upstream response",
+}
+
+// verbs begin no name of a function: what writes a log line is logX, what
+// calls somebody is notifyX, what writes for a person is printX.
+var verbs = regexp.MustCompile(`^([Ss]ay|[Tt]ell)[A-Z]`)
+
+// apart finds where one word of a name ends and the next begins.
+var apart = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+
+func TestRetiredWordsDoNotComeBack(t *testing.T) {
+	t.Parallel()
+	words := map[string]*regexp.Regexp{}
+	for w := range retired {
+		words[w] = regexp.MustCompile(`(?i)\b` + w + `s?\b`)
+	}
+	for _, folder := range topFolders(t) {
+		err := filepath.WalkDir(filepath.Join("..", folder), func(file string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(file, ".go") || d.Name() == "words_test.go" {
+				return err
+			}
+			set := token.NewFileSet()
+			tree, err := parser.ParseFile(set, file, nil, parser.ParseComments|parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			for _, group := range tree.Comments {
+				for w, re := range words {
+					if re.MatchString(group.Text()) {
+						t.Errorf("%s: a comment says %q; say: %s", set.Position(group.Pos()), w, retired[w])
+					}
+				}
+			}
+			ast.Inspect(tree, func(n ast.Node) bool {
+				if id, ok := n.(*ast.Ident); ok {
+					for w, re := range words {
+						if re.MatchString(apart.ReplaceAllString(id.Name, "$1 $2")) || w == id.Name {
+							t.Errorf("%s: the name %s holds %q; say: %s", set.Position(id.Pos()), id.Name, w, retired[w])
+						}
+					}
+				}
+				if f, ok := n.(*ast.FuncDecl); ok && verbs.MatchString(f.Name.Name) {
+					t.Errorf("%s: the function %s: name it logX, notifyX or printX", set.Position(f.Pos()), f.Name.Name)
+				}
+				return true
+			})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
