@@ -277,3 +277,45 @@ func TestASearchThatIsNotOursIsNotBelieved(t *testing.T) {
 		}
 	})
 }
+
+// What was answered while the clock was five days ahead serves no more once it
+// is put back.
+func TestAClockThatJumpsKeepsNoSearch(t *testing.T) {
+	t.Parallel()
+	c, n := newClock(), 0
+	d := newDirectory(t, Options{Asker: deadAnnuaire(), MaxAge: time.Hour, Now: c.now})
+	s := searchOf(1, func(context.Context) (string, error) { n++; return fmt.Sprint("answer ", n), nil })
+	want := func(text string) {
+		t.Helper()
+		if a, err := d.Search(t.Context(), hospital, s); err != nil || string(a.Body.Bytes()) != text {
+			t.Errorf("answered %q, %v, want %q", a.Body.Bytes(), err, text)
+		}
+	}
+	want("answer 1")
+	c.advance(5 * 24 * time.Hour)
+	want("answer 2")
+	c.advance(-5 * 24 * time.Hour)
+	want("answer 3")
+	want("answer 3")
+}
+
+// Two searches whose answers are nobody else's are two questions, at the same
+// time too: neither gets the answer of the other.
+func TestTwoSearchesThatAreNobodyElsesAreTwoQuestions(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := New(Options{Asker: deadAnnuaire(), MaxAge: time.Hour})
+		defer d.Close()
+		for _, who := range []string{"a", "b"} {
+			go func() {
+				s := searchOf(0, func(context.Context) (string, error) { time.Sleep(time.Second); return who, nil })
+				s.ID = [32]byte{}
+				if a, err := d.Search(t.Context(), roc.StructureID(who), s); err != nil || string(a.Body.Bytes()) != who {
+					t.Errorf("%s was answered %q, %v", who, a.Body.Bytes(), err)
+				}
+			}()
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+	})
+}
