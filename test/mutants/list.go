@@ -16,7 +16,7 @@ var list = []mutant{
 	{"annuaire/news.go", "if n.says != (digest{}) {\n\t\td.unknown.change", "if false {\n\t\td.unknown.change", "Withdrawn|Unknown|Published|Mutant"},
 	{"annuaire/news.go", "if route.raise(n.seq) {\n\t\td.movedOn(k.AMC, n.seq)\n\t}", "route.raise(n.seq)", "Search"},
 	{"annuaire/renew.go", "if err == nil && s.seq < route.seq.Load() {", "if false {", "Rollback|Shared|Older"},
-	{"annuaire/renew.go", "had && momentOf(e.At) <= previous.at {", "false {", "Shared|Older|Unknown|Mutant"},
+	{"annuaire/renew.go", "had && momentOf(e.At) <= previous.at {", "had && previous.at == 1 {", "Shared|Older|Unknown|Mutant"},
 	{"annuaire/renew.go", "return left > 0 && left <= longestRetry", "return left > 0", "Clock"},
 	{"annuaire/stats.go", "return left > 0 && left <= longestRest", "return left > 0", "Clock|Rest"},
 	// Searches.
