@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/secret"
 )
@@ -78,12 +79,21 @@ func TestAfterARestartTheLastGoodAnswerServes(t *testing.T) {
 		o := deadAnnuaire()
 		d := New(options(o, disk))
 		e, err := find(t, d, keyNumber(1))
+		// The question that read the disk may still be open when its answer is
+		// found stale: then the next one has it renewed, or both do.
+		await.Until(t, "it is asked beside", func() bool {
+			d.wait(t)
+			if o.asked.Load() < step.asked {
+				find(t, d, keyNumber(1))
+			}
+			return o.asked.Load() >= step.asked
+		})
 		d.wait(t)
 		code := ""
 		if err != nil {
 			code = roc.RefusalOf(err).Reason.Meaning().Code
 		}
-		if code != step.code || e.Stale != step.stale || o.asked.Load() != step.asked || err == nil && e.Nom != "amc.example" {
+		if code != step.code || e.Stale != step.stale || o.asked.Load() < step.asked || o.asked.Load() > step.asked+1 || err == nil && e.Nom != "amc.example" {
 			t.Errorf("%v later: %+v, %v, asked %d times; want %+v", step.after, e, err, o.asked.Load(), step)
 		}
 		d.Close()

@@ -61,7 +61,7 @@ const (
 type Record struct {
 	ID   ExchangeID
 	From StructureID // "" until identified
-	Peer string      // the caller's address, host only
+	Peer string      // the caller's address and port
 
 	Service Service
 	Version Version

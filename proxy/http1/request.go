@@ -34,7 +34,7 @@ func (q *Request) Fields() Fields { return q.head.fields }
 // Arrived is when its first byte was there.
 func (q *Request) Arrived() time.Time { return q.in }
 
-// Peer is the caller's address, without its port.
+// Peer is the caller's address and port.
 func (q *Request) Peer() string { return q.conn.peer }
 
 // Leaf is the caller's certificate, verified.

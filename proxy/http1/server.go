@@ -131,7 +131,7 @@ func (s *Server) client(conn net.Conn) (*clientConn, error) {
 	if socket == nil {
 		return nil, fmt.Errorf("the socket under %T cannot be reached: a wrapper has no NetConn", conn)
 	}
-	c := &clientConn{Conn: conn, server: s, leaf: who.Leaf(), peer: hostOf(conn.RemoteAddr()), socket: socket}
+	c := &clientConn{Conn: conn, server: s, leaf: who.Leaf(), peer: conn.RemoteAddr().String(), socket: socket}
 	c.in = newWire(c)
 	return c, nil
 }
@@ -268,15 +268,4 @@ func (s *Server) cut() int {
 		}
 	}
 	return len(s.clients)
-}
-
-func hostOf(a net.Addr) string {
-	if t, ok := a.(*net.TCPAddr); ok {
-		return t.IP.String()
-	}
-	host, _, err := net.SplitHostPort(a.String())
-	if err != nil {
-		return a.String()
-	}
-	return host
 }

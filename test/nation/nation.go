@@ -140,6 +140,7 @@ func (n *Nation) close() {
 	if err := n.Nation.Close(); err != nil {
 		n.t.Error(err)
 	}
+	n.checkLog()
 	if n.t.Failed() || testing.Verbose() {
 		n.t.Logf("the log of the RPN:\n%s", n.log)
 		if n.rpn != nil && n.rpn.Errors.String() != "" {

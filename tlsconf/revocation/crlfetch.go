@@ -357,7 +357,7 @@ func (r *Checker) takeOne(s *source, l *crl) error {
 		r.follow(l.freshest)
 	}
 	if changed {
-		r.o.Log.Info("revocation list in use", "event", "crl_in_use", "ca", trust.NameOf(l.ca.Subject), "from", s.location, "entries", l.revoked.count, "of", trust.Day(l.from), "until", trust.Day(l.to))
+		r.o.Log.Info("revocation list in use", "event", "crl_in_use", "ca", trust.NameOf(l.ca.Subject), "from", s.location, "entries", l.revoked.count, "of", l.from.UTC(), "until", l.to.UTC())
 	}
 	if changed && l.odd > 0 {
 		r.o.Log.Warn("a revocation list holds odd entries: a number that no certificate has is left out, anything else odd counts as revoked", "event", "crl_odd_entries",

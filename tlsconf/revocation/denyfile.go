@@ -179,7 +179,7 @@ func (d *deny) take(signed []byte) error {
 	}
 	d.current.Store(newDenied(list, signed))
 	d.changed() // before the disk: a sync may take seconds
-	d.log.Warn("deny list in force", "event", "deny_in_force", "sequence", list.Sequence, "date", trust.Day(list.Date), "entries", list.Entries())
+	d.log.Warn("deny list in force", "event", "deny_in_force", "sequence", list.Sequence, "date", list.Date.UTC(), "entries", list.Entries())
 	if d.folder == "" {
 		return nil
 	}

@@ -492,11 +492,11 @@ func (r *Checker) watchStandings() {
 }
 
 func (r *Checker) notifyStanding(of *issuerLists, l *crl, is standing) {
-	ca, ended := trust.NameOf(of.ca.Subject), trust.Day(l.to)
+	ca, ended := trust.NameOf(of.ca.Subject), l.to.UTC()
 	switch is {
 	case late:
 		r.o.Log.Warn("the revocation list of a CA should have been replaced by now: it serves for a while", "event", "crl_late", "ca", ca, "ended", ended,
-			"serves_until", trust.Day(l.to.Add(of.age.Grace)), "then", string(of.age.Then), "remedy", "ask the CA; a newer list in a file of revocation.lists is taken up at once")
+			"serves_until", l.to.Add(of.age.Grace).UTC(), "then", string(of.age.Then), "remedy", "ask the CA; a newer list in a file of revocation.lists is taken up at once")
 	case stale:
 		r.o.Log.Error("the revocation list of a CA is too old to rely on", "event", "crl_too_old", "ca", ca, "ended", ended, "now", string(of.age.Then),
 			"remedy", "obtain the list of this CA by any means and put it in a file of revocation.lists")
