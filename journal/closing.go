@@ -117,11 +117,11 @@ func (j *Journal) closeOldest(ctx context.Context) bool {
 	if s == nil || ctx.Err() != nil {
 		return false
 	}
-	if s.count.Load() > 0 && s.boundary == nil {
+	if s.count.Load() > 0 && !j.bounded(s) {
 		if j.sealNow() != nil || j.seal.size.Load() < s.end() {
 			return false
 		}
-		if s.boundary == nil {
+		if !j.bounded(s) {
 			j.rebuildBoundary(s)
 		}
 	}
@@ -139,6 +139,14 @@ func (j *Journal) closeOldest(ctx context.Context) bool {
 		j.o.Log.Warn("a segment of the journal could not be unmapped", "event", "journal_close_failed", "file", s.path, "error", err.Error())
 	}
 	return true
+}
+
+// bounded reports whether the checkpoint of the end of a segment is there: then
+// it does not change any more.
+func (j *Journal) bounded(s *segment) bool {
+	j.seal.mu.Lock()
+	defer j.seal.mu.Unlock()
+	return s.boundary != nil
 }
 
 // rebuildBoundary signs the tree that ends with a segment when the process that

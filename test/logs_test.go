@@ -39,6 +39,10 @@ func TestEveryLogLineHasAnEventThatIsDocumented(t *testing.T) {
 				return err
 			}
 			ast.Inspect(tree, func(n ast.Node) bool {
+				if method := kept(n); method != "" {
+					at := set.Position(n.Pos())
+					t.Errorf("%s:%d: %s is kept in a variable: call Log with a level, so that the line is seen here", at.Filename, at.Line, method)
+				}
 				call, ok := n.(*ast.CallExpr)
 				if !ok || !logs(call) {
 					return true
@@ -76,6 +80,20 @@ func TestEveryLogLineHasAnEventThatIsDocumented(t *testing.T) {
 			t.Errorf("docs/logs.md has a line of the event %q, which nothing logs", e)
 		}
 	}
+}
+
+// kept is the method of a log that a statement keeps in a variable, or "".
+func kept(n ast.Node) string {
+	assigned, ok := n.(*ast.AssignStmt)
+	if !ok {
+		return ""
+	}
+	for _, x := range assigned.Rhs {
+		if method, ok := x.(*ast.SelectorExpr); ok && logs(&ast.CallExpr{Fun: method, Args: []ast.Expr{method}}) {
+			return method.Sel.Name
+		}
+	}
+	return ""
 }
 
 // logs reports whether a call writes a line: log.Info, a.log.Warn,

@@ -183,7 +183,7 @@ func TestTheRequestThatWasReceivedIsSaid(t *testing.T) {
 	for _, c := range []struct{ child, said string }{
 		{`<interroger xmlns="urn:roc:idb:3.0.0"/>`, "Reçu : « interroger » dans l'espace de noms « urn:roc:idb:3.0.0 »."},
 		{`<search/>`, "Reçu : « search » sans espace de noms."},
-		{`<` + long + `/>`, "Reçu : « " + long[:80] + "… » dans"},
+		{`<` + long + `/>`, "Reçu : « " + long[:80] + "… » sans"},
 	} {
 		env := read(t, `<s:Envelope xmlns:s="`+soap.NS12+`"><s:Body>`+c.child+`</s:Body></s:Envelope>`)
 		_, err := checkActions(env, "application/soap+xml", "")

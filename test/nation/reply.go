@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"net/http"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"github.com/piano-roc/rpn/internal/message/messagetest"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/journal"
 	inner "github.com/piano-roc/rpn/nation"
 )
 
@@ -202,7 +205,7 @@ func (r *Reply) wantHeaders() {
 // says what the caller was told.
 func (r *Reply) wantLine(outcome, code string) {
 	r.t.Helper()
-	l := r.Line()
+	l := r.record()
 	for key, want := range map[string]string{"outcome": outcome, "code": code, "origine": string(r.Origin())} {
 		if got := l.Text("record." + key); got != want {
 			r.t.Errorf("the log says %s %q, the caller was told %q", key, got, want)
@@ -217,12 +220,58 @@ func (r *Reply) wantLine(outcome, code string) {
 	}
 }
 
+// record is the record of the exchange: by the log, or by the journal, which has
+// each one when refusals that repeat share a line.
+func (r *Reply) record() Line {
+	r.t.Helper()
+	var found Line
+	await.Until(r.t, "the exchange is in the log or in the journal", func() bool {
+		if lines := r.lines(); len(lines) > 0 {
+			found = lines[0]
+			return true
+		}
+		if r.Code == "" {
+			return false // only refusals share a line
+		}
+		var ok bool
+		found, ok = r.inJournal()
+		return ok
+	})
+	return found
+}
+
+func (r *Reply) inJournal() (Line, bool) {
+	l, err := journal.OpenLog(filepath.Join(r.n.StateDir(), "journal"))
+	if err != nil {
+		return nil, false
+	}
+	defer l.Close()
+	found, err := l.Find(journal.Query{ID: r.Exchange()})
+	if err != nil || len(found.Matches) != 1 {
+		return nil, false
+	}
+	b, err := found.Matches[0].JSON()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var record map[string]any
+	if err := json.Unmarshal(b, &record); err != nil {
+		r.t.Fatal(err)
+	}
+	return Line{"record": record}, true
+}
+
+// lines are the lines of the exchange in the log.
+func (r *Reply) lines() []Line {
+	return slices.DeleteFunc(r.n.Lines("exchange"), func(l Line) bool { return l.Text("record.echange") != string(r.Exchange()) })
+}
+
 // Line waits for the line of the exchange in the log: the only one.
 func (r *Reply) Line() Line {
 	r.t.Helper()
 	var found []Line
 	await.Until(r.t, "the exchange is in the log", func() bool {
-		found = slices.DeleteFunc(r.n.Lines("exchange"), func(l Line) bool { return l.Text("record.echange") != string(r.Exchange()) })
+		found = r.lines()
 		return len(found) > 0
 	})
 	if len(found) > 1 {

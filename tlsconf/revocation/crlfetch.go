@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"slices"
@@ -394,14 +395,14 @@ func (r *Checker) failed(s *source, err error) {
 		return
 	}
 	s.warned = at
-	level := r.o.Log.Warn
+	level := slog.LevelWarn
 	if !s.given || at.Sub(s.confirmed) > s.age.Warn {
-		level = r.o.Log.Error
+		level = slog.LevelError
 	}
-	last := "never"
+	var last any = "never"
 	if !s.confirmed.IsZero() {
-		last = trust.Day(s.confirmed)
+		last = s.confirmed.UTC()
 	}
-	level("a revocation list cannot be obtained: the last good one stays in use", "from", s.location, "problem", strings.ReplaceAll(trust.Safe(err.Error()), "\n", " "),
-		"last_obtained", last, "failures", s.failures)
+	r.o.Log.Log(context.Background(), level, "a revocation list cannot be obtained: the last good one stays in use", "event", "crl_unobtained", "from", s.location,
+		"error", strings.ReplaceAll(trust.Safe(err.Error()), "\n", " "), "last_obtained", last, "failures", s.failures)
 }
