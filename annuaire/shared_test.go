@@ -339,6 +339,8 @@ func TestARedisThatIsKilledLeavesEachAlone(t *testing.T) {
 	o := redis.Options{URLs: []string{r.URL()}}
 	a, b := newInstance(t, o, &m.oracle), newInstance(t, o, &m.oracle)
 	shares(t, a, b, m, 1)
+	a.d.asks1(t) // what the news brought about is over
+	b.d.asks1(t)
 	r.Stop()
 	await.Until(t, "both know that it is lost", func() bool { return a.lost() && b.lost() })
 	before := m.asked.Load()
