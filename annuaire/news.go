@@ -50,14 +50,15 @@ type sender [senderSize]byte
 type talk struct {
 	me sender
 
-	mu       sync.Mutex // guards all below
-	sent     uint64     // news
-	peers    map[sender]*peer
-	nonce    uint64 // of our last hello
-	greeted  time.Time
-	answered time.Time     // when we last sent the list
-	caughtUp chan struct{} // closed by the first list that answers us
-	catchUp  func()        // closes it, once
+	mu        sync.Mutex // guards all below
+	sent      uint64     // news
+	peers     map[sender]*peer
+	nonce     uint64 // of our last hello
+	greeted   time.Time
+	willGreet bool          // once a second has passed since
+	answered  time.Time     // when we last sent the list
+	caughtUp  chan struct{} // closed by the first list that answers us
+	catchUp   func()        // closes it, once
 }
 
 // A peer is another instance: how many of its news were heard.
@@ -131,14 +132,26 @@ func (s *Shared) greet(d *Directory) {
 	d.asks.Go(func() { s.tell(d.ctx, m) })
 }
 
-// lost is greet, at most once a second.
+// lost is greet, at most once a second: one that comes too soon waits.
 func (s *Shared) lost(d *Directory) {
 	s.talk.mu.Lock()
-	soon := time.Since(s.talk.greeted) < time.Second
-	s.talk.mu.Unlock()
-	if !soon {
-		s.greet(d)
+	defer s.talk.mu.Unlock()
+	if s.talk.willGreet {
+		return
 	}
+	s.talk.willGreet = true
+	wait := time.Until(s.talk.greeted.Add(time.Second))
+	d.asks.Go(func() {
+		select {
+		case <-d.ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		s.talk.mu.Lock()
+		s.talk.willGreet = false
+		s.talk.mu.Unlock()
+		s.greet(d)
+	})
 }
 
 // hear takes what was published. What does not open with our secrets, or is not
@@ -223,7 +236,7 @@ func (s *Shared) hearNews(d *Directory, from sender, number uint64, n newsItem) 
 	}
 }
 
-// answer sends the list of all routes to whoever said hello: at most once a
+// answer sends the list of all routes to whoever said hello: at most ten times a
 // second, so that a hello that is played again costs little.
 func (s *Shared) answer(d *Directory, nonce uint64) {
 	s.talk.mu.Lock()
