@@ -219,7 +219,12 @@ func (l *changeLimiter) countLocked(c candidate, r Route, now time.Time) verdict
 	l.since = now
 	for route, m := range l.moved {
 		v.takeBack = append(v.takeBack, route)
-		l.held[heldChange{route, hostOf(m.To)}] = &heldDetails{from: m.From, to: m.To, at: m.At, keys: map[roc.Key]bool{m.key: true}, count: 1}
+		d := &heldDetails{from: m.From, to: m.To, at: m.At, keys: map[roc.Key]bool{}}
+		if m.key != (roc.Key{}) { // of before a restart, it is not known
+			d.keys[m.key] = true
+			d.count = 1
+		}
+		l.held[heldChange{route, hostOf(m.To)}] = d
 		l.routes[route] = slices.DeleteFunc(l.routes[route], func(a firstAddress) bool { return a.URL == m.To && m.To != "" })
 	}
 	if !again {

@@ -3,6 +3,7 @@ package annuaire
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -128,6 +129,9 @@ func TestTheLimiterIsKeptOverARestart(t *testing.T) {
 	for i := range 6 {
 		if v := move(i); v.held != (i == 5) {
 			t.Fatalf("move %d: %+v", i, v)
+		}
+		if keys := l.waiting(); slices.Contains(keys, roc.Key{}) {
+			t.Errorf("move %d: the keys %+v wait; want none that is empty", i, keys)
 		}
 		l = again(l)
 	}
