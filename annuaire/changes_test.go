@@ -3,6 +3,7 @@ package annuaire
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -167,6 +168,60 @@ func TestAnAnnuaireThatMendsItselfNeedsNobody(t *testing.T) {
 	}
 	if h := v.d.Held(); len(h.Changes) != 0 {
 		t.Errorf("held once the annuaire is as before: %+v", h.Changes)
+	}
+}
+
+// After a restart the disk still holds what a key was moved to: once the move is
+// taken back, the key does not go there, asked before or not.
+func TestWhatWasTakenBackDoesNotServeFromTheDisk(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var disk *Disk
+	start := func(c *clock) *village {
+		disk = openDisk(t, DiskOptions{File: filepath.Join(dir, "annuaire.log"), Now: c.now})
+		v := newVillage(t, func(o *Options) {
+			o.Now, o.Disk, o.ChangesFile = c.now, disk, filepath.Join(dir, "routes.json")
+			o.VerifyStored = func(raw roc.Content, k roc.Key, at time.Time) (Entry, error) {
+				e, _ := always(t.Context(), k)
+				e.At, e.Raw = at, raw
+				e.Adresses = []Adresse{{k.Service, k.Version, "https://" + string(raw.Bytes()) + "/roc"}}
+				return e, nil
+			}
+		})
+		v.clock = c
+		return v
+	}
+	c := newClock()
+	v := start(c)
+	for i := range 20 {
+		v.ask(t, i)
+	}
+	for i := range 4 {
+		v.host[keyNumber(i).AMC] = fmt.Sprintf("new%d.example", i)
+		v.ask(t, i)
+	}
+	v.d.Close()
+	if err := disk.Close(); err != nil {
+		t.Fatal(err)
+	}
+	was := v.host
+	v = start(c)
+	v.host = was
+	if h := v.now(t, 3); h != "new3.example" {
+		t.Fatalf("after the restart route 3 leads to %s: four may move", h)
+	}
+	v.host[keyNumber(4).AMC] = "new4.example"
+	v.ask(t, 4)
+	if n := len(v.d.Held().Changes); n != 5 {
+		t.Fatalf("%d changes are held, want 5", n)
+	}
+	for i := range 4 {
+		if h := v.now(t, i); h != roc.Quarantined.Meaning().Code {
+			t.Errorf("route %d: %s, want it quarantined: its move was taken back", i, h)
+		}
+	}
+	if h := v.now(t, 5); h != "amc5.example" {
+		t.Errorf("route 5 leads to %s: what is not held serves from the disk", h)
 	}
 }
 

@@ -94,14 +94,18 @@ func (d *Directory) load(k roc.Key) bool {
 	if _, had := d.peek(&k); had {
 		return false // what memory has is newer, and too old
 	}
-	d.fromDisk.Add(1)
 	f := d.factsToKeep(&e)
-	route := d.sequences.enter(routeOf(&k), max(s.seq, 1))
+	r, first := routeOf(&k), candidateOf(&k, false, nil, f, e.At).next
+	if d.limiter.holds(r) && !d.limiter.accepts(r, first.URL) {
+		return false // of a move that was taken back since
+	}
+	d.fromDisk.Add(1)
+	route := d.sequences.enter(r, max(s.seq, 1))
 	if route != nil {
 		route.raise(s.seq)
 	}
 	f = d.same.intern(f.under(route, s.seq))
-	d.limiter.note(&k, candidateOf(&k, false, nil, f, e.At).next)
+	d.limiter.note(&k, first)
 	d.known.put(&k, memory{facts: f, until: d.freshUntil(&e, now).UnixNano(), at: momentOf(e.At)})
 	return true
 }
