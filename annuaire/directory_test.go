@@ -307,7 +307,7 @@ func TestQuestionsInFlightAreBounded(t *testing.T) {
 	if err := <-first; err != nil {
 		t.Errorf("the first got %v", err)
 	}
-	if s := d.Stats(); s.Crowded != 1 || s.Asks != 1 {
+	if s := d.Stats(); s.Crowded != 1 || s.Asks != 1 || s.Answered != 1 || s.Silent != 1 {
 		t.Errorf("stats %+v", s)
 	}
 }

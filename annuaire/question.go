@@ -148,7 +148,7 @@ func (c *crowded) Unwrap() error { return c.refusal }
 // tally counts what happens, apart from what the caches count themselves.
 type tally struct {
 	expired, unknownExpired, misses, asked, crowded                atomic.Uint64
-	silent, refused, notKnown, failed                              atomic.Uint64
+	answered, silent, refused, notKnown, failed                    atomic.Uint64
 	stale, fromDisk, fromSharedN, disbelieved, rolledBack, renewed atomic.Uint64
 	published, unstored                                            atomic.Uint64
 }
@@ -158,6 +158,7 @@ func (d *Directory) note(now time.Time, err error) {
 	var c *crowded
 	switch {
 	case err == nil:
+		d.answered.Add(1)
 	case roc.IsRefused(err, roc.UnknownAMC):
 		d.notKnown.Add(1)
 		err = nil // an answer like another

@@ -16,12 +16,13 @@ type Stats struct {
 	UnknownHits uint64 // lookups answered by a remembered "unknown AMC"
 	Misses      uint64 // lookups that waited for a question, own or shared
 
-	Asks    uint64 // questions put to the annuaire
-	Unknown uint64 // of which: answered "unknown AMC"
-	Silent  uint64 // not answered, those that found no turn included
-	Crowded uint64 // questions that found no turn in time
-	Refused uint64 // answered by what cannot be believed
-	Failed  uint64 // failed for another reason: a defect of ours
+	Asks     uint64 // questions put to the annuaire
+	Answered uint64 // of which: answered, and the AMC is known
+	Unknown  uint64 // of which: answered "unknown AMC"
+	Silent   uint64 // not answered, those that found no turn included
+	Crowded  uint64 // questions that found no turn in time
+	Refused  uint64 // answered by what cannot be believed
+	Failed   uint64 // failed for another reason: a defect of ours
 
 	Renewals    uint64 // questions that nobody waited for
 	FromDisk    uint64 // answers taken from the disk
@@ -51,6 +52,7 @@ func (d *Directory) Stats() Stats {
 		UnknownHits: d.unknown.found() - unknownExpired,
 		Misses:      d.misses.Load(),
 		Asks:        d.asked.Load(),
+		Answered:    d.answered.Load(),
 		Unknown:     d.notKnown.Load(),
 		Silent:      d.silent.Load(),
 		Crowded:     d.crowded.Load(),

@@ -38,7 +38,7 @@ func (a *App) indicatorOptions() live.Options {
 			s := a.directory.Stats()
 			stats := live.AnnuaireStats{
 				Memory: s.Hits + s.UnknownHits, Asked: s.Misses,
-				Answered: s.Asks - s.Unknown - s.Silent - s.Refused - s.Failed, Unknown: s.Unknown,
+				Answered: s.Answered, Unknown: s.Unknown,
 				Silent: s.Silent, Refused: s.Refused, Failed: s.Failed,
 				Keys: s.Keys, LastAnswer: s.LastAnswer,
 				Stale: s.Stale, Renewals: s.Renewals, FromDisk: s.FromDisk, FromShared: s.FromShared, Disbelieved: s.Disbelieved, Held: s.Held,
