@@ -92,7 +92,7 @@ func (f *Facade) Search(ctx context.Context, es *register.Etablissement, asked *
 		ID: q.id(), AMC: q.amc,
 		Ask: func(ctx context.Context) (annuaire.Searched, error) {
 			a, err := ask(ctx)
-			return annuaire.Searched{Status: a.Status, ContentType: a.ContentType, Body: a.Body}, err
+			return f.heard(a, err)
 		},
 		Verify: func(a annuaire.Searched) (annuaire.Verified, error) { return f.believe(q, a) },
 	})
@@ -112,6 +112,24 @@ func (f *Facade) Search(ctx context.Context, es *register.Etablissement, asked *
 	}
 	defer checked.Envelope().Release()
 	return f.rewrite(es, asked.Envelope(), a, checked)
+}
+
+// heard is what the annuaire answered; a 5xx without an envelope is silence, as
+// for the questions of the RPN itself, and what is remembered serves.
+func (f *Facade) heard(a Answer, err error) (annuaire.Searched, error) {
+	if err == nil && a.Status >= 500 && !f.readable(a.Body) {
+		err = roc.Refuse(roc.AnnuaireSilent, "HTTP status %d without an envelope", a.Status).Because(roc.AnnuaireUnreachable).After(retrySoon)
+	}
+	return annuaire.Searched{Status: a.Status, ContentType: a.ContentType, Body: a.Body}, err
+}
+
+func (f *Facade) readable(m roc.Content) bool {
+	env, err := soap.Read(m, f.o.Limits)
+	if err != nil {
+		return false
+	}
+	env.Release()
+	return true
 }
 
 const retrySoon = 10 * time.Second

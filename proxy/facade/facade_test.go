@@ -46,6 +46,28 @@ func TestASearchWithAddressingIsNobodyElses(t *testing.T) {
 	}
 }
 
+// An annuaire whose front answers in its place does not answer: for a search as
+// for the RPN's own question. Its fault is handed on as it came.
+func TestA5xxWithoutAnEnvelopeIsSilence(t *testing.T) {
+	t.Parallel()
+	f := New(Options{})
+	for _, c := range []struct {
+		status int
+		body   string
+		silent bool
+	}{
+		{503, "<html>Service Unavailable</html>", true},
+		{502, "", true},
+		{500, `<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><e:Fault><faultcode>e:Server</faultcode><faultstring>?</faultstring></e:Fault></e:Body></e:Envelope>`, false},
+		{404, "", false},
+	} {
+		a, err := f.heard(Answer{Status: c.status, Body: roc.NewContent([]byte(c.body))}, nil)
+		if roc.IsRefused(err, roc.AnnuaireSilent) != c.silent || err != nil && !c.silent || a.Status != c.status {
+			t.Errorf("HTTP status %d with %q: %v, want silence: %v", c.status, c.body, err, c.silent)
+		}
+	}
+}
+
 // An answer is believed when the annuaire signed it, about the insurer that was
 // asked, and serves half the life of its signature.
 func TestAnAnswerServesHalfTheLifeOfItsSignature(t *testing.T) {
