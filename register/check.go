@@ -282,8 +282,11 @@ func checkMiroir(l *List, doc *strict.Document, etat Etat, miroir roc.NumeroAMC,
 }
 
 // everValidation reports whether the AMC is, was or will be a validation
-// platform.
+// platform. An insurer on trial is none, before its trials, during and after.
 func (a *AMC) everValidation() bool {
+	if len(a.EssaisAvec) > 0 {
+		return false
+	}
 	for _, c := range a.Etats {
 		if c.Etat == AMCValidation {
 			return true

@@ -222,3 +222,17 @@ func FuzzCaller(f *testing.F) {
 		}
 	})
 }
+
+// An insurer that has had trials is no validation platform: once of the circle
+// it may be an AMC miroir.
+func TestAnInsurerThatHadTrialsMayBeAMiroir(t *testing.T) {
+	t.Parallel()
+	_, err := register.Parse("e", []byte(`etablissements:
+  - {finess_ej: 010003812, nom: A, etat: surveillance, amc_miroir: 0075500025}
+`), "a", []byte(`amcs:
+  - {nom: B, numeros: [0075500025], essais_avec: [010003812], etats: [{depuis: 2026-01-01, etat: validation}, {depuis: 2026-09-01, etat: cercle}]}
+`), today)
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -146,6 +146,22 @@ func TestABaseIsKept(t *testing.T) {
 	}
 }
 
+// An insurer that is on trial may be an AMC miroir from the day on which its
+// trials end.
+func TestAMiroirMayBeAnInsurerOnTrial(t *testing.T) {
+	t.Parallel()
+	l, err := register.Parse("e", []byte("etablissements: [{finess_ej: 010003812, nom: A, etat: cercle}]\n"), "a", []byte(`amcs:
+  - {nom: B, numeros: [0075500025], essais_avec: [010003812], etats: [{depuis: 2026-01-01, etat: validation}, {depuis: 2027-01-01, etat: cercle}]}
+`), today)
+	if err != nil {
+		t.Fatal(err)
+	}
+	states := ops.File{Name: "s.csv", Data: []byte("finess_ej;etat;depuis;amc_miroir\n010003812;surveillance;2027-02-01;0075500025\n")}
+	if _, err := ops.Import(ops.Sources{FINESS: file(t, "extract.csv"), States: &states, AMCs: l, At: today}); err != nil {
+		t.Error(err)
+	}
+}
+
 // Each bad file is named after its fault; the .want beside it is the whole
 // message. The bad-states-* are read beside a good extract.
 func TestBadFilesAreExplained(t *testing.T) {

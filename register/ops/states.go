@@ -65,7 +65,7 @@ func (t *table) state(s *stated, amcs *register.List) {
 	}
 	if amc, ok := amcs.AMC(c.Miroir); c.Miroir != "" && !ok {
 		t.refuse("amc_miroir", "add that AMC to the list of AMCs, or correct the number", "no AMC has the number %s", c.Miroir)
-	} else if ok && c.Etat == register.Surveillance && amc.Etat == register.AMCValidation {
+	} else if ok && c.Etat == register.Surveillance && amc.Etat == register.AMCValidation && !amc.OnTrial() {
 		t.refuse("amc_miroir", "name an AMC of the circle: under surveillance the patients are real", "the AMC %s is a validation platform", c.Miroir)
 	}
 	if c.Etat == register.Surveillance && c.Miroir == "" && t.get("amc_miroir") == "" {
