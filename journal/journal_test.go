@@ -408,3 +408,32 @@ func TestTheTilesAreThoseOfTheTree(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Who goes through the records may look at others meanwhile.
+func TestEntriesAreEachReadOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	j := run(t, testOptions(dir))
+	for n := range 1000 {
+		j.exchange(sample(n))
+	}
+	j.end()
+	l := openLog(t, dir)
+	first, end := l.Bounds()
+	next := first
+	for e, err := range l.Entries(first) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Index != next {
+			t.Fatalf("record %d comes where %d should", e.Index, next)
+		}
+		next++
+		if _, err := l.Entry(first + e.Index*7919%(end-first)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if next != end {
+		t.Errorf("the last record is %d of %d", next, end)
+	}
+}

@@ -304,7 +304,7 @@ func (l *Log) readBundle(s *logSegment, i uint64) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.bundle = l.bundle[:0]
+	l.bundle = make([]Entry, 0, len(raws)) // Entries may still go through the last one
 	for n, raw := range raws {
 		e, _ := Decode(lo+uint64(n), raw)
 		l.bundle = append(l.bundle, e)
