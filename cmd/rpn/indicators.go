@@ -17,6 +17,7 @@ import (
 	"github.com/piano-roc/rpn/indicators/store"
 	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/journal"
 	"github.com/piano-roc/rpn/register"
 )
 
@@ -54,14 +55,16 @@ func openStore(cmd *cobra.Command, address string, mayMake bool) (*store.Store, 
 func indicatorsUpdateCommand() *cobra.Command {
 	var dirs []string
 	var address string
-	var again bool
+	var again, lose bool
+	var months int
 	cmd := &cobra.Command{
 		Use:   "update --store STORE --dir DIR",
 		Short: "Met les indicateurs à jour, depuis le dossier du journal de chaque instance",
 		Long: `Update lit la suite du journal de chaque dossier, jusqu'à son dernier sceau, et met les
 indicateurs à jour. Chaque enregistrement compte une fois et une seule, quoi qu'il
 arrive pendant la lecture. --rebuild oublie d'abord ce qui vient de ces journaux, et
-recalcule tout : les chiffres sont les mêmes.`,
+recalcule tout : les chiffres sont les mêmes, tant que le journal garde tout. Quand il a
+déjà supprimé ses premiers enregistrements, --rebuild refuse ; --lose l'accepte.`,
 		Example: `  rpn indicators update --store indicateurs.db --dir /var/lib/rpn/journal`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -77,8 +80,15 @@ recalcule tout : les chiffres sont les mêmes.`,
 			defer s.Close()
 			for i, l := range logs {
 				sealed, err := l.Checkpoint()
+				if errors.Is(err, journal.ErrNotSealed) {
+					fmt.Fprintf(cmd.OutOrStdout(), "%s : rien n'est encore scellé\n", dirs[i])
+					continue
+				}
 				if err != nil {
 					return failed(fmt.Errorf("--dir %s : %w", dirs[i], err))
+				}
+				if first, _ := l.Bounds(); again && first > 0 && !lose {
+					return refused(fmt.Errorf("--dir %s : --rebuild perdrait les chiffres des %d premiers enregistrements, que le journal a supprimés ; --lose l'accepte", dirs[i], first))
 				}
 				if again {
 					if err := s.Forget(cmd.Context(), sealed.Origin); err != nil {
@@ -98,14 +108,24 @@ recalcule tout : les chiffres sont les mêmes.`,
 				if err != nil {
 					return failed(err)
 				}
+				gap, err := s.Gaps(cmd.Context(), sealed.Origin)
+				if err != nil {
+					return failed(err)
+				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%s : %d enregistrements", sealed.Origin, at.Next)
 				if !at.Newest.IsZero() {
-					fmt.Fprintf(cmd.OutOrStdout(), ", jusqu'au %s", at.Newest.In(store.Paris).Format("02/01/2006 15:04:05"))
+					fmt.Fprintf(cmd.OutOrStdout(), ", jusqu'au %s", frenchInstant(at.Newest))
 				}
 				if n := at.Pruned + at.Unreadable; n > 0 {
 					fmt.Fprintf(cmd.OutOrStdout(), " ; %d dans aucun chiffre (%d supprimés avant d'être comptés, %d illisibles)", n, at.Pruned, at.Unreadable)
 				}
+				if gap != (store.Gap{}) {
+					fmt.Fprintf(cmd.OutOrStdout(), " ; échanges sans enregistrement, dans aucun chiffre : %d portés, %d refusés", gap.NotRecorded, gap.TurnedAway)
+				}
 				fmt.Fprintln(cmd.OutOrStdout())
+			}
+			if months > 0 {
+				return s.Prune(cmd.Context(), time.Now().AddDate(0, -months, 0))
 			}
 			return nil
 		},
@@ -113,6 +133,8 @@ recalcule tout : les chiffres sont les mêmes.`,
 	storeFlag(cmd, &address)
 	dirFlag(cmd, &dirs)
 	cmd.Flags().BoolVar(&again, "rebuild", false, "recalculer tout, depuis le premier enregistrement gardé")
+	cmd.Flags().BoolVar(&lose, "lose", false, "avec --rebuild : perdre les chiffres de ce que le journal a supprimé")
+	cmd.Flags().IntVar(&months, "keep", 0, "supprimer les chiffres de plus de tant de mois ; 0 : garder tout")
 	return cmd
 }
 
@@ -129,6 +151,11 @@ func indicatorsShowCommand() *cobra.Command {
 			filter, err := parseQuery("", "", from, to, structure, amc, "", "", "", 0)
 			if err != nil {
 				return refused(err)
+			}
+			for name, day := range map[string]time.Time{"from": filter.From, "to": filter.To} {
+				if !day.IsZero() && !day.Equal(store.Day.Begin(day)) {
+					return refused(fmt.Errorf("--%s : un jour est attendu, 2026-11-23", name))
+				}
 			}
 			s, err := openStore(cmd, address, false)
 			if err != nil {

@@ -87,7 +87,7 @@ func (s *Sum) code(c string) int64           { return exchanges(s.byCode[c]) }
 func (s *Sum) owner(o roc.Responsable) int64 { return exchanges(s.byOwner[o]) }
 func (s *Sum) service(v roc.Service) int64   { return exchanges(s.byService[v]) }
 
-// refused counts the refusals of the RPN whose owner must act.
+// refused counts the refusals of the RPN.
 func (s *Sum) refused() (n int64) {
 	for code, c := range s.byCode {
 		if strings.HasPrefix(code, "RPN") {
@@ -149,13 +149,13 @@ func Cards() []Card {
 	rpn := func(c *store.Counts) *store.Durations { return &c.InRPN }
 	amc := func(c *store.Counts) *store.Durations { return &c.AtAMC }
 	within := func(id string, limit time.Duration, n func(*store.Counts) int64) Card {
-		return share(id, fmt.Sprintf("Part en moins de %.0f s", limit.Seconds()), fmt.Sprintf("échanges qui durent au plus %.0f s en tout", limit.Seconds()), "request_in, answer_out",
+		return share(id, fmt.Sprintf("Part en %.0f s au plus", limit.Seconds()), fmt.Sprintf("échanges qui durent au plus %.0f s en tout", limit.Seconds()), "request_in, answer_out",
 			func(s *Sum) int64 { return n(&s.All) })
 	}
 	return []Card{
 		count("echanges", "Échanges", "messages reçus, quelle qu'en soit l'issue", "echange", func(s *Sum) int64 { return s.All.Exchanges }),
 		count("reponses", "Réponses utilisables", "échanges auxquels l'organisme (ou l'annuaire) a répondu sans erreur", "outcome = answered", func(s *Sum) int64 { return s.code(store.Answered) }),
-		share("part_reponses", "Part de réponses utilisables, au premier essai", "échanges auxquels l'organisme (ou l'annuaire) a répondu sans erreur ; chaque essai compte", "outcome = answered", func(s *Sum) int64 { return s.code(store.Answered) }),
+		share("part_reponses", "Part de réponses utilisables", "échanges auxquels l'organisme (ou l'annuaire) a répondu sans erreur ; chaque essai compte", "outcome = answered", func(s *Sum) int64 { return s.code(store.Answered) }),
 		share("part_refus", "Part de refus du RPN", "échanges refusés par un code RPN", "outcome = refused, code", (*Sum).refused),
 		share("part_erreurs_amc", "Part d'erreurs de l'organisme", "échanges auxquels l'organisme (ou l'annuaire) a répondu par une erreur, transmise telle quelle", "outcome = far-fault", func(s *Sum) int64 { return s.code(store.FarFault) }),
 		share("part_abandons", "Part d'abandons", "échanges dont l'appelant est parti avant l'issue", "outcome = abandoned", func(s *Sum) int64 { return s.code(store.Abandoned) }),
@@ -165,7 +165,7 @@ func Cards() []Card {
 		byOwner(roc.ByRPN, "du fait du RPN"),
 		byOwner(roc.ByReseau, "du fait du réseau"),
 		count("non_remis", "Réponses non remises", "réponses prêtes que l'appelant n'a pas reçues", "enregistrement rectificatif write-failed ou caller-left", func(s *Sum) int64 { return s.All.Undelivered }),
-		count("signatures_mauvaises", "Réponses mal signées", "réponses dont la signature, vérifiée après coup, n'est pas bonne", "enregistrement rectificatif answer-checked", func(s *Sum) int64 { return s.All.BadAnswers }),
+		count("signatures_mauvaises", "Réponses mal signées", "réponses dont la signature n'est pas bonne", "answer_check, ou enregistrement rectificatif answer-checked", func(s *Sum) int64 { return s.All.BadAnswers }),
 		share("part_rejoues", "Part de messages rejoués", "échanges dont la signature était déjà venue", "replayed", func(s *Sum) int64 { return s.All.Replayed }),
 		within("part_2s", 2*time.Second, func(c *store.Counts) int64 { return c.Within2s }),
 		within("part_5s", 5*time.Second, func(c *store.Counts) int64 { return c.Within5s }),
@@ -175,8 +175,8 @@ func Cards() []Card {
 		quantile("total", "Durée totale", "du premier octet lu à la réponse prête", "request_in, answer_out", 0.99, total),
 		quantile("appelant", "Dont l'établissement", "jusqu'à ce que l'établissement ait envoyé tout son message", "read_us", 0.50, caller),
 		quantile("appelant", "Dont l'établissement", "jusqu'à ce que l'établissement ait envoyé tout son message", "read_us", 0.95, caller),
-		quantile("rpn", "Dont le RPN", "total, moins la lecture, l'attente de l'annuaire et celle de l'organisme", "total_us, read_us, annuaire_us, amc_us", 0.50, rpn),
-		quantile("rpn", "Dont le RPN", "total, moins la lecture, l'attente de l'annuaire et celle de l'organisme", "total_us, read_us, annuaire_us, amc_us", 0.95, rpn),
+		quantile("rpn", "Dont le RPN", "total, moins la lecture, l'attente de l'annuaire et celle de l'organisme ; résolution DNS comprise", "total_us, read_us, annuaire_us, amc_us", 0.50, rpn),
+		quantile("rpn", "Dont le RPN", "total, moins la lecture, l'attente de l'annuaire et celle de l'organisme ; résolution DNS comprise", "total_us, read_us, annuaire_us, amc_us", 0.95, rpn),
 		quantile("amc", "Dont l'organisme", "attente de l'organisme, connexion comprise, des échanges qui lui ont été transmis", "amc_us", 0.50, amc),
 		quantile("amc", "Dont l'organisme", "attente de l'organisme, connexion comprise, des échanges qui lui ont été transmis", "amc_us", 0.95, amc),
 		quantile("amc", "Dont l'organisme", "attente de l'organisme, connexion comprise, des échanges qui lui ont été transmis", "amc_us", 0.99, amc),
@@ -194,8 +194,8 @@ func Cards() []Card {
 }
 
 // Common is what all cards share, in French.
-const Common = "Fenêtre : des jours entiers de l'heure de Paris (ou des heures). Fraîcheur : moins d'une minute après le sceau du journal. " +
-	"Source : le journal scellé et rien d'autre ; `rpn indicators update --rebuild` recalcule tout. Un message illisible ou jamais identifié compte sous l'établissement « - »."
+const Common = "Fenêtre : des jours entiers de l'heure de Paris (ou des heures). Fraîcheur : celle de la dernière mise à jour (`rpn indicators update`), jusqu'au dernier sceau du journal. " +
+	"Source : le journal scellé et rien d'autre ; `rpn indicators update --rebuild` recalcule tout. Un appelant jamais identifié compte sous l'établissement « - », un message dont l'organisme n'a pas été lu sous l'organisme « - »."
 
 // Markdown writes the cards for docs/indicators.md.
 func Markdown() string {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/piano-roc/rpn/indicators/store"
 	"github.com/piano-roc/rpn/internal/roc"
@@ -35,10 +34,8 @@ func (f File) Name(structure roc.StructureID, w Week) string {
 // finess is the FINESS of a structure, or its whole identifier when it has none
 // (a SIRET).
 func finess(s roc.StructureID) string {
-	if f, ok := strings.CutPrefix(string(s), "1"); ok {
-		if _, err := roc.ParseFINESS(f); err == nil {
-			return f
-		}
+	if f, ok := s.FINESS(); ok {
+		return string(f)
 	}
 	return string(s)
 }
@@ -104,15 +101,15 @@ func meaningOf(code string) roc.Meaning {
 	}
 	switch code {
 	case store.FarFault:
-		return roc.Meaning{Libelle: "L'organisme (ou l'annuaire) a répondu par une erreur, transmise telle quelle.", Remede: "Lisez l'erreur de la réponse : elle vient de l'organisme."}
+		m := roc.FarEndFault.Meaning()
+		return roc.Meaning{Libelle: m.Libelle, Remede: m.Remede}
 	case store.Abandoned:
 		return roc.Meaning{Libelle: "L'appelant est parti avant l'issue.", Remede: "Attendez la réponse plus longtemps que le délai du RPN ROC."}
 	}
 	return roc.Meaning{}
 }
 
-// grouped are the rows of each insurer, service and version; they come in that
-// order.
+// grouped are the rows of each insurer, service and version, in that order.
 func grouped(rows []store.Row) (groups [][]store.Row) {
 	slices.SortStableFunc(rows, func(x, y store.Row) int {
 		return cmp.Or(cmp.Compare(x.AMC, y.AMC), cmp.Compare(x.Service, y.Service), cmp.Compare(x.Version, y.Version))

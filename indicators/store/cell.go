@@ -72,7 +72,7 @@ const none = "-"
 type Counts struct {
 	Exchanges    int64
 	Undelivered  int64 // of them, the answer did not reach the caller
-	BadAnswers   int64 // of them, the signature of the answer was found bad later
+	BadAnswers   int64 // of them, the signature of the answer is not good
 	Replayed     int64 // of them, the same signature had come before
 	Remembered   int64 // of them, the annuaire's answer was remembered
 	Stale        int64 // of these, no longer fresh
@@ -227,6 +227,7 @@ func (c *Counts) add(x *journal.Exchange) {
 			*n++
 		}
 	}
+	is(&c.BadAnswers, x.AnswerCheck != "" && x.AnswerCheck != "good" && x.AnswerCheck != roc.CheckedLater)
 	is(&c.Replayed, x.Replayed)
 	is(&c.Remembered, x.FromMemory)
 	is(&c.Stale, x.Stale)
@@ -256,14 +257,14 @@ func (c *Counts) amend(a *journal.Amendment) {
 
 // codeOf is the outcome of an exchange as a cell has it.
 func codeOf(x *journal.Exchange) string {
-	if c := x.Code(); c != "" {
-		return c
+	if x.Outcome == roc.Refused {
+		return x.Code()
 	}
 	return string(x.Outcome)
 }
 
 // cellsOf are all cells that an exchange counts in: the establishment and the
-// insurer by the hour, and the sums that are kept beside.
+// insurer by the hour, and the sums.
 func cellsOf(x *journal.Exchange) [7]Cell {
 	at := x.RequestIn
 	hour, day := Hour.Begin(at).Unix(), Day.Begin(at).Unix()

@@ -4,14 +4,14 @@
 // reads its records in their order, adds them to the cells, and writes the
 // cells and the place it has come to in one transaction. Each record counts
 // exactly once, whatever is killed when; emptied and projected again, the store
-// holds equal figures. A figure that somebody doubts is computed again from
-// the sealed trace.
+// holds equal figures of all that the journal still keeps. A figure that
+// somebody doubts is computed again from the sealed trace.
 //
 // A cell is what one establishment asked of one insurer in one hour, by service,
 // version and outcome: counts, and the distribution of the durations as a
 // sketch that adds up with others (DDSketch, relative error 1 %). Sums over
 // days, over all insurers, over all establishments and over the nation are
-// kept beside, each by the same code.
+// kept as well, each by the same code.
 //
 // SQLite is the embedded default; PostgreSQL serves several instances. Each
 // journal has its own rows, so two instances never write the same one.

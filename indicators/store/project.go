@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -28,6 +29,9 @@ const recordsAtOnce = 20_000
 // position is not the one that was counted.
 var ErrOtherJournal = errors.New("this is not the journal that was projected under its name: `rpn indicators update --rebuild` forgets the former one")
 
+// ErrBusy is why a projection ends: another process projects this journal.
+var ErrBusy = errors.New("another process projects this journal too")
+
 // A Position says how far a journal was projected.
 type Position struct {
 	Next       uint64    // index of the next record to project
@@ -39,17 +43,17 @@ type Position struct {
 }
 
 // Position returns how far the journal of that name was projected.
-func (s *Store) Position(ctx context.Context, source string) (Position, error) {
-	return s.position(ctx, s.db, source)
+func (s *Store) Position(ctx context.Context, origin string) (Position, error) {
+	return s.position(ctx, s.db, origin)
 }
 
 type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-func (s *Store) position(ctx context.Context, q querier, source string) (p Position, err error) {
+func (s *Store) position(ctx context.Context, q querier, origin string) (p Position, err error) {
 	var newest int64
-	err = q.QueryRowContext(ctx, `SELECT next, last_leaf, newest, unreadable, pruned FROM sources WHERE source = $1`, source).
+	err = q.QueryRowContext(ctx, `SELECT next, last_leaf, newest, unreadable, pruned FROM journals WHERE origin = $1`, origin).
 		Scan(&p.Next, &p.leaf, &newest, &p.Unreadable, &p.Pruned)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Position{}, nil
@@ -64,22 +68,19 @@ func (s *Store) position(ctx context.Context, q querier, source string) (p Posit
 // sealed is never taken back, and neither are figures. progress, which may be
 // nil, is told how many records are done of how many. When it fails, or is
 // killed, what was committed stands with its position and the rest is projected
-// by the next call.
+// by the next call. journal.ErrNotSealed: there is nothing to project yet.
 func (s *Store) Project(ctx context.Context, j Journal, progress func(done, total uint64)) error {
 	sealed, err := j.Checkpoint()
-	if errors.Is(err, journal.ErrNotSealed) {
-		return nil // nothing is sealed yet
-	}
 	if err != nil {
 		return err
 	}
-	source := sealed.Origin
-	p, err := s.Position(ctx, source)
+	origin := sealed.Origin
+	p, err := s.Position(ctx, origin)
 	if err != nil {
 		return err
 	}
 	if err := same(j, p, sealed.Size); err != nil {
-		return fmt.Errorf("%s: %w", source, err)
+		return fmt.Errorf("%s: %w", origin, err)
 	}
 	_, end := j.Bounds()
 	end = min(end, sealed.Size)
@@ -90,7 +91,7 @@ func (s *Store) Project(ctx context.Context, j Journal, progress func(done, tota
 		if p.Next >= end {
 			return nil
 		}
-		if p, err = s.projectBatch(ctx, source, j, p, end); err != nil {
+		if p, err = s.projectBatch(ctx, origin, j, p, end); err != nil {
 			return err
 		}
 	}
@@ -117,7 +118,7 @@ func same(j Journal, p Position, sealed uint64) error {
 }
 
 // projectBatch adds the next records and their position in one transaction.
-func (s *Store) projectBatch(ctx context.Context, source string, j Journal, p Position, end uint64) (Position, error) {
+func (s *Store) projectBatch(ctx context.Context, origin string, j Journal, p Position, end uint64) (Position, error) {
 	b := newSums()
 	next, err := b.read(ctx, j, p, end, s.atOnce)
 	if err != nil {
@@ -125,28 +126,28 @@ func (s *Store) projectBatch(ctx context.Context, source string, j Journal, p Po
 	}
 	err = s.change(ctx, func(tx *sql.Tx) error {
 		// Another process may have projected this journal meanwhile.
-		now, err := s.position(ctx, tx, source)
+		now, err := s.position(ctx, tx, origin)
 		if err != nil {
 			return err
 		}
 		if now.Next != p.Next {
-			return fmt.Errorf("%s is projected by another process too", source)
+			return ErrBusy
 		}
-		if err := s.write(ctx, tx, source, b); err != nil {
+		if err := s.write(ctx, tx, origin, b); err != nil {
 			return err
 		}
 		newest := int64(0)
 		if !next.Newest.IsZero() {
 			newest = next.Newest.UnixMicro()
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO sources (source, next, last_leaf, newest, unreadable, pruned) VALUES ($1, $2, $3, $4, $5, $6)
-			ON CONFLICT (source) DO UPDATE SET next = excluded.next, last_leaf = excluded.last_leaf, newest = excluded.newest,
+		_, err = tx.ExecContext(ctx, `INSERT INTO journals (origin, next, last_leaf, newest, unreadable, pruned) VALUES ($1, $2, $3, $4, $5, $6)
+			ON CONFLICT (origin) DO UPDATE SET next = excluded.next, last_leaf = excluded.last_leaf, newest = excluded.newest,
 			unreadable = excluded.unreadable, pruned = excluded.pruned`,
-			source, int64(next.Next), next.leaf, newest, int64(next.Unreadable), int64(next.Pruned))
+			origin, int64(next.Next), next.leaf, newest, int64(next.Unreadable), int64(next.Pruned))
 		return err
 	})
 	if err != nil {
-		return p, fmt.Errorf("%s: records %d to %d: %w", source, p.Next, next.Next-1, err)
+		return p, fmt.Errorf("%s: records %d to %d: %w", origin, p.Next, next.Next-1, err)
 	}
 	return next, nil
 }
@@ -232,7 +233,7 @@ func (b *sums) amend(j Journal, a *journal.Amendment) {
 }
 
 var (
-	readCell  = `SELECT ` + strings.Join(columns, ", ") + `, durations FROM cells WHERE grain = $1 AND begins = $2 AND structure = $3 AND amc = $4 AND service = $5 AND version = $6 AND code = $7 AND owner = $8 AND source = $9`
+	readCell  = `SELECT ` + strings.Join(columns, ", ") + `, durations FROM cells WHERE grain = $1 AND begins = $2 AND structure = $3 AND amc = $4 AND service = $5 AND version = $6 AND code = $7 AND owner = $8 AND origin = $9`
 	writeCell = writeCellQuery()
 )
 
@@ -246,42 +247,41 @@ func writeCellQuery() string {
 		set = append(set, c+" = excluded."+c)
 	}
 	return `INSERT INTO cells (` + cellColumns + `, ` + strings.Join(columns, ", ") + `, durations) VALUES (` + strings.Join(values, ", ") + `)
-		ON CONFLICT (grain, structure, amc, begins, service, version, code, owner, source) DO UPDATE SET ` + strings.Join(set, ", ")
+		ON CONFLICT (` + cellKey + `) DO UPDATE SET ` + strings.Join(set, ", ")
 }
 
-func (c *Cell) args(source string) []any {
-	return []any{string(c.Grain), c.Begin, string(c.Structure), string(c.AMC), int64(c.Service), int64(c.Version), c.Code, string(c.Owner), source}
+func (c *Cell) args(origin string) []any {
+	return []any{string(c.Grain), c.Begin, string(c.Structure), string(c.AMC), int64(c.Service), int64(c.Version), c.Code, string(c.Owner), origin}
 }
 
 // write adds a batch to the cells, in the order of their key.
-func (s *Store) write(ctx context.Context, tx *sql.Tx, source string, b *sums) error {
+func (s *Store) write(ctx context.Context, tx *sql.Tx, origin string, b *sums) error {
+	rows := b.rows()
+	if s.d.postgres {
+		made := map[time.Time]bool{}
+		for i := range rows {
+			if m := monthOf(rows[i].Begin); !made[m] {
+				made[m] = true
+				if err := partition(ctx, tx, m); err != nil {
+					return err
+				}
+			}
+		}
+	}
 	read, err := tx.PrepareContext(ctx, readCell)
 	if err != nil {
 		return err
 	}
 	defer read.Close()
-	cells := make([]Cell, 0, len(b.cells))
-	months := map[time.Month]bool{}
-	for c := range b.cells {
-		cells = append(cells, c)
-		t := time.Unix(c.Begin, 0).UTC()
-		if m := t.Month() + 12*time.Month(t.Year()); !months[m] {
-			months[m] = true
-			if err := s.partition(ctx, tx, c.Begin); err != nil {
-				return err
-			}
-		}
-	}
 	write, err := tx.PrepareContext(ctx, writeCell)
 	if err != nil {
 		return err
 	}
 	defer write.Close()
-	slices.SortFunc(cells, func(x, y Cell) int { return strings.Compare(x.order(), y.order()) })
-	for _, c := range cells {
-		n := b.cells[c]
+	for i := range rows {
+		c, n := rows[i].Cell, &rows[i].Counts
 		var had Counts
-		switch err := scan(read.QueryRowContext(ctx, c.args(source)...), &had); {
+		switch err := scan(read.QueryRowContext(ctx, c.args(origin)...), &had); {
 		case errors.Is(err, sql.ErrNoRows):
 		case err != nil:
 			return err
@@ -290,7 +290,7 @@ func (s *Store) write(ctx context.Context, tx *sql.Tx, source string, b *sums) e
 				return err
 			}
 		}
-		args := c.args(source)
+		args := c.args(origin)
 		for _, x := range n.numbers() {
 			args = append(args, *x)
 		}
@@ -299,8 +299,8 @@ func (s *Store) write(ctx context.Context, tx *sql.Tx, source string, b *sums) e
 		}
 	}
 	for _, g := range b.gaps {
-		_, err := tx.ExecContext(ctx, `INSERT INTO gaps (source, idx, event, n, since, until) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (source, idx) DO NOTHING`,
-			source, int64(g.index), g.Event.String(), int64(g.Count), g.From.UnixMicro(), g.To.UnixMicro())
+		_, err := tx.ExecContext(ctx, `INSERT INTO gaps (origin, idx, event, n, since, until) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (origin, idx) DO NOTHING`,
+			origin, int64(g.index), g.Event.String(), int64(g.Count), g.From.UnixMicro(), g.To.UnixMicro())
 		if err != nil {
 			return err
 		}
@@ -308,8 +308,9 @@ func (s *Store) write(ctx context.Context, tx *sql.Tx, source string, b *sums) e
 	return nil
 }
 
-func (c *Cell) order() string {
-	return fmt.Sprintf("%s %s %s %012d %d %d %s %s", c.Grain, c.Structure, c.AMC, c.Begin, c.Service, c.Version, c.Code, c.Owner)
+func (c *Cell) compare(o *Cell) int {
+	return cmp.Or(cmp.Compare(c.Grain, o.Grain), cmp.Compare(c.Structure, o.Structure), cmp.Compare(c.AMC, o.AMC), cmp.Compare(c.Begin, o.Begin),
+		cmp.Compare(c.Service, o.Service), cmp.Compare(c.Version, o.Version), cmp.Compare(c.Code, o.Code), cmp.Compare(c.Owner, o.Owner))
 }
 
 // scan reads the counts of a row, after dest.
@@ -325,10 +326,10 @@ func scan(row interface{ Scan(...any) error }, c *Counts, dest ...any) error {
 }
 
 // Forget deletes all that comes from one journal, for it to be projected again.
-func (s *Store) Forget(ctx context.Context, source string) error {
+func (s *Store) Forget(ctx context.Context, origin string) error {
 	return s.change(ctx, func(tx *sql.Tx) error {
-		for _, table := range []string{"cells", "gaps", "sources"} {
-			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE source = $1`, source); err != nil {
+		for _, table := range []string{"cells", "gaps", "journals"} {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE origin = $1`, origin); err != nil {
 				return err
 			}
 		}
@@ -342,6 +343,23 @@ func (b *sums) rows() []Row {
 	for c, n := range b.cells {
 		rows = append(rows, Row{c, *n})
 	}
-	slices.SortFunc(rows, func(x, y Row) int { return strings.Compare(x.order(), y.order()) })
+	slices.SortFunc(rows, func(x, y Row) int { return x.compare(&y.Cell) })
 	return rows
+}
+
+// A Gap is how many exchanges of a journal are in no figure, because they have
+// no record in it.
+type Gap struct {
+	NotRecorded int64 // they were carried
+	TurnedAway  int64 // they were refused
+}
+
+// Gaps returns what the journal of that name says of exchanges without a record.
+func (s *Store) Gaps(ctx context.Context, origin string) (g Gap, err error) {
+	for event, n := range map[journal.Event]*int64{journal.NotRecorded: &g.NotRecorded, journal.TurnedAway: &g.TurnedAway} {
+		if err := s.db.QueryRowContext(ctx, `SELECT COALESCE(SUM(n), 0) FROM gaps WHERE origin = $1 AND event = $2`, origin, event.String()).Scan(n); err != nil {
+			return g, err
+		}
+	}
+	return g, nil
 }

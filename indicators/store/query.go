@@ -43,7 +43,7 @@ type Row struct {
 	Counts
 }
 
-// Figures sums the cells that a query asks for, in the order of its dimensions.
+// Figures sums the cells that a query asks for, in the order of their key.
 func (s *Store) Figures(ctx context.Context, q Query) ([]Row, error) {
 	by := map[Dimension]bool{}
 	for _, d := range q.By {

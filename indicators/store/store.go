@@ -14,9 +14,9 @@ import (
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 )
 
-// schemaVersion is the version of the tables. A store of another one is
-// rebuilt from the journal, which holds all that it is made of.
-const schemaVersion = 1
+// schemaVersion is the version of the tables. A store of another one is made
+// anew from the journal, as far as the journal goes back.
+const schemaVersion = "1"
 
 // ErrSchema is why a store of another version is not opened.
 var ErrSchema = errors.New("the store was made by another version: delete it, and `rpn indicators update` makes it anew from the journal")
@@ -32,8 +32,15 @@ type Store struct {
 // A dialect is what SQLite and PostgreSQL write differently.
 type dialect struct {
 	postgres bool
-	schema   []string
+	blob     string // the type of bytes
+	keyed    string // the end of a table that is read by its key
+	parted   string // the end of the table of cells
 }
+
+var (
+	sqlite     = dialect{blob: "BLOB", keyed: " WITHOUT ROWID", parted: " WITHOUT ROWID"}
+	postgreSQL = dialect{postgres: true, blob: "BYTEA", parted: " PARTITION BY RANGE (begins)"}
+)
 
 // Open opens the store at an address, and makes its tables when they are not
 // there: "postgres://..." or the path of a SQLite file. The password of a
@@ -54,12 +61,12 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 	// WAL: a page is read while the figures are written. NORMAL: a loss of
 	// power takes the last transactions, with their positions: they are
 	// projected again.
-	q := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(NORMAL)", "busy_timeout(10000)", "foreign_keys(1)"}, "_txlock": {"immediate"}}
+	q := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(NORMAL)", "busy_timeout(10000)"}, "_txlock": {"immediate"}}
 	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
 	if err != nil {
 		return nil, err
 	}
-	return made(ctx, &Store{db, dialect{schema: sqliteSchema}, recordsAtOnce}, path)
+	return made(ctx, &Store{db, sqlite, recordsAtOnce}, path)
 }
 
 func openPostgres(ctx context.Context, address string) (*Store, error) {
@@ -70,7 +77,7 @@ func openPostgres(ctx context.Context, address string) (*Store, error) {
 	where := fmt.Sprintf("PostgreSQL %s:%d/%s", c.Host, c.Port, c.Database)
 	db := stdlib.OpenDB(*c)
 	db.SetMaxOpenConns(8)
-	return made(ctx, &Store{db, dialect{postgres: true, schema: postgresSchema}, recordsAtOnce}, where)
+	return made(ctx, &Store{db, postgreSQL, recordsAtOnce}, where)
 }
 
 // made returns the store with its tables, or says which one cannot be opened.
@@ -85,72 +92,70 @@ func made(ctx context.Context, s *Store, where string) (*Store, error) {
 // Close closes the store.
 func (s *Store) Close() error { return s.db.Close() }
 
-const cellColumns = `grain, begins, structure, amc, service, version, code, owner, source`
+const (
+	cellColumns = `grain, begins, structure, amc, service, version, code, owner, origin`
 
-// The tables. The key of cells begins with what a page asks for: a grain, a
-// structure, an insurer, a period.
-var sqliteSchema = []string{
-	`CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)`,
-	`CREATE TABLE IF NOT EXISTS sources (source TEXT PRIMARY KEY, next BIGINT NOT NULL, last_leaf BLOB,
-	 newest BIGINT NOT NULL, unreadable BIGINT NOT NULL, pruned BIGINT NOT NULL) WITHOUT ROWID`,
-	`CREATE TABLE IF NOT EXISTS cells (` + cellTypes("BLOB") + `, PRIMARY KEY (grain, structure, amc, begins, service, version, code, owner, source)) WITHOUT ROWID`,
-	`CREATE INDEX IF NOT EXISTS cells_by_amc ON cells (grain, amc, begins)`,
-	`CREATE TABLE IF NOT EXISTS gaps (source TEXT, idx BIGINT, event TEXT NOT NULL, n BIGINT NOT NULL, since BIGINT NOT NULL, until BIGINT NOT NULL,
-	 PRIMARY KEY (source, idx)) WITHOUT ROWID`,
-}
+	// cellKey begins with what a page asks for: a grain, a structure, an insurer,
+	// a period.
+	cellKey = `grain, structure, amc, begins, service, version, code, owner, origin`
+)
 
-var postgresSchema = []string{
-	`CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)`,
-	`CREATE TABLE IF NOT EXISTS sources (source TEXT PRIMARY KEY, next BIGINT NOT NULL, last_leaf BYTEA,
-	 newest BIGINT NOT NULL, unreadable BIGINT NOT NULL, pruned BIGINT NOT NULL)`,
-	`CREATE TABLE IF NOT EXISTS cells (` + cellTypes("BYTEA") + `, PRIMARY KEY (grain, structure, amc, begins, service, version, code, owner, source)) PARTITION BY RANGE (begins)`,
-	`CREATE INDEX IF NOT EXISTS cells_by_amc ON cells (grain, amc, begins)`,
-	`CREATE TABLE IF NOT EXISTS gaps (source TEXT, idx BIGINT, event TEXT NOT NULL, n BIGINT NOT NULL, since BIGINT NOT NULL, until BIGINT NOT NULL,
-	 PRIMARY KEY (source, idx))`,
-}
-
-func cellTypes(blob string) string {
-	var b strings.Builder
-	b.WriteString(`grain TEXT NOT NULL, begins BIGINT NOT NULL, structure TEXT NOT NULL, amc TEXT NOT NULL, service SMALLINT NOT NULL,
-	 version SMALLINT NOT NULL, code TEXT NOT NULL, owner TEXT NOT NULL, source TEXT NOT NULL`)
-	for _, c := range columns {
-		b.WriteString(", " + c + " BIGINT NOT NULL")
+// tables makes the tables that are not there.
+func (d dialect) tables() []string {
+	return []string{
+		`CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)`,
+		`CREATE TABLE IF NOT EXISTS journals (origin TEXT PRIMARY KEY, next BIGINT NOT NULL, last_leaf ` + d.blob + `,
+		 newest BIGINT NOT NULL, unreadable BIGINT NOT NULL, pruned BIGINT NOT NULL)` + d.keyed,
+		`CREATE TABLE IF NOT EXISTS cells (grain TEXT NOT NULL, begins BIGINT NOT NULL, structure TEXT NOT NULL, amc TEXT NOT NULL,
+		 service SMALLINT NOT NULL, version SMALLINT NOT NULL, code TEXT NOT NULL, owner TEXT NOT NULL, origin TEXT NOT NULL, ` +
+			strings.Join(columns, " BIGINT NOT NULL, ") + ` BIGINT NOT NULL, durations ` + d.blob + ` NOT NULL, PRIMARY KEY (` + cellKey + `))` + d.parted,
+		`CREATE INDEX IF NOT EXISTS cells_by_amc ON cells (grain, amc, begins)`,
+		`CREATE TABLE IF NOT EXISTS gaps (origin TEXT, idx BIGINT, event TEXT NOT NULL, n BIGINT NOT NULL, since BIGINT NOT NULL, until BIGINT NOT NULL,
+		 PRIMARY KEY (origin, idx))` + d.keyed,
 	}
-	b.WriteString(", durations " + blob + " NOT NULL")
-	return b.String()
 }
 
-// migrate makes the tables, and refuses those of another version.
+// migrate makes the tables where there are none, and refuses those of another
+// version. A store that has them is not written.
 func (s *Store) migrate(ctx context.Context) error {
-	return s.change(ctx, func(tx *sql.Tx) error {
-		if s.d.postgres { // two instances that start at once
-			if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(7280663)`); err != nil {
+	const read = `SELECT value FROM meta WHERE name = 'schema'`
+	var v string
+	if s.db.QueryRowContext(ctx, read).Scan(&v) != nil { // no table, or no connection: the next statement says which
+		err := s.change(ctx, func(tx *sql.Tx) error {
+			for _, q := range s.d.tables() {
+				if _, err := tx.ExecContext(ctx, q); err != nil {
+					return err
+				}
+			}
+			if _, err := tx.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ('schema', '`+schemaVersion+`') ON CONFLICT (name) DO NOTHING`); err != nil {
 				return err
 			}
-		}
-		for _, q := range s.d.schema {
-			if _, err := tx.ExecContext(ctx, q); err != nil {
-				return err
-			}
-		}
-		var v string
-		err := tx.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = 'schema'`).Scan(&v)
-		if errors.Is(err, sql.ErrNoRows) {
-			_, err = tx.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ('schema', '`+fmt.Sprint(schemaVersion)+`')`)
+			return tx.QueryRowContext(ctx, read).Scan(&v)
+		})
+		if err != nil {
 			return err
 		}
-		if err == nil && v != fmt.Sprint(schemaVersion) {
-			return ErrSchema
-		}
-		return err
-	})
+	}
+	if v != schemaVersion {
+		return ErrSchema
+	}
+	return nil
 }
 
-// change does one transaction.
+// oneWriter is the lock of PostgreSQL that a transaction of ours holds.
+const oneWriter = `SELECT pg_advisory_xact_lock(7280663)`
+
+// change does one transaction, after those that other processes have begun: a
+// position that is read in it is the last one.
 func (s *Store) change(ctx context.Context, do func(*sql.Tx) error) error {
-	tx, err := s.db.BeginTx(ctx, nil)
+	tx, err := s.db.BeginTx(ctx, nil) // of SQLite: IMMEDIATE, one at a time
 	if err != nil {
 		return err
+	}
+	if s.d.postgres {
+		if _, err := tx.ExecContext(ctx, oneWriter); err != nil {
+			return errors.Join(err, ignoreDone(tx.Rollback()))
+		}
 	}
 	if err := do(tx); err != nil {
 		return errors.Join(err, ignoreDone(tx.Rollback()))
@@ -165,13 +170,14 @@ func ignoreDone(err error) error {
 	return err
 }
 
-// partition makes the partition of a month where PostgreSQL needs one.
-func (s *Store) partition(ctx context.Context, tx *sql.Tx, begins int64) error {
-	if !s.d.postgres {
-		return nil
-	}
+// monthOf is the first of the month of an instant.
+func monthOf(begins int64) time.Time {
 	t := time.Unix(begins, 0).UTC()
-	from := time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC)
+	return time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC)
+}
+
+// partition makes the partition of a month of PostgreSQL.
+func partition(ctx context.Context, tx *sql.Tx, from time.Time) error {
 	_, err := tx.ExecContext(ctx, fmt.Sprintf(`CREATE TABLE IF NOT EXISTS cells_%s PARTITION OF cells FOR VALUES FROM (%d) TO (%d)`,
 		from.Format("2006_01"), from.Unix(), from.AddDate(0, 1, 0).Unix()))
 	return err
@@ -179,7 +185,7 @@ func (s *Store) partition(ctx context.Context, tx *sql.Tx, begins int64) error {
 
 // Prune deletes the figures of the periods that began before an instant.
 func (s *Store) Prune(ctx context.Context, before time.Time) error {
-	if _, err := s.db.ExecContext(ctx, `DELETE FROM cells WHERE begins < `+fmt.Sprint(before.Unix())); err != nil {
+	if _, err := s.db.ExecContext(ctx, `DELETE FROM cells WHERE begins < $1`, before.Unix()); err != nil {
 		return err
 	}
 	if !s.d.postgres {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/indicators/store/postgrestest"
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/journal"
 )
@@ -94,6 +96,7 @@ func exchange(r *rand.Rand) *journal.Exchange {
 	x.RequestBytes, x.AnswerBytes = r.IntN(9000), r.IntN(9000)
 	x.Replayed, x.FromMemory = r.IntN(9) == 0, r.IntN(2) == 0
 	x.Stale = x.FromMemory && r.IntN(5) == 0
+	x.AnswerCheck = []string{"", "good", roc.CheckedLater, string(roc.BadSignature)}[r.IntN(4)]
 	switch r.IntN(5) {
 	case 0:
 		x.Outcome, x.Reason, x.MustAct = roc.Refused, roc.Reasons()[r.IntN(4)], roc.ByEtablissement
@@ -175,11 +178,20 @@ func recount(q Query, books []*book) map[string]*naive {
 			switch {
 			case e.Exchange != nil:
 				if n := of(e.Exchange); n != nil {
+					x := e.Exchange
 					n.exchanges++
-					n.bytes += e.Exchange.RequestBytes
-					n.totals = append(n.totals, e.Exchange.AnswerOut.Sub(e.Exchange.RequestIn))
-					if !e.Exchange.RequestOut.IsZero() {
-						n.amc = append(n.amc, e.Exchange.AMC)
+					n.requests += x.RequestBytes
+					n.answers += x.AnswerBytes
+					for of, is := range map[*int]bool{&n.replayed: x.Replayed, &n.remembered: x.FromMemory, &n.stale: x.Stale, &n.bad: x.AnswerCheck == string(roc.BadSignature)} {
+						if is {
+							*of++
+						}
+					}
+					total := x.AnswerOut.Sub(x.RequestIn)
+					n.totals, n.caller = append(n.totals, total), append(n.caller, x.Read)
+					n.rpn = append(n.rpn, total-x.Read-x.AMC) // no exchange of these waits for the annuaire
+					if !x.RequestOut.IsZero() {
+						n.amc = append(n.amc, x.AMC)
 					}
 				}
 			case e.Amendment != nil:
@@ -200,8 +212,8 @@ func recount(q Query, books []*book) map[string]*naive {
 }
 
 type naive struct {
-	exchanges, undelivered, bad, bytes int
-	totals, amc                        []time.Duration
+	exchanges, undelivered, bad, requests, answers, replayed, remembered, stale int
+	totals, caller, rpn, amc                                                    []time.Duration
 }
 
 // same compares an answer with a recount, the quantiles within the error of the
@@ -236,14 +248,15 @@ func sameFigures(t *testing.T, q Query, got []Row, want map[string]*naive) {
 			}
 			return int64(c)
 		}
-		if r.Exchanges != int64(n.exchanges) || r.Undelivered != int64(n.undelivered) || r.BadAnswers != int64(n.bad) || r.RequestBytes != int64(n.bytes) ||
+		if r.Exchanges != int64(n.exchanges) || r.Undelivered != int64(n.undelivered) || r.BadAnswers != int64(n.bad) || r.RequestBytes != int64(n.requests) || r.AnswerBytes != int64(n.answers) ||
+			r.Replayed != int64(n.replayed) || r.Remembered != int64(n.remembered) || r.Stale != int64(n.stale) ||
 			r.Within2s != within(2*time.Second) || r.Within5s != within(5*time.Second) || r.Within20s != within(20*time.Second) {
 			t.Errorf("%+v: %q: %+v, want %+v", q, key, r.Counts, n)
 		}
 		for _, d := range []struct {
 			got  Durations
 			want []time.Duration
-		}{{r.Total, n.totals}, {r.AtAMC, n.amc}} {
+		}{{r.Total, n.totals}, {r.AtCaller, n.caller}, {r.InRPN, n.rpn}, {r.AtAMC, n.amc}} {
 			if d.got.Count() != int64(len(d.want)) {
 				t.Errorf("%+v: %q: %d durations, want %d", q, key, d.got.Count(), len(d.want))
 				continue
@@ -339,6 +352,7 @@ func TestEachStore(t *testing.T) {
 			"A projection that is cut goes on":      aProjectionThatIsCutGoesOn,
 			"A store of another version is refused": aStoreOfAnotherVersionIsRefused,
 			"Old figures are deleted":               oldFiguresAreDeleted,
+			"Many may project":                      manyMayProject,
 		} {
 			t.Run(name+"/"+sentence, func(t *testing.T) { test(t, fresh) })
 		}
@@ -407,6 +421,99 @@ func aProjectionThatIsCutGoesOn(t *testing.T, fresh func(*testing.T) *Store) {
 		t.Fatalf("after the cut: %+v, %v", p, err)
 	}
 	s.must(t, b)
+	s.holds(t, r, b)
+}
+
+// Several processes that project the same journals count nothing twice.
+func manyMayProject(t *testing.T, fresh func(*testing.T) *Store) {
+	r := rand.New(rand.NewPCG(11, 11))
+	s := fresh(t)
+	s.atOnce = 50
+	a, b := &book{origin: "rpn.example/a"}, &book{origin: "rpn.example/b"}
+	a.fill(r, 400)
+	b.fill(r, 400)
+	for range 20 {
+		var all sync.WaitGroup
+		for n := range 4 {
+			all.Go(func() {
+				j := *[]*book{a, b}[n%2]
+				j.sealed = uint64(100*(1+n) + 7) // each sees another end
+				if err := s.Project(t.Context(), &j, nil); err != nil && !errors.Is(err, ErrBusy) && !errors.Is(err, ErrOtherJournal) {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+	}
+	s.must(t, a)
+	s.must(t, b)
+	s.holds(t, r, a, b)
+}
+
+// The records of a real journal, in closed segments, with what amends them
+// hundreds of records later.
+func TestARealJournalIsCounted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	origin := "rpn.example/journal/test"
+	private, _, err := journal.NewKey(origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := journal.ParseKeys(private, origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := journal.Open(journal.Options{Dir: dir, Origin: origin, Key: keys, Log: slog.New(slog.DiscardHandler), SegmentBytes: 128 << 10, SealEvery: 20 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { j.Run(ctx) })
+	r := rand.New(rand.NewPCG(13, 13))
+	b := &book{origin: origin}
+	type written struct {
+		receipt roc.Receipt
+		inBook  uint64
+		x       *journal.Exchange
+	}
+	var all []written
+	for n := range 1500 {
+		x := exchange(r)
+		x.Stale, x.FromMemory = false, false
+		x.MustAct = x.Responsable()
+		await.Until(t, "there is room", func() bool { ok, err := j.Reserve(); return ok && err == nil })
+		receipt, err := j.Append(&x.Record)
+		j.Release()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, written{receipt, b.add(journal.Entry{Exchange: x}), x})
+		if n >= 300 && n%7 == 0 {
+			of := all[n-300]
+			j.Amend(of.receipt, of.x.ID, journal.WriteFailed, "")
+			b.add(journal.Entry{Amendment: &journal.Amendment{Exchange: of.x.ID, Of: of.inBook, Change: journal.WriteFailed}})
+		}
+	}
+	await.Until(t, "two segments are closed", func() bool {
+		closed, _ := filepath.Glob(filepath.Join(dir, "*.zst"))
+		return len(closed) >= 2
+	})
+	end()
+	running.Wait()
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l, err := journal.OpenLog(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	s := open(t, filepath.Join(t.TempDir(), "store.db"))
+	if err := s.Project(t.Context(), l, nil); err != nil {
+		t.Fatal(err)
+	}
 	s.holds(t, r, b)
 }
 

@@ -64,5 +64,6 @@ func TestFiguresAreComputedFromTheJournal(t *testing.T) {
 			t.Errorf("%s:\n%s", f, b)
 		}
 	}
+	rpn(t, 2, "indicators", "show", "--store", db, "--from", "2026-11-23T12:00:00+01:00")
 	rpn(t, 2, "indicators", "show", "--store", filepath.Join(out, "absent.db"))
 }
