@@ -42,11 +42,13 @@ func Explain(ctx context.Context, o Options, q explain.Question, at time.Time, f
 	return a.explain(ctx, q, at), nil
 }
 
-// onACopy gives options whose state folder is a copy of what is remembered of
-// the annuaire: a command that only looks does not wait for the RPN that runs,
-// nor keeps it from its files, nor leaves there any of another user.
+// onACopy gives options whose folders are copies of what is remembered of the
+// annuaire and of the revocation lists, and whose journal is another one: a
+// command that only looks does not wait for the RPN that runs, nor keeps it from
+// its files, nor leaves there any of another user.
 func onACopy(o Options) (_ Options, done func(), err error) {
-	if o.Config.State == "" {
+	c := *o.Config
+	if c.State == "" && !c.Journal.Kept() && c.Revocation.Folder == "" {
 		return o, func() {}, nil
 	}
 	dir, err := os.MkdirTemp("", "rpn-look-")
@@ -54,16 +56,19 @@ func onACopy(o Options) (_ Options, done func(), err error) {
 		return o, nil, err
 	}
 	done = func() { os.RemoveAll(dir) }
-	c := *o.Config
-	c.State = dir
+	if c.State != "" {
+		c.State = dir
+		if err := copyFile(o.Config.AnswersFile(), c.AnswersFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			done()
+			return o, nil, setup(fmt.Errorf("what is remembered of the annuaire: %w", err), "run this as the user of the RPN")
+		}
+	}
 	if c.Journal.Kept() {
 		c.Journal.Folder = filepath.Join(dir, "journal")
+		c.Journal.SegmentBytes = min(c.Journal.SegmentBytes, 64<<10) // no exchange comes; one that is too small is still refused
 	}
-	if err := copyFile(o.Config.AnswersFile(), c.AnswersFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		done()
-		return o, nil, setup(fmt.Errorf("what is remembered of the annuaire: %w", err), "run this as the user of the RPN")
-	}
-	if c.Revocation.Folder = filepath.Join(dir, "revocation"); o.Config.Revocation.Folder != "" {
+	if c.Revocation.Folder != "" {
+		c.Revocation.Folder = filepath.Join(dir, "revocation")
 		// What it fetches, and the leftovers that it removes, are its own.
 		if err := copyFolder(o.Config.Revocation.Folder, c.Revocation.Folder); err != nil {
 			done()

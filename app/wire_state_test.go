@@ -267,6 +267,39 @@ func TestAMessageIsExplainedFromWhatIsOnDisk(t *testing.T) {
 	}
 }
 
+// Without a state folder too, a command that only looks leaves the journal and
+// the revocation lists alone.
+func TestACommandThatOnlyLooksLeavesTheJournalAlone(t *testing.T) {
+	t.Parallel()
+	n, _ := start(t, nation.Options{WithoutRPN: true})
+	c, err := config.Read(n.ConfigFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, set := range map[string]func(folder string){
+		"journal.folder":    func(folder string) { c.Journal.Folder = folder },
+		"revocation.folder": func(folder string) { c.Revocation.Folder = folder },
+	} {
+		c.State, c.AdminSocket, c.Journal.Folder, c.Revocation.Folder = "", "", "", ""
+		folder := t.TempDir()
+		set(folder)
+		leftover := filepath.Join(folder, ".deny.new-1")
+		if err := os.WriteFile(leftover, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		o := app.Options{Config: c, Log: slog.New(slog.DiscardHandler)}
+		if _, err := app.Check(o); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := app.Explain(t.Context(), o, explain.Question{Structure: "1990000011"}, time.Time{}, true); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if all, err := os.ReadDir(folder); err != nil || len(all) != 1 || all[0].Name() != filepath.Base(leftover) {
+			t.Errorf("%s now holds %v, %v", name, all, err)
+		}
+	}
+}
+
 // Two processes with one state folder: the second one refuses to start, says
 // which file asks for it and who is there, and the first serves on.
 func TestTheSecondProcessOnAStateFolderRefusesToStart(t *testing.T) {
