@@ -40,10 +40,14 @@ type Result struct {
 	// Slow names the segments whose index was missing or damaged: they were
 	// read whole.
 	Slow []string
+	// Damaged is the number of records that match or may match, and that cannot
+	// be read: they are not in Total.
+	Damaged int
 }
 
 // Find searches the journal. Segments outside the period are not read, and of
-// the others only the columns that the query needs.
+// the others only the columns that the query needs. A record that cannot be read
+// is counted, and the search goes on.
 func (l *Log) Find(q Query) (*Result, error) {
 	if q.Limit <= 0 {
 		q.Limit = 1000
@@ -52,9 +56,14 @@ func (l *Log) Find(q Query) (*Result, error) {
 		return nil, err
 	}
 	res := &Result{}
-	for i := range l.segments {
-		s := &l.segments[i]
-		if s.lost != nil || !q.touches(s) {
+	segments := l.segments // a Refresh replaces it
+	for i := range segments {
+		s := &segments[i]
+		if !q.touches(s) {
+			continue
+		}
+		if s.lost != nil {
+			res.Damaged += int(s.end - s.first)
 			continue
 		}
 		if err := l.findIn(s, &q, res); err != nil {
@@ -62,7 +71,7 @@ func (l *Log) Find(q Query) (*Result, error) {
 		}
 	}
 	if q.ID != "" {
-		return res, l.findAmendments(&q, res)
+		l.findAmendments(&q, res)
 	}
 	return res, nil
 }
@@ -73,18 +82,21 @@ func (q *Query) touches(s *logSegment) bool {
 
 func (l *Log) findIn(s *logSegment, q *Query, res *Result) error {
 	if s.footer == nil {
-		return l.scan(s, q, res)
+		l.scan(s, q, res)
+		return nil
 	}
 	x, err := openIndex(s.base + ".idx")
 	if err != nil {
 		res.Slow = append(res.Slow, s.base)
-		return l.scan(s, q, res)
+		l.scan(s, q, res)
+		return nil
 	}
 	defer x.close()
 	numbers, err := x.candidates(q)
 	if errors.Is(err, errIndex) {
 		res.Slow = append(res.Slow, s.base)
-		return l.scan(s, q, res)
+		l.scan(s, q, res)
+		return nil
 	}
 	if err != nil {
 		return err
@@ -96,24 +108,43 @@ func (l *Log) findIn(s *logSegment, q *Query, res *Result) error {
 			res.Total++
 			continue
 		}
-		e, err := l.Entry(s.first + uint64(n))
-		if err != nil {
-			return err
+		switch e, err := l.Entry(s.first + uint64(n)); {
+		case err == nil:
+			l.take(&e, q, res)
+		case !errors.Is(err, ErrPruned): // deleted meanwhile
+			res.Damaged++
 		}
-		l.take(&e, q, res)
 	}
 	return nil
 }
 
-// scan reads every record of a segment.
-func (l *Log) scan(s *logSegment, q *Query, res *Result) error {
-	for e := range l.Entries(s.first) {
-		if e.Index >= s.end {
-			break
+func (l *Log) scan(s *logSegment, q *Query, res *Result) {
+	res.Damaged += l.readWhole(s, func(e *Entry) { l.take(e, q, res) })
+}
+
+// readWhole reads every record of a segment, and counts those that cannot be
+// read.
+func (l *Log) readWhole(s *logSegment, see func(*Entry)) (damaged int) {
+	for i := s.first; i < s.end; {
+		list, err := l.around(i)
+		if err != nil {
+			next := min(s.end, (i/tileWidth+1)*tileWidth)
+			if !errors.Is(err, ErrPruned) { // deleted meanwhile
+				damaged += int(next - i)
+			}
+			i = next
+			continue
 		}
-		l.take(&e, q, res)
+		for _, e := range list[i-list[0].Index:] {
+			if l.damaged(&e) != nil {
+				damaged++
+			} else {
+				see(&e)
+			}
+			i++
+		}
 	}
-	return nil
+	return damaged
 }
 
 func (l *Log) take(e *Entry, q *Query, res *Result) {
@@ -136,13 +167,14 @@ func (q *Query) matches(x *Exchange) bool {
 
 // findAmendments adds to the matches what amends them. An amendment comes after
 // its record, in the same segment or in a later one.
-func (l *Log) findAmendments(q *Query, res *Result) error {
+func (l *Log) findAmendments(q *Query, res *Result) {
 	if len(res.Matches) == 0 {
-		return nil
+		return
 	}
 	m := &res.Matches[0]
-	for i := range l.segments {
-		s := &l.segments[i]
+	segments := l.segments // a Refresh replaces it
+	for i := range segments {
+		s := &segments[i]
 		if s.lost != nil || s.end <= m.Index || s.footer != nil && s.first > m.Index+1<<22 {
 			continue
 		}
@@ -150,15 +182,11 @@ func (l *Log) findAmendments(q *Query, res *Result) error {
 			for e := range l.Entries(max(s.first, m.Index)) {
 				m.amend(&e)
 			}
-			return nil
+			return
 		}
-		x, err := openIndex(s.base + ".idx")
+		numbers, err := lookupID(s, q.ID)
 		if err != nil {
-			continue
-		}
-		numbers, err := x.lookup(secIDs, string(q.ID))
-		x.close()
-		if err != nil {
+			l.readWhole(s, m.amend)
 			continue
 		}
 		for _, n := range numbers {
@@ -167,7 +195,17 @@ func (l *Log) findAmendments(q *Query, res *Result) error {
 			}
 		}
 	}
-	return nil
+}
+
+// lookupID returns the numbers of the records of a closed segment that are about
+// an exchange.
+func lookupID(s *logSegment, id roc.ExchangeID) ([]int, error) {
+	x, err := openIndex(s.base + ".idx")
+	if err != nil {
+		return nil, err
+	}
+	defer x.close()
+	return x.lookup(secIDs, string(id))
 }
 
 func (m *Match) amend(e *Entry) {

@@ -155,6 +155,29 @@ func TestWhatIsKnownAfterwardsAmendsTheRecord(t *testing.T) {
 	}
 }
 
+// Without its index a segment is read whole, for the amendments too.
+func TestAnAmendmentIsFoundWithoutItsIndex(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	j := still(t, testOptions(dir))
+	first := j.exchange(sample(1))
+	j.Amend(first, sample(1).ID, WriteFailed, "")
+	for n := range 700 {
+		j.ensureSpare()
+		j.exchange(sample(100 + n))
+	}
+	j.sealNow()
+	for j.closeOldest(t.Context()) {
+	}
+	if err := os.Remove(filepath.Join(dir, "segment-000000000000.idx")); err != nil {
+		t.Fatal(err)
+	}
+	res, err := openLog(t, dir).Find(Query{ID: sample(1).ID})
+	if err != nil || res.Total != 1 || len(res.Matches[0].Amendments) != 1 {
+		t.Errorf("%+v, %v", res, err)
+	}
+}
+
 func TestAReceiptAndItsProofAreForThisRecordAlone(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -331,6 +354,99 @@ func TestOldSegmentsAreDeletedWhole(t *testing.T) {
 		if _, err := VerifyProof(proof, verifier(t)); err != nil {
 			t.Errorf("record %d: %v", i, err)
 		}
+	}
+}
+
+// While a journal is verified its open segments are closed, and an old one is
+// deleted: each of the others is verified once.
+func TestAJournalIsVerifiedWhileItsSegmentsChange(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	j := still(t, testOptions(dir))
+	for n := range 1000 {
+		j.ensureSpare()
+		j.exchange(sample(n))
+	}
+	j.sealNow()
+	if !j.closeOldest(t.Context()) {
+		t.Fatal("no segment was closed")
+	}
+	changed := false
+	report, err := openLog(t, dir).Verify(testKeys().verifiers, func(done, _ uint64) {
+		if changed || done < 300 {
+			return
+		}
+		changed = true
+		for j.closeOldest(t.Context()) {
+		}
+		if err := os.Remove(filepath.Join(dir, "segment-000000000000.zst")); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if err != nil || !changed || !report.OK() || report.Exchanges != 1000 {
+		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// A search counts the records that cannot be read, and finds the others.
+func TestASearchPassesOverWhatIsDamagedAndCountsIt(t *testing.T) {
+	t.Parallel()
+	cut := func(t *testing.T, file string) { // its end: the whole segment is lost
+		if err := os.Truncate(file, 1000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spoil := func(t *testing.T, file string) { // its first frame
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clear(b[:200])
+		if err := os.WriteFile(file, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove := func(t *testing.T, file string) {
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]struct {
+		harm        func(t *testing.T, file string)
+		noIndex     bool
+		found, lost int
+	}{
+		"a frame":               {harm: spoil, found: 1000 - 212, lost: 212},
+		"a frame without index": {harm: spoil, noIndex: true, found: 1000 - 212, lost: 212},
+		"a segment cut":         {harm: cut, found: 700, lost: 300},
+		"a segment gone":        {harm: remove, found: 700, lost: 300},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			j := still(t, testOptions(dir))
+			for n := range 1000 {
+				j.ensureSpare()
+				j.exchange(sample(n))
+			}
+			j.sealNow()
+			for j.closeOldest(t.Context()) {
+			}
+			base := filepath.Join(dir, "segment-000000000001")
+			c.harm(t, base+".zst")
+			if c.noIndex {
+				remove(t, base+".idx")
+			}
+			l := openLog(t, dir)
+			res, err := l.Find(Query{})
+			if err != nil || res.Total != c.found || res.Damaged != c.lost {
+				t.Fatalf("%d found, %d damaged, want %d and %d; %v", res.Total, res.Damaged, c.found, c.lost, err)
+			}
+			res, err = l.Find(Query{ID: sample(5).ID})
+			if err != nil || res.Total != 1 {
+				t.Errorf("a sound record by its id: %d found, %v", res.Total, err)
+			}
+		})
 	}
 }
 

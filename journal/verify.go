@@ -68,8 +68,9 @@ func (l *Log) Verify(keys []note.Verifier, progress func(done, total uint64)) (*
 	if err := v.begin(); err != nil {
 		return nil, err
 	}
-	for i := range l.segments {
-		v.segment(&l.segments[i], progress)
+	segments := l.segments // a Refresh replaces it
+	for i := range segments {
+		v.segment(&segments[i], progress)
 	}
 	v.compare(r.End)
 	v.tile(0, v.tile0+uint64(len(v.roots)), v.leaves)

@@ -183,6 +183,9 @@ func journalFindCommand() *cobra.Command {
 				for _, s := range res.Slow {
 					fmt.Fprintf(cmd.ErrOrStderr(), "rpn: %s has no sound index: it was read whole\n", s)
 				}
+				if res.Damaged > 0 {
+					fmt.Fprintf(cmd.ErrOrStderr(), "rpn: %d records that may match cannot be read: `rpn journal verify` lists them\n", res.Damaged)
+				}
 				total += res.Total
 				for i := range res.Matches {
 					shown++
@@ -277,6 +280,7 @@ func trimURN(s string) string {
 // findOne finds an exchange by its id in several folders.
 func findOne(logs []*journal.Log, id string) (*journal.Log, *journal.Match, error) {
 	q := journal.Query{ID: roc.ExchangeID(strings.ToLower(id))}
+	damaged := 0
 	for _, l := range logs {
 		res, err := l.Find(q)
 		if err != nil {
@@ -285,6 +289,10 @@ func findOne(logs []*journal.Log, id string) (*journal.Log, *journal.Match, erro
 		if len(res.Matches) > 0 {
 			return l, &res.Matches[0], nil
 		}
+		damaged += res.Damaged
+	}
+	if damaged > 0 {
+		return nil, nil, fmt.Errorf("no exchange %s in what can be read of these folders: %d records cannot be, and `rpn journal verify` lists them", id, damaged)
 	}
 	return nil, nil, fmt.Errorf("no exchange %s in these folders: give the folder of each instance, or a copy that goes back far enough", id)
 }
