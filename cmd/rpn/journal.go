@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/journal"
 	"github.com/piano-roc/rpn/register"
@@ -322,7 +323,7 @@ func journalProveCommand() *cobra.Command {
 				_, err = cmd.OutOrStdout().Write(proof)
 				return err
 			}
-			return os.WriteFile(out, proof, 0o644)
+			return durable.WriteFile(out, proof, 0o644)
 		},
 	}
 	dirFlag(cmd, &dirs)
