@@ -23,7 +23,9 @@ func TestEveryLogLineHasAnEventThatIsDocumented(t *testing.T) {
 	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z0-9_]+)` \\|").FindAllStringSubmatch(page(t, "logs.md"), -1) {
 		documented[m[1]] = true
 	}
-	used := map[string]bool{}
+	used := map[string]bool{
+		"log_dropped": true, // the sink writes this line itself: it cannot log
+	}
 	calls := 0
 	for _, folder := range topFolders(t) {
 		if folder == "test" || folder == "cmd" || folder == "mutuelle" {
