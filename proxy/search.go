@@ -44,6 +44,7 @@ func (x *exchange) search(es *register.Etablissement, caller roc.StructureID, c 
 func (x *exchange) passedOn(caller roc.StructureID, c *xmlsig.Checked) func(context.Context) (facade.Answer, error) {
 	m := x.outgoing(caller, c)
 	m.Again = true
+	m.Left = nil // others may have joined the question, and its failure would count as the annuaire's
 	m.Content = roc.NewContent(bytes.Clone(m.Content.Bytes()))
 	m.ContentType, m.Accept = strings.Clone(m.ContentType), strings.Clone(m.Accept)
 	if m.SOAPAction != nil {
