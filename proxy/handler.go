@@ -160,21 +160,15 @@ func (p *Proxy) endpoint(q *http1.Request) string {
 }
 
 // exchange opens a record, carries, answers. The returned func closes the
-// record and tells the observers, once, when the answer is written.
+// record and tells the observers, once, when the answer is written. From the
+// moment that there is something to give back, no panic keeps it from the caller.
 func (p *Proxy) exchange(q *http1.Request) (answer, func(error)) {
-	p.inFlight.Add(1)
 	rec := &roc.Record{ID: roc.NewExchangeID(q.Arrived()), RequestIn: q.Arrived(), Peer: q.Peer()}
 	ctx, cancel := context.WithDeadline(p.ctx, time.Now().Add(p.patience(q.Header("RPN-Delai-Ms"))))
+	defer cancel()
 	x := &exchange{proxy: p, q: q, rec: rec, ctx: ctx, contentType: q.Header("Content-Type")}
-	a := p.traced(x)
-	a.free = !x.admitted && rec.Outcome == roc.Refused
-	cancel()
-	if !x.described {
-		a.exchange, a.origin = rec.ID, rec.Origin
-		a.timing = timingOf(rec, p.o.Now().Sub(rec.RequestIn))
-		rec.AnswerBytes, rec.AnswerSHA256 = a.body.Len(), sha256.Sum256(a.body.Bytes())
-		x.writeDown(&a)
-	}
+	p.inFlight.Add(1)
+	a := p.recorded(x)
 	if x.env != nil { // the answer and the record hold nothing of it
 		x.env.Release()
 	}
@@ -190,6 +184,40 @@ func (p *Proxy) exchange(q *http1.Request) (answer, func(error)) {
 		}
 		p.close(x)
 	}
+}
+
+// recorded is the answer whose record is in the journal, where there is one.
+// After a panic there is neither: our own fault leaves, and the observers hear.
+func (p *Proxy) recorded(x *exchange) (a answer) {
+	defer func() {
+		if v := recover(); v != nil {
+			a = p.broken(x, v)
+			x.stamp(&a)
+		}
+	}()
+	a = p.traced(x)
+	a.free = !x.admitted && x.rec.Outcome == roc.Refused
+	if !x.described {
+		x.stamp(&a)
+		a.timing = timingOf(x.rec, p.o.Now().Sub(x.rec.RequestIn))
+		x.writeDown(&a)
+	}
+	return a
+}
+
+// stamp has the answer say whose it is, and the record what leaves.
+func (x *exchange) stamp(a *answer) {
+	a.exchange, a.origin = x.rec.ID, x.rec.Origin
+	x.rec.AnswerBytes, x.rec.AnswerSHA256 = a.body.Len(), sha256.Sum256(a.body.Bytes())
+}
+
+// broken is the answer to what panicked outside of carry.
+func (p *Proxy) broken(x *exchange, v any) answer {
+	p.logPanic(x.rec.ID, v)
+	x.described = false
+	x.rec.Origin = roc.FromRPN
+	x.rec.Outcome, x.rec.Reason, x.rec.CauseCode, x.rec.Cause = roc.Refused, roc.Internal, roc.ProgramFault, "panic: "+harmless(v)
+	return internalPage()
 }
 
 // patience is how long the exchange may last: ours, or what the caller says it
@@ -212,9 +240,7 @@ func statedPatience(v string) (time.Duration, bool) {
 func (p *Proxy) answer(x *exchange) (a answer) {
 	defer func() {
 		if v := recover(); v != nil { // while writing our own fault
-			p.logPanic(x.rec.ID, v)
-			x.rec.Outcome, x.rec.Reason, x.rec.Cause = roc.Refused, roc.Internal, "panic: "+harmless(v)
-			a = internalPage()
+			a = p.broken(x, v)
 		}
 	}()
 	far, err := p.attempt(x)
@@ -329,7 +355,7 @@ func (p *Proxy) close(x *exchange) {
 		p.notify(func(*roc.Record) { x.lookAt(x.observed) }, x.rec)
 	}
 	p.notify(func(*roc.Record) { x.amend() }, x.rec)
-	x.leave()
+	p.notify(func(*roc.Record) { x.leave() }, x.rec)
 	switch {
 	case !x.described:
 		for _, tell := range p.o.Observers {
@@ -341,7 +367,7 @@ func (p *Proxy) close(x *exchange) {
 	p.inFlight.Add(-1)
 }
 
-// notify keeps the panic of one observer from the others and from the caller.
+// notify keeps the panic of one from the others and from the caller.
 func (p *Proxy) notify(observer func(*roc.Record), rec *roc.Record) {
 	defer func() {
 		if v := recover(); v != nil {

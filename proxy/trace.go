@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"crypto/sha256"
 	"encoding/base64"
 	"strconv"
 	"time"
@@ -79,8 +78,8 @@ func (x *exchange) writeDown(a *answer) {
 		x.proxy.o.Log.Error("an exchange has no record in the journal, and so no answer", "event", "exchange_not_recorded", "echange", string(rec.ID), "error", err.Error())
 		*a = x.refuse(roc.Refuse(roc.Internal, "no record in the journal: %w", err).Because(roc.JournalWrite).
 			Saying("L'échange n'a pas pu être tracé ; l'organisme a pu le traiter. Vérifiez avant de renvoyer un calcul ou une annulation."))
-		rec.Origin, rec.AnswerBytes, rec.AnswerSHA256 = roc.FromRPN, a.body.Len(), sha256.Sum256(a.body.Bytes())
-		a.exchange, a.origin = rec.ID, rec.Origin
+		rec.Origin = roc.FromRPN
+		x.stamp(a)
 		return
 	}
 	x.trace.receipt, x.trace.outcome = receipt, rec.Outcome
@@ -93,12 +92,12 @@ func (x *exchange) amend() {
 	if !x.trace.reserved {
 		return
 	}
+	defer x.proxy.o.Journal.Release()
 	abandoned := x.rec.Outcome != x.trace.outcome
 	badAnswer := x.observed.Len() > 0 && x.rec.AnswerCheck != "good"
 	if !x.trace.receipt.IsZero() && (abandoned || badAnswer) {
 		x.proxy.o.Journal.Amend(x.rec, x.trace.receipt, abandoned, badAnswer)
 	}
-	x.proxy.o.Journal.Release()
 }
 
 // receiptText is the header RPN-Recu: where the record stands in which journal,

@@ -6,7 +6,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/limits"
+	"github.com/piano-roc/rpn/limits/shares"
 )
 
 // A memory is a journal that can be told to fail.
@@ -16,9 +19,11 @@ type memory struct {
 	without         bool // no room, and exchanges go on
 	records         []roc.Record
 	amended, opened int
+	panics          string // the method that does
 }
 
 func (m *memory) Reserve() (bool, error) {
+	m.panicIn("Reserve")
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.room != nil || m.without {
@@ -29,6 +34,7 @@ func (m *memory) Reserve() (bool, error) {
 }
 
 func (m *memory) Append(r *roc.Record) (roc.Receipt, error) {
+	m.panicIn("Append")
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.broken != nil {
@@ -39,6 +45,12 @@ func (m *memory) Append(r *roc.Record) (roc.Receipt, error) {
 }
 
 func (m *memory) Amend(*roc.Record, roc.Receipt, bool, bool) { m.mu.Lock(); m.amended++; m.mu.Unlock() }
+
+func (m *memory) panicIn(method string) {
+	if m.panics == method {
+		panic("PATIENT-NAME")
+	}
+}
 
 func (m *memory) Release() { m.mu.Lock(); m.opened--; m.mu.Unlock() }
 
@@ -86,5 +98,37 @@ func TestWhatCannotBeWrittenDownIsNotAnswered(t *testing.T) {
 	body := string(resp.body)
 	if !strings.Contains(body, "RPN500") || !strings.Contains(body, "Vérifiez avant de renvoyer") || resp.Header.Get("RPN-Origine") != "rpn" {
 		t.Errorf("got %s\n%s", resp.Status, body)
+	}
+}
+
+// A panic of the journal is one refusal, told like another, and nothing stays
+// taken: neither the shares, nor the place in flight, nor the journal's room.
+func TestAPanicOfTheJournalGivesEverythingBack(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"Reserve", "Append"} {
+		t.Run(method, func(t *testing.T) {
+			t.Parallel()
+			m := &memory{panics: method}
+			ledger := shares.New(shares.Limit{}, shares.Limit{}, shares.Limit{Total: 4 << 20, Small: 4 << 20})
+			c := newCountry(t, func(o *Options) { o.Journal, o.Shares = m, limits.NewShares(ledger) })
+			w := c.call()
+			w.say(post(good(t)))
+			r := w.hear()
+			if r.StatusCode != 500 || r.Header.Get("RPN-Recu") != "" || strings.Contains(string(r.body)+c.logged(), "PATIENT") {
+				t.Errorf("got %s\n%s", r.Status, r.body)
+			}
+			await.Until(t, "nothing is taken", func() bool {
+				bytes, _ := ledger.Used(shares.Bytes)
+				exchanges, _ := ledger.Used(shares.Exchanges)
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				return c.proxy.InFlight() == 0 && bytes == 0 && exchanges == 0 && m.opened == 0
+			})
+			rec := c.record()
+			if rec.Outcome != roc.Refused || rec.Reason != roc.Internal || rec.AnswerBytes != len(r.body) || r.Header.Get("RPN-Echange") != string(rec.ID) || r.Header.Get("RPN-Origine") != "rpn" {
+				t.Errorf("told %s %s, %d bytes", rec.Outcome, rec.Reason, rec.AnswerBytes)
+			}
+			c.noMore()
+		})
 	}
 }
