@@ -22,17 +22,18 @@ type source struct {
 	configured bool
 	age        AgePolicy
 
-	stamp              string    // of a file: size and dates when it was last read
-	seen               string    // and when it was last looked at
-	etag, lastModified string    // of a URL
-	confirmed          time.Time // when its list was last obtained, or said not to have changed
-	problem            error     // of the last attempt
-	failures           int       // in a row
-	next               time.Time // when it is asked again
-	given              bool      // a list of it was accepted once
-	orphan             bool      // its delta was refused for want of the complete list
-	again              bool      // it is asked again now, whatever next says
-	ca                 string    // whose
+	stamp              string        // of a file: size and dates when it was last read
+	seen               string        // and when it was last looked at
+	etag, lastModified string        // of a URL
+	confirmed          time.Time     // when its list was last obtained, or said not to have changed
+	problem            error         // of the last attempt
+	failures           int           // in a row
+	next               time.Time     // when it is asked again
+	asking             chan struct{} // closed once it was asked; nil: nobody does, nor waits for a place to
+	given              bool          // a list of it was accepted once
+	orphan             bool          // its delta was refused for want of the complete list
+	again              bool          // it is asked again at once, whatever next says
+	ca                 string        // whose
 	warned             time.Time
 }
 
@@ -112,38 +113,76 @@ const fetchers = 4
 // once more those whose delta came before its complete list: the order of
 // sources, and of answers, says nothing.
 func (r *Checker) refresh(ctx context.Context) {
-	r.ask(ctx, r.due(func(s *source, at time.Time) bool { return !at.Before(s.next) }))
+	r.ask(ctx, r.due(func(s *source, at time.Time) bool { return s.again || !at.Before(s.next) }))
 	r.ask(ctx, r.due(func(s *source, _ time.Time) bool { return s.again }))
 }
 
-// due returns the sources that are, which are nobody else's meanwhile.
+// due returns the sources that are and that nobody asks yet: they are the
+// caller's until it is done with them.
 func (r *Checker) due(is func(s *source, at time.Time) bool) (due []*source) {
 	at := r.o.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.sources {
-		if is(s, at) {
+		if s.asking == nil && is(s, at) {
 			due = append(due, s)
-			s.again, s.next = false, at.Add(r.o.Timeout+time.Second)
+			s.asking, s.again, s.next = make(chan struct{}), false, at.Add(r.o.Timeout+time.Second)
 		}
 	}
 	return due
 }
 
+// ask reads those that are files, then asks the URLs, a few at once. One that
+// ctx cuts short stays due.
 func (r *Checker) ask(ctx context.Context, due []*source) {
 	var all sync.WaitGroup
 	for _, s := range due {
 		if !isHTTP(s.location) {
 			r.readFile(s)
+			r.asked(ctx, s)
 			continue
 		}
 		all.Go(func() {
-			r.places <- struct{}{}
+			defer r.asked(ctx, s)
+			select {
+			case r.places <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
 			defer func() { <-r.places }()
 			r.fetch(ctx, s)
 		})
 	}
 	all.Wait()
+}
+
+func (r *Checker) asked(ctx context.Context, s *source) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	close(s.asking)
+	s.asking = nil
+	if ctx.Err() != nil {
+		s.next = time.Time{}
+	}
+}
+
+// settle waits for what is being asked.
+func (r *Checker) settle(ctx context.Context) {
+	r.mu.Lock()
+	var all []chan struct{}
+	for _, s := range r.sources {
+		if s.asking != nil {
+			all = append(all, s.asking)
+		}
+	}
+	r.mu.Unlock()
+	for _, asking := range all {
+		select {
+		case <-asking:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // watchFiles looks at the files each Poll, whatever the URLs do.

@@ -109,7 +109,8 @@ const maxFollowed = 256
 const maxPlace = 1 << 10
 
 // Open reads the last good data of the folder, then what is
-// configured: files at once, URLs within the time-out. A source that cannot be
+// configured: files at once, URLs within the time-out, all together: one that
+// did not answer by then is asked again by Run. A source that cannot be
 // read is logged and waited for; a folder that cannot be used, or a deny list
 // that was never valid, is an error.
 func Open(ctx context.Context, o Options) (*Checker, error) {
@@ -151,7 +152,9 @@ func Open(ctx context.Context, o Options) (*Checker, error) {
 		return nil, err
 	}
 	r.waiting.Store(r.countWaiting())
-	r.refresh(ctx)
+	first, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	r.refresh(first)
 	r.watchStandings()
 	return r, nil
 }
@@ -237,18 +240,21 @@ func jitter(d time.Duration) time.Duration {
 	return d - d/10 + rand.N(d/5+1)
 }
 
-// Reload looks at the deny list and at every file and URL, now.
+// Reload looks at the deny list and at every file and URL, now: an answer to
+// what was asked before does not count.
 func (r *Checker) Reload(ctx context.Context) error {
 	var err error
 	if r.deny != nil {
 		err = r.deny.reload()
 	}
+	r.settle(ctx)
 	r.mu.Lock()
 	for _, s := range r.sources {
 		s.next, s.stamp = time.Time{}, ""
 	}
 	r.mu.Unlock()
 	r.refresh(ctx)
+	r.settle(ctx) // what Run was first to ask
 	return errors.Join(err, r.Problems())
 }
 
@@ -259,7 +265,7 @@ func (r *Checker) Hurry() {
 	}
 	r.mu.Lock()
 	for _, s := range r.sources {
-		s.next = time.Time{}
+		s.again = true
 	}
 	r.mu.Unlock()
 	select {
@@ -454,7 +460,7 @@ func (r *Checker) watchAuthorities() {
 	}
 	r.known = now
 	for _, s := range r.sources {
-		s.next, s.etag, s.lastModified, s.stamp = time.Time{}, "", "", ""
+		s.again, s.etag, s.lastModified, s.stamp = true, "", "", ""
 	}
 }
 
