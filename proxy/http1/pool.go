@@ -24,7 +24,8 @@ type pool struct {
 
 	mu     sync.Mutex // guards the fields below
 	idle   []*upstreamConn
-	open   int // idle and in use
+	open   int  // idle and in use
+	gone   bool // another host took its place: it keeps no connection
 	failed map[string]time.Time
 	// apart: until then no connection serves two establishments, rested or not:
 	// the host was seen to send what it was not asked.
@@ -85,12 +86,16 @@ func (p *pool) dropExpiredLocked(now time.Time) (expired []*upstreamConn) {
 	return expired
 }
 
-// put gives back a connection that may serve again.
-func (p *pool) put(c *upstreamConn, owner roc.StructureID, now time.Time) {
+// put gives back a connection that may serve again; false: it is not kept.
+func (p *pool) put(c *upstreamConn, owner roc.StructureID, now time.Time) bool {
 	c.owner, c.released = owner, now
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.gone {
+		return false
+	}
 	p.idle = append(p.idle, c)
+	return true
 }
 
 // lost takes the place of a connection back: it is closed, or was never made.
@@ -121,6 +126,18 @@ func (p *pool) distrust(now time.Time) (say bool) {
 func (p *pool) empty() []*upstreamConn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.emptyLocked()
+}
+
+// retire is empty, for good: the connections in use are closed once released.
+func (p *pool) retire() []*upstreamConn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gone = true
+	return p.emptyLocked()
+}
+
+func (p *pool) emptyLocked() []*upstreamConn {
 	all := p.idle
 	p.idle = nil
 	p.open -= len(all)

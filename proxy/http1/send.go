@@ -168,8 +168,7 @@ func errDeadlineBefore() error {
 
 // release gives a connection back, or closes it.
 func (p *pool) release(c *upstreamConn, owner roc.StructureID, reusable bool) {
-	if now := p.up.o.Now(); reusable && now.Sub(c.made) < p.up.o.LifeTime {
-		p.put(c, owner, now)
+	if now := p.up.o.Now(); reusable && now.Sub(c.made) < p.up.o.LifeTime && p.put(c, owner, now) {
 		return
 	}
 	p.lost()

@@ -390,6 +390,31 @@ func TestPoolsAreBounded(t *testing.T) {
 	}
 }
 
+// A host may lose its place while an exchange with it is under way: its
+// connection, which nothing would look after any more, ends with the exchange.
+func TestAConnectionToAHostThatLostItsPlaceIsClosed(t *testing.T) {
+	t.Parallel()
+	far, s := http1test.New(t), newUpstream(t, func(o *UpstreamOptions) { o.Hosts = 1 })
+	proceed := make(chan struct{})
+	far.Does(func(c net.Conn, r http1test.Got) { <-proceed; http1test.AnswerOK(c, r) })
+	answered := make(chan error, 1)
+	go func() {
+		_, _, err := sendIt(t, s, carried("<a/>"), far.URL())
+		answered <- err
+	}()
+	await.Until(t, "the message has come", func() bool { return len(far.Received()) == 1 })
+	sendIt(t, s, carried("<a/>"), fmt.Sprintf("https://other.example:%s/", far.Port()))
+	close(proceed)
+	if err := await.Next(t, "an answer", answered); err != nil {
+		t.Fatal(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.conns) != 0 {
+		t.Errorf("%d connections are open, to a host that has no place", len(s.conns))
+	}
+}
+
 func TestAURLThatIsNoHTTPSAddressIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newUpstream(t)

@@ -269,7 +269,7 @@ func (s *Upstream) dropOldestLocked() {
 			delete(s.targets, u)
 		}
 	}
-	for _, c := range old.empty() {
+	for _, c := range old.retire() {
 		delete(s.conns, c)
 		c.raw.Close()
 	}
