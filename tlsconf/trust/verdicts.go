@@ -70,16 +70,16 @@ func (v *verdicts) remember(key verdictKey, w verdict) {
 	if _, again := v.good[key]; again {
 		v.forget(key)
 	}
+	size := w.size()
+	if size > maxVerdictBytes/maxVerdictsPerOwner {
+		return // verified again each time
+	}
 	owner := w.owner()
 	if mine := v.owners[owner]; len(mine) >= maxVerdictsPerOwner {
 		v.forget(mine[0])
 	}
-	size := w.size()
 	if v.good == nil || len(v.good) >= maxVerdicts || v.bytes+size > maxVerdictBytes {
 		v.good, v.owners, v.bytes = map[verdictKey]verdict{}, map[Owner][]verdictKey{}, 0
-	}
-	if size > maxVerdictBytes/maxVerdictsPerOwner {
-		return // verified again each time
 	}
 	v.good[key] = w
 	v.owners[owner] = append(v.owners[owner], key)
