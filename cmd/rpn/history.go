@@ -114,10 +114,7 @@ func historyQuery(c *config.Config, structure, amc, since string) (q history.Que
 		}
 	}
 	if structure != "" {
-		id, err := roc.ParseStructureID(structure)
-		if f, e := roc.ParseFINESS(structure); e == nil {
-			id, err = roc.StructureOf(f), nil
-		}
+		id, err := roc.ParseStructure(structure)
 		if err != nil {
 			return q, fmt.Errorf("--structure %q: %w", structure, err)
 		}

@@ -239,12 +239,9 @@ func parseQuery(id, messageID, from, to, structure, amc, service, outcome, code 
 	}
 	q.From, q.To = moment("from", from), moment("to", to)
 	if structure != "" {
-		if finess, e := roc.ParseFINESS(structure); e == nil {
-			q.Structure = roc.StructureOf(finess)
-		} else {
-			q.Structure, e = roc.ParseStructureID(structure)
-			flag("structure", e)
-		}
+		var e error
+		q.Structure, e = roc.ParseStructure(structure)
+		flag("structure", e)
 	}
 	if amc != "" {
 		var e error

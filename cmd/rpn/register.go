@@ -309,11 +309,8 @@ func attemptsDir(file, state string) (string, error) {
 }
 
 func attemptsQuery(structure, since string) (q attempts.Query, err error) {
-	if f, e := roc.ParseFINESS(structure); e == nil {
-		structure = string(roc.StructureOf(f))
-	}
 	if structure != "" {
-		if q.Etablissement, err = roc.ParseStructureID(structure); err != nil {
+		if q.Etablissement, err = roc.ParseStructure(structure); err != nil {
 			return q, fmt.Errorf("--structure %q: %w", structure, err)
 		}
 	}

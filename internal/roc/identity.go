@@ -72,6 +72,15 @@ func (s StructureID) FINESS() (FINESS, bool) {
 // StructureOf returns the structure id of the establishment of that FINESS.
 func StructureOf(f FINESS) StructureID { return StructureID("1" + string(f)) }
 
+// ParseStructure reads what a person writes for a structure: a structure id, or
+// the FINESS of an establishment.
+func ParseStructure(s string) (StructureID, error) {
+	if f, err := ParseFINESS(s); err == nil {
+		return StructureOf(f), nil
+	}
+	return ParseStructureID(s)
+}
+
 // A NumeroAMC is the number of a complementary insurer in canonical form: ten
 // digits, padded on the left with zeros: "0077565712".
 type NumeroAMC string

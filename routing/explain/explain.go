@@ -272,14 +272,7 @@ func ParseQuestion(get func(name string) string) (q Question, err error) {
 			err = fmt.Errorf("%s %.40q: %w", name, get(name), e)
 		}
 	}
-	read("structure", func(s string) (err error) {
-		if f, e := roc.ParseFINESS(s); e == nil {
-			q.Structure = roc.StructureOf(f)
-			return nil
-		}
-		q.Structure, err = roc.ParseStructureID(s)
-		return err
-	})
+	read("structure", func(s string) (err error) { q.Structure, err = roc.ParseStructure(s); return err })
 	read("eg", optional(&q.EG, roc.ParseFINESS))
 	read("amc", func(s string) (err error) { q.Key.AMC, err = roc.ParseNumeroAMC(s); return err })
 	read("convention", optional(&q.Key.Convention, roc.ParseConvention))
