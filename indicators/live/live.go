@@ -336,7 +336,7 @@ func (l *Metrics) stepHandles() map[roc.Service]stepHandles {
 
 // Observe counts one exchange that ended. It keeps nothing of the record.
 func (l *Metrics) Observe(rec *roc.Record) {
-	l.counterOf(exchangeLabels{rec.Service, rec.Version, codeOf(rec), rec.Responsable()}).Inc()
+	l.counterOf(exchangeLabels{rec.Service, rec.Version, rec.End(), rec.Responsable()}).Inc()
 	amc := l.amcHandle(l.amcLabel(rec.To.AMC))
 	amc.ends[amcOutcome(rec)].Inc()
 	h, ok := l.stepOf[rec.Service]
@@ -390,13 +390,6 @@ func (l *Metrics) amcLabel(n roc.NumeroAMC) string {
 		return label
 	}
 	return OtherAMC
-}
-
-func codeOf(rec *roc.Record) string {
-	if rec.Outcome == roc.Refused {
-		return rec.Code()
-	}
-	return string(rec.Outcome)
 }
 
 func amcOutcome(rec *roc.Record) string {

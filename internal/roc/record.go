@@ -140,6 +140,15 @@ func (r *Record) Code() string {
 	return r.Reason.Meaning().Code
 }
 
+// End is how the exchange ended, as figures have it: the code of its refusal, or
+// its outcome.
+func (r *Record) End() string {
+	if r.Outcome == Refused {
+		return r.Code()
+	}
+	return string(r.Outcome)
+}
+
 // Responsable says who must act: nobody after an answer, the AMC after its own
 // fault, otherwise whom the reason names.
 func (r *Record) Responsable() Responsable {
