@@ -31,7 +31,7 @@ func (a *App) openLimits() {
 // limiter is the limit of each establishment: exact over the instances that
 // share a Redis, else that of this one.
 func (a *App) limiter() proxy.Limiter {
-	def := defaultLimit(a.config)
+	def := a.config.StandardLimits().Etablissement
 	if a.redis == nil {
 		return limits.NewLocal(limits.Options{Default: def})
 	}

@@ -85,10 +85,6 @@ func soapLimits(c *config.Config) soap.Limits {
 	return soap.Limits{Bytes: int(l.Bytes), Depth: l.Depth, Attributes: l.Attributes, Declarations: l.Declarations, NameBytes: l.NameBytes, Elements: l.Elements}
 }
 
-func defaultLimit(c *config.Config) register.Limite {
-	return register.Limite{ParSeconde: c.Limits.PerSecond, Rafale: c.Limits.Burst}
-}
-
 func (a *App) routingPolicy() routing.Policy {
 	c := a.config
 	newcomer := func(s config.NewcomerPolicy) routing.NewcomerPolicy {

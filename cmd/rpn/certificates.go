@@ -155,16 +155,7 @@ old one then goes on, and reload exits with 1.`,
 			if forceRegister {
 				q.Add("force", "register")
 			}
-			path := "/-/reload?" + q.Encode()
-			body, good, err := where.ask(cmd.Context(), http.MethodPost, path)
-			if err != nil {
-				return err
-			}
-			if !good {
-				return failed(errors.New(strings.TrimSpace(string(body))))
-			}
-			_, err = cmd.OutOrStdout().Write(body)
-			return err
+			return where.act(cmd, "/-/reload?"+q.Encode())
 		},
 	}
 	where.add(cmd)
