@@ -67,7 +67,7 @@ func start(t *testing.T, o nation.Options) (*nation.Nation, *logged) {
 		o.Keys = keys
 	}
 	o.Log = slog.New(slog.NewJSONHandler(lines, nil))
-	n, err := nation.New(t.Context(), o)
+	n, err := nation.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -108,7 +108,7 @@ func TestCertificatesOfEveryKindServe(t *testing.T) {
 // starting: it waits, without a certificate.
 func TestACMEInARedisThatIsAwayIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	n, err := nation.New(t.Context(), nation.Options{Dir: t.TempDir(), WithoutRPN: true, Etablissements: nation.Establishments()[:1]})
+	n, err := nation.New(nation.Options{Dir: t.TempDir(), WithoutRPN: true, Etablissements: nation.Establishments()[:1]})
 	if err != nil {
 		t.Fatal(err)
 	}

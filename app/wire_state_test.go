@@ -68,7 +68,7 @@ func TestAttemptsInAccrochageAreKept(t *testing.T) {
 func TestTheHostsTheAnnuaireHasNamedAreKept(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	n, err := nation.New(t.Context(), nation.Options{Dir: dir, Keys: keys})
+	n, err := nation.New(nation.Options{Dir: dir, Keys: keys})
 	if err != nil {
 		t.Fatal(err)
 	}

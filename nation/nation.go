@@ -100,8 +100,8 @@ type Nation struct {
 // A Place is where something listens.
 type Place struct{ Name, URL string }
 
-// New starts a nation. ctx bounds the start only.
-func New(ctx context.Context, o Options) (_ *Nation, err error) {
+// New starts a nation.
+func New(o Options) (_ *Nation, err error) {
 	if o.Etablissements == nil {
 		o.Etablissements = append(Establishments(), Strangers()...)
 	}
@@ -159,7 +159,7 @@ func New(ctx context.Context, o Options) (_ *Nation, err error) {
 	if o.WithoutRPN {
 		return n, nil
 	}
-	return n, n.startRPN(ctx)
+	return n, n.startRPN()
 }
 
 // openDir makes the directory, or takes the one given.
@@ -209,7 +209,7 @@ func (n *Nation) Close() error {
 }
 
 // startRPN runs the real application on the files just written.
-func (n *Nation) startRPN(context.Context) error {
+func (n *Nation) startRPN() error {
 	c, err := config.Read(n.ConfigFile())
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ func world(t *testing.T, o Options) *Nation {
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
 	}
-	n, err := New(t.Context(), o)
+	n, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestTheDayGoesAsExpectedTwice(t *testing.T) {
 	dir := t.TempDir()
 	var before []byte
 	for range 2 {
-		n, err := New(t.Context(), Options{Dir: dir})
+		n, err := New(Options{Dir: dir})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +101,7 @@ func TestADirectoryOfSomethingElseIsRefused(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "thesis.txt"), []byte("three years of work"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err := New(t.Context(), Options{Dir: dir})
+	_, err := New(Options{Dir: dir})
 	if err == nil || !strings.Contains(err.Error(), "not empty") {
 		t.Errorf("got %v", err)
 	}
@@ -113,7 +113,7 @@ func TestADirectoryOfSomethingElseIsRefused(t *testing.T) {
 func TestATemporaryNationLeavesNothing(t *testing.T) {
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
-	n, err := New(t.Context(), Options{})
+	n, err := New(Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

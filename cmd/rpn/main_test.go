@@ -20,7 +20,7 @@ func rpn(t *testing.T, stdin string, args ...string) (code int, out, errs string
 
 func TestSendSignsSendsAndTellsFaults(t *testing.T) {
 	t.Parallel()
-	n, err := nation.New(t.Context(), nation.Options{Dir: t.TempDir()})
+	n, err := nation.New(nation.Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

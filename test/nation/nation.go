@@ -113,7 +113,7 @@ func New(t testing.TB, options ...Option) *Nation {
 	s.WithoutRPN = s.binary
 	s.Log = slog.New(slog.NewJSONHandler(n.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
-	if n.Nation, err = inner.New(t.Context(), s.Options); err != nil {
+	if n.Nation, err = inner.New(s.Options); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(n.close)
