@@ -38,8 +38,11 @@ func TestASearchIsPassedToTheAnnuaireByteForByte(t *testing.T) {
 			t.Errorf("got %s", again.Outcome)
 		}
 	}
-	if r := chu.Send(roc.IDB, "verte", search); r.Status != http.StatusServiceUnavailable || r.Origin() != roc.FromAnnuaire {
-		t.Errorf("an error of the annuaire is carried as it came; got %s", r.Outcome)
+	// Down is a 503 without an envelope: silence, and nothing is remembered of this one.
+	chu.Send(roc.IDB, "verte", search).WantRefused(roc.AnnuaireSilent)
+	n.Annuaire.Break(fictif.SOAPFault)
+	if r := chu.Send(roc.IDB, "verte", search); r.Status != http.StatusInternalServerError || r.Origin() != roc.FromAnnuaire {
+		t.Errorf("a fault of the annuaire is carried as it came; got %s", r.Outcome)
 	}
 	n.AMC("bleue").WantReceived(0)
 }
