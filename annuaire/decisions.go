@@ -7,11 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
@@ -67,9 +70,10 @@ type Acts struct {
 // maxActs bounds how many insurers and hosts a file of Acts may be about.
 const maxActs = 20_000
 
-// OpenActs reads the file of Acts, which need not be there yet. With path ""
-// nothing is kept on disk.
-func OpenActs(path string) (*Acts, error) {
+// OpenActs reads the file of Acts, which need not be there yet. A line that a
+// full disk has cut is of an act that was not done: it is logged and skipped.
+// With path "" nothing is kept on disk.
+func OpenActs(path string, log *slog.Logger) (*Acts, error) {
 	a := &Acts{path: path, last: decisions{}}
 	if path == "" {
 		return a, nil
@@ -84,10 +88,14 @@ func OpenActs(path string) (*Acts, error) {
 	r := bufio.NewScanner(bytes.NewReader(data))
 	for line := 1; r.Scan(); line++ {
 		var x Act
+		if !json.Valid(r.Bytes()) {
+			log.Error("a line of the acts about the annuaire was cut while it was written: that act was not done, and is skipped", "event", "annuaire_act_cut", "file", path, "line", line)
+			continue
+		}
 		if err := json.Unmarshal(r.Bytes(), &x); err != nil || x.AMC == "" || x.Act != Approve && x.Act != Reject {
 			return nil, fmt.Errorf("%s:%d: not an act of an operator about the annuaire; correct the line, or move the file away to begin with none", path, line)
 		}
-		if len(a.last) < maxActs {
+		if _, there := a.last[decided{x.AMC, x.Host}]; there || len(a.last) < maxActs {
 			a.last[decided{x.AMC, x.Host}] = x
 		}
 	}
@@ -118,12 +126,7 @@ func (a *Acts) write(x Act) error {
 	if err := os.MkdirAll(filepath.Dir(a.path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(a.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(line, '\n'))
-	return errors.Join(err, f.Sync(), f.Close())
+	return durable.Lines{File: a.path, Bytes: math.MaxInt64, Mode: 0o600}.Append(line)
 }
 
 // Approved reports whether an operator has let an AMC be reached at that host,

@@ -36,7 +36,7 @@ func (a *App) openShared() error {
 // directory on top. What is kept is verified by client alone.
 func (a *App) openDirectory(client *annuaire.Client) error {
 	c := a.config
-	acts, err := annuaire.OpenActs(c.ActsFile())
+	acts, err := annuaire.OpenActs(c.ActsFile(), a.log)
 	if err != nil {
 		return setup(err, "correct the line, or move the file away: what operators approved and rejected is then forgotten")
 	}
