@@ -28,7 +28,7 @@ func (l Lines) Append(line []byte) error {
 	if err != nil {
 		return err
 	}
-	err = appendTo(f, line)
+	err = AppendTo(f, line)
 	size, errSize := f.Seek(0, io.SeekEnd)
 	if err = errors.Join(err, errSize, f.Close()); err != nil {
 		return err
@@ -39,7 +39,9 @@ func (l Lines) Append(line []byte) error {
 	return SyncDir(filepath.Dir(l.File))
 }
 
-func appendTo(f *os.File, line []byte) error {
+// AppendTo adds a line, or several, without the last line break, to a file that
+// is open to be read and appended to, as Append does.
+func AppendTo(f *os.File, line []byte) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package attempts
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -141,14 +142,11 @@ func (s *Store) append(who roc.StructureID, attempts []Attempt) error {
 		return err
 	}
 	defer f.Close()
-	lines, err := lines(f, attempts)
+	lines, err := lines(attempts)
 	if err != nil {
 		return err
 	}
-	if _, err := f.Write(lines); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
+	if err := durable.AppendTo(f, lines); err != nil {
 		return err
 	}
 	info, err := f.Stat()
@@ -161,31 +159,16 @@ func (s *Store) append(who roc.StructureID, attempts []Attempt) error {
 	return durable.SyncDir(s.o.Dir)
 }
 
-// lines writes attempts one a line, behind a line break when the file ends in
-// the middle of a line: a crash left it there.
-func lines(f *os.File, attempts []Attempt) ([]byte, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	var b []byte
-	if n := info.Size(); n > 0 {
-		last := make([]byte, 1)
-		if _, err := f.ReadAt(last, n-1); err != nil {
-			return nil, err
-		}
-		if last[0] != '\n' {
-			b = append(b, '\n')
-		}
-	}
+// lines writes attempts one a line, without the last line break.
+func lines(attempts []Attempt) ([]byte, error) {
+	list := make([][]byte, len(attempts))
 	for i := range attempts {
-		line, err := json.Marshal(&attempts[i])
-		if err != nil {
+		var err error
+		if list[i], err = json.Marshal(&attempts[i]); err != nil {
 			return nil, err
 		}
-		b = append(append(b, line...), '\n')
 	}
-	return b, nil
+	return bytes.Join(list, []byte("\n")), nil
 }
 
 const suffix = ".jsonl"
