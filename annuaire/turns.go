@@ -24,7 +24,7 @@ type turns struct {
 	tokens   float64
 	filled   time.Time // when tokens was right
 	wake     *time.Timer
-	limited  uint64    // how often the rate made somebody wait
+	limited  uint64    // how many turns the rate made wait
 	last     time.Time // when it last did
 	closed   bool
 }
@@ -36,6 +36,7 @@ type turn struct {
 	charged roc.StructureID // once granted
 	granted bool
 	left    bool // nobody waits for it any more
+	limited bool // the rate made it wait
 }
 
 func newTurns(slots int, rate float64) *turns {
@@ -54,6 +55,10 @@ func (t *turns) enter(w *turn) {
 		t.queueLocked(w, a)
 	}
 	t.grantLocked()
+	mayGo := func(a roc.StructureID) bool { return t.inFlight[a] < t.perAsker }
+	if !w.granted && t.free > 0 && t.tokens < 1 && slices.ContainsFunc(w.askers, mayGo) {
+		t.limitLocked(w)
+	}
 }
 
 // maxJoined bounds how many establishments stand behind one question.
@@ -119,6 +124,7 @@ func (t *turns) grantLocked() {
 		}
 		if t.tokens < 1 {
 			t.queueFirstLocked(w, who)
+			t.limitLocked(w)
 			t.waitForTokenLocked()
 			return
 		}
@@ -170,10 +176,17 @@ func (t *turns) fillLocked() {
 	t.filled = now
 }
 
+// limitLocked notes that the rate makes a turn wait, each turn once.
+func (t *turns) limitLocked(w *turn) {
+	if !w.limited {
+		w.limited = true
+		t.limited++
+	}
+	t.last = t.filled
+}
+
 // waitForTokenLocked comes back when there is a token.
 func (t *turns) waitForTokenLocked() {
-	t.limited++
-	t.last = t.filled
 	if t.closed || t.wake != nil {
 		return
 	}
@@ -196,7 +209,7 @@ func (t *turns) close() {
 	}
 }
 
-// size returns how often the rate made somebody wait, and when it last did.
+// size returns how many turns the rate made wait, and when it last did.
 func (t *turns) size() (limited uint64, last time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
