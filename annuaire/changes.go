@@ -86,7 +86,6 @@ type heldDetails struct {
 	from, to string
 	at       time.Time
 	keys     map[roc.Key]bool // at most maxHeldKeys: those that are asked again
-	count    int              // how many there were
 }
 
 const (
@@ -222,7 +221,6 @@ func (l *changeLimiter) countLocked(c candidate, r Route, now time.Time) verdict
 		d := &heldDetails{from: m.From, to: m.To, at: m.At, keys: map[roc.Key]bool{}}
 		if m.key != (roc.Key{}) { // of before a restart, it is not known
 			d.keys[m.key] = true
-			d.count = 1
 		}
 		l.held[heldChange{route, hostOf(m.To)}] = d
 		l.routes[route] = slices.DeleteFunc(l.routes[route], func(a firstAddress) bool { return a.URL == m.To && m.To != "" })
@@ -315,11 +313,8 @@ func (l *changeLimiter) holdLocked(c candidate, host string, now time.Time) (fre
 		l.held[h] = d
 		l.changed, fresh = true, true
 	}
-	if !d.keys[c.key] {
-		d.count++
-		if len(d.keys) < maxHeldKeys {
-			d.keys[c.key] = true
-		}
+	if len(d.keys) < maxHeldKeys {
+		d.keys[c.key] = true
 	}
 	return fresh
 }

@@ -24,7 +24,7 @@ type Change struct {
 	From     string        `json:"from"`
 	To       string        `json:"to"`   // "": removed
 	Host     string        `json:"host"` // of To: what an operator approves or rejects
-	Keys     int           `json:"keys"`
+	Keys     int           `json:"keys"` // that it was seen for, 16 at most
 	Since    time.Time     `json:"since"`
 	Rejected bool          `json:"rejected,omitempty"`
 }
@@ -78,7 +78,7 @@ func (l *changeLimiter) list() Held {
 	for x, d := range l.held {
 		h.Changes = append(h.Changes, Change{
 			AMC: x.route.AMC, Service: x.route.Service.String(), Version: x.route.Version.String(), From: d.from, To: d.to, Host: x.host,
-			Keys: d.count, Since: d.at, Rejected: l.decided.rejected(x.route.AMC, x.host),
+			Keys: len(d.keys), Since: d.at, Rejected: l.decided.rejected(x.route.AMC, x.host),
 		})
 	}
 	if len(h.Changes) > 0 {

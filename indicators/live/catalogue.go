@@ -121,7 +121,7 @@ var catalogue = []Metric{
 	{annuaireLimited, Counter, nil,
 		"Questions to the annuaire that waited because annuaire.per_second was reached."},
 	{annuaireHeld, Gauge, nil,
-		"Keys whose new answer is held back because the annuaire moved too many routes at once; above 0 an operator must check."},
+		"Changes, a route and a host each, that are held back because the annuaire moved too many routes at once (changes, in spite of the name); above 0 an operator must check."},
 	{redisUp, Gauge, nil,
 		"Whether Redis answers (1) or this instance works alone (0); absent without Redis."},
 	{annuaireKeys, Gauge, nil,
