@@ -20,10 +20,13 @@ type Access struct {
 // NewAccess makes an Access.
 func NewAccess(rates *AMCs, seats *crossbar.Crossbar) *Access { return &Access{rates, seats} }
 
-// Enter waits for the turn of es. An AMC that is not in the register has the
-// seats of its host.
+// outside is the pool of the AMCs that are not in the register.
+const outside = "outside the register"
+
+// Enter waits for the turn of es. The AMCs that are not in the register share
+// the seats of one: nobody outside chooses how many pools there are.
 func (a *Access) Enter(ctx context.Context, amc *register.AMC, host string, es *register.Etablissement, at time.Time) (leave func(at time.Time), err error) {
-	key, name, seats := host, host, 0
+	key, name, seats := outside, host, 0
 	if amc != nil {
 		key, name, seats = string(amc.Numeros[0]), amc.Nom, amc.Limite.EnCours
 	}

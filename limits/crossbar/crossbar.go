@@ -30,8 +30,8 @@ type Options struct {
 	Now func() time.Time
 }
 
-// A Crossbar holds the pools of all insurers. Safe for concurrent use. Only
-// insurers of the register get a pool, which bounds their number.
+// A Crossbar holds the pools of all insurers. Safe for concurrent use. Who calls
+// Enter bounds their number: a pool is never dropped.
 type Crossbar struct {
 	o  Options
 	mu sync.Mutex // guards by
@@ -60,7 +60,7 @@ func New(o Options) *Crossbar {
 	return &Crossbar{o: o, by: map[string]*guarded{}}
 }
 
-// A Refusal says why there is no seat: Full (the establishment's own queue or
+// A Refusal says why there is no seat: Own (the establishment's own queue or
 // part is full), or the deadline cannot be met.
 type Refusal struct {
 	Own            bool // the establishment holds or waits for its whole part
