@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -37,6 +38,10 @@ func main() {
 			continue
 		}
 		played++
+		if err := m.healthy(); err != nil {
+			fmt.Fprintf(os.Stderr, "mutants: %s: %v\n", m.file, err)
+			os.Exit(2)
+		}
 		how, err := m.play()
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "mutants: %s: %v\n", m.file, err)
@@ -47,6 +52,10 @@ func main() {
 		}
 		fmt.Printf("%-6s  %s: %s -> %s\n", how, m.file, flat(m.old), flat(m.new))
 	}
+	if played == 0 {
+		fmt.Fprintf(os.Stderr, "mutants: no file of the list begins with %q\n", only)
+		os.Exit(2)
+	}
 	fmt.Printf("%d mutants, %d live\n", played, lived)
 	if lived > 0 {
 		os.Exit(1)
@@ -54,6 +63,29 @@ func main() {
 }
 
 func flat(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// sound are the tests that were run on the tree as it is, and passed.
+var sound = map[[2]string]bool{}
+
+// healthy runs the tests of a mutant on the tree as it is: one that fails there,
+// or that is not there, would pass for one that noticed.
+func (m mutant) healthy() error {
+	pkg := "./" + filepath.Dir(m.file)
+	if sound[[2]string{pkg, m.run}] {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "go", "test", "-run", m.run, pkg).CombinedOutput()
+	if err == nil && bytes.Contains(out, []byte("[no tests to run]")) {
+		err = errors.New("there are none")
+	}
+	if err != nil {
+		return fmt.Errorf("the tests %q of %s fail without a mutant: %w\n%s", m.run, pkg, err, out)
+	}
+	sound[[2]string{pkg, m.run}] = true
+	return nil
+}
 
 // play runs the tests of one mutant: "killed" or "LIVES".
 func (m mutant) play() (string, error) {
