@@ -198,10 +198,6 @@ func New(o Options) (_ *App, err error) {
 	if err := a.openDirectory(asker); err != nil {
 		return nil, err
 	}
-	facade, err := a.facade(answers)
-	if err != nil {
-		return nil, err
-	}
 	a.onStop("connections to the AMCs", func(context.Context) error { toAMC.Close(); toAnnuaire.Close(); return nil })
 
 	a.proxy, err = proxy.New(proxy.Options{
@@ -209,7 +205,7 @@ func New(o Options) (_ *App, err error) {
 		Limiter: a.limiter(), AMCAccess: a.access, Shares: limits.NewShares(a.ledger),
 
 		Signatures: signatures, AnswerSignatures: answers, AnswerPolicy: proxy.AnswerPolicy(c.Policies.AnswerSignatures),
-		Replay: a.replayWindow(c.Policies.Replay), EnforceReplay: c.Policies.Replay == config.ReplayEnforce, Facade: facade,
+		Replay: a.replayWindow(c.Policies.Replay), EnforceReplay: c.Policies.Replay == config.ReplayEnforce, Facade: a.facade(answers),
 		EnforceVIHF: c.Policies.VIHF == config.VIHFEnforce, OnAccepted: a.secondOpinions(c.Policies.SecondOpinions),
 		Directory: a.directory, AMC: toAMC, AnnuaireURL: c.Annuaire.URL, Annuaire: toAnnuaire,
 		Routing: a.routingPolicy(),

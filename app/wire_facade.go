@@ -13,21 +13,21 @@ import (
 )
 
 // facade is what answers the searches of establishments.
-func (a *App) facade(answers *xmlsig.Verifier) (*facade.Facade, error) {
+func (a *App) facade(answers *xmlsig.Verifier) *facade.Facade {
 	c := a.config
 	o := facade.Options{
 		Verifier: answers, Signer: c.Annuaire.Signer, Directory: a.directory, Limits: soapLimits(c),
 		Endpoint: c.Endpoint, Life: c.Facade.Life, Now: a.now,
 	}
 	if c.Facade.Signature == nil {
-		return facade.New(o), nil
+		return facade.New(o)
 	}
 	signing := signingKey(a.own.Of(config.FacadeSignature))
 	o.Keys = a.secrets
 	o.Sign = func(m roc.Content, at time.Time) (roc.Content, error) {
 		return xmlsig.Sign(m, signing(), xmlsig.SignOptions{At: at})
 	}
-	return facade.New(o), nil
+	return facade.New(o)
 }
 
 // signingKey returns the key of an identity as xmlsig takes it: another one once

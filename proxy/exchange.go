@@ -378,9 +378,6 @@ func (x *exchange) logNew(route routing.Route) {
 
 // ofAnnuaire gives a refusal of the far leg its name when that is the annuaire.
 func ofAnnuaire(err error) error {
-	if errors.Is(err, http1.ErrCallerLeft) {
-		return err
-	}
 	r := roc.RefusalOf(err)
 	switch r.Reason {
 	case roc.AMCUnreachable, roc.AMCSilent:

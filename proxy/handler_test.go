@@ -23,6 +23,7 @@ import (
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/limits"
 	"github.com/piano-roc/rpn/limits/shares"
+	"github.com/piano-roc/rpn/proxy/facade"
 	"github.com/piano-roc/rpn/proxy/http1"
 	"github.com/piano-roc/rpn/proxy/http1/http1test"
 	"github.com/piano-roc/rpn/register"
@@ -772,7 +773,7 @@ func TestWhatIsMissingInOptionsIsNamed(t *testing.T) {
 	}
 	if _, err := New(Options{
 		List: func() *register.List { return nil }, Limiter: allow(nil), Signatures: xmlsig.NewVerifier(xmlsig.Options{}),
-		Directory: find(nil), AMC: http1.NewUpstream(http1.UpstreamOptions{}), Log: slog.New(slog.DiscardHandler),
+		Directory: find(nil), Facade: facade.New(facade.Options{}), AMC: http1.NewUpstream(http1.UpstreamOptions{}), Log: slog.New(slog.DiscardHandler),
 	}); err == nil || !strings.Contains(err.Error(), "AnswerSignatures") {
 		t.Errorf("observe without a verifier: %v", err)
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/limits"
+	"github.com/piano-roc/rpn/proxy/facade"
 	"github.com/piano-roc/rpn/proxy/http1"
 	"github.com/piano-roc/rpn/proxy/http1/http1test"
 	"github.com/piano-roc/rpn/register"
@@ -73,6 +74,13 @@ func (find) Quarantined(roc.NumeroAMC, string, bool) {}
 
 func (f find) Find(ctx context.Context, _ roc.StructureID, k roc.Key) (annuaire.Entry, error) {
 	return f(ctx, k)
+}
+
+// asks is a facade's Directory that asks each time, and remembers nothing.
+type asks struct{}
+
+func (asks) Search(ctx context.Context, _ roc.StructureID, s annuaire.Search) (annuaire.Searched, error) {
+	return s.Ask(ctx)
 }
 
 // smallRegister has one establishment in the circle, and one insurer.
@@ -133,6 +141,7 @@ func newCountry(t testing.TB, adjust ...func(*Options)) *country {
 		Signatures:       xmlsig.NewVerifier(xmlsig.Options{Trust: trustOf(igc.EtablissementSignature)}),
 		AnswerSignatures: xmlsig.NewVerifier(xmlsig.Options{Trust: trustOf(igc.AMCSignature)}),
 		Directory:        find(func(context.Context, roc.Key) (annuaire.Entry, error) { return entry(c.far.URL()), nil }),
+		Facade:           facade.New(facade.Options{Directory: asks{}}),
 		AMC:              upstream,
 		Log:              slog.New(slog.NewTextHandler(locked{&c.mu, &c.log}, nil)),
 		Observers:        []func(*roc.Record){func(r *roc.Record) { c.told <- *r }},

@@ -93,6 +93,7 @@ type Options struct {
 	Signatures       *xmlsig.Verifier // of the establishments' messages
 	AnswerSignatures *xmlsig.Verifier // of the insurers' answers; may be nil when AnswerPolicy is off
 	Directory        Directory
+	Facade           *facade.Facade  // answers the searches of establishments
 	AMC              *http1.Upstream // to the insurers
 	Log              *slog.Logger
 
@@ -103,10 +104,6 @@ type Options struct {
 	// Annuaire. "": such a request is refused as annuaire-silent.
 	AnnuaireURL string
 	Annuaire    *http1.Upstream // default: AMC
-
-	// Facade answers the searches of establishments. nil: they are passed on
-	// to the annuaire and its answers back, unseen.
-	Facade *facade.Facade
 
 	Limits       soap.Limits    // of a request; zero: soap.DefaultLimits
 	Routing      routing.Policy // what to do with an address not seen before
@@ -199,8 +196,8 @@ func (slots) FreeBytes(*register.Etablissement, int)        {}
 // complete sets the defaults, and names what is missing.
 func (o *Options) complete() error {
 	switch {
-	case o.List == nil, o.Limiter == nil, o.Signatures == nil, o.Directory == nil, o.AMC == nil, o.Log == nil:
-		return errors.New("proxy: List, Limiter, Signatures, Directory, AMC and Log are required")
+	case o.List == nil, o.Limiter == nil, o.Signatures == nil, o.Directory == nil, o.Facade == nil, o.AMC == nil, o.Log == nil:
+		return errors.New("proxy: List, Limiter, Signatures, Directory, Facade, AMC and Log are required")
 	}
 	if o.AnswerPolicy == "" {
 		o.AnswerPolicy = AnswersObserve

@@ -23,9 +23,6 @@ func (x *exchange) search(es *register.Etablissement, caller roc.StructureID, c 
 	if x.proxy.o.AnnuaireURL == "" {
 		return http1.Response{}, roc.Refuse(roc.AnnuaireSilent, "no annuaire is configured").Because(roc.NoAnnuaire)
 	}
-	if x.proxy.o.Facade == nil {
-		return x.passOn(caller, c)
-	}
 	start := x.proxy.o.Now()
 	a, err := x.proxy.o.Facade.Search(x.ctx, es, c, x.passedOn(caller, c))
 	x.rec.Annuaire = x.proxy.o.Now().Sub(start)
@@ -61,31 +58,13 @@ func (x *exchange) passedOn(caller roc.StructureID, c *xmlsig.Checked) func(cont
 	}
 }
 
-// passOn puts the question to the annuaire as it came. It is a read: it may be
-// asked again.
-func (x *exchange) passOn(caller roc.StructureID, c *xmlsig.Checked) (http1.Response, error) {
-	m := x.outgoing(caller, c)
-	m.Again = true
-	if err := x.prepareAnswer(&m); err != nil {
-		return http1.Response{}, err
-	}
-	a, err := x.proxy.o.Annuaire.Send(x.ctx, x.rec, []string{x.proxy.o.AnnuaireURL}, m)
-	x.rec.Annuaire, x.rec.AMC = x.rec.AMC, 0
-	if err != nil {
-		return http1.Response{}, ofAnnuaire(err)
-	}
-	x.keepAnswer(a)
-	x.rec.Origin = roc.FromAnnuaire
-	return a, nil
-}
-
 // openToken looks at the address that the message was sent to, when it is one
 // that the façade gave out.
 func (x *exchange) openToken(es *register.Etablissement) error {
 	path, _, _ := strings.Cut(x.q.Target(), "?")
 	text, ok := strings.CutPrefix(path, Path+"/")
 	if !ok || !x.proxy.o.Facade.Rewrites() {
-		return nil // acceptable judges the path
+		return nil // acceptable checks the path
 	}
 	k, err := x.proxy.o.Facade.OpenToken(text, es.Structure, x.proxy.o.Now())
 	if errors.Is(err, facade.ErrNotGivenOut) {

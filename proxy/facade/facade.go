@@ -66,7 +66,7 @@ func New(o Options) *Facade {
 
 // Rewrites reports whether the mode reecriture is possible.
 func (f *Facade) Rewrites() bool {
-	return f != nil && f.o.Keys != nil && f.o.Sign != nil && f.o.Endpoint != ""
+	return f.o.Keys != nil && f.o.Sign != nil && f.o.Endpoint != ""
 }
 
 // An Answer is what a search is answered.
