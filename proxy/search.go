@@ -29,11 +29,24 @@ func (x *exchange) search(es *register.Etablissement, caller roc.StructureID, c 
 	if err != nil {
 		return http1.Response{}, err
 	}
+	if err := x.holdAnswer(a.Body.Len()); err != nil {
+		return http1.Response{}, err
+	}
 	x.rec.Origin = roc.FromAnnuaire
 	if a.FromMemory {
 		x.rec.Origin, x.rec.FromMemory, x.rec.Stale = roc.FromCache, true, a.Stale
 	}
 	return http1.Response{Status: a.Status, ContentType: a.ContentType, Body: a.Body}, nil
+}
+
+// holdAnswer takes room for an answer that is there, as long as it is being
+// written: until then it was everybody's who asked.
+func (x *exchange) holdAnswer(n int) error {
+	if err := x.proxy.o.Shares.TakeBytes(x.held, n); err != nil {
+		return err
+	}
+	x.bytes += n
+	return nil
 }
 
 // passedOn puts the question to the annuaire as it came, and may outlive the

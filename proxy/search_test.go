@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,6 +16,8 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
+	"github.com/piano-roc/rpn/limits"
+	"github.com/piano-roc/rpn/limits/shares"
 	"github.com/piano-roc/rpn/proxy/facade"
 	"github.com/piano-roc/rpn/proxy/http1"
 	"github.com/piano-roc/rpn/proxy/http1/http1test"
@@ -76,5 +79,22 @@ func TestASearchOutlivesTheCallerThatOpenedIt(t *testing.T) {
 	}
 	if h, s := d.Health(), d.Stats(); h.Failures != 0 || s.Asks != 1 || len(annuaireEnd.Received()) != 1 {
 		t.Errorf("%d failures, %d questions, %d received: want one that the annuaire answered", h.Failures, s.Asks, len(annuaireEnd.Received()))
+	}
+}
+
+// The answer to a search is of its establishment's share while it is written:
+// where there is no room the caller is told so, and nothing stays held.
+func TestTheAnswerToASearchTakesRoom(t *testing.T) {
+	t.Parallel()
+	ledger := shares.New(shares.Limit{}, shares.Limit{}, shares.Limit{Total: 4 << 20, Small: 4 << 20}) // its share is 1 MiB
+	annuaireEnd := http1test.New(t)
+	c := newCountry(t, func(o *Options) { o.AnnuaireURL, o.Shares = annuaireEnd.URL(), limits.NewShares(ledger) })
+	search := message.SearchRequest{Adressage: message.Adressage{AMC: rhone, Domaine: roc.HOSP}, Service: "IDB", Norme: "ROC", Version: "V1"}.Envelope(soap.SOAP11)
+	for size, want := range map[int]string{400 << 10: http1test.OK[:20], 1200 << 10: "RPN11"} {
+		annuaireEnd.Says(http1test.Raw(500, http1test.OK+strings.Repeat(" ", size)))
+		if r := c.send(search.Bytes()); !strings.Contains(string(r.body), want) || (want == "RPN11") != (r.Header.Get("Retry-After") != "") {
+			t.Errorf("%d bytes: status %d, %.300s", size, r.StatusCode, r.body)
+		}
+		await.Until(t, "all is given back", func() bool { used, _ := ledger.Used(shares.Bytes); return used == 0 })
 	}
 }
