@@ -82,9 +82,9 @@ type newsItem struct {
 	seq  uint64
 }
 
-// tell publishes a message, sealed: the others need the key itself, and none
+// publish sends the others a message, sealed: the others need the key itself, and none
 // stands in Redis (packed.hidden).
-func (s *Shared) tell(ctx context.Context, b []byte) {
+func (s *Shared) publish(ctx context.Context, b []byte) {
 	s.o.remote.Publish(ctx, base64.RawStdEncoding.EncodeToString(s.o.Tags.Seal(newsPurpose, b)))
 }
 
@@ -100,7 +100,7 @@ func (s *Shared) publishNews(ctx context.Context, n newsItem) {
 	b := s.message(kindNews, s.talk.sent)
 	s.talk.mu.Unlock()
 	b = append(append(b, n.key[:]...), n.says[:]...)
-	s.tell(ctx, binary.BigEndian.AppendUint64(b, n.seq))
+	s.publish(ctx, binary.BigEndian.AppendUint64(b, n.seq))
 }
 
 // beat says again and again how many news were sent.
@@ -116,7 +116,7 @@ func (s *Shared) beat(d *Directory) {
 		s.talk.mu.Lock()
 		b := s.message(kindBeat, s.talk.sent)
 		s.talk.mu.Unlock()
-		s.tell(d.ctx, b)
+		s.publish(d.ctx, b)
 	}
 }
 
@@ -129,7 +129,7 @@ func (s *Shared) greet(d *Directory) {
 	s.talk.nonce, s.talk.greeted = binary.BigEndian.Uint64(b[:]), time.Now()
 	m := s.message(kindHello, s.talk.nonce)
 	s.talk.mu.Unlock()
-	d.asks.Go(func() { s.tell(d.ctx, m) })
+	d.asks.Go(func() { s.publish(d.ctx, m) })
 }
 
 // lost is greet, at most once a second: one that comes too soon waits.
@@ -256,7 +256,7 @@ func (s *Shared) answer(d *Directory, nonce uint64) {
 				b = v.append(b)
 			}
 			list = list[n:]
-			s.tell(d.ctx, b)
+			s.publish(d.ctx, b)
 		}
 	})
 }

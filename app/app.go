@@ -104,7 +104,7 @@ type App struct {
 	live       *live.Metrics
 
 	journal     *journal.Journal // nil: none
-	journalStop func()           // ends its work beside; nil: it was not begun
+	journalStop func()           // ends its work in the background; nil: it was not begun
 
 	inventory *expiry.Inventory
 	clocks    *live.Clocks
@@ -234,7 +234,7 @@ func New(o Options) (_ *App, err error) {
 // newReloader lists what a reload replaces.
 func (a *App) newReloader() *reloader {
 	c := a.config
-	r := &reloader{log: a.log, tell: a.live.Reloaded, parts: []part{
+	r := &reloader{log: a.log, notify: a.live.Reloaded, parts: []part{
 		{name: "register", files: []string{c.Etablissements, c.AMC}, reload: a.reloadRegister},
 		{name: "trust", files: []string{c.Trust.EtablissementsTLS, c.Trust.EtablissementsSignature, c.Trust.AMCTLS, c.Trust.AMCSignature}, prepare: a.stores.Prepare},
 	}}
@@ -275,7 +275,7 @@ func (a *App) reload(by act) ([]string, error) {
 	return a.reloader.reload(by, a.now())
 }
 
-// startLoops begins what goes on beside the exchanges: looking at the files,
+// startLoops begins what goes on in the background: looking at the files,
 // and asking the annuaire.
 func (a *App) startLoops() {
 	ctx, cancel := context.WithCancel(context.Background())

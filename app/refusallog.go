@@ -55,7 +55,7 @@ func newRefusalLog(write func(*roc.Record), log *slog.Logger) *refusalLog {
 			case <-ctx.Done():
 				return
 			case now := <-tick.C:
-				l.say(now.Add(-refusalWindow))
+				l.flush(now.Add(-refusalWindow))
 			}
 		}
 	})
@@ -66,7 +66,7 @@ func newRefusalLog(write func(*roc.Record), log *slog.Logger) *refusalLog {
 func (l *refusalLog) Close() {
 	l.end()
 	l.was.Wait()
-	l.say(time.Now().Add(time.Hour))
+	l.flush(time.Now().Add(time.Hour))
 }
 
 // Observe writes the line of an exchange, or counts it.
@@ -82,7 +82,7 @@ func (l *refusalLog) Observe(rec *roc.Record) {
 // TurnedAway writes that a connection was closed without a word, or counts it.
 func (l *refusalLog) TurnedAway(who roc.StructureID) {
 	if now := time.Now(); !l.repeats(refusalKey{from: who}, now, now) {
-		l.tell(refusalKey{from: who}, 1, now, now)
+		l.logRepeats(refusalKey{from: who}, 1, now, now)
 	}
 }
 
@@ -120,8 +120,8 @@ func (l *refusalLog) repeats(k refusalKey, at, now time.Time) bool {
 	return true
 }
 
-// say ends the windows that began before then, and writes what they counted.
-func (l *refusalLog) say(before time.Time) {
+// flush ends the windows that began before then, and writes what they counted.
+func (l *refusalLog) flush(before time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for k, r := range l.by {
@@ -129,13 +129,13 @@ func (l *refusalLog) say(before time.Time) {
 			continue
 		}
 		if delete(l.by, k); r.unsaid > 0 {
-			l.tell(k, r.unsaid, r.first, r.last)
+			l.logRepeats(k, r.unsaid, r.first, r.last)
 		}
 	}
 }
 
-// tell writes how many there were.
-func (l *refusalLog) tell(k refusalKey, n int, first, last time.Time) {
+// logRepeats writes how many there were.
+func (l *refusalLog) logRepeats(k refusalKey, n int, first, last time.Time) {
 	if k.reason == "" {
 		l.log.Warn("connections of one structure closed without a word: it had too many, or all are taken", slog.String("event", "connections_turned_away"),
 			slog.String("structure", string(k.from)), slog.Int("count", n), slog.Time("first", first), slog.Time("last", last))

@@ -19,10 +19,10 @@ import (
 // and the trust stores. Each part keeps what it has when the new file is not
 // valid. Everything else lasts as long as the process.
 type reloader struct {
-	log   *slog.Logger
-	tell  func(what string, err error, at time.Time) // the indicators
-	parts []part
-	seen  string // the files as they were last read; of watch alone
+	log    *slog.Logger
+	notify func(what string, err error, at time.Time) // the indicators
+	parts  []part
+	seen   string // the files as they were last read; of watch alone
 
 	mu    sync.Mutex // one reload at a time
 	stale map[string]error
@@ -72,7 +72,7 @@ func (r *reloader) reload(by act, at time.Time) (what []string, err error) {
 		default:
 			errs[i] = errNotAlone
 		}
-		r.tell(p.name, errs[i], at)
+		r.notify(p.name, errs[i], at)
 		if err := errs[i]; err != nil {
 			r.stale[p.name] = err
 			failed = append(failed, fmt.Errorf("%s: %w", p.name, err))

@@ -81,7 +81,7 @@ func (a *App) journalKeys() (journal.Keys, error) {
 	return keys, durable.WriteFile(filepath.Join(c.Folder, "key.pub"), []byte(keys.Public()+"\n"), 0o644)
 }
 
-// startJournal begins the work beside the exchanges. It ends when the journal
+// startJournal begins the work in the background. It ends when the journal
 // is closed, after the last exchange.
 func (a *App) startJournal() {
 	if a.journal == nil {

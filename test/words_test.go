@@ -26,8 +26,9 @@ var retired = map[string]string{
 }
 
 // verbs begin no name of a function: what writes a log line is logX, what
-// calls somebody is notifyX, what writes for a person is printX.
-var verbs = regexp.MustCompile(`^([Ss]ay|[Tt]ell)[A-Z]`)
+// calls somebody is notifyX, what writes for a person is printX. A client of a
+// test that only says what is on its line may.
+var verbs = regexp.MustCompile(`^([Ss]ay|[Tt]ell)($|[A-Z])`)
 
 // apart finds where one word of a name ends and the next begins.
 var apart = regexp.MustCompile(`([a-z0-9])([A-Z])`)
@@ -63,7 +64,7 @@ func TestRetiredWordsDoNotComeBack(t *testing.T) {
 						}
 					}
 				}
-				if f, ok := n.(*ast.FuncDecl); ok && verbs.MatchString(f.Name.Name) {
+				if f, ok := n.(*ast.FuncDecl); ok && verbs.MatchString(f.Name.Name) && !(f.Name.Name == "say" && strings.HasSuffix(file, "_test.go")) {
 					t.Errorf("%s: the function %s: name it logX, notifyX or printX", set.Position(f.Pos()), f.Name.Name)
 				}
 				return true

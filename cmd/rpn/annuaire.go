@@ -107,7 +107,7 @@ func printDecisions(w io.Writer, h annuaire.Held) error {
 	}
 	fmt.Fprintf(w, "\nWhat is held: the previous address serves. Ask the annuaire whether it means it, then approve or reject each host:\n")
 	said := map[string]bool{}
-	say := func(amc, host string) {
+	show := func(amc, host string) {
 		line := "  rpn annuaire approve --amc " + amc + " --host " + host
 		if host == "" {
 			line = "  rpn annuaire approve --amc " + amc + " --removed"
@@ -119,7 +119,7 @@ func printDecisions(w io.Writer, h annuaire.Held) error {
 	}
 	for _, c := range h.Changes {
 		if !c.Rejected {
-			say(string(c.AMC), c.Host)
+			show(string(c.AMC), c.Host)
 		}
 	}
 	for _, q := range h.Quarantined {
@@ -128,7 +128,7 @@ func printDecisions(w io.Writer, h annuaire.Held) error {
 		case q.NewAMC:
 			fmt.Fprintf(w, "  %s is not in the register: write it in the list of AMCs\n", q.AMC)
 		default:
-			say(string(q.AMC), q.Host)
+			show(string(q.AMC), q.Host)
 		}
 	}
 	return nil

@@ -230,7 +230,7 @@ func (v *verification) run(cmd *cobra.Command, files []string) error {
 				return failed(err)
 			}
 		} else {
-			v.tell(out, line, report, err)
+			v.print(out, line, report, err)
 		}
 	}
 	if !ok {
@@ -300,8 +300,8 @@ func (v *verification) verdict(name string, r *xmlsig.Report, err error) verdict
 	return d
 }
 
-// tell writes the report for a person.
-func (v *verification) tell(out io.Writer, d verdict, r *xmlsig.Report, err error) {
+// print writes the report for a person.
+func (v *verification) print(out io.Writer, d verdict, r *xmlsig.Report, err error) {
 	fmt.Fprintf(out, "%s\n", d.File)
 	if c := r.Signer; c != nil {
 		fmt.Fprintf(out, "  signer     %s\n", c.Subject)
