@@ -76,7 +76,7 @@ func (a *App) signatureTrust(s *trust.Store, kind expiry.Kind) func() *xmlsig.Tr
 func (a *App) openTrust() error {
 	c := a.config
 	var problems []error
-	stores, err := trust.OpenStoresWith(c.File()+": trust.", trust.StorePaths{
+	stores, err := trust.OpenStores(c.File()+": trust.", trust.StorePaths{
 		EtablissementTLS:       []string{c.Trust.EtablissementsTLS},
 		EtablissementSignature: []string{c.Trust.EtablissementsSignature},
 		AMCTLS:                 []string{c.Trust.AMCTLS},

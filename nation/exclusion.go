@@ -19,6 +19,7 @@ import (
 	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/tlsconf/revocation"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // DenyFiles are the files of the emergency deny list: who signs it, by which
@@ -68,7 +69,7 @@ func (n *Nation) openExclusion() error {
 // the one that the RPN remembers.
 func (n *Nation) writeDenyList(out ...roc.StructureID) (sequence uint64, err error) {
 	keyFile, signerFile, file := n.DenyFiles()
-	key, err := revocation.ReadSigningKey(keyFile)
+	key, err := trust.ReadKey(keyFile)
 	if err != nil {
 		return 0, err
 	}

@@ -79,7 +79,7 @@ func (c *Client) Config(serverName string) *tls.Config {
 // ctx. On an error, always a *Failure, conn is closed.
 //
 // In TLS 1.3 a server that refuses our certificate says so after the
-// handshake, at the first read: give that error to Explain.
+// handshake, at the first read.
 func (c *Client) Handshake(ctx context.Context, conn net.Conn, serverName string) (*tls.Conn, error) {
 	return c.handshake(ctx, conn, serverName, c.Config(serverName))
 }

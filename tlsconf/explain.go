@@ -15,15 +15,8 @@ import (
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
-// Explain turns the error of a TLS connection into a Failure. It is for
-// errors that come after the handshake too: in TLS 1.3 a server that refuses
-// our certificate says so at the first read. A nil error gives nil.
-func Explain(err error) *trust.Failure { return explain(err, offered{}) }
-
+// explain turns the error of a handshake into a Failure.
 func explain(err error, hello offered) *trust.Failure {
-	if err == nil {
-		return nil
-	}
 	if f := trust.AsFailure(err); f != nil {
 		return f
 	}
@@ -32,7 +25,7 @@ func explain(err error, hello offered) *trust.Failure {
 }
 
 // reasonOf reads what crypto/tls says. Where it has no type for a case its
-// text is matched; listener_test.go fails on the day a text changes.
+// text is matched; TestWhoMayConnect fails on the day a text changes.
 func reasonOf(err error, hello offered) (trust.Reason, string) {
 	var record tls.RecordHeaderError
 	var netErr net.Error

@@ -72,16 +72,16 @@ func TestTheFourStoresSayAllThatIsWrong(t *testing.T) {
 		EtablissementTLS: paths(igc.EtablissementTLS), EtablissementSignature: paths(igc.EtablissementSignature),
 		AMCTLS: paths(igc.AMCTLS), AMCSignature: paths(igc.AMCSignature),
 	}
-	stores, err := trust.OpenStores("trust.", good, nil)
+	plain := func(_ string, o trust.StoreOptions) trust.StoreOptions { return o }
+	stores, err := trust.OpenStores("trust.", good, plain)
 	if err != nil {
 		t.Fatal(err)
 	}
 	before, signature := stores.AMCTLS.Trust(), stores.AMCSignature.Trust()
 	tlstest.Write(t, igc.StoreFile(dir, igc.AMCTLS), "?")
 	tlstest.Write(t, igc.StoreFile(dir, igc.AMCSignature), tlstest.PEM(tlstest.NewPKI().Roots(igc.AMCSignature)...))
-	changed, err := stores.Reload()
-	if changed || err == nil || !strings.Contains(err.Error(), "trust.amc_tls") {
-		t.Errorf("reload: %t, %v", changed, err)
+	if _, err := stores.Prepare(false); err == nil || !strings.Contains(err.Error(), "trust.amc_tls") {
+		t.Errorf("reload: %v", err)
 	}
 	if stores.AMCTLS.Trust() != before || stores.AMCSignature.Trust() != signature {
 		t.Error("a bad file replaced a store, or a good one was read beside it: all or none")
@@ -97,7 +97,7 @@ func TestTheFourStoresSayAllThatIsWrong(t *testing.T) {
 
 	bad := good
 	bad.EtablissementTLS, bad.AMCSignature = nil, []string{filepath.Join(dir, "absent.pem")}
-	_, err = trust.OpenStores("trust.", bad, nil)
+	_, err = trust.OpenStores("trust.", bad, plain)
 	for _, want := range []string{"trust.etablissements_tls: no file is configured", "trust.amc_signature", "absent.pem: no such file"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want ...%s...", err, want)

@@ -179,7 +179,7 @@ func atTheClient(t *testing.T, pki *igc.PKI, r *revocation.Checker, p igc.Pair) 
 	near.SetDeadline(time.Now().Add(30 * time.Second))
 	c, err := client.Handshake(t.Context(), near, amcName)
 	if err != nil {
-		return tlsconf.Explain(err).Reason
+		return trust.AsFailure(err).Reason
 	}
 	c.NetConn().Close()
 	return ""

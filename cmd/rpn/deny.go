@@ -57,7 +57,7 @@ The list replaces the one before: keep the lines of who must stay out.`,
 			if err != nil {
 				return refused(err)
 			}
-			signer, err := revocation.ReadSigningKey(key)
+			signer, err := trust.ReadKey(key)
 			if err != nil {
 				return refused(err)
 			}

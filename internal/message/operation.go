@@ -17,16 +17,12 @@ type Operation struct {
 
 	Action       string // "urn:roc:idb:1.0.0:interroger"
 	AnswerAction string // "urn:roc:idb:1.0.0:interrogerReponse"
-
-	// Retryable says that a request may be sent again after its bytes have
-	// left: true for the annuaire, which only reads.
-	Retryable bool
 }
 
 // operations is profile section 1, line by line. It is never written to.
 var operations = [...]Operation{
 	{roc.Annuaire, roc.NoVersion, soap.Name{Space: NSAnnuaire, Local: "search"}, soap.Name{Space: NSAnnuaire, Local: "searchResponse"},
-		NSAnnuaire + "search", NSAnnuaire + "searchResponse", true},
+		NSAnnuaire + "search", NSAnnuaire + "searchResponse"},
 	line(roc.IDB, roc.V1, "urn:roc:idb:1.0.0", "interroger"),
 	line(roc.IDB, roc.V2, "urn:roc:idb:2.0.0", "interroger"),
 	line(roc.SIM, roc.V1, "urn:roc:sim:1.0.0", "simuler"),

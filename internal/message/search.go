@@ -60,7 +60,7 @@ type SearchAnswer struct {
 	Nom        string
 	ROC        bool // the insurer is in the dispositif ROC
 	// Debut and Fin are the first and the last day of validity, each at 00:00
-	// in Europe/Paris; zero when the answer does not say. See ValidUntil.
+	// in Europe/Paris; zero when the answer does not say.
 	Debut, Fin time.Time
 	Adresses   []Adresse
 }
@@ -72,15 +72,6 @@ type Adresse struct {
 	Version string // "V1"
 	Type    string // URL or MEL
 	Valeur  string
-}
-
-// ValidUntil returns the first instant after the validity: the midnight, in
-// Europe/Paris, that ends the day Fin. Zero when the answer has no Fin.
-func (a SearchAnswer) ValidUntil() time.Time {
-	if a.Fin.IsZero() {
-		return time.Time{}
-	}
-	return a.Fin.In(paris()).AddDate(0, 0, 1)
 }
 
 // Envelope writes the answer, unsigned.

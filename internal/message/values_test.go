@@ -2,7 +2,6 @@ package message_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/piano-roc/rpn/internal/message"
 )
@@ -36,31 +35,4 @@ func FuzzParseMontant(f *testing.F) {
 			t.Errorf("%q reads as %d, written %q, read again as %d (%v)", s, m, m.String(), again, err)
 		}
 	})
-}
-
-// The last day of validity is a whole day in France, whose length changes
-// twice a year.
-func TestValidUntilIsTheMidnightThatEndsTheLastDay(t *testing.T) {
-	t.Parallel()
-	paris, err := time.LoadLocation("Europe/Paris")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for fin, want := range map[string]string{
-		"2026-12-31": "2026-12-31T23:00:00Z",
-		"2026-06-30": "2026-06-30T22:00:00Z",
-		"2026-10-25": "2026-10-25T23:00:00Z", // a day of 25 hours
-		"2026-03-29": "2026-03-29T22:00:00Z", // of 23
-	} {
-		d, err := time.ParseInLocation("2006-01-02", fin, paris)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := (message.SearchAnswer{Fin: d}).ValidUntil().UTC().Format(time.RFC3339); got != want {
-			t.Errorf("%s ends at %s, not %s", fin, got, want)
-		}
-	}
-	if !(message.SearchAnswer{}).ValidUntil().IsZero() {
-		t.Error("an answer without fin has an end")
-	}
 }

@@ -292,7 +292,7 @@ func TestSigningRebindsNoPrefix(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := c.Operation(); got != (soap.Name{Space: "urn:x:y", Local: "a"}) {
+	if got := c.Envelope().Operation(); got != (soap.Name{Space: "urn:x:y", Local: "a"}) {
 		t.Errorf("once signed, the operation is %v", got)
 	}
 }

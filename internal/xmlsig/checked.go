@@ -42,15 +42,6 @@ func (c *Checked) Signed() bool { return c.signer != nil }
 // zero when the message is unsigned.
 func (c *Checked) Body() soap.Node { return c.body.First() }
 
-// Operation returns the name of the Body's only child. Of an unsigned message
-// it is unproven, and serves to pass it on only.
-func (c *Checked) Operation() soap.Name {
-	if c.env == nil {
-		return soap.Name{}
-	}
-	return c.env.Operation()
-}
-
 // Signer returns the signer's certificate; nil when the message is unsigned.
 func (c *Checked) Signer() *x509.Certificate {
 	if c.signer == nil {

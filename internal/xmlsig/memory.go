@@ -55,7 +55,7 @@ func textKey(form TokenForm, text []byte) [32]byte {
 }
 
 func certKey(form TokenForm, c *x509.Certificate) [32]byte {
-	key := sha256.Sum256(c.RawTBSCertificate)
+	key := roc.IDOfCertificate(c)
 	key[0] ^= byte(form)
 	return key
 }
@@ -83,7 +83,6 @@ func (m *memory) byCertificate(key [32]byte, c *x509.Certificate, at time.Time) 
 }
 
 // remember keeps a signer whose signature has just been verified.
-
 func (m *memory) remember(c *claim) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -103,7 +102,6 @@ func (m *memory) remember(c *claim) {
 	m.known[c.cert], m.texts[c.text] = &entry{c.signer, c.text}, c.signer
 	m.owners[owner] = append(m.owners[owner], c.cert)
 	m.bytes += c.signer.size()
-
 }
 
 func (m *memory) forget(key [32]byte) {

@@ -77,40 +77,6 @@ func Int(s string, most int) (int, error) {
 	return n, nil
 }
 
-// Decimal reads an xs:decimal of at least 0, exactly, in units of 10^-places:
-// "1.5" with 2 places is 150. More digits than places must be zeros. It is an
-// error above most units.
-func Decimal(s string, places int, most int64) (int64, error) {
-	s = Collapse(s)
-	whole, fraction, _ := strings.Cut(unsigned(s), ".")
-	if whole == "" && fraction == "" || whole != "" && !allDigits(whole) || fraction != "" && !allDigits(fraction) {
-		return 0, errors.New("an xs:decimal is a sign or none, then digits with at most one point")
-	}
-	var n int64
-	for i := range len(whole) + max(places, len(fraction)) {
-		d := byte('0')
-		switch j := i - len(whole); {
-		case j < 0:
-			d = whole[i]
-		case j < len(fraction):
-			d = fraction[j]
-		}
-		if i-len(whole) >= places {
-			if d != '0' {
-				return 0, errors.New("the number has too many decimals")
-			}
-			continue
-		}
-		if n = 10*n + int64(d-'0'); n > most {
-			return 0, errors.New("the number is too large")
-		}
-	}
-	if n > 0 && s[0] == '-' {
-		return 0, errors.New("the number is below 0")
-	}
-	return n, nil
-}
-
 // unsigned drops one sign.
 func unsigned(s string) string {
 	if s != "" && (s[0] == '+' || s[0] == '-') {

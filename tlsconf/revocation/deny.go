@@ -248,30 +248,3 @@ func checkDenyKey(key crypto.PublicKey) error {
 	}
 	return trust.CheckKey(key)
 }
-
-// ReadSigningKey reads an unencrypted PEM private key: of a deny list.
-func ReadSigningKey(file string) (crypto.Signer, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, trust.FileProblem(file, err)
-	}
-	return readDenyKey(file, text)
-}
-
-func readDenyKey(file string, text []byte) (crypto.Signer, error) {
-	blocks, err := trust.ReadPEM(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	for _, block := range blocks {
-		if !strings.HasSuffix(block.Type, "PRIVATE KEY") {
-			continue
-		}
-		key, err := trust.ParseKey(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("%s: the private key cannot be read: it may be encrypted; it must be in clear for this command", file)
-		}
-		return key, nil
-	}
-	return nil, fmt.Errorf("%s: holds no private key: PEM (-----BEGIN PRIVATE KEY-----) is expected", file)
-}

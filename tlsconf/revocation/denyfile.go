@@ -206,7 +206,7 @@ func (d *deny) check(links []trust.Link) *trust.Failure {
 			yes = n.serials[DeniedSerial{Serial: l.SerialText}] || n.serials[DeniedSerial{Serial: l.SerialText, Issuer: l.IssuerPIN}]
 		}
 		if yes {
-			return &trust.Failure{Reason: trust.Denied, Detail: whose(i, l) + " is on the emergency deny list"}
+			return &trust.Failure{Reason: trust.Denied, Detail: trust.Whose(i, l.Cert) + " is on the emergency deny list"}
 		}
 	}
 	return nil

@@ -30,8 +30,6 @@ type ocspCache struct {
 	owned   map[trust.Owner]int // how many of each owner
 	issuers map[roc.CertificateID]*ocspIssuer
 	bytes   int
-	asked   uint64
-	failed  uint64
 }
 
 // An ocspEntry is one leaf that is asked about: what the question takes, not the
@@ -209,10 +207,8 @@ func (c *ocspCache) learn(ctx context.Context, e *ocspEntry) {
 	}
 	at := c.revocation.o.Now()
 	c.mu.Lock()
-	c.asked++
 	was := e.revoked != nil
 	if err != nil {
-		c.failed++
 		e.failures++
 		e.next = at.Add(jitter(min(time.Minute<<min(e.failures-1, 10), c.revocation.o.Every)))
 	} else {

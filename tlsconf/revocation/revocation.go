@@ -324,11 +324,11 @@ func (r *Checker) CheckLinks(links []trust.Link, at time.Time) *trust.Failure {
 			continue
 		}
 		if len(l.Serial) > maxSerial {
-			return &trust.Failure{Reason: trust.RevocationUnknown, Detail: whose(i, l) + " has a serial number that no list can hold"}
+			return &trust.Failure{Reason: trust.RevocationUnknown, Detail: trust.Whose(i, l.Cert) + " has a serial number that no list can hold"}
 		}
 		of := known.of[l.IssuerKey]
 		if found, yes := of.find(l.Serial); yes {
-			return &trust.Failure{Reason: trust.Revoked, Detail: whose(i, l) + " is revoked " + found.String() + ": another one is needed"}
+			return &trust.Failure{Reason: trust.Revoked, Detail: trust.Whose(i, l.Cert) + " is revoked " + found.String() + ": another one is needed"}
 		}
 		if r.ocsp != nil && i == 0 {
 			if f := r.ocsp.check(l); f != nil {
@@ -377,14 +377,7 @@ func (r *Checker) sure(i int, l *trust.Link, known *lists, at time.Time) *trust.
 	case of != nil:
 		why = "no revocation list of " + ca + " speaks of it: the list of its own distribution point is needed"
 	}
-	return &trust.Failure{Reason: trust.RevocationUnknown, Detail: "whether " + whose(i, l) + " is revoked cannot be known: " + why}
-}
-
-func whose(i int, l *trust.Link) string {
-	if i == 0 {
-		return "the certificate"
-	}
-	return "the CA " + trust.NameOf(l.Cert.Subject)
+	return &trust.Failure{Reason: trust.RevocationUnknown, Detail: "whether " + trust.Whose(i, l.Cert) + " is revoked cannot be known: " + why}
 }
 
 // Seen notes the places that the certificates of an accepted chain name. It is

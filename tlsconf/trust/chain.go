@@ -196,29 +196,29 @@ func (t *Trust) limitsOf(chain []*x509.Certificate, as Purpose) *Failure {
 	below := 0 // CAs under this one that are not self-issued
 	for i, c := range chain {
 		if err := CheckKey(c.PublicKey); err != nil {
-			return &Failure{Reason: WeakKey, Detail: fmt.Sprintf("%s %v", whoseOf(i, c), err)}
+			return &Failure{Reason: WeakKey, Detail: fmt.Sprintf("%s %v", Whose(i, c), err)}
 		}
 		if i < len(chain)-1 && !StrongSignature(c.SignatureAlgorithm) {
-			return &Failure{Reason: WeakKey, Detail: fmt.Sprintf("%s is signed with %s: SHA-256 or better is needed", whoseOf(i, c), c.SignatureAlgorithm)}
+			return &Failure{Reason: WeakKey, Detail: fmt.Sprintf("%s is signed with %s: SHA-256 or better is needed", Whose(i, c), c.SignatureAlgorithm)}
 		}
 		if len(c.UnhandledCriticalExtensions) > 0 {
-			return &Failure{Reason: UnknownCA, Detail: fmt.Sprintf("%s has a critical extension (%s) that is not known here", whoseOf(i, c), c.UnhandledCriticalExtensions[0])}
+			return &Failure{Reason: UnknownCA, Detail: fmt.Sprintf("%s has a critical extension (%s) that is not known here", Whose(i, c), c.UnhandledCriticalExtensions[0])}
 		}
 		if as.eku != x509.ExtKeyUsageAny && len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) > 0 &&
 			!slices.Contains(c.ExtKeyUsage, as.eku) && !slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny) {
 			if i == 0 {
 				return &Failure{Reason: WrongUsage, Detail: wrongPurpose(as)}
 			}
-			return &Failure{Reason: WrongUsage, Detail: fmt.Sprintf("%s may not issue certificates for this: its extended key usage lacks %s", whoseOf(i, c), as.name)}
+			return &Failure{Reason: WrongUsage, Detail: fmt.Sprintf("%s may not issue certificates for this: its extended key usage lacks %s", Whose(i, c), as.name)}
 		}
 		if i == 0 {
 			continue
 		}
 		switch {
 		case !c.BasicConstraintsValid || !c.IsCA || c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageCertSign == 0:
-			return &Failure{Reason: UnknownCA, Detail: fmt.Sprintf("%s signed the certificate below it, and is not a CA", whoseOf(i, c))}
+			return &Failure{Reason: UnknownCA, Detail: fmt.Sprintf("%s signed the certificate below it, and is not a CA", Whose(i, c))}
 		case c.MaxPathLen >= 0 && (c.MaxPathLen > 0 || c.MaxPathLenZero) && below > c.MaxPathLen:
-			return &Failure{Reason: UnknownCA, Detail: fmt.Sprintf("%s allows %d CAs below it, and %d are there", whoseOf(i, c), c.MaxPathLen, below)}
+			return &Failure{Reason: UnknownCA, Detail: fmt.Sprintf("%s allows %d CAs below it, and %d are there", Whose(i, c), c.MaxPathLen, below)}
 		}
 		if !IsSelfSigned(c) {
 			below++
@@ -263,9 +263,9 @@ func timeOf(chain []*x509.Certificate, at time.Time) *Failure {
 	for i, c := range chain {
 		switch {
 		case at.Before(c.NotBefore):
-			return &Failure{Reason: NotYetValid, Detail: fmt.Sprintf("%s is not valid before %s, and it is %s here: are both clocks right?", whoseOf(i, c), Day(c.NotBefore), Day(at))}
+			return &Failure{Reason: NotYetValid, Detail: fmt.Sprintf("%s is not valid before %s, and it is %s here: are both clocks right?", Whose(i, c), Day(c.NotBefore), Day(at))}
 		case at.After(c.NotAfter):
-			return &Failure{Reason: Expired, Detail: fmt.Sprintf("%s ended on %s: it must be renewed", whoseOf(i, c), Day(c.NotAfter))}
+			return &Failure{Reason: Expired, Detail: fmt.Sprintf("%s ended on %s: it must be renewed", Whose(i, c), Day(c.NotAfter))}
 		}
 	}
 	return nil

@@ -44,10 +44,10 @@ func Present(certs []*x509.Certificate) (Presented, *Failure) {
 			return refuse(Malformed, "certificate %d of those presented %v: install it again as its CA gave it", i+1, err)
 		}
 		if err := CheckKey(c.PublicKey); err != nil {
-			return refuse(WeakKey, "%s %v", whoseOf(i, c), err)
+			return refuse(WeakKey, "%s %v", Whose(i, c), err)
 		}
 		if !StrongSignature(c.SignatureAlgorithm) && !IsSelfSigned(c) {
-			return refuse(WeakKey, "%s is signed with %s: SHA-256 or better is needed", whoseOf(i, c), c.SignatureAlgorithm)
+			return refuse(WeakKey, "%s is signed with %s: SHA-256 or better is needed", Whose(i, c), c.SignatureAlgorithm)
 		}
 	}
 	return Presented{certs}, nil
@@ -56,8 +56,8 @@ func Present(certs []*x509.Certificate) (Presented, *Failure) {
 // Leaf is the peer's own certificate.
 func (p Presented) Leaf() *x509.Certificate { return p.certs[0] }
 
-// whoseOf names the certificate at place i of a chain.
-func whoseOf(i int, c *x509.Certificate) string {
+// Whose names the certificate at place i of a chain.
+func Whose(i int, c *x509.Certificate) string {
 	if i == 0 {
 		return "the certificate"
 	}

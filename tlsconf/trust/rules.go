@@ -37,11 +37,7 @@ func (r Rules) check(chain []*x509.Certificate) *Failure {
 	}
 	for i, c := range chain {
 		if k, ok := c.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() < r.RSABits {
-			whose := "the certificate"
-			if i > 0 {
-				whose = "the CA " + NameOf(c.Subject)
-			}
-			return &Failure{Reason: WeakKey, Detail: fmt.Sprintf("%s has an RSA key of %d bits: %d are needed", whose, k.N.BitLen(), r.RSABits)}
+			return &Failure{Reason: WeakKey, Detail: fmt.Sprintf("%s has an RSA key of %d bits: %d are needed", Whose(i, c), k.N.BitLen(), r.RSABits)}
 		}
 	}
 	if len(r.Policies) > 0 && !slices.ContainsFunc(chain[0].Policies, r.names) {

@@ -379,16 +379,9 @@ func (s *Stores) All() []*Store {
 }
 
 // OpenStores reads the four stores, and says all that is wrong with them. The
-// names in its errors are the configuration keys under prefix.
-func OpenStores(prefix string, p StorePaths, now func() time.Time) (*Stores, error) {
-	return OpenStoresWith(prefix, p, func(_ string, o StoreOptions) StoreOptions {
-		o.Now = now
-		return o
-	})
-}
-
-// OpenStoresWith is OpenStores with more options for each store, by its name.
-func OpenStoresWith(prefix string, p StorePaths, more func(name string, o StoreOptions) StoreOptions) (*Stores, error) {
+// names in its errors are the configuration keys under prefix; more completes
+// the options of each store, by its name.
+func OpenStores(prefix string, p StorePaths, more func(name string, o StoreOptions) StoreOptions) (*Stores, error) {
 	var opened [4]*Store
 	var problems []error
 	paths := [][]string{p.EtablissementTLS, p.EtablissementSignature, p.AMCTLS, p.AMCSignature}
@@ -406,17 +399,6 @@ func OpenStoresWith(prefix string, p StorePaths, more func(name string, o StoreO
 		return nil, errors.Join(problems...)
 	}
 	return &Stores{opened[0], opened[1], opened[2], opened[3]}, nil
-}
-
-// Reload reads the four stores again: all change, or none. changed says
-// whether any did.
-func (s *Stores) Reload() (changed bool, err error) {
-	c, err := s.Prepare(false)
-	if err != nil {
-		return false, err
-	}
-	c.Commit()
-	return len(c.What) > 0, nil
 }
 
 // Prepare is Store.Prepare for the four; an error of one is an error of all.

@@ -22,6 +22,7 @@ import (
 	inner "github.com/piano-roc/rpn/nation"
 	"github.com/piano-roc/rpn/test/nation"
 	"github.com/piano-roc/rpn/tlsconf/revocation"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 func TestMain(m *testing.M) { os.Exit(nation.Main(m)) }
@@ -133,7 +134,7 @@ func newCountry(t *testing.T) *country {
 		nation.Section("revocation", "lists: [liste.crl]\ndeny: exclusion/deny.list\ndeny_signers: [exclusion/deny-signer.pem]"))}
 	key, _, _ := c.DenyFiles()
 	var err error
-	if c.denyKey, err = revocation.ReadSigningKey(key); err != nil {
+	if c.denyKey, err = trust.ReadKey(key); err != nil {
 		t.Fatal(err)
 	}
 	c.sequence = 1 // of the nation's list, of nobody

@@ -28,6 +28,7 @@ import (
 	inner "github.com/piano-roc/rpn/nation"
 	"github.com/piano-roc/rpn/test/nation"
 	"github.com/piano-roc/rpn/tlsconf/revocation"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 func TestMain(m *testing.M) { os.Exit(nation.Main(m)) }
@@ -117,7 +118,7 @@ func denied(s sheet) {
 	n := nation.New(s.t, nation.NotStarted)
 	chu, other := n.Etablissement(ecdsaES()), n.Etablissement(ecdsaES())
 	keyFile, _, file := n.DenyFiles()
-	key, err := revocation.ReadSigningKey(keyFile)
+	key, err := trust.ReadKey(keyFile)
 	if err != nil {
 		s.t.Fatal(err)
 	}
