@@ -35,7 +35,7 @@ func (d *Directory) accept(q *question, o outcome) (Entry, error) {
 		if o.entry.At.IsZero() {
 			o.entry.At = now
 		}
-		next = d.factsToKeep(&o.entry)
+		next = factsOf(&o.entry)
 	} else if o.err == nil {
 		o.err = roc.Refuse(roc.UnknownAMC, "another instance learned that the annuaire knows no such AMC").Because(roc.UnknownNumber)
 	}
@@ -64,7 +64,7 @@ func (d *Directory) accept(q *question, o outcome) (Entry, error) {
 }
 
 func candidateOf(k *roc.Key, had bool, previous *memory, next *facts, at time.Time) candidate {
-	c := candidate{key: *k, had: had}
+	c := candidate{key: *k}
 	if had {
 		c.from = previous.facts.first(k.Version)
 	}
@@ -138,16 +138,6 @@ func (d *Directory) forget(k roc.Key, now time.Time) {
 	if d.o.Disk != nil {
 		d.o.Disk.drop(k)
 	}
-}
-
-// factsToKeep are those of an entry, with its signed answer when it is asked
-// for.
-func (d *Directory) factsToKeep(e *Entry) *facts {
-	f := factsOf(e)
-	if !d.o.KeepRaw {
-		f.raw = roc.Content{}
-	}
-	return f
 }
 
 // publish leaves an answer for the other instances, and tells them what is new,

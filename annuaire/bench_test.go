@@ -68,7 +68,7 @@ func million(answers int) (*Directory, float64) {
 			{roc.IDB, roc.V2, fmt.Sprintf("https://services.mutuelle-%07d.example/roc/v2/idb", n)},
 		}
 		route := d.sequences.enter(routeOf(&k), 1)
-		d.remember(k, d.factsToKeep(&e).under(route, 1), &e, d.o.Now())
+		d.remember(k, factsOf(&e).under(route, 1), &e, d.o.Now())
 	}
 	return d, float64(heap()-before) / benchKeys
 }

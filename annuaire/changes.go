@@ -1,6 +1,7 @@
 package annuaire
 
 import (
+	"iter"
 	"maps"
 	"net/url"
 	"slices"
@@ -47,9 +48,9 @@ type changeLimiter struct {
 
 	mu      sync.Mutex // guards all below
 	routes  map[Route][]firstAddress
-	moved   map[Route]move              // accepted within Window
-	held    map[heldChange]*heldDetails // what waits for an operator; empty: nothing is held
-	since   time.Time                   // of the first of them
+	moved   map[Route]move // accepted within Window
+	held    heldChanges    // what waits for an operator; empty: nothing is held
+	since   time.Time      // of the first of them
 	decided decisions
 	whole   int       // how many routes are of the register
 	counted time.Time // when it was counted
@@ -81,6 +82,43 @@ type heldChange struct {
 	host  string
 }
 
+// heldChanges are kept by insurer: an exchange asks what is held of its own, and
+// does not wait for a look at all the others.
+type heldChanges map[roc.NumeroAMC]map[heldChange]*heldDetails
+
+func (h heldChanges) put(c heldChange, d *heldDetails) {
+	if h[c.route.AMC] == nil {
+		h[c.route.AMC] = map[heldChange]*heldDetails{}
+	}
+	h[c.route.AMC][c] = d
+}
+
+func (h heldChanges) drop(c heldChange) {
+	if delete(h[c.route.AMC], c); len(h[c.route.AMC]) == 0 {
+		delete(h, c.route.AMC)
+	}
+}
+
+func (h heldChanges) size() (n int) {
+	for _, of := range h {
+		n += len(of)
+	}
+	return n
+}
+
+// all are the changes of every insurer.
+func (h heldChanges) all() iter.Seq2[heldChange, *heldDetails] {
+	return func(yield func(heldChange, *heldDetails) bool) {
+		for _, of := range h {
+			for c, d := range of {
+				if !yield(c, d) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // heldDetails are what is shown of a held change, and the keys it was seen for.
 type heldDetails struct {
 	from, to string
@@ -108,14 +146,13 @@ func newChangeLimiter(o ChangeOptions) *changeLimiter {
 	if o.Registered == nil {
 		o.Registered = func(roc.NumeroAMC) bool { return true }
 	}
-	return &changeLimiter{o: o, routes: map[Route][]firstAddress{}, moved: map[Route]move{}, held: map[heldChange]*heldDetails{}, decided: decisions{}}
+	return &changeLimiter{o: o, routes: map[Route][]firstAddress{}, moved: map[Route]move{}, held: heldChanges{}, decided: decisions{}}
 }
 
 // A candidate is an answer that would take the place of what is known.
 type candidate struct {
 	key  roc.Key
-	had  bool         // the key was answered before
-	from string       // its first address then; "": it had none
+	from string       // the first address that the key had; "": none
 	next firstAddress // what it would be; URL "": removed, or unknown
 }
 
@@ -161,7 +198,7 @@ func (l *changeLimiter) verdictOf(c candidate, now time.Time) verdict {
 		}
 		c.next.Added = len(known) > 0
 		return l.passLocked(c, r)
-	case len(l.held) > l.rejectedLocked():
+	case l.anyWaitsLocked():
 		return verdict{held: true, fresh: l.holdLocked(c, host, now)}
 	}
 	return l.countLocked(c, r, now)
@@ -222,7 +259,7 @@ func (l *changeLimiter) countLocked(c candidate, r Route, now time.Time) verdict
 		if m.key != (roc.Key{}) { // of before a restart, it is not known
 			d.keys[m.key] = true
 		}
-		l.held[heldChange{route, hostOf(m.To)}] = d
+		l.held.put(heldChange{route, hostOf(m.To)}, d)
 		l.routes[route] = slices.DeleteFunc(l.routes[route], func(a firstAddress) bool { return a.URL == m.To && m.To != "" })
 	}
 	if !again {
@@ -301,16 +338,16 @@ func (l *changeLimiter) note(k *roc.Key, a firstAddress) {
 // holdLocked holds a key, and reports whether its change was not held before.
 func (l *changeLimiter) holdLocked(c candidate, host string, now time.Time) (fresh bool) {
 	h := heldChange{routeOf(&c.key), host}
-	d := l.held[h]
+	d := l.held[h.route.AMC][h]
 	if d == nil {
-		if len(l.held) >= maxRoutes {
+		if l.held.size() >= maxRoutes {
 			return false // it is held all the same, and shown nowhere
 		}
 		d = &heldDetails{from: c.from, to: c.next.URL, at: now, keys: map[roc.Key]bool{}}
 		if known := l.routes[h.route]; d.from == "" && len(known) > 0 {
 			d.from = known[0].URL
 		}
-		l.held[h] = d
+		l.held.put(h, d)
 		l.changed, fresh = true, true
 	}
 	if len(d.keys) < maxHeldKeys {
@@ -324,12 +361,12 @@ func (l *changeLimiter) holdLocked(c candidate, host string, now time.Time) (fre
 func (l *changeLimiter) releaseLocked(k roc.Key) bool {
 	released := false
 	r := routeOf(&k)
-	for h, d := range l.held {
+	for h, d := range l.held[r.AMC] {
 		if h.route != r {
 			continue
 		}
 		if delete(d.keys, k); len(d.keys) == 0 {
-			delete(l.held, h)
+			l.held.drop(h)
 			l.changed, released = true, true
 		}
 	}
@@ -338,23 +375,23 @@ func (l *changeLimiter) releaseLocked(k roc.Key) bool {
 
 // holdsLocked reports whether something of an AMC is held.
 func (l *changeLimiter) holdsLocked(amc roc.NumeroAMC) bool {
-	for h := range l.held {
-		if h.route.AMC == amc && !l.decided.rejected(amc, h.host) {
+	for h := range l.held[amc] {
+		if !l.decided.rejected(amc, h.host) {
 			return true
 		}
 	}
 	return false
 }
 
-// rejectedLocked counts the held changes that an operator has rejected: they
-// stay away, and hold nothing else.
-func (l *changeLimiter) rejectedLocked() (n int) {
-	for h := range l.held {
-		if l.decided.rejected(h.route.AMC, h.host) {
-			n++
+// anyWaitsLocked reports whether something is held that nobody has decided on:
+// what an operator has rejected stays away, and holds nothing else.
+func (l *changeLimiter) anyWaitsLocked() bool {
+	for h := range l.held.all() {
+		if !l.decided.rejected(h.route.AMC, h.host) {
+			return true
 		}
 	}
-	return n
+	return false
 }
 
 // pruneLocked forgets the moves that are older than the window, and those of a
@@ -367,7 +404,7 @@ func (l *changeLimiter) pruneLocked(now time.Time) {
 func (l *changeLimiter) holds(r Route) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for h := range l.held {
+	for h := range l.held[r.AMC] {
 		if h.route == r {
 			return true
 		}
@@ -383,10 +420,15 @@ func (l *changeLimiter) accepts(r Route, url string) bool {
 }
 
 // size returns how many changes wait for an operator.
-func (l *changeLimiter) size() int {
+func (l *changeLimiter) size() (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.held) - l.rejectedLocked()
+	for h := range l.held.all() {
+		if !l.decided.rejected(h.route.AMC, h.host) {
+			n++
+		}
+	}
+	return n
 }
 
 // waiting are the keys that are asked again, whether the annuaire still means
@@ -394,7 +436,7 @@ func (l *changeLimiter) size() int {
 func (l *changeLimiter) waiting() (keys []roc.Key) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, d := range l.held {
+	for _, d := range l.held.all() {
 		keys = slices.AppendSeq(keys, maps.Keys(d.keys))
 	}
 	return keys

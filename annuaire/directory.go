@@ -61,10 +61,6 @@ type Options struct {
 	// stored. Default: 200.
 	NewKeys int
 
-	// KeepRaw keeps the annuaire's signed answers in memory (several kB each)
-	// for those who hand them on.
-	KeepRaw bool
-
 	// Disk remembers the signed answers beyond a restart. It is not believed:
 	// VerifyStored checks what comes from it. nil: nothing does.
 	Disk *Disk

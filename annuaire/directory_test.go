@@ -330,16 +330,3 @@ func TestCloseEndsTheQuestionsInFlight(t *testing.T) {
 		t.Errorf("our own stop is not the annuaire's failure: %v", h.Err())
 	}
 }
-
-func TestRawIsKeptOnlyOnDemand(t *testing.T) {
-	t.Parallel()
-	for _, keep := range []bool{false, true} {
-		d := newDirectory(t, Options{Asker: &oracle{answer: always}, KeepRaw: keep})
-		if e, _ := find(t, d, keyNumber(1)); e.Raw.Len() == 0 {
-			t.Error("the one that asked gets the signed answer")
-		}
-		if e, _ := find(t, d, keyNumber(1)); (e.Raw.Len() > 0) != keep {
-			t.Errorf("KeepRaw %v: %d bytes remembered", keep, e.Raw.Len())
-		}
-	}
-}

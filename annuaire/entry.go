@@ -19,8 +19,8 @@ type Entry struct {
 	Remembered bool      // from memory, not asked for this exchange
 	Stale      bool      // from memory, and no longer fresh: it is asked again beside
 
-	// Raw is the annuaire's signed answer, byte for byte. A Directory keeps it
-	// only when its Options say so.
+	// Raw is the annuaire's signed answer, byte for byte, for the disk and the
+	// other instances. One that is remembered has none.
 	Raw roc.Content
 }
 

@@ -44,11 +44,10 @@ type facts struct {
 	debut, fin time.Time
 	adresses   []Adresse
 	end        int64 // Unix nanoseconds of the end of validity; 0: none
-	raw        roc.Content
 }
 
 func factsOf(e *Entry) *facts {
-	f := &facts{amc: e.AMC, nom: e.Nom, roc: e.ROC, debut: e.Debut, fin: e.Fin, adresses: e.Adresses, raw: e.Raw}
+	f := &facts{amc: e.AMC, nom: e.Nom, roc: e.ROC, debut: e.Debut, fin: e.Fin, adresses: e.Adresses}
 	if end := e.end(); !end.IsZero() {
 		f.end = end.UnixNano()
 	}
@@ -81,7 +80,7 @@ func (f *facts) under(r *sequenced, seq uint64) *facts {
 // entry is the memory as its readers get it.
 func (m *memory) entry() Entry {
 	f := m.facts
-	return Entry{AMC: f.amc, Nom: f.nom, ROC: f.roc, Debut: f.debut, Fin: f.fin, Adresses: f.adresses, Raw: f.raw, At: m.at.time(), Remembered: true}
+	return Entry{AMC: f.amc, Nom: f.nom, ROC: f.roc, Debut: f.debut, Fin: f.fin, Adresses: f.adresses, At: m.at.time(), Remembered: true}
 }
 
 func (f *facts) equal(g *facts) bool {
@@ -107,9 +106,6 @@ func newInterner() *interner {
 
 // intern returns f, or facts equal to it that were there before.
 func (n *interner) intern(f *facts) *facts {
-	if f.raw.Len() > 0 {
-		return f // each signed answer is its own
-	}
 	h := n.hash(f)
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -75,7 +75,7 @@ func (l *changeLimiter) list() Held {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	h := Held{Routes: len(l.routes), Changes: []Change{}}
-	for x, d := range l.held {
+	for x, d := range l.held.all() {
 		h.Changes = append(h.Changes, Change{
 			AMC: x.route.AMC, Service: x.route.Service.String(), Version: x.route.Version.String(), From: d.from, To: d.to, Host: x.host,
 			Keys: len(d.keys), Since: d.at, Rejected: l.decided.rejected(x.route.AMC, x.host),
@@ -130,8 +130,8 @@ func (d *Directory) Decide(a Act) (int, error) {
 func (l *changeLimiter) countHeld(amc roc.NumeroAMC, host string) (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for h := range l.held {
-		if h.route.AMC == amc && h.host == host {
+	for h := range l.held[amc] {
+		if h.host == host {
 			n++
 		}
 	}
@@ -147,8 +147,8 @@ func (l *changeLimiter) decide(a Act) (keys []roc.Key) {
 	if a.Act == Reject {
 		return nil
 	}
-	for h, d := range l.held {
-		if h.route.AMC != a.AMC || h.host != a.Host {
+	for h, d := range l.held[a.AMC] {
+		if h.host != a.Host {
 			continue
 		}
 		if a.Host != "" {
@@ -157,7 +157,7 @@ func (l *changeLimiter) decide(a Act) (keys []roc.Key) {
 		for k := range d.keys {
 			keys = append(keys, k)
 		}
-		delete(l.held, h)
+		l.held.drop(h)
 	}
 	return keys
 }
@@ -260,7 +260,7 @@ func (l *changeLimiter) save(file string) error {
 	for r, m := range l.moved {
 		at(r).Moved = &m
 	}
-	for h, d := range l.held {
+	for h, d := range l.held.all() {
 		x := at(h.route)
 		x.Held = append(x.Held, move{From: d.from, To: d.to, At: d.at})
 	}
@@ -314,7 +314,7 @@ func (l *changeLimiter) load(file string) error {
 			l.moved[r] = *x.Moved
 		}
 		for _, m := range x.Held {
-			l.held[heldChange{r, hostOf(m.To)}] = &heldDetails{from: m.From, to: m.To, at: m.At, keys: map[roc.Key]bool{}}
+			l.held.put(heldChange{r, hostOf(m.To)}, &heldDetails{from: m.From, to: m.To, at: m.At, keys: map[roc.Key]bool{}})
 		}
 	}
 	return nil

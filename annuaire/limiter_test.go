@@ -15,7 +15,7 @@ import (
 func ofRoute(n int, csr, from, to string, debut, end, at time.Time) candidate {
 	k := keyNumber(n)
 	k.CSR = roc.CSR(csr)
-	return candidate{key: k, had: from != "", from: from, next: firstAddress{URL: to, Debut: debut, End: end, Seen: at}}
+	return candidate{key: k, from: from, next: firstAddress{URL: to, Debut: debut, End: end, Seen: at}}
 }
 
 // moves judges moves of one route after the other, and returns at which one it

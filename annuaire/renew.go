@@ -94,7 +94,7 @@ func (d *Directory) load(k roc.Key) bool {
 	if _, had := d.peek(&k); had {
 		return false // what memory has is newer, and too old
 	}
-	f := d.factsToKeep(&e)
+	f := factsOf(&e)
 	r, first := routeOf(&k), candidateOf(&k, false, nil, f, e.At).next
 	if d.limiter.holds(r) && !d.limiter.accepts(r, first.URL) {
 		return false // of a move that was taken back since

@@ -2,7 +2,6 @@ package annuaire
 
 import (
 	"encoding/binary"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,10 +16,6 @@ type Route struct {
 	AMC     roc.NumeroAMC
 	Service roc.Service
 	Version roc.Version
-}
-
-func (r Route) String() string {
-	return fmt.Sprintf("%s %s %s", r.AMC, r.Service, r.Version)
 }
 
 func routeOf(k *roc.Key) Route { return Route{k.AMC, k.Service, k.Version} }

@@ -32,99 +32,136 @@ func main() {
 	if len(os.Args) > 1 {
 		only = os.Args[1]
 	}
+	dir, err := os.MkdirTemp("", "mutants")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		err = playAll(only, dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mutants:", err)
+		os.RemoveAll(dir)
+		os.Exit(1)
+	}
+}
+
+// playAll plays the mutants of the files that begin with only. The error says
+// what could not be played, or that some live.
+func playAll(only, dir string) error {
 	lived, played := 0, 0
 	for _, m := range list {
 		if !strings.HasPrefix(m.file, only) {
 			continue
 		}
 		played++
-		if err := m.healthy(); err != nil {
-			fmt.Fprintf(os.Stderr, "mutants: %s: %v\n", m.file, err)
-			os.Exit(2)
+		if err := m.healthy(dir); err != nil {
+			return fmt.Errorf("%s: %w", m.file, err)
 		}
-		how, err := m.play()
+		lives, err := m.play(dir)
 		if err != nil {
-			fmt.Fprintf(os.Stderr, "mutants: %s: %v\n", m.file, err)
-			os.Exit(2)
+			return fmt.Errorf("%s: %w", m.file, err)
 		}
-		if how == "LIVES" {
+		how := "killed"
+		if lives {
+			how = "LIVES"
 			lived++
 		}
 		fmt.Printf("%-6s  %s: %s -> %s\n", how, m.file, flat(m.old), flat(m.new))
 	}
 	if played == 0 {
-		fmt.Fprintf(os.Stderr, "mutants: no file of the list begins with %q\n", only)
-		os.Exit(2)
+		return fmt.Errorf("no file of the list begins with %q", only)
 	}
 	fmt.Printf("%d mutants, %d live\n", played, lived)
 	if lived > 0 {
-		os.Exit(1)
+		return errors.New("a test is missing for each that lives")
 	}
+	return nil
 }
 
 func flat(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// sound are the tests that were run on the tree as it is, and passed.
-var sound = map[[2]string]bool{}
+// binaries are the tests of each package as it is, compiled; sound are those that
+// were run there, and passed.
+var (
+	binaries = map[string]string{}
+	sound    = map[[2]string]bool{}
+)
+
+// compile makes the tests of a package, with the files of the overlay.
+func (m mutant) compile(dir string, args ...string) (string, error) {
+	binary := filepath.Join(dir, "tests")
+	args = append([]string{"test", "-c", "-vet=off", "-ldflags=-s -w", "-o", binary}, args...)
+	if out, err := exec.Command("go", append(args, m.pkg())...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%s -> %s does not compile: %s", flat(m.old), flat(m.new), out)
+	}
+	return binary, nil
+}
+
+func (m mutant) pkg() string { return "./" + filepath.Dir(m.file) }
+
+// test runs the tests of a mutant, where go test would run them.
+func (m mutant) test(binary string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, "-test.run", m.run, "-test.failfast")
+	cmd.Dir = filepath.Dir(m.file)
+	return cmd.CombinedOutput()
+}
 
 // healthy runs the tests of a mutant on the tree as it is: one that fails there,
 // or that is not there, would pass for one that noticed.
-func (m mutant) healthy() error {
-	pkg := "./" + filepath.Dir(m.file)
-	if sound[[2]string{pkg, m.run}] {
+func (m mutant) healthy(dir string) error {
+	if sound[[2]string{m.pkg(), m.run}] {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, "go", "test", "-run", m.run, pkg).CombinedOutput()
-	if err == nil && bytes.Contains(out, []byte("[no tests to run]")) {
+	if binaries[m.pkg()] == "" {
+		own, err := os.MkdirTemp(dir, "sound")
+		if err != nil {
+			return err
+		}
+		if binaries[m.pkg()], err = m.compile(own); err != nil {
+			return err
+		}
+	}
+	out, err := m.test(binaries[m.pkg()])
+	if err == nil && bytes.Contains(out, []byte("no tests to run")) {
 		err = errors.New("there are none")
 	}
 	if err != nil {
-		return fmt.Errorf("the tests %q of %s fail without a mutant: %w\n%s", m.run, pkg, err, out)
+		return fmt.Errorf("the tests %q of %s fail without a mutant: %w\n%s", m.run, m.pkg(), err, out)
 	}
-	sound[[2]string{pkg, m.run}] = true
+	sound[[2]string{m.pkg(), m.run}] = true
 	return nil
 }
 
-// play runs the tests of one mutant: "killed" or "LIVES".
-func (m mutant) play() (string, error) {
+// play runs the tests of one mutant, and reports whether none noticed.
+func (m mutant) play(dir string) (lives bool, err error) {
 	b, err := os.ReadFile(m.file)
 	if err != nil {
-		return "", err
+		return false, err
 	}
 	if n := bytes.Count(b, []byte(m.old)); n != 1 {
-		return "", fmt.Errorf("%q stands there %d times, want once", m.old, n)
+		return false, fmt.Errorf("%q stands there %d times, want once", m.old, n)
 	}
-	dir, err := os.MkdirTemp("", "mutant")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(dir)
-	broken, overlay := filepath.Join(dir, filepath.Base(m.file)), filepath.Join(dir, "overlay.json")
+	broken, overlay := filepath.Join(dir, "broken.go"), filepath.Join(dir, "overlay.json")
 	if err := os.WriteFile(broken, bytes.Replace(b, []byte(m.old), []byte(m.new), 1), 0o600); err != nil {
-		return "", err
+		return false, err
 	}
 	real, err := filepath.Abs(m.file)
 	if err != nil {
-		return "", err
+		return false, err
 	}
 	text, err := json.Marshal(map[string]map[string]string{"Replace": {real: broken}})
 	if err != nil {
-		return "", err
+		return false, err
 	}
 	if err := os.WriteFile(overlay, text, 0o600); err != nil {
-		return "", err
+		return false, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	pkg := "./" + filepath.Dir(m.file)
 	// One that does not compile would pass for one that was noticed.
-	if out, err := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-run", "^$", pkg).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%s -> %s does not compile: %s", flat(m.old), flat(m.new), out)
+	binary, err := m.compile(dir, "-overlay", overlay)
+	if err != nil {
+		return false, err
 	}
-	if exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-run", m.run, pkg).Run() != nil {
-		return "killed", nil
-	}
-	return "LIVES", nil
+	_, err = m.test(binary)
+	return err == nil, nil
 }
