@@ -6,6 +6,7 @@ import (
 	"github.com/piano-roc/rpn/indicators/live"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/rsaverify"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // indicatorOptions gives the indicators what they ask at each exchange and at
@@ -15,6 +16,10 @@ func (a *App) indicatorOptions() live.Options {
 	var dropped func() uint64
 	if sink := a.opts.LogSink; sink != nil {
 		dropped = func() uint64 { return sink.State().Dropped }
+	}
+	var refusals []string
+	for _, r := range trust.Reasons() {
+		refusals = append(refusals, string(r))
 	}
 	return live.Options{
 		LogDropped: dropped,
@@ -51,6 +56,12 @@ func (a *App) indicatorOptions() live.Options {
 			return stats
 		},
 		Version: a.opts.Version, Revision: a.opts.Revision, GoVersion: runtime.Version(),
+		Refusals: refusals, ReplaysForgotten: func() uint64 {
+			if a.replay == nil { // nobody looks
+				return 0
+			}
+			return a.replay.Forgotten()
+		},
 		RSAWay: rsaWay(), RSASelfTest: rsaverify.Current().SelfTest,
 	}
 }

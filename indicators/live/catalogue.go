@@ -40,6 +40,8 @@ var catalogue = []Metric{
 		"Answers of insurers whose signature was checked, by outcome: good, or the reason it is not."},
 	{replays, Counter, nil,
 		"Signed messages that came again within their life, refused or let pass by policy."},
+	{replaysForgotten, Counter, nil,
+		"Signed messages that were forgotten within their life, because their signer sent more than the window of this instance holds: a replay of one of them passes here."},
 	{vihf, Counter, []string{"outcome"},
 		"VIHF of requests whose signature and structure are good, by outcome: good, or the outcome that policies.vihf acts on."},
 	{secondOpinions, Counter, []string{"result"},
@@ -156,6 +158,7 @@ const (
 	answerSize         = "rpn_answer_bytes"
 	answerChecks       = "rpn_answer_checks_total"
 	replays            = "rpn_replays_total"
+	replaysForgotten   = "rpn_replays_forgotten_total"
 	vihf               = "rpn_vihf_total"
 	secondOpinions     = "rpn_second_opinions_total"
 	rsaVerify          = "rpn_rsa_verify_info"

@@ -12,6 +12,7 @@ package live
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -75,6 +76,12 @@ type Options struct {
 	Open    func() (etablissements, amc int) // connections
 
 	Version, Revision, GoVersion string // of the build
+
+	// Refusals are why a peer is not accepted, or no more: tlsconf's closed list.
+	Refusals []string
+
+	// ReplaysForgotten is how many messages were forgotten within their life.
+	ReplaysForgotten func() uint64
 
 	// RSAWay and RSASelfTest say how RSA signatures are verified here.
 	RSAWay, RSASelfTest string
@@ -206,6 +213,10 @@ func New(o Options) *Metrics {
 		l.registry.MustRegister(prometheus.NewCounterFunc(
 			prometheus.CounterOpts{Name: logDropped, Help: metric(logDropped).Help}, func() float64 { return float64(o.LogDropped()) }))
 	}
+	if o.ReplaysForgotten != nil {
+		l.registry.MustRegister(prometheus.NewCounterFunc(
+			prometheus.CounterOpts{Name: replaysForgotten, Help: metric(replaysForgotten).Help}, func() float64 { return float64(o.ReplaysForgotten()) }))
+	}
 	if o.Revocation != nil {
 		l.registry.MustRegister(revocationCollector{o.Revocation})
 	}
@@ -281,6 +292,18 @@ func (l *Metrics) zeros() {
 	for _, v := range []string{"TLS 1.2", "TLS 1.3"} {
 		for _, resumed := range []string{"false", "true"} {
 			l.handshakes.WithLabelValues(v, resumed)
+		}
+	}
+	for _, reason := range l.o.Refusals {
+		l.failures.WithLabelValues(reason)
+		for _, side := range []string{"etablissements", "amc"} {
+			l.cuts.WithLabelValues(side, reason)
+		}
+	}
+	l.answerChecks.WithLabelValues("good")
+	for _, r := range roc.Reasons() {
+		if r == roc.Revoked || strings.HasPrefix(r.Meaning().Code, "RPN2") { // of a message: what a check finds
+			l.answerChecks.WithLabelValues(string(r))
 		}
 	}
 	l.unsolicited.WithLabelValues()
@@ -475,12 +498,13 @@ func (l *Metrics) Malformed(rule string) {
 // Reloaded counts an attempt to load what ("configuration", "etablissements",
 // "certificates": the caller's closed list).
 func (l *Metrics) Reloaded(what string, err error, at time.Time) {
+	good, bad := l.reloads.WithLabelValues(what, "success"), l.reloads.WithLabelValues(what, "failure") // both are there from the start
 	if err != nil {
-		l.reloads.WithLabelValues(what, "failure").Inc()
+		bad.Inc()
 		l.reloadGood.WithLabelValues(what).Set(0)
 		return
 	}
-	l.reloads.WithLabelValues(what, "success").Inc()
+	good.Inc()
 	l.reloadGood.WithLabelValues(what).Set(1)
 	l.reloadTime.WithLabelValues(what).Set(float64(at.UnixNano()) / 1e9)
 }

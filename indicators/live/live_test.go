@@ -40,6 +40,7 @@ func full(t testing.TB, amcs int) *Metrics {
 		},
 		InFlight:   func() int { return 3 },
 		LogDropped: func() uint64 { return 2 },
+		Refusals:   []string{"expired", "unknown-ca"}, ReplaysForgotten: func() uint64 { return 0 },
 		Certificates: func() []CertificateCount {
 			return []CertificateCount{{Kind: "rpn-serveur", Level: "30j", Count: 1, Calls: 12, FirstEnd: noon}}
 		},
@@ -252,6 +253,26 @@ func TestAnInsurerHasItsSeriesAsLongAsItIsRegistered(t *testing.T) {
 	delete(registered, "0075500000")
 	if strings.Contains(scrape(l), "0075500000") {
 		t.Error("an insurer that left the register keeps its series")
+	}
+}
+
+// Who alerts on a rise needs the zero that it rises from: what may happen has its
+// series before it does.
+func TestWhatMayHappenHasItsSeriesBefore(t *testing.T) {
+	t.Parallel()
+	l := full(t, 1)
+	l.Reloaded("register", nil, noon)
+	text := scrape(l)
+	for _, want := range []string{
+		`rpn_tls_handshake_failures_total{reason="unknown-ca"} 0`,
+		`rpn_connections_closed_total{reason="expired",side="amc"} 0`, `rpn_connections_closed_total{reason="expired",side="etablissements"} 0`,
+		`rpn_reloads_total{result="failure",what="register"} 0`,
+		`rpn_answer_checks_total{outcome="good"} 0`, `rpn_answer_checks_total{outcome="` + string(roc.BadSignature) + `"} 0`,
+		`rpn_replays_forgotten_total 0`, `rpn_replays_total 0`,
+	} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("before the first event there is no %s", want)
+		}
 	}
 }
 

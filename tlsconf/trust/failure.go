@@ -35,6 +35,12 @@ const (
 	Other             Reason = "other"
 )
 
+// Reasons lists them all.
+func Reasons() []Reason {
+	return []Reason{NoCertificate, Expired, NotYetValid, UnknownCA, WrongUsage, Malformed, Oversized, WrongCategory, WeakKey, Revoked, Denied,
+		RevocationUnknown, StruckOff, BadName, Protocol, NoCommonSuite, PeerRefused, TimedOut, Closed, Overloaded, Other}
+}
+
 // A Failure is a handshake that failed. Its texts are English, one line, and
 // safe to log: what the peer wrote has its control characters escaped.
 type Failure struct {
