@@ -37,9 +37,9 @@ type AMC struct {
 	// register; zero: no date says it, or it is open. Derived.
 	Fin time.Time
 
-	// Ordinaire is Etat of an AMC that is open; else the last state in which
-	// it was, and the circle when none is known. It says who could reach it
-	// were it open. Derived.
+	// Ordinaire is Etat of an AMC that is open, or awaited: nobody reaches that
+	// one yet. Else it is the last state in which it was open, and the circle
+	// when none is known. It says who could reach it were it open. Derived.
 	Ordinaire EtatAMC
 
 	// EssaisAvec are the establishments, by their EJ, that may send it every

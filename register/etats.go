@@ -2,6 +2,7 @@ package register
 
 import (
 	"errors"
+	"iter"
 	"slices"
 	"time"
 
@@ -148,6 +149,30 @@ func (a *AMC) Next(after time.Time) (c ChangementAMC, ok bool) {
 	return c, false
 }
 
+// After gives the dated states after an instant, in order, each behind the one
+// that it takes the place of.
+func (e *Etablissement) After(at time.Time) iter.Seq2[Changement, Changement] {
+	return inOrderAfter(at, e.EtatAt, e.Next, func(c Changement) time.Time { return c.Depuis.Time })
+}
+
+// After is that of an establishment.
+func (a *AMC) After(at time.Time) iter.Seq2[ChangementAMC, ChangementAMC] {
+	return inOrderAfter(at, a.EtatAt, a.Next, func(c ChangementAMC) time.Time { return c.Depuis.Time })
+}
+
+func inOrderAfter[C any](at time.Time, etatAt, next func(time.Time) (C, bool), since func(C) time.Time) iter.Seq2[C, C] {
+	return func(yield func(before, next C) bool) {
+		before, _ := etatAt(at)
+		for at := at; ; {
+			c, ok := next(at)
+			if !ok || !yield(before, c) {
+				return
+			}
+			before, at = c, since(c)
+		}
+	}
+}
+
 // inForce determines what the dates of the row mean at that instant.
 func (e *Etablissement) inForce(at time.Time) {
 	c, _ := e.EtatAt(at)
@@ -169,7 +194,10 @@ func (a *AMC) inForce(at time.Time) {
 	if c.Etat.Open() {
 		return
 	}
-	a.Ordinaire = AMCCercle // what is known of one that was never open
+	switch c.Etat {
+	case AMCMaintenance, AMCSuspendu, AMCClos:
+		a.Ordinaire = AMCCercle // what is known of one that was never open
+	}
 	for i := len(a.Etats) - 1; i >= 0; i-- {
 		if e := a.Etats[i]; e.Etat.Open() && !at.Before(e.Depuis.Time) {
 			a.Ordinaire = e.Etat

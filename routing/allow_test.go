@@ -17,7 +17,7 @@ func TestAllowRefusesWhatNoAnswerCanHelp(t *testing.T) {
 	t.Parallel()
 	key := roc.Key{AMC: "0075500025", Domaine: roc.HOSP, Service: roc.IDB, Version: roc.V2}
 	amc := func(s register.EtatAMC, versions ...roc.Version) *register.AMC {
-		return &register.AMC{Numeros: []roc.NumeroAMC{key.AMC}, Etat: s, Versions: versions}
+		return &register.AMC{Numeros: []roc.NumeroAMC{key.AMC}, Etat: s, Ordinaire: register.AMCCercle, Versions: versions}
 	}
 	es := func(s register.Etat) *register.Etablissement { return &register.Etablissement{Etat: s} }
 	for _, c := range []struct {
@@ -56,7 +56,7 @@ func TestAllowRefusesWhatNoAnswerCanHelp(t *testing.T) {
 func TestAnApprovedHostPasses(t *testing.T) {
 	t.Parallel()
 	key := roc.Key{AMC: "0075500025", Domaine: roc.HOSP, Service: roc.IDB, Version: roc.V2}
-	amc := &register.AMC{Numeros: []roc.NumeroAMC{key.AMC}, Etat: register.AMCCercle}
+	amc := &register.AMC{Numeros: []roc.NumeroAMC{key.AMC}, Etat: register.AMCCercle, Ordinaire: register.AMCCercle}
 	es := &register.Etablissement{Etat: register.Cercle}
 	at := func(a *register.AMC, host string, p routing.Policy) (routing.Route, error) {
 		return routing.Choose(es, a, key, annuaire.Entry{AMC: key.AMC, ROC: true, Adresses: []annuaire.Adresse{{Service: key.Service, Version: key.Version, URL: "https://" + host + "/"}}}, p)

@@ -11,7 +11,7 @@ import (
 func BenchmarkChoose(b *testing.B) {
 
 	es := &register.Etablissement{Etat: register.Cercle}
-	amc := &register.AMC{Numeros: []roc.NumeroAMC{numero}, Etat: register.AMCCercle, Domaines: []register.DNSName{"amc.example"}}
+	amc := &register.AMC{Numeros: []roc.NumeroAMC{numero}, Etat: register.AMCCercle, Ordinaire: register.AMCCercle, Domaines: []register.DNSName{"amc.example"}}
 	key, e := roc.Key{AMC: numero, Service: roc.CLC, Version: roc.V2}, entry("both")
 	b.ReportAllocs()
 	for b.Loop() {

@@ -268,7 +268,7 @@ func within(es *register.Etablissement, amc *register.AMC, key roc.Key) error {
 	if amc != nil && es.Etat != register.Attendu && amc.OnTrial() {
 		return onTrial(es, amc, key)
 	}
-	platform := amc != nil && ordinary(amc) == register.AMCValidation
+	platform := amc != nil && amc.Ordinaire == register.AMCValidation
 	switch es.Etat {
 	case register.Accrochage:
 		if !platform {
@@ -315,22 +315,9 @@ func onTrial(es *register.Etablissement, amc *register.AMC, key roc.Key) error {
 		Saying("L'organisme %s est en validation : il n'est joignable que par les établissements de ses essais.", key.AMC)
 }
 
-// ordinary is the state of an AMC, or the one that it has outside a suspension,
-// a maintenance or its end.
-func ordinary(amc *register.AMC) register.EtatAMC {
-	switch amc.Etat {
-	case register.AMCSuspendu, register.AMCClos, register.AMCMaintenance:
-		if amc.Ordinaire == register.AMCValidation {
-			return register.AMCValidation
-		}
-		return register.AMCCercle
-	}
-	return amc.Etat
-}
-
 // inCircle keeps real patients away from the validation platform.
 func inCircle(amc *register.AMC, key roc.Key) error {
-	if ordinary(amc) == register.AMCCercle {
+	if amc.Ordinaire == register.AMCCercle {
 		return nil
 	}
 	return outside(roc.AMCOutsideCircle, "AMC %s is not in the circle", key.AMC).

@@ -43,7 +43,12 @@ func (s situation) rows() (es *register.Etablissement, amc *register.AMC) {
 	es = &register.Etablissement{EJ: "010003812", Structure: "1010003812", Etat: s.es, Miroir: s.miroir, Versions: s.speaks,
 		AccrochageComplet: s.more == "complet", Formation: s.more == "formation"}
 	if s.amc != "" {
-		amc = &register.AMC{Nom: "Mutuelle fictive", Numeros: []roc.NumeroAMC{numero, autre}, Etat: s.amc, Ordinaire: s.amc, Domaines: []register.DNSName{"amc.example"}}
+		ordinary := s.amc
+		switch s.amc {
+		case register.AMCMaintenance, register.AMCSuspendu, register.AMCClos:
+			ordinary = register.AMCCercle
+		}
+		amc = &register.AMC{Nom: "Mutuelle fictive", Numeros: []roc.NumeroAMC{numero, autre}, Etat: s.amc, Ordinaire: ordinary, Domaines: []register.DNSName{"amc.example"}}
 		switch s.more {
 		case "named":
 			amc.EssaisAvec = []register.Essai{"690000013", register.Essai(es.EJ)}
@@ -211,7 +216,7 @@ func as(route routing.Route, err error, want roc.Reason, s situation) bool {
 func TestMistakesOfTheProgramGoNowhere(t *testing.T) {
 	t.Parallel()
 	es := &register.Etablissement{Etat: register.Cercle}
-	amc := &register.AMC{Numeros: []roc.NumeroAMC{numero}, Etat: register.AMCCercle, Domaines: []register.DNSName{"amc.example"}}
+	amc := &register.AMC{Numeros: []roc.NumeroAMC{numero}, Etat: register.AMCCercle, Ordinaire: register.AMCCercle, Domaines: []register.DNSName{"amc.example"}}
 	key := roc.Key{AMC: numero, Service: roc.IDB, Version: roc.V1}
 	with := func(change func(*roc.Key)) roc.Key { k := key; change(&k); return k }
 	for name, c := range map[string]struct {
@@ -247,7 +252,7 @@ func to(p routing.Policy, domains []register.DNSName, urls ...string) (routing.R
 	}
 	return routing.Choose(
 		&register.Etablissement{Etat: register.Cercle},
-		&register.AMC{Nom: "Mutuelle fictive", Numeros: []roc.NumeroAMC{numero}, Etat: register.AMCCercle, Domaines: domains},
+		&register.AMC{Nom: "Mutuelle fictive", Numeros: []roc.NumeroAMC{numero}, Etat: register.AMCCercle, Ordinaire: register.AMCCercle, Domaines: domains},
 		roc.Key{AMC: numero, Service: roc.IDB, Version: roc.V1}, e, p)
 }
 

@@ -58,7 +58,7 @@ func TestAddressesAreThoseOfANaiveReading(t *testing.T) {
 			})
 		}
 		domains := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"amc.example", "roc.amc.example", "autre.example"}), 0, 3, rapid.ID).Draw(t, "domains")
-		amc := &register.AMC{Numeros: []roc.NumeroAMC{numero}, Etat: register.AMCCercle}
+		amc := &register.AMC{Numeros: []roc.NumeroAMC{numero}, Etat: register.AMCCercle, Ordinaire: register.AMCCercle}
 		for _, d := range domains {
 			amc.Domaines = append(amc.Domaines, register.DNSName(d))
 		}

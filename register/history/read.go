@@ -187,27 +187,20 @@ func (c Change) String() string {
 // that goes back has none; a list settled for now says what is in force.
 func DatesBetween(l *register.List, from, to time.Time) []Date {
 	var dates []Date
-	within := func(t time.Time) bool { return from.Before(t) && !to.Before(t) }
 	for e := range l.Etablissements() {
-		before, _ := e.EtatAt(from)
-		for at := from; ; {
-			next, ok := e.Next(at)
-			if !ok || !within(next.Depuis.Time) {
+		for before, next := range e.After(from) {
+			if next.Depuis.After(to) {
 				break
 			}
 			dates = append(dates, Date{Depuis: next.Depuis.Time, EJ: e.EJ, Nom: e.Nom, From: words.State(before), To: words.State(next), Motif: next.Motif})
-			before, at = next, next.Depuis.Time
 		}
 	}
 	for a := range l.AMCs() {
-		before, _ := a.EtatAt(from)
-		for at := from; ; {
-			next, ok := a.Next(at)
-			if !ok || !within(next.Depuis.Time) {
+		for before, next := range a.After(from) {
+			if next.Depuis.After(to) {
 				break
 			}
 			dates = append(dates, Date{Depuis: next.Depuis.Time, AMC: a.Numeros[0], Nom: a.Nom, From: words.AMCState(before.Etat), To: words.AMCState(next.Etat), Motif: next.Motif})
-			before, at = next, next.Depuis.Time
 		}
 	}
 	slices.SortStableFunc(dates, func(a, b Date) int { return a.Depuis.Compare(b.Depuis) })

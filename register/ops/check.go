@@ -63,25 +63,13 @@ func Check(l *register.List) *Summary {
 func PlannedIn(l *register.List) []Planned {
 	out := []Planned{}
 	for e := range l.Etablissements() {
-		before, _ := e.EtatAt(l.Moment())
-		for at := l.Moment(); ; {
-			next, ok := e.Next(at)
-			if !ok {
-				break
-			}
+		for before, next := range e.After(l.Moment()) {
 			out = append(out, Planned{next.Depuis, e.EJ, "", string(e.EJ), e.Nom, words.State(before), words.State(next), next.Motif})
-			before, at = next, next.Depuis.Time
 		}
 	}
 	for a := range l.AMCs() {
-		before := a.Etat
-		for at := l.Moment(); ; {
-			next, ok := a.Next(at)
-			if !ok {
-				break
-			}
-			out = append(out, Planned{next.Depuis, "", a.Numeros[0], "AMC " + string(a.Numeros[0]), a.Nom, words.AMCState(before), words.AMCState(next.Etat), next.Motif})
-			before, at = next.Etat, next.Depuis.Time
+		for before, next := range a.After(l.Moment()) {
+			out = append(out, Planned{next.Depuis, "", a.Numeros[0], "AMC " + string(a.Numeros[0]), a.Nom, words.AMCState(before.Etat), words.AMCState(next.Etat), next.Motif})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Planned) int { return a.Depuis.Compare(b.Depuis.Time) })

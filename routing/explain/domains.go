@@ -43,7 +43,7 @@ func Domains(l *register.List, hosts []annuaire.Host, at time.Time, quiet time.D
 	l = l.At(at)
 	list := []Domain{}
 	for a := range l.AMCs() {
-		if !inUse(a) {
+		if !a.Etat.Open() {
 			continue
 		}
 		for _, d := range a.Connus {
@@ -58,7 +58,7 @@ func Domains(l *register.List, hosts []annuaire.Host, at time.Time, quiet time.D
 		}
 		d := Domain{AMC: h.AMC, Name: h.Name, Source: byAnnuaire, Depuis: words.Day(h.First), LastSeen: words.Day(h.Last)}
 		if a, ok := l.AMC(h.AMC); ok {
-			if !inUse(a) {
+			if !a.Etat.Open() {
 				continue
 			}
 			d.AMC, d.Nom, d.Known = a.Numeros[0], a.Nom, a.Covers(register.DNSName(h.Name))
@@ -73,10 +73,6 @@ func Domains(l *register.List, hosts []annuaire.Host, at time.Time, quiet time.D
 		return cmp.Or(cmp.Compare(a.AMC, b.AMC), cmp.Compare(b.Source, a.Source), cmp.Compare(a.Name, b.Name))
 	})
 	return list
-}
-
-func inUse(a *register.AMC) bool {
-	return a.Etat == register.AMCCercle || a.Etat == register.AMCValidation
 }
 
 func (d Domain) same(e Domain) bool {
