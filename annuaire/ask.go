@@ -142,18 +142,11 @@ func (c *Client) search(k roc.Key, at time.Time) roc.Content {
 		Requete:   message.Requete{Date: at, Editeur: c.o.Editeur, Logiciel: c.o.Logiciel, VersionLogiciel: c.o.VersionLogiciel},
 		Adressage: message.Adressage{AMC: k.AMC, Convention: k.Convention, CSR: k.CSR, Domaine: k.Domaine},
 		Service:   k.Service.String(),
-		Norme:     normeROC,
+		Norme:     message.NormeROC,
 		Version:   k.Version.String(),
-		Types:     []string{typeURL, typeMEL},
+		Types:     []string{message.TypeURL, message.TypeMEL},
 	}.Envelope(soap.SOAP11)
 }
-
-// The words of the annuaire's adressage and typage (profile section 5).
-const (
-	normeROC = "ROC"
-	typeURL  = "URL"
-	typeMEL  = "MEL"
-)
 
 // post sends the question and returns the answer's bytes, unbelieved.
 func (c *Client) post(ctx context.Context, question roc.Content) (roc.Content, error) {
@@ -260,7 +253,7 @@ func entryOf(a message.SearchAnswer, s roc.Service, at time.Time) Entry {
 	e := Entry{AMC: roc.NumeroAMC(strings.Clone(string(a.AMC))), Nom: strings.Clone(a.Nom), ROC: a.ROC, Debut: a.Debut, Fin: a.Fin, At: at}
 	for _, d := range a.Adresses {
 		v, err := roc.ParseVersion(d.Version)
-		if err != nil || d.Service != s.String() || d.Norme != normeROC || d.Type != typeURL {
+		if err != nil || d.Service != s.String() || d.Norme != message.NormeROC || d.Type != message.TypeURL {
 			continue
 		}
 		e.Adresses = append(e.Adresses, Adresse{Service: s, Version: v, URL: strings.Clone(d.Valeur)})

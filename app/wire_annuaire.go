@@ -10,27 +10,8 @@ import (
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/internal/roc"
-	"github.com/piano-roc/rpn/internal/secret"
 	"github.com/piano-roc/rpn/register"
 )
-
-// openShared opens what the instances share: secrets, and Redis.
-func (a *App) openShared() error {
-	c := a.config
-	if c.Secrets != "" {
-		ring, err := secret.Read(c.Secrets)
-		if err != nil {
-			return setup(err, "correct secrets in "+c.File())
-		}
-		a.secrets = ring
-	}
-	if c.Redis.Given() {
-		if err := a.openRedis(); err != nil {
-			return setup(err, "correct redis in "+c.File())
-		}
-	}
-	return nil
-}
 
 // openDirectory opens what the annuaire's answers are kept in, and the
 // directory on top. What is kept is verified by client alone.
@@ -115,26 +96,6 @@ func (a *App) checkMemory(time.Time) admin.Health {
 		if s.Err != nil {
 			h.Degraded, h.Detail = true, h.Detail+"; the last write failed: "+s.Err.Error()
 		}
-	}
-	return h
-}
-
-// checkRedis says whether Redis is there. The RPN never needs it.
-func (a *App) checkRedis(time.Time) admin.Health {
-	h := admin.Health{Name: "redis", OK: true, Detail: "not configured: this instance is alone"}
-	if a.redis == nil {
-		return h
-	}
-	s := a.redis.Health()
-	h.Detail = "there: the instances share"
-	if !s.OK {
-		h.Degraded, h.Detail = true, "lost: this instance goes on alone"
-	}
-	if !s.LastSuccess.IsZero() {
-		h.LastSuccess = s.LastSuccess.UTC().Format(time.RFC3339)
-	}
-	if s.LastError != nil {
-		h.LastError = s.FailedAt.UTC().Format(time.RFC3339) + " " + s.LastError.Error()
 	}
 	return h
 }

@@ -5,10 +5,30 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/redis"
+	"github.com/piano-roc/rpn/internal/secret"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
+
+// openShared opens what the instances share: secrets, and Redis.
+func (a *App) openShared() error {
+	c := a.config
+	if c.Secrets != "" {
+		ring, err := secret.Read(c.Secrets)
+		if err != nil {
+			return setup(err, "correct secrets in "+c.File())
+		}
+		a.secrets = ring
+	}
+	if c.Redis.Given() {
+		if err := a.openRedis(); err != nil {
+			return setup(err, "correct redis in "+c.File())
+		}
+	}
+	return nil
+}
 
 // openRedis makes what speaks to Redis for everybody here; Redis need not be
 // there.
@@ -42,4 +62,24 @@ func redisOptions(r *config.Redis) (redis.Options, error) {
 	var err error
 	o.Roots, err = trust.ReadPool(r.CA)
 	return o, err
+}
+
+// checkRedis says whether Redis is there. The RPN never needs it.
+func (a *App) checkRedis(time.Time) admin.Health {
+	h := admin.Health{Name: "redis", OK: true, Detail: "not configured: this instance is alone"}
+	if a.redis == nil {
+		return h
+	}
+	s := a.redis.Health()
+	h.Detail = "there: the instances share"
+	if !s.OK {
+		h.Degraded, h.Detail = true, "lost: this instance goes on alone"
+	}
+	if !s.LastSuccess.IsZero() {
+		h.LastSuccess = s.LastSuccess.UTC().Format(time.RFC3339)
+	}
+	if s.LastError != nil {
+		h.LastError = s.FailedAt.UTC().Format(time.RFC3339) + " " + s.LastError.Error()
+	}
+	return h
 }

@@ -60,7 +60,7 @@ func chosen(rows []Row, k roc.Key) []Row {
 // wants reports whether a search asks for addresses of that type; one that
 // names none asks for URLs.
 func wants(types []string, t string) bool {
-	return slices.Contains(types, t) || len(types) == 0 && t == typeURL
+	return slices.Contains(types, t) || len(types) == 0 && t == message.TypeURL
 }
 
 func later(a, b time.Time) time.Time {

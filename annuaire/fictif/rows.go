@@ -130,9 +130,6 @@ const (
 	serviceDRE = "DRE"
 	versionDRE = "V1.0"
 	normeDRE   = "DRE"
-	normeROC   = "ROC"
-	typeURL    = "URL"
-	typeMEL    = "MEL"
 )
 
 func isService(s string) bool {
@@ -171,9 +168,9 @@ func (r *Row) pattern() annuaire.Pattern {
 // type.
 func (r *Row) place() message.Adresse {
 	if r.MEL != "" {
-		return message.Adresse{Service: r.Service, Norme: normeDRE, Version: r.Version, Type: typeMEL}
+		return message.Adresse{Service: r.Service, Norme: normeDRE, Version: r.Version, Type: message.TypeMEL}
 	}
-	return message.Adresse{Service: r.Service, Norme: normeROC, Version: r.Version, Type: typeURL}
+	return message.Adresse{Service: r.Service, Norme: message.NormeROC, Version: r.Version, Type: message.TypeURL}
 }
 
 func (r *Row) adresse() message.Adresse {

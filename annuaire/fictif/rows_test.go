@@ -33,7 +33,7 @@ func TestAnswer(t *testing.T) {
 	t.Parallel()
 	rows := load(t, "bon.csv")
 	june := time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC)
-	both := []string{typeURL, typeMEL}
+	both := []string{message.TypeURL, message.TypeMEL}
 	for _, c := range []struct {
 		rule       string
 		amc        roc.NumeroAMC
@@ -51,11 +51,11 @@ func TestAnswer(t *testing.T) {
 			"https://ans.example/roc/94 https://ans.example/roc/v2/idb dre-es@ans.example"},
 		{"the domaine counts", "0077565712", "RO", "941234567", roc.EXTE, both, june, "00",
 			"https://ans.example/roc/94/externes https://ans.example/roc/v2/idb dre-es@ans.example"},
-		{"only URLs", "0077565712", "", "", roc.HOSP, []string{typeURL}, june, "00",
+		{"only URLs", "0077565712", "", "", roc.HOSP, []string{message.TypeURL}, june, "00",
 			"https://ans.example/roc/v1/idb https://ans.example/roc/v2/idb"},
 		{"no type asks for URLs", "0077565712", "", "", roc.HOSP, nil, june, "00",
 			"https://ans.example/roc/v1/idb https://ans.example/roc/v2/idb"},
-		{"only the mail address", "0077565712", "", "", roc.HOSP, []string{typeMEL}, june, "00", "dre-es@ans.example"},
+		{"only the mail address", "0077565712", "", "", roc.HOSP, []string{message.TypeMEL}, june, "00", "dre-es@ans.example"},
 		{"an AMC without a row", "0012345678", "", "", roc.HOSP, both, june, "01", ""},
 		{"rows that are no longer valid", "0066666666", "", "", roc.HOSP, both, june, "01", ""},
 		{"the last day is valid, to its end in Paris", "0066666666", "", "", roc.HOSP, both, time.Date(2020, 12, 31, 22, 59, 59, 0, time.UTC), "00", "https://ancienne.example/roc/clc"},

@@ -14,6 +14,13 @@ const (
 	RetourRefuse  = "02" // the search itself is not acceptable
 )
 
+// The words of an address in a search and its answer (profile section 5).
+const (
+	NormeROC = "ROC"
+	TypeURL  = "URL"
+	TypeMEL  = "MEL"
+)
+
 // A SearchRequest asks the annuaire where the services of an insurer are
 // (search). Empty optional fields are left out.
 type SearchRequest struct {
@@ -31,7 +38,7 @@ func (r SearchRequest) Envelope(v soap.Version) roc.Content {
 	return envelope(v, operation(roc.Annuaire, roc.NoVersion), request, r.Addressing, func(w *writer) {
 		types := r.Types
 		if len(types) == 0 {
-			types = []string{"URL"}
+			types = []string{TypeURL}
 		}
 		w.open("paramsObj")
 		r.Requete.write(w)

@@ -129,27 +129,6 @@ func (s Seat) Leave(at time.Time) {
 	s.pool.leave(s.seat, at)
 }
 
-// A Load is how full one insurer is.
-type Load struct {
-	Insurer                string
-	Seats, Running, Queued int
-	Hold                   time.Duration // average time of one seat
-}
-
-// Loads lists the insurers that are in use.
-func (c *Crossbar) Loads() (list []Load) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for insurer, g := range c.by {
-		g.mu.Lock()
-		if g.running > 0 {
-			list = append(list, Load{insurer, g.seats, g.running, g.waiting, seconds(g.holds(c.o.Now()))})
-		}
-		g.mu.Unlock()
-	}
-	return list
-}
-
 func (c *Crossbar) pool(insurer string) *guarded {
 	c.mu.Lock()
 	defer c.mu.Unlock()

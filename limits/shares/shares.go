@@ -159,13 +159,3 @@ func (l *Ledger) Saturated(k Kind) bool {
 	used, total := l.Used(k)
 	return total > 0 && used >= total-l.limits[k].Kept
 }
-
-// Held is how much of a kind the owner holds.
-func (l *Ledger) Held(owner string, k Kind) int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if h := l.by[owner]; h != nil {
-		return h[k]
-	}
-	return 0
-}

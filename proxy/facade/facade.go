@@ -202,7 +202,7 @@ func (f *Facade) rewrite(es *register.Etablissement, asked *soap.Envelope, a Ans
 		a := &answer.Adresses[i]
 		service, err1 := roc.ParseService(a.Service)
 		version, err2 := roc.ParseVersion(a.Version)
-		if err1 != nil || err2 != nil || service == roc.Annuaire || a.Norme != "ROC" || a.Type != "URL" {
+		if err1 != nil || err2 != nil || service == roc.Annuaire || a.Norme != message.NormeROC || a.Type != message.TypeURL {
 			continue
 		}
 		k := Token{es.Structure, answer.AMC, service, version, now.Add(f.o.Life)}
@@ -219,5 +219,5 @@ func (f *Facade) rewrite(es *register.Etablissement, asked *soap.Envelope, a Ans
 // sameService: several addresses of one service are one address of ours, which
 // fails over by itself.
 func sameService(a, b message.Adresse) bool {
-	return a.Type == "URL" && a.Type == b.Type && a.Service == b.Service && a.Norme == "ROC" && a.Norme == b.Norme && a.Version == b.Version
+	return a.Type == message.TypeURL && a.Type == b.Type && a.Service == b.Service && a.Norme == message.NormeROC && a.Norme == b.Norme && a.Version == b.Version
 }
