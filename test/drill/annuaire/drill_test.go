@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/piano-roc/rpn/annuaire/fictif"
 	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/message"
+	"github.com/piano-roc/rpn/internal/redis/redistest"
 	"github.com/piano-roc/rpn/internal/roc"
 	inner "github.com/piano-roc/rpn/nation"
 	"github.com/piano-roc/rpn/test/nation"
@@ -57,7 +57,7 @@ func warm(f fictif.Fault) func(*testing.T) string {
 		chu.Send(roc.IDB, "bleue").WantAnswer()
 		n.Annuaire.Break(f)
 		expire()
-		first := code(chu.Send(roc.IDB, "bleue")) // and asks again beside
+		first := code(chu.Send(roc.IDB, "bleue")) // and asks again in the background
 		expire()
 		return first + " " + code(chu.Send(roc.IDB, "bleue"))
 	}
@@ -333,61 +333,43 @@ func emptied(t *testing.T) string {
 	return got
 }
 
-// redis starts a real one, and returns its section of rpn.yaml.
-func redis(t *testing.T) (*exec.Cmd, string, nation.Option) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	cmd := exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "", "--appendonly", "no")
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("redis-server: %v (make deps installs it)", err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	return cmd, port, nation.Section("redis", "urls: [\"redis://127.0.0.1:"+port+"\"]")
+// withRedis starts one, and returns its section of rpn.yaml.
+func withRedis(t *testing.T) (*redistest.Server, nation.Option) {
+	r := redistest.Start(t)
+	return r, nation.Section("redis", fmt.Sprintf("urls: [%q]", r.URL()))
 }
 
-func cli(t *testing.T, port string, args ...string) string {
-	out, err := exec.Command("redis-cli", append([]string{"-p", port}, args...)...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("redis-cli: %v: %s", err, out)
-	}
-	return string(out)
-}
-
+// redisAltered: somebody writes into Redis; what is found there is not believed,
+// and the annuaire is asked.
 func redisAltered(t *testing.T) string {
-	_, port, section := redis(t)
+	redis, section := withRedis(t)
 	n := nation.New(t, nation.Binary, short, section)
 	chu := n.Etablissement()
 	await.Until(t, "Redis is seen", func() bool { return n.Metric("rpn_redis_up") == "1" })
 	chu.Send(roc.IDB, "bleue").WantAnswer()
 	key := ""
 	await.Until(t, "the answer is in Redis", func() bool {
-		for line := range strings.Lines(cli(t, port, "keys", "rpn:annuaire:3:k:*")) {
-			if strings.TrimSpace(line) != "" {
-				key = strings.TrimSpace(line)
-			}
-		}
+		key = strings.TrimSpace(redis.Cli("keys", "rpn:annuaire:3:k:*"))
 		return key != ""
 	})
-	cli(t, port, "set", key, "12345678-https://evil.example/roc")
-	n.RestartAfter(func() { os.Remove(n.File("rpn/state/annuaire.log")) })
-	await.Until(t, "Redis is seen", func() bool { return n.Metric("rpn_redis_up") == "1" })
-	got := code(chu.Send(roc.IDB, "bleue"))
-	if n.Metric(`rpn_annuaire_kept_total{from="instance",result="used"}`) != "1" {
+	redis.Cli("set", key, "12345678-https://evil.example/roc")
+	expire()
+	got := code(chu.Send(roc.IDB, "bleue")) // looks into Redis, in the background
+	await.Until(t, "what stands in Redis is not believed, and the annuaire is asked", func() bool {
+		return n.Metric(`rpn_annuaire_kept_total{from="any",result="disbelieved"}`) == "1" && n.Metric(`rpn_annuaire_asks_total{outcome="answered"}`) == "2"
+	})
+	if n.Metric(`rpn_annuaire_kept_total{from="redis",result="used"}`) == "0" {
 		got += " asked"
 	}
 	return got
 }
 
 func redisKilled(t *testing.T) string {
-	cmd, _, section := redis(t)
+	redis, section := withRedis(t)
 	n := nation.New(t, nation.Binary, short, section)
 	chu := n.Etablissement()
 	await.Until(t, "Redis is seen", func() bool { return n.Metric("rpn_redis_up") == "1" })
-	cmd.Process.Kill()
+	redis.Stop()
 	await.Until(t, "the loss is known", func() bool { return n.Metric("rpn_redis_up") == "0" })
 	return code(chu.Send(roc.IDB, "bleue")) + " " + strings.Join(n.Ready().Degraded, " ")
 }
