@@ -399,7 +399,7 @@ func TestASentinelPairFailsOver(t *testing.T) {
 	if h := a.host(t, 2); h != "amc.example" {
 		t.Errorf("while nobody is master: %s", h)
 	}
-	await.Until(t, "the replica is master", func() bool { return strings.Contains(replica.Cli("role"), "master") })
+	await.Until(t, "the replica is master", func() bool { return replica.Is("master") })
 	await.Until(t, "the instances follow", func() bool { return a.there() && b.there() })
 	shares(t, a, b, m, 3)
 }

@@ -57,28 +57,12 @@ func (l *log) events(name string) int {
 
 func (l *log) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
-// works is what every Redis does.
+// works is what every Redis does. On a busy machine a question may take longer
+// than the client waits: all of it is asked again. A wrong answer is not.
 func works(t *testing.T, c *Client) {
 	t.Helper()
 	ctx := t.Context()
-	await.Until(t, "Redis serves", func() bool { return c.Set(ctx, "w", []byte("v"), time.Minute) == nil })
-	if v, err := c.Get(ctx, "w"); err != nil || string(v) != "v" {
-		t.Errorf("get: %q, %v", v, err)
-	}
-	if _, err := c.Get(ctx, "absent"); err != ErrNone {
-		t.Errorf("get of nothing: %v", err)
-	}
-	if err := c.Del(ctx, "new"); err != nil {
-		t.Error(err)
-	}
-	for i, want := range []bool{true, false} {
-		if ok, err := c.SetNew(ctx, "new", []byte("1"), time.Minute); ok != want || err != nil {
-			t.Errorf("set new, time %d: %t, %v", i, ok, err)
-		}
-	}
-	if n, err := c.Run(ctx, NewScript(`return redis.call("exists",KEYS[1])`), "new"); n != 1 || err != nil {
-		t.Errorf("script: %d, %v", n, err)
-	}
+	await.Until(t, "Redis serves", func() bool { return answersRightly(t, c) == nil })
 	hearing, over := context.WithCancel(ctx)
 	joined, heard := make(chan struct{}, 16), make(chan string, 16)
 	var listening sync.WaitGroup
@@ -94,6 +78,45 @@ func works(t *testing.T, c *Client) {
 	}
 	over()
 	listening.Wait()
+}
+
+// answersRightly returns the first failure to answer.
+func answersRightly(t *testing.T, c *Client) error {
+	t.Helper()
+	ctx := t.Context()
+	if err := c.Set(ctx, "w", []byte("v"), time.Minute); err != nil {
+		return err
+	}
+	v, err := c.Get(ctx, "w")
+	if err != nil {
+		return err
+	}
+	if string(v) != "v" {
+		t.Errorf("get: %q", v)
+	}
+	if _, err := c.Get(ctx, "absent"); err != ErrNone {
+		if err == nil {
+			t.Error("got what was never set")
+		}
+		return err
+	}
+	if err := c.Del(ctx, "new"); err != nil {
+		return err
+	}
+	for i, want := range []bool{true, false} {
+		ok, err := c.SetNew(ctx, "new", []byte("1"), time.Minute)
+		if err != nil {
+			return err
+		}
+		if ok != want {
+			t.Errorf("set new, time %d: %t", i, ok)
+		}
+	}
+	n, err := c.Run(ctx, NewScript(`return redis.call("exists",KEYS[1])`), "new")
+	if err == nil && n != 1 {
+		t.Errorf("script: %d", n)
+	}
+	return err
 }
 
 func TestEachKeyHasThePrefix(t *testing.T) {
@@ -339,7 +362,7 @@ func TestSentinelsWithAPasswordAndAFailover(t *testing.T) {
 	works(t, c)
 	master.Stop()
 	await.Until(t, "the loss is known", c.gone)
-	await.Until(t, "the replica is master", func() bool { return strings.Contains(replica.Cli("role"), "master") })
+	await.Until(t, "the replica is master", func() bool { return replica.Is("master") })
 	took := await.Until(t, "the new master is found", c.there)
 	t.Logf("the new master was found %v after its promotion", took)
 	works(t, c)
@@ -373,7 +396,7 @@ func TestAMasterThatIsDemotedIsLeft(t *testing.T) {
 		t.Fatalf("sentinel failover: %s", out)
 	}
 	await.Until(t, "the roles are changed", func() bool {
-		return strings.Contains(replica.Cli("role"), "master") && strings.Contains(master.Cli("role"), "slave")
+		return replica.Is("master") && master.Is("slave")
 	})
 	took := await.Until(t, "it writes to the new master", func() bool {
 		return c.Set(t.Context(), "after", nil, time.Minute) == nil && strings.Contains(replica.Cli("exists", Prefix+"after"), "1")

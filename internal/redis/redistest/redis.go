@@ -123,6 +123,13 @@ func (s *Server) Cli(args ...string) string {
 	return out
 }
 
+// Is reports whether it has that role now, "master" or "slave". A change of
+// roles ends connections: then it has none yet.
+func (s *Server) Is(role string) bool {
+	out, err := s.try("role")
+	return err == nil && strings.Contains(out, role)
+}
+
 func (s *Server) try(args ...string) (string, error) {
 	cmd := exec.Command("redis-cli", append([]string{"-p", s.port}, args...)...)
 	if s.auth != "" {
