@@ -212,7 +212,7 @@ func New(o Options) (_ *App, err error) {
 		Log:     a.log, Limits: soapLimits(c), Endpoint: c.Endpoint, ServerName: a.serverName,
 		OnMalformed: a.live.Malformed, OnDescribed: a.live.Described, OnTurnedAway: a.turnedAway, Journal: a.tracer(),
 		Observers: append([]func(*roc.Record){a.repeats.Observe, a.live.Observe, a.clocks.Observe, a.keepAttempt, a.countCertificates}, o.Observers...),
-		Deadline:  c.Timeouts.Exchange, MinRate: int(c.Limits.MinRate),
+		Deadline:  c.Timeouts.Exchange, Deadlines: c.Timeouts.Services, MinRate: int(c.Limits.MinRate),
 		IdleTimeout: c.Timeouts.Idle, HeadTimeout: c.Timeouts.Head, BodyTimeout: c.Timeouts.Body, WriteTimeout: c.Timeouts.Write,
 		Now: a.now,
 	})

@@ -122,7 +122,7 @@ type breakers struct{ set *breaker.Set }
 func (b breakers) Allow(address string, who roc.StructureID, at time.Time) (http1.Visit, error) {
 	pass, state, ok := b.set.Allow(address, string(who), at)
 	if ok {
-		return visit{pass, at}, nil
+		return visit{pass}, nil
 	}
 	r := roc.Refuse(roc.AMCResting, "%s rests since %s", address, state.Since.UTC().Format(time.RFC3339)).Because(roc.AMCRests).
 		After(max(time.Second, state.Until.Sub(at)))
@@ -131,22 +131,15 @@ func (b breakers) Allow(address string, who roc.StructureID, at time.Time) (http
 		state.Since.UTC().Format("02/01/2006 15:04:05"))
 }
 
-type visit struct {
-	pass breaker.Pass
-	at   time.Time
-}
-
-// tellingSilence is from when waiting in vain says something about the AMC: a caller
-// in a hurry (RPN-Delai-Ms) puts no AMC to rest.
-const tellingSilence = 5 * time.Second
+type visit struct{ pass breaker.Pass }
 
 // Done tells the breaker.
 func (v visit) Done(end http1.VisitEnd, at time.Time) {
 	outcome := breaker.Nothing
-	switch {
-	case end == http1.Answered:
+	switch end {
+	case http1.Answered:
 		outcome = breaker.Success
-	case end == http1.NotAnswered, end == http1.Silent && at.Sub(v.at) >= tellingSilence:
+	case http1.NotAnswered:
 		outcome = breaker.Failure
 	}
 	v.pass.Done(outcome, at)

@@ -25,6 +25,7 @@ func (a *App) sender(client *tlsconf.Client, allowed []netip.Prefix, b http1.Bre
 			return f != nil && (f.Reason == trust.NotYetValid || f.Reason == trust.Expired)
 		},
 		OnUnsolicited:   func(string) { a.live.UnsolicitedAnswer() },
+		OnLate:          a.lateAnswer,
 		Log:             a.log,
 		Handshake:       client.Handshake,
 		AllowedNetworks: allowed,
@@ -36,6 +37,13 @@ func (a *App) sender(client *tlsconf.Client, allowed []netip.Prefix, b http1.Bre
 		Breaker:         b,
 		Now:             a.now,
 	})
+}
+
+// lateAnswer logs an answer that nobody waited for any more.
+func (a *App) lateAnswer(l http1.Late) {
+	a.live.LateAnswer()
+	a.log.Warn("an AMC answered after the deadline of the exchange: it may have done what it was asked", slog.String("event", "late_answer"),
+		slog.String("echange", string(l.Exchange)), slog.String("service", l.Service.String()), slog.String("amc", string(l.AMC)), slog.String("host", l.Host), slog.Int64("after_ms", l.After.Milliseconds()))
 }
 
 // serverName is a DNS name of our server certificate, for the description.

@@ -37,6 +37,7 @@ func (p *Proxy) carry(x *exchange) (http1.Response, error) {
 		return http1.Response{}, err
 	}
 	x.rec.Service, x.rec.Version = op.Service, op.Version
+	x.within(p.o.Deadlines.Of(op.Service))
 	checked, err := x.check(env, es, caller, op)
 	if err != nil {
 		return http1.Response{}, err
@@ -63,6 +64,7 @@ func (p *Proxy) carry(x *exchange) (http1.Response, error) {
 		return http1.Response{}, err
 	}
 	amc, _ := list.AMC(key.AMC)
+	x.within(amc.Delai(key.Service))
 	permit, err := routing.Allow(es, amc, key, p.o.Routing) // what the annuaire cannot change waits for no answer of it
 	if err != nil {
 		return http1.Response{}, err

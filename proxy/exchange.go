@@ -25,7 +25,11 @@ type exchange struct {
 	proxy *Proxy
 	q     *http1.Request
 	rec   *roc.Record
-	ctx   context.Context
+
+	begun   time.Time // by the clock of the machine
+	ctx     context.Context
+	cancel  context.CancelFunc
+	allowed time.Duration // by its service and its AMC; 0: no bound of their own
 
 	contentType string
 	media       message.ContentType // of the request: what was parsed leaves, and nothing else
@@ -50,6 +54,17 @@ var (
 	errAbandoned   = errors.New("the caller left before the answer")
 	errBodyStopped = errors.New("the body stopped coming")
 )
+
+// within ends the exchange at most d after it began; 0 changes nothing.
+func (x *exchange) within(d time.Duration) {
+	if d <= 0 || x.allowed > 0 && d >= x.allowed {
+		return
+	}
+	x.allowed = d
+	ctx, cancel := context.WithDeadline(x.ctx, x.begun.Add(d))
+	before := x.cancel
+	x.ctx, x.cancel = ctx, func() { cancel(); before() }
+}
 
 // identify says whose connection this is, and by which structure its
 // certificate names it: the EJ, or one of its EG.
@@ -398,6 +413,7 @@ func (x *exchange) outgoing(caller roc.StructureID, c *xmlsig.Checked) http1.Mes
 		Exchange:    x.rec.ID,
 		Structure:   caller,
 		Left:        x.q.Gone,
+		Allowed:     x.allowed,
 	}
 	if action, there := x.action.Header(); there {
 		m.SOAPAction = &action

@@ -164,9 +164,10 @@ func (p *Proxy) endpoint(q *http1.Request) string {
 // moment that there is something to give back, no panic keeps it from the caller.
 func (p *Proxy) exchange(q *http1.Request) (answer, func(error)) {
 	rec := &roc.Record{ID: roc.NewExchangeID(q.Arrived()), RequestIn: q.Arrived(), Peer: q.Peer()}
-	ctx, cancel := context.WithDeadline(p.ctx, time.Now().Add(p.patience(q.Header("RPN-Delai-Ms"))))
-	defer cancel()
-	x := &exchange{proxy: p, q: q, rec: rec, ctx: ctx, contentType: q.Header("Content-Type")}
+	begun := time.Now()
+	ctx, cancel := context.WithDeadline(p.ctx, begun.Add(p.patience(q.Header("RPN-Delai-Ms"))))
+	x := &exchange{proxy: p, q: q, rec: rec, begun: begun, ctx: ctx, cancel: cancel, contentType: q.Header("Content-Type")}
+	defer func() { x.cancel() }()
 	p.inFlight.Add(1)
 	a := p.recorded(x)
 	if x.env != nil { // the answer and the record hold nothing of it

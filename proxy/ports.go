@@ -149,8 +149,9 @@ type Options struct {
 	Endpoint   string
 	ServerName func() string // may be nil
 
-	Deadline  time.Duration // of one exchange. Default: 20 s
-	Exchanges int           // in flight at once, where there are no Shares; more is refused as overloaded. Default: 1024
+	Deadline  time.Duration    // of one exchange. Default: 20 s
+	Deadlines roc.ServiceTimes // of one of a service, where it is less
+	Exchanges int              // in flight at once, where there are no Shares; more is refused as overloaded. Default: 1024
 
 	IdleTimeout  time.Duration // between two requests of a connection. Default: 3 min
 	HeadTimeout  time.Duration // for the head of a request, from its first byte. Default: 10 s

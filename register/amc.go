@@ -65,6 +65,10 @@ type AMC struct {
 	// together, from each instance of the RPN. Absent: no limit.
 	Limite Limite `yaml:"limite"`
 
+	// Delais is how long an exchange with it may take, by service, where that is
+	// less than the RPN allows. Absent: what the RPN allows.
+	Delais roc.ServiceTimes `yaml:"delais"`
+
 	// TLS is what its TLS front end needs from our connections. Absent: nothing
 	// special.
 	TLS AMCTLS `yaml:"tls"`
@@ -79,6 +83,15 @@ type AMCTLS struct {
 	// post-quantum key exchange: some old front ends accept no more. Default:
 	// true.
 	PostQuantum *bool `yaml:"post_quantum"`
+}
+
+// Delai is how long an exchange of a service with the AMC may take; 0: what the
+// RPN allows.
+func (a *AMC) Delai(s roc.Service) time.Duration {
+	if a == nil {
+		return 0
+	}
+	return a.Delais.Of(s)
 }
 
 // PostQuantum reports whether connections to the AMC offer a post-quantum key

@@ -3,6 +3,7 @@ package config
 import (
 	"time"
 
+	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/strict"
 )
 
@@ -115,6 +116,10 @@ type Timeouts struct {
 	// how long the AMC may take to answer (RPN402). The establishment may ask
 	// for less (RPN-Delai-Ms). Default: 20s.
 	Exchange time.Duration `yaml:"exchange" strict:"positive"`
+
+	// Services is the same for one service, where it is less: "IDB: 8s". An AMC
+	// may have less again (delais, in its line of the register). Default: none.
+	Services roc.ServiceTimes `yaml:"services"`
 
 	// Stop is how long exchanges in flight may take to finish after SIGTERM;
 	// what is left then is cut. Keep it above Exchange, and Drain and Stop

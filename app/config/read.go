@@ -134,6 +134,11 @@ func (c *Config) check(doc *strict.Document) {
 			doc.Refuse(doc.At("register_losses", l.name, "least"), "write how many may always go: 5, or 0", "%d is no number of rows", l.Least)
 		}
 	}
+	for _, s := range roc.Services {
+		if d := c.Timeouts.Services.Of(s); d > c.Timeouts.Exchange {
+			doc.Refuse(doc.At("timeouts", "services", s.String()), "write at most timeouts.exchange", "%s is more than the %s that an exchange may take", d, c.Timeouts.Exchange)
+		}
+	}
 	if c.Policies.SecondOpinions < 0 {
 		doc.Refuse(doc.At("policies", "second_opinions"), "write 0 for none, or one message in how many: 1000", "%d is no share", c.Policies.SecondOpinions)
 	}

@@ -56,6 +56,8 @@ var catalogue = []Metric{
 		"Exchanges that were not answered, by the stable name of their cause (docs/refusals.md)."},
 	{unsolicited, Counter, nil,
 		"Times that a remote host sent bytes that answer nothing: its idle connections were closed, and its name is in the log (event unsolicited_answer)."},
+	{lateAnswers, Counter, nil,
+		"Answers of remote hosts that began within a minute after the deadline of their exchange (RPN402): which, is in the log (event late_answer)."},
 	{malformed, Counter, []string{"rule"},
 		"Requests refused for their HTTP framing, by the rule they break; each has its record, as RPN202."},
 	{logDropped, Counter, nil,
@@ -169,6 +171,7 @@ const (
 	turnedAway         = "rpn_connections_turned_away_total"
 	descriptions       = "rpn_descriptions_total"
 	causes             = "rpn_causes_total"
+	lateAnswers        = "rpn_late_answers_total"
 	unsolicited        = "rpn_unsolicited_answers_total"
 	handshakes         = "rpn_tls_handshakes_total"
 	handshakeFailures  = "rpn_tls_handshake_failures_total"

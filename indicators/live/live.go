@@ -110,6 +110,7 @@ type Metrics struct {
 	turnedAway   prometheus.Counter
 	causes       *prometheus.CounterVec
 	unsolicited  *prometheus.CounterVec
+	lateAnswers  prometheus.Counter
 	handshakes   *prometheus.CounterVec
 	failures     *prometheus.CounterVec
 	cuts         *prometheus.CounterVec
@@ -195,6 +196,7 @@ func New(o Options) *Metrics {
 	l.descriptions = l.counter(descriptions).WithLabelValues()
 	l.causes = l.counter(causes)
 	l.unsolicited = l.counter(unsolicited)
+	l.lateAnswers = l.counter(lateAnswers).WithLabelValues()
 	l.handshakes = l.counter(handshakes)
 	l.failures = l.counter(handshakeFailures)
 	l.cuts = l.counter(connectionsCut)
@@ -474,6 +476,9 @@ func (l *Metrics) SecondOpinion(result string) { l.opinions.WithLabelValues(resu
 
 // UnsolicitedAnswer counts a remote host that sent bytes that answer nothing.
 func (l *Metrics) UnsolicitedAnswer() { l.unsolicited.WithLabelValues().Inc() }
+
+// LateAnswer counts an answer that began after the deadline of its exchange.
+func (l *Metrics) LateAnswer() { l.lateAnswers.Inc() }
 
 // TurnedAway counts a connection that was closed without a word.
 func (l *Metrics) TurnedAway() { l.turnedAway.Inc() }

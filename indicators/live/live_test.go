@@ -71,6 +71,7 @@ func everything(l *Metrics) {
 	l.Observe(record(roc.Answered, "", numero(0)))
 	l.Malformed("two-lengths")
 	l.UnsolicitedAnswer()
+	l.LateAnswer()
 	l.Handshake("TLS 1.3", true)
 	l.HandshakeFailed("no-certificate")
 	l.Cut("etablissements", "revoked", 2)

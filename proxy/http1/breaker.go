@@ -29,8 +29,17 @@ const (
 	Neither VisitEnd = iota
 	Answered
 	NotAnswered
-	Silent // until the deadline: only as bad as the deadline was long
 )
+
+// telling is from when waiting in vain says something about a far end that may
+// take so long: a caller in a hurry (RPN-Delai-Ms) puts nobody to rest.
+func telling(allowed time.Duration) time.Duration {
+	const usual = 5 * time.Second
+	if allowed > 0 {
+		return min(usual, allowed/2)
+	}
+	return usual
+}
 
 type noBreaker struct{}
 
@@ -40,9 +49,9 @@ type noVisit struct{}
 
 func (noVisit) Done(VisitEnd, time.Time) {}
 
-// endOf says how a visit ended. A status that a front gives for what stands
+// endOf says how a visit that took so long ended. A status that a front gives for what stands
 // behind it (502, 503, 504) is no answer.
-func endOf(a Response, err error) VisitEnd {
+func endOf(a Response, err error, took, allowed time.Duration) VisitEnd {
 	var r *roc.Refusal
 	switch {
 	case err == nil && (a.Status < 502 || a.Status > 504):
@@ -56,9 +65,8 @@ func endOf(a Response, err error) VisitEnd {
 	case egress.OfThisMachine, egress.OfTheResolver, egress.OfTheAddressRule:
 		return Neither
 	}
-	switch {
-	case IsTimeout(err):
-		return Silent
+	if IsTimeout(err) && took < telling(allowed) {
+		return Neither
 	}
 	return NotAnswered
 }

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"errors"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -86,5 +87,25 @@ func TestABreakerIsToldHowEachVisitEnded(t *testing.T) {
 				t.Errorf("told %v, want %v", b.ends, c.want)
 			}
 		})
+	}
+}
+
+// A silence counts against an address from 5 seconds, or from half of what its
+// exchanges are allowed: who waits for less puts nobody to rest.
+func TestOnlyALongSilenceCounts(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		took, allowed time.Duration
+		want          VisitEnd
+	}{
+		{4999 * time.Millisecond, 0, Neither},
+		{5 * time.Second, 0, NotAnswered},
+		{5 * time.Second, time.Hour, NotAnswered},
+		{1499 * time.Millisecond, 3 * time.Second, Neither},
+		{1500 * time.Millisecond, 3 * time.Second, NotAnswered},
+	} {
+		if got := endOf(Response{}, os.ErrDeadlineExceeded, c.took, c.allowed); got != c.want {
+			t.Errorf("%v of %v: %v, want %v", c.took, c.allowed, got, c.want)
+		}
 	}
 }

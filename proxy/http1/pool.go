@@ -20,7 +20,8 @@ type pool struct {
 	port string
 	// classic: its ClientHello offers no post-quantum key exchange.
 	classic bool
-	used    time.Time // guarded by up.mu
+	used    time.Time // guarded by up.mu, as is lates
+	lates   int       // connections whose answer is late
 
 	mu     sync.Mutex // guards the fields below
 	idle   []*upstreamConn

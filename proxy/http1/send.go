@@ -32,6 +32,10 @@ type Message struct {
 	// error, which is what Send returns, the answer is dropped. May be nil.
 	Hold func(n int) error
 
+	// Allowed is how long the exchange may take by what its service and its AMC
+	// are allowed; 0: they have no bound of their own.
+	Allowed time.Duration
+
 	// Classic asks for a connection without post-quantum key exchange: an old
 	// front may not read a ClientHello of more than 1 500 bytes.
 	Classic bool
@@ -88,12 +92,14 @@ func (s *Upstream) sendTo(ctx context.Context, rec *roc.Record, url string, m *M
 		return Response{}, &notSent{err}
 	}
 	rec.Target = t.host
-	visit, err := s.o.Breaker.Allow(t.pool.address(), m.Structure, s.o.Now())
+	begun := s.o.Now()
+	visit, err := s.o.Breaker.Allow(t.pool.address(), m.Structure, begun)
 	if err != nil {
 		return Response{}, &notSent{err}
 	}
 	a, err := s.visit(ctx, rec, t, m, deadline)
-	visit.Done(endOf(a, err), s.o.Now())
+	ended := s.o.Now()
+	visit.Done(endOf(a, err, ended.Sub(begun), m.Allowed), ended)
 	return a, err
 }
 
@@ -121,6 +127,10 @@ func (s *Upstream) visit(ctx context.Context, rec *roc.Record, t *target, m *Mes
 	if err == nil && c.in.buffered() > 0 { // more than was asked, in the same breath
 		t.pool.foul()
 		reusable = false
+	}
+	if IsTimeout(err) && errors.Is(err, errHead) && c.in.buffered() == 0 {
+		s.awaitLate(c, t.pool, rec)
+		return a, err
 	}
 	t.pool.release(c, m.Structure, reusable && err == nil)
 	return a, err

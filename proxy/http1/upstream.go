@@ -54,6 +54,11 @@ type UpstreamOptions struct {
 	// be nil.
 	OnUnsolicited func(host string)
 
+	// OnLate is told of each answer that began after its deadline, within
+	// LateWait. May be nil. It must not block.
+	OnLate   func(Late)
+	LateWait time.Duration // Default: 60 s
+
 	MaxConns    int           // at once to one host. Default: 256
 	IdleTimeout time.Duration // of a kept connection. Default: 50 s
 	LifeTime    time.Duration // of a connection: certificates change. Default: 10 min
@@ -76,6 +81,7 @@ type Upstream struct {
 	closed  bool
 	stop    chan struct{} // ends the sweep; nil until a first connection
 	swept   chan struct{} // closed when it has ended
+	lates   int           // connections whose answer is late
 
 	clock clockDoubt
 }
@@ -91,6 +97,7 @@ type target struct {
 // NewUpstream makes an Upstream. Close it.
 func NewUpstream(o UpstreamOptions) *Upstream {
 	orDefault(&o.Rest, 200*time.Millisecond)
+	orDefault(&o.LateWait, time.Minute)
 	orDefault(&o.MaxConns, 256)
 	orDefault(&o.IdleTimeout, 50*time.Second)
 	orDefault(&o.LifeTime, 10*time.Minute)

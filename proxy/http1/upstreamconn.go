@@ -76,6 +76,9 @@ func isIdle408(b []byte) bool {
 	return len(b) >= 12 && bytes.HasPrefix(b, []byte("HTTP/1.")) && string(b[8:12]) == " 408"
 }
 
+// errHead: the request left, and the head of its answer was not read.
+var errHead = errors.New("reading the head of the answer")
+
 // exchange writes the request and reads its answer. reusable: both ends agree
 // on where the answer ended.
 func (c *upstreamConn) exchange(t *target, m *Message, deadline time.Time, limit int) (a Response, reusable bool, err error) {
@@ -87,7 +90,7 @@ func (c *upstreamConn) exchange(t *target, m *Message, deadline time.Time, limit
 	}
 	h, err := c.in.readAnswer(c.fields)
 	if err != nil {
-		return a, false, fmt.Errorf("reading the head of the answer: %w", err)
+		return a, false, fmt.Errorf("%w: %w", errHead, err)
 	}
 	c.fields = h.fields
 	if e := h.fields.Joined("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {

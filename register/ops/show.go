@@ -50,6 +50,7 @@ type AMCView struct {
 	Essais   []register.Essai         `json:"essais_avec,omitzero"`
 	Versions []string                 `json:"versions,omitzero"`
 	Limite   register.Limite          `json:"limite,omitzero"`
+	Delais   roc.ServiceTimes         `json:"delais,omitzero"`
 	Contacts []register.Contact       `json:"contacts,omitzero"`
 	MiroirOf []roc.FINESS             `json:"miroir_of"` // establishments under surveillance with it
 
@@ -145,7 +146,7 @@ func viewOf(l *register.List, reached Reached, e *register.Etablissement) Etabli
 
 func viewOfAMC(l *register.List, a *register.AMC) AMCView {
 	v := AMCView{
-		Nom: a.Nom, Numeros: a.Numeros, Etats: a.Etats, Domaines: a.Connus, Essais: a.EssaisAvec, Versions: words.Texts(a.Versions), Limite: a.Limite, Contacts: a.Contacts,
+		Nom: a.Nom, Numeros: a.Numeros, Etats: a.Etats, Domaines: a.Connus, Essais: a.EssaisAvec, Versions: words.Texts(a.Versions), Limite: a.Limite, Delais: a.Delais, Contacts: a.Contacts,
 		MiroirOf: []roc.FINESS{},
 	}
 	v.InForce, _ = a.EtatAt(l.Moment())
@@ -266,6 +267,7 @@ func (v *AMCView) write(b *strings.Builder, whole bool) {
 	}
 	line("versions", "%s", strings.Join(v.Versions, ", "))
 	line("limit", "%s", words.Limit(v.Limite))
+	line("times", "%s", words.Times(v.Delais))
 	if n := len(v.MiroirOf); n > 0 {
 		line("AMC miroir of", "%s: %s", words.Plural(n, "establishment"), words.Join(v.MiroirOf, " "))
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
 )
 
@@ -134,6 +135,17 @@ func Limit(l register.Limite) string {
 		}
 	}
 	return s
+}
+
+// Times words the times given to services; "" when there are none.
+func Times(t roc.ServiceTimes) string {
+	var s []string
+	for _, v := range roc.Services {
+		if d := t.Of(v); d > 0 {
+			s = append(s, v.String()+" "+d.String())
+		}
+	}
+	return strings.Join(s, ", ")
 }
 
 // Day writes a date for people, in the zone of the register.

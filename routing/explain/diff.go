@@ -349,6 +349,7 @@ func (c *comparison) amc(was, is *register.AMC) {
 	other("trials", words.Join(was.EssaisAvec, ", "), words.Join(is.EssaisAvec, ", "))
 	other("contacts", fmt.Sprint(was.Contacts), fmt.Sprint(is.Contacts))
 	c.limit(Change{AMC: n, Who: "AMC " + string(n), Nom: is.Nom}, was.Limite, is.Limite, c.standard.AMC)
+	other("times", words.Times(was.Delais), words.Times(is.Delais))
 }
 
 // numbers are the AMC numbers that somebody reaches.
