@@ -48,7 +48,7 @@ func ReadPEM(text []byte) ([]Block, error) {
 			block, rest := pem.Decode(append(bytes.Clone(whole), '\n'))
 			if block != nil && len(bytes.TrimSpace(rest)) == 0 {
 				blocks = append(blocks, Block{block, line})
-				skip(len(whole))
+				skip(len(whole) - len(pemDashes)) // which an editor may have left to be those of the next BEGIN too
 				continue
 			}
 			what = "its base64 is damaged"

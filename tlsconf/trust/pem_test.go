@@ -24,6 +24,8 @@ func TestEachBeginGivesABlockOrAnError(t *testing.T) {
 		"text around":               {"# autorités\n" + a + "subject=/CN=B\n" + b + "fin\n", 2, ""},
 		"a byte order mark":         {"\ufeff" + a + b, 2, ""},
 		"END and BEGIN joined":      {strings.TrimSuffix(a, "\n") + b, 2, ""},
+		"END and BEGIN share five":  {strings.TrimSuffix(a, "-----\n") + b, 2, ""}, // dashes
+		"the same, cut":             {strings.TrimSuffix(a, "-----\n") + b[:20], 0, "line 3: "},
 		"no last line end":          {strings.TrimSuffix(a+b, "\n"), 2, ""},
 		"CRLF":                      {strings.ReplaceAll(a+b, "\n", "\r\n"), 2, ""},
 		"CR":                        {strings.ReplaceAll(a+b, "\n", "\r"), 2, ""},
