@@ -32,7 +32,7 @@ type Host struct {
 
 // Hosts remembers which hosts the annuaire has named for which AMC, and from
 // when to when, over restarts. It holds what the annuaire said, not what was
-// used: the guard comes later. It is safe for concurrent use.
+// used: the egress filter sees it at the dial. It is safe for concurrent use.
 type Hosts struct {
 	path string
 

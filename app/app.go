@@ -17,7 +17,6 @@ import (
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/app/logsink"
 	"github.com/piano-roc/rpn/indicators/live"
-	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/redis"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/secret"
@@ -181,8 +180,8 @@ func New(o Options) (_ *App, err error) {
 
 	a.openLimits()
 	a.openLog()
-	toAnnuaire := a.sender(client, egress.Everywhere(), nil)
-	toAMC := a.sender(client, c.Network.Allow, breakers{a.resting})
+	toAnnuaire := a.sender(client, a.written(), nil)
+	toAMC := a.sender(client, a.anybody(), breakers{a.resting})
 	asker, err := annuaire.NewClient(annuaire.ClientOptions{
 		URL: c.Annuaire.URL, Handshake: client.Handshake, Verifier: answers, Signer: c.Annuaire.Signer, Timeout: c.Annuaire.Timeout,
 		Dial: a.written().DialContext, Now: a.now,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"net/netip"
 
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/egress"
@@ -17,25 +16,23 @@ import (
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
-func (a *App) sender(client *tlsconf.Client, allowed []netip.Prefix, b http1.Breaker) *http1.Upstream {
+func (a *App) sender(client *tlsconf.Client, filter *egress.Filter, b http1.Breaker) *http1.Upstream {
 	return http1.NewUpstream(http1.UpstreamOptions{
 		ClassicHandshake: client.ClassicHandshake,
 		WrongTime: func(err error) bool {
 			f := trust.AsFailure(err)
 			return f != nil && (f.Reason == trust.NotYetValid || f.Reason == trust.Expired)
 		},
-		OnUnsolicited:   func(string) { a.live.UnsolicitedAnswer() },
-		OnLate:          a.lateAnswer,
-		Log:             a.log,
-		Handshake:       client.Handshake,
-		AllowedNetworks: allowed,
-		DialTimeout:     a.config.Timeouts.Connect,
-		AnswerBytes:     int(a.config.Limits.AnswerBytes),
-		Addresses:       address(&a.config.Network),
-		Resolver:        egress.ResolverAt(a.config.Network.Resolver),
-		MaxConns:        2 * a.config.Limits.PerAMC, // the seats of an AMC bound it: several AMCs may share a host
-		Breaker:         b,
-		Now:             a.now,
+		OnUnsolicited: func(string) { a.live.UnsolicitedAnswer() },
+		OnLate:        a.lateAnswer,
+		Log:           a.log,
+		Handshake:     client.Handshake,
+		Egress:        filter,
+		DialTimeout:   a.config.Timeouts.Connect,
+		AnswerBytes:   int(a.config.Limits.AnswerBytes),
+		MaxConns:      2 * a.config.Limits.PerAMC, // the seats of an AMC bound it: several AMCs may share a host
+		Breaker:       b,
+		Now:           a.now,
 	})
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/internal/await"
+	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/internal/message"
 	"github.com/piano-roc/rpn/internal/roc"
@@ -121,9 +122,11 @@ func upstreamOptions() http1.UpstreamOptions {
 			}
 			return t, nil
 		},
-		AllowedNetworks: loopback,
-		Addresses: func(host string) (netip.Addr, bool) {
-			return netip.MustParseAddr("127.0.0.1"), strings.HasSuffix(host, ".example")
+		Egress: &egress.Filter{
+			Allow: loopback,
+			Hosts: func(host string) (netip.Addr, bool) {
+				return netip.MustParseAddr("127.0.0.1"), strings.HasSuffix(host, ".example")
+			},
 		},
 	}
 }

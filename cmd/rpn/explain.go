@@ -22,7 +22,7 @@ func explainCommand() *cobra.Command {
 		Use:   "explain --config FILE --structure ID --amc NUMBER --domaine HOSP|EXTE --service IDB|SIM|CLC|ANL --version V1|V2",
 		Short: "Say what would become of a message, step by step, without sending it",
 		Long: `Explain takes the steps of the path of an exchange with the same code: the
-register, the annuaire and the age of its answer, the guard on addresses, the
+register, the annuaire and the age of its answer, the filter of addresses, the
 choice. The insurer is not called.
 
 The annuaire is asked, as a first message would make it. With --from-cache only

@@ -85,19 +85,33 @@ func (f *Filter) Control(_, address string, _ syscall.RawConn) error {
 // DialContext connects, where the filter permits it.
 func (f *Filter) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	d := net.Dialer{Control: f.Control, KeepAlive: 30 * time.Second, Resolver: f.Resolver}
-	return d.DialContext(ctx, network, f.known(addr))
+	if host, port, err := net.SplitHostPort(addr); err == nil {
+		if a, ok := f.configured(host); ok {
+			addr = net.JoinHostPort(a.String(), port)
+		}
+	}
+	return d.DialContext(ctx, network, addr)
 }
 
-// known replaces a name whose address is configured.
-func (f *Filter) known(addr string) string {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil || f.Hosts == nil {
-		return addr
+// Lookup finds the addresses of a host. Whether each may be dialled is seen
+// when it is.
+func (f *Filter) Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+	if a, ok := f.configured(host); ok {
+		return []netip.Addr{a}, nil
 	}
-	if a, ok := f.Hosts(host); ok {
-		return net.JoinHostPort(a.String(), port)
+	resolver := f.Resolver
+	if resolver == nil {
+		resolver = net.DefaultResolver
 	}
-	return addr
+	return resolver.LookupNetIP(ctx, "ip", host)
+}
+
+// configured is the address that the configuration gives a host.
+func (f *Filter) configured(host string) (netip.Addr, bool) {
+	if f.Hosts == nil {
+		return netip.Addr{}, false
+	}
+	return f.Hosts(host)
 }
 
 // ResolverAt is a resolver that asks that DNS server, which the operator

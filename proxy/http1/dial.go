@@ -23,14 +23,14 @@ func (p *pool) dial(ctx context.Context, spent *attempt) (*upstreamConn, error) 
 	ctx, cancel := context.WithTimeout(ctx, s.o.DialTimeout)
 	defer cancel()
 	start := time.Now()
-	addresses, err := s.lookup(ctx, p.host)
+	addresses, err := s.o.Egress.Lookup(ctx, p.host)
 	spent.lookup += time.Since(start)
 	if err != nil {
 		return nil, err
 	}
 	start = time.Now()
 	defer func() { spent.connect += time.Since(start) }()
-	addresses = p.inOrder(addresses, start)
+	addresses = p.inOrder(addresses[:min(len(addresses), maxAddresses)], start)
 	var last error
 	for i, a := range addresses {
 		c, err := p.dialOne(ctx, a, len(addresses)-i)
@@ -45,29 +45,8 @@ func (p *pool) dial(ctx context.Context, spent *attempt) (*upstreamConn, error) 
 	return nil, last
 }
 
-// lookup is the addresses of a host: the configured one, or those of the DNS.
-func (s *Upstream) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
-	if a, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{a}, nil
-	}
-	if s.o.Addresses != nil {
-		if a, ok := s.o.Addresses(host); ok {
-			return []netip.Addr{a}, nil
-		}
-	}
-	resolver := s.o.Resolver
-	if resolver == nil {
-		resolver = net.DefaultResolver
-	}
-	found, err := resolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return nil, err
-	}
-	return found[:min(len(found), maxAddresses)], nil
-}
-
 // dialOne connects and shakes hands with one address, in its share of the time
-// that is left. The guard sees the very address dialed.
+// that is left.
 func (p *pool) dialOne(ctx context.Context, a netip.Addr, left int) (*upstreamConn, error) {
 	s := p.up
 	if end, ok := ctx.Deadline(); ok && left > 1 {
@@ -75,8 +54,7 @@ func (p *pool) dialOne(ctx context.Context, a netip.Addr, left int) (*upstreamCo
 		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/time.Duration(left))
 		defer cancel()
 	}
-	d := net.Dialer{Control: s.filterEgress, KeepAlive: 30 * time.Second}
-	raw, err := d.DialContext(ctx, "tcp", net.JoinHostPort(a.String(), p.port))
+	raw, err := s.o.Egress.DialContext(ctx, "tcp", net.JoinHostPort(a.String(), p.port))
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func refusalOf(err error) error {
 		return r
 	case errors.Is(err, errAllBusy):
 		return roc.Refuse(roc.Overloaded, "%w", err).Because(roc.AMCBusy).After(time.Second)
-	case errors.Is(err, errForbiddenAddress):
+	case errors.Is(err, egress.ErrForbidden):
 		return roc.Refuse(roc.AnnuaireRefused, "the address given for this host is not one we may dial: %w", err).Because(roc.ForbiddenAddress)
 	case neverLeft(err) && egress.FaultOf(err) == egress.OfThisMachine:
 		return roc.Refuse(roc.Overloaded, "this machine lacks something: %w", err).Because(roc.OutOfResources).After(retrySoon)

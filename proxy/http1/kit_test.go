@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/proxy/http1/http1test"
 )
@@ -31,9 +32,11 @@ func upstreamOptions() UpstreamOptions {
 			}
 			return t, nil
 		},
-		AllowedNetworks: loopback,
-		Addresses: func(host string) (netip.Addr, bool) {
-			return netip.MustParseAddr("127.0.0.1"), strings.HasSuffix(host, ".example")
+		Egress: &egress.Filter{
+			Allow: loopback,
+			Hosts: func(host string) (netip.Addr, bool) {
+				return netip.MustParseAddr("127.0.0.1"), strings.HasSuffix(host, ".example")
+			},
 		},
 	}
 }

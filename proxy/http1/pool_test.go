@@ -204,8 +204,8 @@ func TestTheNextAddressOfANameIsTried(t *testing.T) {
 			defer served.Wait()
 			defer ln.Close()
 			s := newUpstream(t, func(o *UpstreamOptions) {
-				o.Addresses = nil
-				o.Resolver = namesOf(t, "127.0.0.2", "127.0.0.1")
+				o.Egress.Hosts = nil
+				o.Egress.Resolver = namesOf(t, "127.0.0.2", "127.0.0.1")
 				o.DialTimeout = 2 * time.Second
 			})
 			a, rec, err := sendIt(t, s, carried("<a/>"), far.URL())

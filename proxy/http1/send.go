@@ -58,7 +58,7 @@ type Response struct {
 // m.Again says so; what has not (name, connection, TLS, a kept connection
 // found dead before its use) may be tried at once on a fresh connection, then
 // at the next address. Refusals: AMCUnreachable, AMCSilent, AMCBadAnswer,
-// AnnuaireRefused (an address that the dial guard forbids), Overloaded. The
+// AnnuaireRefused (an address that the egress filter forbids), Overloaded. The
 // error ErrCallerLeft is none.
 func (s *Upstream) Send(ctx context.Context, rec *roc.Record, urls []string, m Message) (Response, error) {
 	deadline, ok := ctx.Deadline()

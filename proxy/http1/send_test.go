@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/internal/await"
+	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/proxy/http1/http1test"
@@ -333,11 +334,11 @@ func TestACertificateRefusedAfterTheHandshakeIsUnreachable(t *testing.T) {
 	}
 }
 
-func TestAnAddressThatTheGuardForbidsIsNotDialed(t *testing.T) {
+func TestAForbiddenAddressIsNotDialed(t *testing.T) {
 	t.Parallel()
-	far, s := http1test.New(t), newUpstream(t, func(o *UpstreamOptions) { o.AllowedNetworks = nil })
+	far, s := http1test.New(t), newUpstream(t, func(o *UpstreamOptions) { o.Egress.Allow = nil })
 	_, _, err := sendIt(t, s, carried("<a/>"), far.URL())
-	if !roc.IsRefused(err, roc.AnnuaireRefused) || !errors.Is(err, errForbiddenAddress) {
+	if !roc.IsRefused(err, roc.AnnuaireRefused) || !errors.Is(err, egress.ErrForbidden) {
 		t.Errorf("%v, want annuaire-refused", err)
 	}
 	if far.Accepted.Load() != 0 {

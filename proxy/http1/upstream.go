@@ -6,12 +6,12 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
@@ -30,18 +30,10 @@ type UpstreamOptions struct {
 	// certificate is not valid at our time. nil: none does.
 	WrongTime func(handshake error) bool
 
-	// AllowedNetworks are the networks that may be dialed although they are
-	// loopback, private or link-local (profile section 6).
-	AllowedNetworks []netip.Prefix
-
-	// Addresses gives the address of a name that DNS is not asked for. The
-	// dial guard applies to it all the same. May be nil.
-	Addresses func(host string) (netip.Addr, bool)
-
-	// Resolver finds the addresses of the other names. The guard sees the very
-	// address that is dialed, whatever it answered before. Default: the
-	// system's.
-	Resolver *net.Resolver
+	// Egress finds the addresses of a host, and says which may be dialed: it sees
+	// the very address, whatever the name resolved to before. nil: public ones
+	// alone, found by the system.
+	Egress *egress.Filter
 
 	// Breaker lets an address rest. nil: none rests.
 	Breaker Breaker
@@ -106,6 +98,9 @@ func NewUpstream(o UpstreamOptions) *Upstream {
 	orDefault(&o.Hosts, 1024)
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Egress == nil {
+		o.Egress = new(egress.Filter)
 	}
 	if o.Breaker == nil {
 		o.Breaker = noBreaker{}

@@ -235,7 +235,7 @@ var careful = nation.Annuaire("ttl: 1s\nmax_age: 1h\nprobe: 0s\ntimeout: 1s\nhel
 var services = []roc.Service{roc.IDB, roc.SIM, roc.CLC}
 
 // heldAfter asks about three routes, changes the annuaire, and asks again until
-// the guard holds.
+// the filter holds.
 func heldAfter(t *testing.T, change func(*nation.Nation)) (*nation.Nation, *nation.Etablissement, string) {
 	n := nation.New(t, nation.Binary, careful)
 	chu := n.Etablissement()
@@ -244,7 +244,7 @@ func heldAfter(t *testing.T, change func(*nation.Nation)) (*nation.Nation, *nati
 	}
 	change(n)
 	expire()
-	await.Until(t, "the guard holds", func() bool {
+	await.Until(t, "the filter holds", func() bool {
 		breathe()
 		for _, s := range services {
 			chu.Send(s, "bleue")
