@@ -212,7 +212,7 @@ func (ix *index) prefixText(p uint32) string {
 	return ix.text(ix.prefixes[p].off, ix.prefixes[p].off+ix.prefixes[p].n)
 }
 
-// prefixOf finds the prefix standing at off, and makes it when make is set.
+// prefixOf finds the prefix standing at off, and makes it when mayMake is set.
 // It returns prefixNone when there is no such prefix.
 func (ix *index) prefixOf(off, n uint32, mayMake bool) uint32 {
 	b := ix.raw[off : off+n]
@@ -253,7 +253,7 @@ func (ix *index) grow() {
 	}
 }
 
-// bind puts a declaration in force until the element that made it ends.
+// bindPrefix puts a declaration in force until the element that made it ends.
 func (ix *index) bindPrefix(p uint32, decl int32) {
 	ix.undo = append(ix.undo, rebinding{p, ix.prefixes[p].cur})
 	ix.prefixes[p].cur = decl

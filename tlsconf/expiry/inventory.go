@@ -264,7 +264,7 @@ func (s *seenCertificate) calls(at time.Time) (n int) {
 }
 
 // Expiries returns what was seen and what is given (our own certificates, the
-// CAs, the CRLs), the nearest end first.
+// CAs), the nearest end first.
 func (h *Inventory) Expiries(given ...Expiry) []Expiry {
 	at := h.now()
 	h.mu.Lock()

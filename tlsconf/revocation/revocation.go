@@ -235,7 +235,7 @@ func (r *Checker) Run(ctx context.Context) {
 	}
 }
 
-// jitter is d, give or take a tenth: infailure modes must not ask all at once.
+// jitter is d, give or take a tenth: what started together must not ask together.
 func jitter(d time.Duration) time.Duration {
 	return d - d/10 + rand.N(d/5+1)
 }
