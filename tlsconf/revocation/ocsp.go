@@ -230,7 +230,7 @@ func (c *ocspCache) learn(ctx context.Context, e *ocspEntry) {
 		c.revocation.generation.Add(1)
 	}
 	if err != nil {
-		c.revocation.o.Log.Debug("an OCSP responder gave no good answer", "event", "ocsp_failed", "certificate", e.name, "error", trust.Safe(err.Error()))
+		c.revocation.o.Log.Debug("an OCSP responder gave no good answer", "event", "ocsp_failed", "certificate", e.name, "responder", trust.Safe(e.responder), "error", trust.Safe(err.Error()))
 	}
 }
 

@@ -50,7 +50,7 @@ func twice(s sheet) {
 		}
 	})
 	var people []*nation.Etablissement
-	for range 10 {
+	for range 20 {
 		people = append(people, n.Etablissement(nation.Limited(1000, 1000)))
 	}
 	var own, crossed, refused atomic.Int32
@@ -74,7 +74,7 @@ func twice(s sheet) {
 	}
 	all.Wait()
 	late.Wait()
-	s.cell(fmt.Sprint(*exchanges, " exchanges of 10 establishments with who answers twice"), "0 crossed, some answered",
+	s.cell(fmt.Sprint(*exchanges, " exchanges of 20 establishments with who answers twice"), "0 crossed, some answered",
 		fmt.Sprintf("%d crossed, %s", crossed.Load(), map[bool]string{true: "some answered", false: "none answered"}[own.Load() > 0]))
 	s.cell("it is counted and told", "true", fmt.Sprint(strings.Contains(n.Log(), "unsolicited")))
 	fmt.Printf("     %d answered, %d refused\n", own.Load(), refused.Load())
