@@ -8,7 +8,7 @@ import (
 
 // A problem is one thing the scan refuses, said in English for our log and in
 // French for the caller. Neither quotes the message: the position is enough.
-// Its cause is one of too-large, not-soap or forbidden-xml.
+// Its cause is one of a reason: roc.TooLarge, roc.NotSOAP or roc.ForbiddenXML.
 type problem struct {
 	cause  roc.CauseCode
 	en, fr string
