@@ -135,6 +135,19 @@ func TestADiskIsNotBelieved(t *testing.T) {
 		"the signed answer to another key, with its checksum": func(t *testing.T, _ string, b []byte) []byte {
 			return append(b, recordsOf("theirs", 1, signed+"other.example")...)
 		},
+		"the record of another key, moved to this one, not too old, with its checksum": func(t *testing.T, _ string, b []byte) []byte {
+			records := recordsOf(tags, 2, signed+"other.example")
+			name := func(n int) []byte {
+				k, p := keyNumber(n), packed{}
+				p.pack(&k)
+				p = p.hidden()
+				return p[:]
+			}
+			i := bytes.Index(records, name(2))
+			copy(records[i:], name(1))
+			sealed(records[i-1-diskHead:])
+			return append(b, records...)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -311,10 +311,13 @@ func (s *Shared) settle(ctx context.Context) {
 // greeted: the sender is live, so what it says of a route that nobody here knows
 // is not an old word played again.
 func (d *Directory) heardNews(k roc.Key, n newsItem, greeted bool) {
+	route := d.sequences.get(routeOf(&k))
+	if route != nil && n.seq < route.seq.Load() {
+		return // of before what is known: it clears nothing either
+	}
 	if n.says != (digest{}) {
 		d.unknown.change(&k, func(until *time.Time) { *until = time.Time{} })
 	}
-	route := d.sequences.get(routeOf(&k))
 	if route == nil {
 		if greeted && n.says != (digest{}) {
 			d.sequences.enter(routeOf(&k), n.seq)
@@ -322,9 +325,6 @@ func (d *Directory) heardNews(k roc.Key, n newsItem, greeted bool) {
 		return
 	}
 	was := route.seq.Load()
-	if n.seq < was {
-		return
-	}
 	if route.raise(n.seq) {
 		d.movedOn(k.AMC, n.seq)
 	}

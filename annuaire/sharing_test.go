@@ -2,6 +2,7 @@ package annuaire
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -248,6 +249,142 @@ func TestAMessagePlayedAgainChangesNothing(t *testing.T) {
 			t.Errorf("%d questions and %d renewals because of what was said before", m.asked.Load()-asked, b.Stats().Renewals-renewed)
 		}
 	})
+}
+
+// A tap keeps what is published on a Redis of this process.
+type tap struct {
+	mu    sync.Mutex
+	texts []string
+}
+
+func (p *tap) listen(r *inMemory) {
+	r.ears = map[int]*ear{99: {func() {}, func(text string) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.texts = append(p.texts, text)
+	}}}
+}
+
+// since returns the messages from the nth on, of one kind; 0: of every kind.
+func (p *tap) since(t *testing.T, n int, kind byte) (of []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, text := range p.texts[n:] {
+		sealed, err := base64.RawStdEncoding.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := fakeTags("ours").Open(newsPurpose, sealed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kind == 0 || b[0] == kind {
+			of = append(of, text)
+		}
+	}
+	return of
+}
+
+// What an instance that is gone said before the last changes of a route is heard
+// as old, by one that never met it too: it asks nothing again, and does not make
+// an insurer that was withdrawn unknown no more.
+func TestAnOldWordOfAnInstanceThatIsGoneChangesNothing(t *testing.T) {
+	t.Parallel()
+	for _, last := range []string{"third.example", ""} {
+		synctest.Test(t, func(t *testing.T) {
+			m := &team{redis: newInMemory(), host: map[roc.NumeroAMC]string{keyNumber(1).AMC: "first.example"}}
+			var said tap
+			said.listen(m.redis)
+			a, b := m.join(), m.join()
+			defer m.close()
+			k := keyNumber(1)
+			m.hostOf(a, k)
+			m.hostOf(b, k)
+			for _, host := range []string{"second.example", last} {
+				m.host[k.AMC] = host
+				b.RevalidateAll(0)
+				time.Sleep(2 * time.Second)
+				m.hostOf(b, k)
+				time.Sleep(2 * time.Second)
+			}
+			a.Close()
+			c := m.join()
+			want := m.hostOf(c, k)
+			asked := m.asked.Load()
+			for _, text := range said.since(t, 0, kindNews) {
+				c.o.Shared.hear(c, text)
+				synctest.Wait()
+				if h := m.hostOf(c, k); h != want {
+					t.Errorf("it says %s, want %s", h, want)
+				}
+			}
+			if n := m.asked.Load() - asked; n != 0 || c.Stats().Renewals != 0 {
+				t.Errorf("last %q: %d questions and %d renewals because of what was said before", last, n, c.Stats().Renewals)
+			}
+		})
+	}
+}
+
+// Who is alone answers nobody, and a message that is played again, or one's own,
+// starts no greeting: what was heard stays heard.
+func TestNobodyGreetsWithoutNeed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &team{redis: newInMemory(), host: map[roc.NumeroAMC]string{keyNumber(1).AMC: "first.example"}}
+		var said tap
+		said.listen(m.redis)
+		defer m.close()
+		a, k := m.join(), keyNumber(1)
+		for _, host := range []string{"first.example", "second.example", "third.example"} {
+			m.host[k.AMC] = host
+			a.RevalidateAll(0)
+			time.Sleep(2 * time.Second)
+			m.hostOf(a, k)
+			time.Sleep(time.Minute)
+		}
+		if hellos, lists, news := len(said.since(t, 0, kindHello)), len(said.since(t, 0, kindList)), said.since(t, 0, kindNews); hellos != 1 || lists != 0 || len(news) != 3 {
+			t.Errorf("alone it says hello %d times, answers %d times and has %d news; want 1, 0 and 3", hellos, lists, len(news))
+		}
+		b := m.join()
+		time.Sleep(time.Minute)
+		said.mu.Lock()
+		before := len(said.texts)
+		said.mu.Unlock()
+		for _, text := range said.since(t, 0, kindNews) {
+			b.o.Shared.hear(b, text)
+		}
+		time.Sleep(time.Minute)
+		if hellos := len(said.since(t, before, kindHello)); hellos != 0 {
+			t.Errorf("after news were played again it says hello %d times", hellos)
+		}
+	})
+}
+
+// A key that was put off while the clock was ahead is asked about once it is back.
+func TestAKeyThatWasPutOffWhileTheClockWasAheadIsAskedAbout(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	host, down := "a.example", false
+	o := &oracle{answer: func(_ context.Context, k roc.Key) (Entry, error) {
+		if down {
+			return Entry{}, silent("told to")
+		}
+		return verifies(roc.NewContent([]byte(signed+host)), k, c.now())
+	}}
+	d := newDirectory(t, Options{Asker: o, MaxAge: 72 * time.Hour, Now: c.now, Chance: half})
+	find(t, d, keyNumber(1))
+	const jump = 5 * 24 * time.Hour
+	c.advance(jump)
+	down = true
+	if _, err := find(t, d, keyNumber(1)); !roc.IsRefused(err, roc.AnnuaireSilent) {
+		t.Fatalf("five days later: %v", err)
+	}
+	c.advance(2*time.Hour - jump)
+	host, down = "b.example", false
+	d.health.note(c.now(), nil, 0.5) // another key was answered
+	if e, err := find(t, d, keyNumber(1)); err != nil || e.Nom != "b.example" {
+		t.Errorf("back again it is sent to %q, %v", e.Nom, err)
+	}
 }
 
 // When one key of a route is learned to have moved, the others are asked again

@@ -312,6 +312,32 @@ func TestAMaintenanceEndsByItself(t *testing.T) {
 	}
 }
 
+// What an AMC is outside a suspension is its last open state, not one to come;
+// the circle when it had none; nothing before its first date.
+func TestWhatAnAMCIsOutsideASuspension(t *testing.T) {
+	t.Parallel()
+	l := parse(t, establishments(0, 1), `amcs:
+  - {nom: Jamais, numeros: ["0075500025"], etat: suspendu}
+  - {nom: Essais, numeros: ["0075500033"], etats: [{depuis: 2026-01-01, etat: validation}, {depuis: 2026-03-01, etat: suspendu}, {depuis: 2026-06-01, etat: cercle}, {depuis: 2026-09-01, etat: clos}]}
+`, today)
+	for _, c := range []struct {
+		at   string
+		amc  roc.NumeroAMC
+		want register.EtatAMC
+	}{
+		{"2026-04-01", "0075500025", register.AMCCercle},
+		{"2025-12-01", "0075500033", register.AMCAttendue},
+		{"2026-02-01", "0075500033", register.AMCValidation},
+		{"2026-04-01", "0075500033", register.AMCValidation},
+		{"2026-07-01", "0075500033", register.AMCCercle},
+		{"2026-10-01", "0075500033", register.AMCCercle},
+	} {
+		if a, _ := l.At(moment(t, c.at)).AMC(c.amc); a.Ordinaire != c.want {
+			t.Errorf("%s of %s: %q, want %q", c.at, c.amc, a.Ordinaire, c.want)
+		}
+	}
+}
+
 // The flags of a row hold for each of its states that they say something of,
 // and those of an entry for that one.
 func TestTheFlagsOfARow(t *testing.T) {

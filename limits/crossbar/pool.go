@@ -49,6 +49,10 @@ type seat struct {
 	expected float64
 }
 
+// No exchange lasts as long as longestHold: a seat that is held longer, or that
+// is returned before it was taken, is a clock that jumped, and says nothing.
+const longestHold = 600 // seconds
+
 const (
 	firstHold = 0.5  // seconds, before anything is known
 	weight    = 0.05 // weight of the newest value in hold
@@ -77,7 +81,9 @@ func (p *pool) holds(at time.Time) float64 {
 		h = firstHold
 	}
 	if p.running > 0 {
-		h = max(h, p.seconds(at)-p.started/float64(p.running))
+		if so := p.seconds(at) - p.started/float64(p.running); so <= longestHold {
+			h = max(h, so)
+		}
 	}
 	return h
 }
@@ -167,7 +173,11 @@ func (p *pool) turn(f *flow, at time.Time) float64 {
 
 // leave returns a seat and serves the next one.
 func (p *pool) leave(s seat, at time.Time) {
-	took := max(0, p.seconds(at)-s.at)
+	took := p.seconds(at) - s.at
+	jumped := took < 0 || took > longestHold
+	if jumped {
+		took = s.expected
+	}
 	s.flow.used += took - s.expected
 	s.flow.running--
 	p.running--
@@ -175,10 +185,12 @@ func (p *pool) leave(s seat, at time.Time) {
 	if p.running == 0 {
 		p.started = 0 // no rounding is carried over
 	}
-	if p.hold == 0 {
-		p.hold = took
+	if !jumped {
+		if p.hold == 0 {
+			p.hold = took
+		}
+		p.hold += weight * (took - p.hold)
 	}
-	p.hold += weight * (took - p.hold)
 	p.serve(at)
 }
 

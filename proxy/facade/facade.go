@@ -193,7 +193,6 @@ func (f *Facade) rewrite(es *register.Etablissement, asked *soap.Envelope, a Ans
 	if err != nil {
 		return Answer{}, err
 	}
-	answer.Addressing = nil
 	if to, ok := message.AddressingOf(asked); ok {
 		answer.Addressing = &message.Addressing{RelatesTo: to.MessageID}
 	}
