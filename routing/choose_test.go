@@ -71,7 +71,7 @@ func (s situation) choose() (routing.Route, error) {
 func entry(offered string) annuaire.Entry {
 	e := annuaire.Entry{AMC: numero, Nom: "Mutuelle fictive", ROC: offered != "not-roc"}
 	for _, v := range []roc.Version{roc.V1, roc.V2} {
-		if offered != "both" && offered != v.String() {
+		if offered != "both" && offered != "not-roc" && offered != v.String() { // who takes no part may have addresses
 			continue
 		}
 		for _, s := range []roc.Service{roc.IDB, roc.SIM, roc.CLC, roc.ANL} {

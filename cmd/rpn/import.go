@@ -19,6 +19,7 @@ import (
 // importFlags are the flags of `rpn register import`.
 type importFlags struct {
 	finess, states, base, amc, out string
+	config                         string // its bounds and limits; "": the default ones
 	force                          bool
 }
 
@@ -44,10 +45,11 @@ comments and its layout, new rows come last. With neither --base nor
 opens nothing.
 
 Everything is checked before anything is written. A list that would take away
-more of FILE than register_losses allows by default is refused, unless forced.
+more of FILE than register_losses allows (of the configuration, or the default)
+is refused, unless forced.
 What changes is said as by rpn register diff.`,
 		Example: `  rpn register import --finess etalab-cs1100502-stock-20261101.csv --states states.csv --amc amc.yaml --out etablissements.yaml
-  rpn register import --finess extract.csv --base etablissements.yaml --out etablissements.yaml`,
+  rpn register import --finess extract.csv --base etablissements.yaml --out etablissements.yaml -c rpn.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.run(cmd.OutOrStdout(), cmd.ErrOrStderr(), time.Now())
@@ -59,6 +61,8 @@ What changes is said as by rpn register diff.`,
 	flags.StringVar(&f.base, "base", "", "a list of establishments to keep")
 	flags.StringVar(&f.amc, "amc", "", "the list of AMCs, for the AMCs miroirs (default: amc.yaml beside FILE)")
 	flags.StringVar(&f.out, "out", "", "the file to write; - for standard output (required)")
+	flags.StringVarP(&f.config, "config", "c", "", "take register_losses and the default limits from this configuration")
+	cmd.MarkFlagFilename("config", "yaml", "yml")
 	flags.BoolVar(&f.force, "force", false, "write it although it takes away much of FILE")
 	cmd.MarkFlagRequired("finess")
 	cmd.MarkFlagRequired("out")
@@ -158,6 +162,11 @@ func (f *importFlags) compare(notes io.Writer, after *register.List, now time.Ti
 		return refused(fmt.Errorf("%s is there and is not a register: --force replaces it: %w", f.out, err))
 	}
 	c := config.Standard()
+	if f.config != "" {
+		if c, err = config.Read(f.config); err != nil {
+			return refused(err)
+		}
+	}
 	d := explain.Compare(before, after, c.StandardLimits())
 	fmt.Fprint(notes, d)
 	losses := explain.LossesOf(before, after, d, c.StandardLimits(), c.RegisterLosses)

@@ -169,6 +169,36 @@ func TestAnImportThatDropsManyRowsMustBeForced(t *testing.T) {
 	}
 }
 
+// What an import may drop is what the configuration says.
+func TestAnImportIsBoundedByTheConfiguration(t *testing.T) {
+	t.Parallel()
+	dir := country(t, map[string]string{"extract.csv": someExtract, "amc.yaml": someAMCs, "states.csv": "finess_ej;etat\n010003812;suspendu\n", "a.pem": "", "a.key": "", "b.pem": "", "b.key": "", "ca": "",
+		"etablissements.yaml": "etablissements:\n  - {finess_ej: 010003812, nom: A, etat: cercle}\n"})
+	list := filepath.Join(dir, "etablissements.yaml")
+	with := func(losses string) []string {
+		name := filepath.Join(dir, "rpn.yaml")
+		text := `environment: test
+listen: 127.0.0.1:8443
+server: {certificate: a.pem, key: a.key}
+client: {certificate: b.pem, key: b.key}
+trust: {etablissements_tls: ca, etablissements_signature: ca, amc_tls: ca, amc_signature: ca}
+annuaire: {url: "https://annuaire.example/roc", signer: "300000000000018"}
+etablissements: etablissements.yaml
+amc: amc.yaml
+register_losses: ` + losses + "\n"
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return []string{"register", "import", "--finess", filepath.Join(dir, "extract.csv"), "--states", filepath.Join(dir, "states.csv"), "--out", list, "-c", name}
+	}
+	if code, _, errs := rpn(t, "", with("{etablissements: {share: 0, least: 0}}")...); code != 2 || !strings.Contains(errs, "1 establishment loses access (1 before)") {
+		t.Errorf("with no loss allowed: exit %d\n%s", code, errs)
+	}
+	if code, _, errs := rpn(t, "", with("{etablissements: {share: 1, least: 0}}")...); code != 0 {
+		t.Errorf("with every loss allowed: exit %d\n%s", code, errs)
+	}
+}
+
 // An import into a base keeps its comments.
 func TestAnImportIntoABaseKeepsItsComments(t *testing.T) {
 	t.Parallel()

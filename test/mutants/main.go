@@ -102,7 +102,12 @@ func (m mutant) pkg() string { return "./" + filepath.Dir(m.file) }
 func (m mutant) test(binary string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, "-test.run", m.run, "-test.failfast")
+	args := []string{"-test.run", m.run, "-test.failfast"}
+	// rapid would keep what failed in testdata; its flag is there where it is.
+	if exec.CommandContext(ctx, binary, "-rapid.nofailfile", "-test.list", "^$").Run() == nil {
+		args = append(args, "-rapid.nofailfile")
+	}
+	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Dir = filepath.Dir(m.file)
 	return cmd.CombinedOutput()
 }
