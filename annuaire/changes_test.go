@@ -1,8 +1,11 @@
 package annuaire
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -133,6 +136,51 @@ func TestTooManyRoutesMovedAreTakenBackUntilAnOperatorApproves(t *testing.T) {
 	v.host[keyNumber(9).AMC] = "new9.example"
 	if h := v.ask(t, 9); h != "new9.example" {
 		t.Errorf("another route leads to %s: what is rejected holds nothing else", h)
+	}
+}
+
+// What is held or quarantined is told once, and both are listed until somebody
+// decides.
+func TestWhatWaitsForAnOperatorIsToldOnce(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	v := newVillage(t, func(o *Options) {
+		o.Changes.Least, o.Changes.Share = 1, 0.01
+		o.Log = slog.New(slog.NewTextHandler(&log, nil))
+	})
+	for i := range 4 {
+		v.ask(t, i)
+	}
+	for i := range 3 {
+		v.host[keyNumber(i).AMC] = "evil.example"
+	}
+	for range 3 {
+		for i := range 3 {
+			v.ask(t, i)
+		}
+		v.d.Quarantined(keyNumber(9).AMC, "new.example", false)
+		v.d.Quarantined("0099999999", "", true)
+	}
+	v.d.Close()
+	for event, want := range map[string]int{"annuaire_changes_held": 1, "annuaire_route_held": 2, "annuaire_quarantined": 2} {
+		if n := strings.Count(log.String(), "event="+event+" "); n != want {
+			t.Errorf("%s is told %d times, want %d\n%s", event, n, want, log.String())
+		}
+	}
+	h := v.d.Held()
+	if h.Waiting() != 5 || len(h.Changes) != 3 || len(h.Quarantined) != 2 || h.Quarantined[0].Refused != 3 {
+		t.Errorf("held %+v", h)
+	}
+	act := Act{Act: Approve, AMC: keyNumber(9).AMC, Host: "new.example", Who: "root", Why: "a test"}
+	if n, err := v.d.Decide(act); n != 1 || err != nil {
+		t.Errorf("approved %d, %v", n, err)
+	}
+	act.AMC, act.Host = "0099999999", ""
+	if n, err := v.d.Decide(act); n != 0 || !errors.Is(err, ErrNothingHeld) {
+		t.Errorf("an AMC that is not in the register is approved: %d, %v", n, err)
+	}
+	if h := v.d.Held(); h.Waiting() != 4 {
+		t.Errorf("then held %+v", h)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -234,7 +235,9 @@ secrets: rpn/secrets.txt
 	if n.opts.Facade {
 		fmt.Fprintf(&b, "endpoint: %s\nfacade: {signature: {certificate: rpn/signature.pem, key: rpn/signature.key}}\n", n.URL())
 	}
+	written := map[string]bool{}
 	section := func(name, text string) {
+		written[name] = true
 		if own, ok := n.opts.Sections[name]; ok {
 			text = own
 		}
@@ -250,8 +253,10 @@ secrets: rpn/secrets.txt
 	section("network", hosts)
 	section("revocation", revocationSection)
 	section("journal", "origin: rpn.example/journal/demo\nsegment_bytes: 2MiB\nseal: 1s")
-	for _, name := range []string{"admin_tls", "admin_hosts", "redis", "limits", "timeouts", "policies", "log"} {
-		section(name, "")
+	for _, name := range slices.Sorted(maps.Keys(n.opts.Sections)) { // one that is none keeps the RPN from starting
+		if !written[name] {
+			section(name, "")
+		}
 	}
 	return writeFile(n.ConfigFile(), b.String())
 }

@@ -124,8 +124,8 @@ func parseAuthority(s string) (register.DNSName, string, error) {
 	name, port := s, ""
 	if i := strings.IndexByte(s, ':'); i >= 0 {
 		name, port = s[:i], s[i:]
-		n, err := strconv.ParseUint(port[1:], 10, 16)
-		if err != nil || n == 0 || port[1] == '0' || port[1] == '+' {
+		_, err := strconv.ParseUint(port[1:], 10, 16)
+		if err != nil || port[1] == '0' || port[1] == '+' {
 			return "", "", errors.New("its port is not a number from 1 to 65535, or its host is an address literal")
 		}
 	}

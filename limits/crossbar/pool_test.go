@@ -72,6 +72,7 @@ func TestIdleTimeIsNotSavedUp(t *testing.T) {
 	s, _ := p.take("chu", 0, at)
 	new1, _ := p.wait("clinique", at, time.Hour, 10)
 	new2, _ := p.wait("clinique", at, time.Hour, 10)
+	p.wait("clinique", at, time.Hour, 10)
 	old, _ := p.wait("chu", at, time.Hour, 10)
 	p.leave(s, at.Add(time.Second))
 	p.leave(new1.seat, at.Add(2*time.Second))

@@ -15,8 +15,12 @@ import (
 	"github.com/piano-roc/rpn/internal/redis/redistest"
 )
 
-func client(t testing.TB, s *redistest.Server) *redis.Client {
-	c, err := redis.Open(redis.Options{URLs: []string{s.URL()}, Probe: 100 * time.Millisecond})
+func client(t testing.TB, s *redistest.Server, change ...func(*redis.Options)) *redis.Client {
+	o := redis.Options{URLs: []string{s.URL()}, Probe: 100 * time.Millisecond}
+	for _, f := range change {
+		f(&o)
+	}
+	c, err := redis.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +32,8 @@ func client(t testing.TB, s *redistest.Server) *redis.Client {
 // clock is read from what it kept.
 func TestTheScriptSaysWhatCentralSays(t *testing.T) {
 	t.Parallel()
-	c := client(t, redistest.Start(t))
+	// A machine that is busy is no store that is lost.
+	c := client(t, redistest.Start(t), func(o *redis.Options) { o.Timeout = time.Minute })
 	s := NewRedis(c)
 	ctx := context.Background()
 	var model Central
