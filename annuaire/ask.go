@@ -43,7 +43,7 @@ type ClientOptions struct {
 	// also holds the AMC, and none of them may speak for the annuaire.
 	Signer roc.StructureID
 
-	// Timeout bounds one question, connection included. Default: 5 s.
+	// Timeout bounds one question, connection included. Required.
 	Timeout time.Duration
 
 	// MaxBytes is the largest answer read. Default: 256 KiB.
@@ -74,9 +74,8 @@ func NewClient(o ClientOptions) (*Client, error) {
 		return nil, errors.New("the annuaire's URL must be https://host..., without user or password")
 	case o.Handshake == nil || o.Verifier == nil:
 		return nil, errors.New("the annuaire's client needs a TLS handshake and a signature verifier")
-	}
-	if o.Timeout <= 0 {
-		o.Timeout = 5 * time.Second
+	case o.Timeout <= 0:
+		return nil, errors.New("the annuaire's client needs a Timeout")
 	}
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = 256 << 10

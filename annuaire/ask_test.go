@@ -364,6 +364,7 @@ func TestNewClientRefusesABadAddress(t *testing.T) {
 	good := annuaire.ClientOptions{
 		Handshake: func(context.Context, net.Conn, string) (*tls.Conn, error) { return nil, nil },
 		Verifier:  xmlsig.NewVerifier(xmlsig.Options{}),
+		Timeout:   time.Second,
 	}
 	for url, ok := range map[string]bool{
 		"https://annuaire.example/ws": true, "https://annuaire.example:8443": true,
@@ -382,6 +383,10 @@ func TestNewClientRefusesABadAddress(t *testing.T) {
 	if _, err := annuaire.NewClient(annuaire.ClientOptions{URL: "https://annuaire.example"}); err == nil {
 		t.Error("a client without TLS and verifier was made")
 	}
+	good.URL, good.Timeout = "https://annuaire.example", 0
+	if _, err := annuaire.NewClient(good); err == nil {
+		t.Error("a client that would wait for ever was made")
+	}
 }
 
 // A Directory over the real client: asked once, then from memory while the
@@ -389,7 +394,7 @@ func TestNewClientRefusesABadAddress(t *testing.T) {
 func TestADirectoryOutlivesItsAnnuaire(t *testing.T) {
 	t.Parallel()
 	l := newLand(t)
-	d := annuaire.New(annuaire.Options{Asker: l.client(t, nil), AskTimeout: time.Minute})
+	d := annuaire.New(annuaire.Options{Asker: l.client(t, nil), AskTimeout: time.Minute, TTL: time.Hour, Stale: time.Hour, NegativeTTL: time.Minute, PerSecond: 200, NewKeys: 200})
 	t.Cleanup(d.Close)
 	if e, err := d.Find(t.Context(), "1010003812", ans(roc.IDB, roc.V1)); err != nil || e.Remembered {
 		t.Fatalf("found %+v, %v", e, err)

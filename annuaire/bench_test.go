@@ -58,7 +58,7 @@ var (
 // different answers, and how many bytes of heap each key takes.
 func million(answers int) (*Directory, float64) {
 	before := heap()
-	d := New(Options{Asker: &oracle{answer: always}, Keys: 2 * benchKeys, TTL: 24 * time.Hour, Now: newClock().now})
+	d := directoryOf(Options{Asker: &oracle{answer: always}, Keys: 2 * benchKeys, TTL: 24 * time.Hour, Now: newClock().now})
 	for i := range benchKeys {
 		k := benchKey(i)
 		e, _ := always(context.Background(), k)

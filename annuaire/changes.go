@@ -21,7 +21,8 @@ type ChangeOptions struct {
 	// within Window. 0: nothing is held.
 	Share float64
 
-	// Least is how many may be, however few routes are known. Default: 10.
+	// Least is how many may be, however few routes are known. Required with
+	// Share.
 	Least int
 
 	// Window. Default: 1 h.
@@ -134,8 +135,8 @@ const (
 )
 
 func newChangeLimiter(o ChangeOptions) *changeLimiter {
-	if o.Least <= 0 {
-		o.Least = 10
+	if o.Share > 0 && o.Least <= 0 {
+		panic("annuaire: Changes.Least is required with Share")
 	}
 	if o.Window <= 0 {
 		o.Window = time.Hour

@@ -31,11 +31,10 @@ type Options struct {
 	// sooner. Default: none serves once it is no longer fresh.
 	MaxAge time.Duration
 
-	// NegativeTTL is how long "unknown AMC" is remembered. Default: 60 s.
+	// NegativeTTL is how long "unknown AMC" is remembered. Required.
 	NegativeTTL time.Duration
 
-	// AskTimeout bounds one question, its wait for a turn included. Default:
-	// 5 s.
+	// AskTimeout bounds one question, its wait for a turn included. Required.
 	AskTimeout time.Duration
 
 	// Keys bounds how many keys are remembered; as many "unknown AMC" are, up
@@ -53,12 +52,12 @@ type Options struct {
 	Questions int
 
 	// PerSecond bounds the questions a second, over all keys; twice as many
-	// may come at once. Beyond, they wait. Default: 200.
+	// may come at once. Beyond, they wait. Required.
 	PerSecond float64
 
 	// NewKeys is how many keys that were not known one establishment may have
 	// stored in an hour. Beyond, its questions are asked and answered, and not
-	// stored. Default: 200.
+	// stored. Required.
 	NewKeys int
 
 	// Disk remembers the signed answers beyond a restart. It is not believed:
@@ -96,15 +95,9 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	orDuration := func(d *time.Duration, def time.Duration) {
-		if *d <= 0 {
-			*d = def
-		}
+	if o.TTL <= 0 || o.Stale <= 0 || o.NegativeTTL <= 0 || o.AskTimeout <= 0 || o.PerSecond <= 0 || o.NewKeys <= 0 {
+		panic("annuaire: TTL, Stale, NegativeTTL, AskTimeout, PerSecond and NewKeys are required")
 	}
-	orDuration(&o.TTL, 45*time.Minute)
-	orDuration(&o.Stale, 15*time.Minute)
-	orDuration(&o.NegativeTTL, time.Minute)
-	orDuration(&o.AskTimeout, 5*time.Second)
 	orInt := func(n *int, def int) {
 		if *n <= 0 {
 			*n = def
@@ -113,10 +106,6 @@ func (o Options) withDefaults() Options {
 	orInt(&o.Keys, 200_000)
 	orInt(&o.SearchBytes, 32<<20)
 	orInt(&o.Questions, 64)
-	orInt(&o.NewKeys, 200)
-	if o.PerSecond <= 0 {
-		o.PerSecond = 200
-	}
 	if o.Changes.Lately <= 0 {
 		o.Changes.Lately = o.TTL + o.Stale
 	}

@@ -1,6 +1,7 @@
 package annuaire
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -58,9 +59,16 @@ func (d *Directory) wait(t *testing.T) {
 // hospital is the establishment that asks.
 const hospital = roc.StructureID("1010003812")
 
+// directoryOf is New with the times and bounds that a test does not give.
+func directoryOf(o Options) *Directory {
+	o.TTL, o.Stale, o.NegativeTTL, o.AskTimeout = cmp.Or(o.TTL, 45*time.Minute), cmp.Or(o.Stale, 15*time.Minute), cmp.Or(o.NegativeTTL, time.Minute), cmp.Or(o.AskTimeout, 5*time.Second)
+	o.PerSecond, o.NewKeys, o.Changes.Least = cmp.Or(o.PerSecond, 200), cmp.Or(o.NewKeys, 200), cmp.Or(o.Changes.Least, 10)
+	return New(o)
+}
+
 func newDirectory(t *testing.T, o Options) *Directory {
 	t.Helper()
-	d := New(o)
+	d := directoryOf(o)
 	t.Cleanup(d.Close)
 	return d
 }
@@ -315,7 +323,7 @@ func TestQuestionsInFlightAreBounded(t *testing.T) {
 func TestCloseEndsTheQuestionsInFlight(t *testing.T) {
 	t.Parallel()
 	o, entered, _ := gate()
-	d := New(Options{Asker: o, AskTimeout: time.Hour})
+	d := directoryOf(Options{Asker: o, AskTimeout: time.Hour})
 	got := make(chan error, 1)
 	go func() { _, err := d.Find(context.Background(), hospital, keyNumber(1)); got <- err }()
 	<-entered

@@ -25,7 +25,7 @@ type DiskOptions struct {
 
 	// MaxAge is the age up to which an answer serves. One that is older is kept
 	// as long again, should the clock have jumped, then forgotten when the file
-	// is written anew. Default: 72 h.
+	// is written anew. Required.
 	MaxAge time.Duration
 
 	// MaxBytes bounds the file; when it is reached the oldest answers go.
@@ -100,7 +100,7 @@ type stored struct {
 // by whoever opens it (durable.Lock).
 func OpenDisk(o DiskOptions) (*Disk, error) {
 	if o.MaxAge <= 0 {
-		o.MaxAge = 72 * time.Hour
+		return nil, errors.New("annuaire: MaxAge is required")
 	}
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = 256 << 20

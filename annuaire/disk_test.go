@@ -2,6 +2,7 @@ package annuaire
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -20,6 +21,7 @@ import (
 
 func openDisk(t *testing.T, o DiskOptions) *Disk {
 	t.Helper()
+	o.MaxAge = cmp.Or(o.MaxAge, 72*time.Hour)
 	d, err := OpenDisk(o)
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +59,7 @@ func TestAfterARestartTheLastGoodAnswerServes(t *testing.T) {
 		return Options{Asker: a, TTL: time.Hour, MaxAge: 24 * time.Hour, Now: c.now, Chance: half, Disk: disk, VerifyStored: verifies}
 	}
 	disk := openDisk(t, DiskOptions{File: file, MaxAge: 24 * time.Hour, Now: c.now})
-	d := New(options(signedBy(c, "amc.example"), disk))
+	d := directoryOf(options(signedBy(c, "amc.example"), disk))
 	find(t, d, keyNumber(1))
 	d.Close()
 	if err := disk.Close(); err != nil {
@@ -77,7 +79,7 @@ func TestAfterARestartTheLastGoodAnswerServes(t *testing.T) {
 		c.advance(step.after)
 		disk := openDisk(t, DiskOptions{File: file, MaxAge: 24 * time.Hour, Now: c.now})
 		o := deadAnnuaire()
-		d := New(options(o, disk))
+		d := directoryOf(options(o, disk))
 		e, err := find(t, d, keyNumber(1))
 		// The question that read the disk may still be open when its answer is
 		// found stale: then the next one has it renewed, or both do.
@@ -153,7 +155,7 @@ func TestADiskIsNotBelieved(t *testing.T) {
 			t.Parallel()
 			c, file := newClock(), filepath.Join(t.TempDir(), "annuaire.log")
 			disk := openDisk(t, DiskOptions{File: file, Tags: tags, Now: c.now})
-			d := New(Options{Asker: signedBy(c, "amc.example"), Now: c.now, Disk: disk, VerifyStored: verifies})
+			d := directoryOf(Options{Asker: signedBy(c, "amc.example"), Now: c.now, Disk: disk, VerifyStored: verifies})
 			find(t, d, keyNumber(1))
 			d.Close()
 			disk.Close()
@@ -304,7 +306,7 @@ func FuzzDiskFile(f *testing.F) {
 		if err := os.WriteFile(file, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		d, err := OpenDisk(DiskOptions{File: file, Tags: fakeTags("ours")})
+		d, err := OpenDisk(DiskOptions{File: file, MaxAge: 72 * time.Hour, Tags: fakeTags("ours")})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -33,7 +33,7 @@ func TestWhatIsNoLongerFreshServesWhileItIsAskedAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o, fails := told()
-		d := New(Options{Asker: o, TTL: time.Hour, MaxAge: 24 * time.Hour, Chance: half})
+		d := directoryOf(Options{Asker: o, TTL: time.Hour, MaxAge: 24 * time.Hour, Chance: half})
 		defer d.Close()
 		// The validity of the answers of always() covers 2026; the bubble
 		// begins in 2000.

@@ -51,11 +51,11 @@ func TestASearchServesAtOnceWhileTheAnnuaireHangs(t *testing.T) {
 			return fmt.Sprintf("answer %d", asked.Load()), nil
 		})
 		start := func() (*Directory, func()) {
-			disk, err := OpenDisk(DiskOptions{File: file, Now: in2026})
+			disk, err := OpenDisk(DiskOptions{File: file, MaxAge: 72 * time.Hour, Now: in2026})
 			if err != nil {
 				t.Fatal(err)
 			}
-			d := New(Options{Asker: deadAnnuaire(), MaxAge: 72 * time.Hour, Now: in2026, Chance: half, Disk: disk})
+			d := directoryOf(Options{Asker: deadAnnuaire(), MaxAge: 72 * time.Hour, Now: in2026, Chance: half, Disk: disk})
 			return d, func() { d.Close(); disk.Close() }
 		}
 		want := func(d *Directory, text string, took time.Duration) {
@@ -304,7 +304,7 @@ func TestAClockThatJumpsKeepsNoSearch(t *testing.T) {
 func TestTwoSearchesThatAreNobodyElsesAreTwoQuestions(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := New(Options{Asker: deadAnnuaire(), MaxAge: time.Hour})
+		d := directoryOf(Options{Asker: deadAnnuaire(), MaxAge: time.Hour})
 		defer d.Close()
 		for _, who := range []string{"a", "b"} {
 			go func() {

@@ -124,7 +124,7 @@ func newInstance(t *testing.T, o redis.Options, a *oracle, change ...func(*Optio
 	for _, f := range change {
 		f(&options)
 	}
-	i.d = New(options)
+	i.d = directoryOf(options)
 	t.Cleanup(i.d.Close)
 	return i
 }

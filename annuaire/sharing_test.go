@@ -42,7 +42,7 @@ func (m *team) join(change ...func(*Options)) *Directory {
 	for _, f := range change {
 		f(&o)
 	}
-	d := New(o)
+	d := directoryOf(o)
 	m.all = append(m.all, d)
 	synctest.Wait()
 	return d
@@ -553,7 +553,7 @@ func TestAFloodByOneEstablishmentCostsTheOthersNothing(t *testing.T) {
 	o := signedBy(c, "amc.example")
 	disk := openDisk(t, DiskOptions{File: file, Now: c.now, MaxBytes: 256 << 10})
 	options := Options{Asker: o, MaxAge: 72 * time.Hour, Now: c.now, Chance: half, Disk: disk, VerifyStored: verifies, PerSecond: 1e6, Keys: 1000}
-	d := New(options)
+	d := directoryOf(options)
 	for i := range 300 {
 		d.Find(t.Context(), roc.StructureID(fmt.Sprintf("10%07d", i/100)), keyNumber(i))
 	}
@@ -591,7 +591,7 @@ func TestQuestionsAreSharedOutBetweenEstablishments(t *testing.T) {
 			time.Sleep(time.Second)
 			return always(ctx, k)
 		}}
-		d := New(Options{Asker: slow, AskTimeout: time.Hour, Now: in2026})
+		d := directoryOf(Options{Asker: slow, AskTimeout: time.Hour, Now: in2026})
 		defer d.Close()
 		for i := range 1000 {
 			go d.Find(context.Background(), "1990000018", keyNumber(1000+i))
@@ -618,7 +618,7 @@ func TestTheRateOfQuestionsIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := &oracle{answer: always}
-		d := New(Options{Asker: o, PerSecond: 10, AskTimeout: time.Hour, Now: in2026})
+		d := directoryOf(Options{Asker: o, PerSecond: 10, AskTimeout: time.Hour, Now: in2026})
 		defer d.Close()
 		for i := range 100 {
 			go d.Find(context.Background(), hospital, keyNumber(i))

@@ -36,6 +36,7 @@ var testKeys = sync.OnceValue(func() Keys {
 func testOptions(dir string) Options {
 	return Options{
 		Dir: dir, Origin: testOrigin, Key: testKeys(), Log: testLog(),
+		Durability: Relaxed, OnFull: Refuse, SegmentAge: 24 * time.Hour, KeepFor: 366 * 24 * time.Hour,
 		SegmentBytes: headerSize + 300*slotSize, SealEvery: time.Hour, SyncEvery: 10 * time.Millisecond,
 	}
 }

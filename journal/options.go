@@ -31,22 +31,22 @@ const (
 	ContinueCounting FullPolicy = "continue-counting" // carried without a record, and counted in the journal afterwards
 )
 
-// Options are what a Journal needs. Dir, Origin, Key and Log are required.
+// Options are what a Journal needs. What has no default is required.
 type Options struct {
 	Dir    string // its folder: must exist and be used by one process only
 	Origin string // its name in checkpoints and receipts: "rpn.example/journal/a"
 	Key    Keys
 	Log    *slog.Logger
 
-	SegmentBytes int64         // preallocated. Default: 64 MiB
-	SegmentAge   time.Duration // a segment is closed after this time. Default: 24 h
-	Durability   Durability    // Default: Relaxed
-	OnFull       FullPolicy    // Default: Refuse
+	SegmentBytes int64         // preallocated
+	SegmentAge   time.Duration // a segment is closed after this time
+	Durability   Durability
+	OnFull       FullPolicy
 	SyncEvery    time.Duration // Default: 500 ms
-	SealEvery    time.Duration // Default: 10 s
+	SealEvery    time.Duration
 
 	// KeepFor is how long records are kept: a segment is deleted when all its
-	// records are older. Default: 366 days. KeepBytes caps the closed segments:
+	// records are older. KeepBytes caps the closed segments:
 	// the oldest are deleted early, with an alarm. Default: no cap.
 	KeepFor   time.Duration
 	KeepBytes int64
@@ -57,22 +57,15 @@ type Options struct {
 }
 
 func (o *Options) complete() error {
-	if o.Dir == "" || o.Origin == "" || o.Log == nil || o.Key.signer == nil {
-		return errors.New("journal: Dir, Origin, Key and Log are required")
+	if o.Dir == "" || o.Origin == "" || o.Log == nil || o.Key.signer == nil || o.Durability == "" || o.OnFull == "" ||
+		o.SegmentBytes <= 0 || o.SegmentAge <= 0 || o.SealEvery <= 0 || o.KeepFor <= 0 {
+		return errors.New("journal: Dir, Origin, Key, Log, SegmentBytes, SegmentAge, Durability, OnFull, SealEvery and KeepFor are required")
 	}
 	if err := CheckOrigin(o.Origin); err != nil {
 		return err
 	}
-	orDefault(&o.SegmentBytes, 64<<20)
-	orDefault(&o.SegmentAge, 24*time.Hour)
-	orDefault(&o.SyncEvery, 500*time.Millisecond)
-	orDefault(&o.SealEvery, 10*time.Second)
-	orDefault(&o.KeepFor, 366*24*time.Hour)
-	if o.Durability == "" {
-		o.Durability = Relaxed
-	}
-	if o.OnFull == "" {
-		o.OnFull = Refuse
+	if o.SyncEvery <= 0 {
+		o.SyncEvery = 500 * time.Millisecond
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -84,12 +77,6 @@ func (o *Options) complete() error {
 		return fmt.Errorf("journal: a segment of %d bytes holds only %d records: set 64 KiB or more", o.SegmentBytes, n)
 	}
 	return nil
-}
-
-func orDefault[T int64 | time.Duration](v *T, def T) {
-	if *v <= 0 {
-		*v = def
-	}
 }
 
 // CheckOrigin says what is wrong with the name of a journal: the name is

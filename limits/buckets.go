@@ -34,6 +34,14 @@ func newBuckets[K comparable](most int, idle time.Duration) *buckets[K] {
 	return &buckets[K]{most: most, idle: idle, by: map[K]*bucket{}}
 }
 
+// standard is a limit that others may be completed by.
+func standard(l register.Limite) register.Limite {
+	if !(l.ParSeconde > 0) || math.IsInf(l.ParSeconde, 0) || l.Rafale <= 0 {
+		panic("limits: a default limit needs its rate and its burst")
+	}
+	return l
+}
+
 // complete replaces the zero fields of a limit by their defaults.
 func complete(l, def register.Limite) register.Limite {
 	if !(l.ParSeconde > 0) || math.IsInf(l.ParSeconde, 0) {

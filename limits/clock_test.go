@@ -14,7 +14,7 @@ const fiveDays = 5 * 24 * time.Hour
 // no interval twice, and leaves no bucket that is never dropped.
 func TestAClockThatJumpsFreezesNoBucket(t *testing.T) {
 	t.Parallel()
-	l := NewLocal(Options{})
+	l := NewLocal(Options{Default: twenty})
 	limit := register.Limite{ParSeconde: 1, Rafale: 5}
 	passed := func(who int, at time.Time) (n int) {
 		for range 20 {
@@ -46,7 +46,7 @@ func TestAClockThatJumpsFreezesNoBucket(t *testing.T) {
 // the time between them is given once.
 func TestTheSameIntervalIsGivenOnce(t *testing.T) {
 	t.Parallel()
-	l := NewLocal(Options{})
+	l := NewLocal(Options{Default: twenty})
 	limit := register.Limite{ParSeconde: 1, Rafale: 5}
 	n := 0
 	for i := range 100 {

@@ -126,5 +126,5 @@ func contract(t *testing.T, fresh func(t *testing.T) limiter) {
 
 func TestLocalKeepsTheContract(t *testing.T) {
 	t.Parallel()
-	contract(t, func(*testing.T) limiter { return NewLocal(Options{}) })
+	contract(t, func(*testing.T) limiter { return NewLocal(Options{Default: twenty}) })
 }

@@ -12,14 +12,10 @@ import (
 	"github.com/piano-roc/rpn/register"
 )
 
-// Default is the limit of an establishment that has none in the register: 20
-// messages a second, 40 at once.
-var Default = register.Limite{ParSeconde: 20, Rafale: 40}
-
-// Options configure a Local; every field has a default.
+// Options configure a Local; every field but Default has a default.
 type Options struct {
-	// Default is the limit for establishments that have none in the register.
-	// Zero: Default.
+	// Default is the limit for establishments that have none in the register: its
+	// rate and its burst are required.
 	Default register.Limite
 
 	// Structures bounds how many buckets are kept. Only registered structures
@@ -48,7 +44,7 @@ func NewLocal(o Options) *Local {
 	if o.Idle <= 0 {
 		o.Idle = time.Minute
 	}
-	return &Local{complete(o.Default, Default), newBuckets[roc.StructureID](o.Structures, o.Idle)}
+	return &Local{standard(o.Default), newBuckets[roc.StructureID](o.Structures, o.Idle)}
 }
 
 // Allow takes one token of who, or refuses as TooMany with the time until there

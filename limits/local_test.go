@@ -10,11 +10,14 @@ import (
 	"github.com/piano-roc/rpn/register"
 )
 
+// twenty is the default limit of these tests.
+var twenty = register.Limite{ParSeconde: 20, Rafale: 40}
+
 func structure(i int) roc.StructureID { return roc.StructureID(fmt.Sprintf("1%09d", i)) }
 
 func TestIdleBucketsAreDropped(t *testing.T) {
 	t.Parallel()
-	l := NewLocal(Options{})
+	l := NewLocal(Options{Default: twenty})
 	for i := range 5000 {
 		if err := l.Allow(context.Background(), structure(i), register.Limite{}, noon); err != nil {
 			t.Fatal(err)
@@ -30,7 +33,7 @@ func TestIdleBucketsAreDropped(t *testing.T) {
 
 func TestABucketThatIsNotFullIsKept(t *testing.T) {
 	t.Parallel()
-	l := NewLocal(Options{})
+	l := NewLocal(Options{Default: twenty})
 	crawl := register.Limite{ParSeconde: 0.001, Rafale: 5}
 	for range 5 {
 		l.Allow(context.Background(), structure(1), crawl, noon)
@@ -43,7 +46,7 @@ func TestABucketThatIsNotFullIsKept(t *testing.T) {
 
 func TestBeyondTheBoundAStructureIsRefused(t *testing.T) {
 	t.Parallel()
-	l := NewLocal(Options{Structures: 2})
+	l := NewLocal(Options{Default: twenty, Structures: 2})
 	for i := range 2 {
 		if err := l.Allow(context.Background(), structure(i), register.Limite{}, noon); err != nil {
 			t.Fatal(err)
@@ -58,7 +61,7 @@ func TestBeyondTheBoundAStructureIsRefused(t *testing.T) {
 }
 
 func BenchmarkAllow(b *testing.B) {
-	l := NewLocal(Options{})
+	l := NewLocal(Options{Default: twenty})
 	limit := register.Limite{ParSeconde: 1e9, Rafale: 1 << 30}
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {

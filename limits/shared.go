@@ -17,9 +17,10 @@ type Shared struct {
 }
 
 // NewShared makes a Shared over meter, which the caller closes. def is the
-// limit for establishments that have none in the register; zero: Default.
+// limit for establishments that have none in the register: its rate and its
+// burst are required.
 func NewShared(def register.Limite, meter *quota.Meter) *Shared {
-	return &Shared{complete(def, Default), meter}
+	return &Shared{standard(def), meter}
 }
 
 // Allow takes one unit of who, or refuses as TooMany with the time to wait.

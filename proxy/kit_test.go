@@ -114,6 +114,7 @@ var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 func upstreamOptions() http1.UpstreamOptions {
 	w := http1test.World()
 	return http1.UpstreamOptions{
+		MaxConns: 256, DialTimeout: 2 * time.Second, AnswerBytes: 8 << 20,
 		Handshake: func(ctx context.Context, c net.Conn, name string) (*tls.Conn, error) {
 			t := tls.Client(c, &tls.Config{ServerName: name, RootCAs: w.PKI.Pool(igc.AMCTLS), Certificates: []tls.Certificate{w.Client.TLS()}})
 			if err := t.HandshakeContext(ctx); err != nil {
@@ -144,12 +145,14 @@ func newCountry(t testing.TB, adjust ...func(*Options)) *country {
 		Signatures:       xmlsig.NewVerifier(xmlsig.Options{Trust: trustOf(igc.EtablissementSignature)}),
 		AnswerSignatures: xmlsig.NewVerifier(xmlsig.Options{Trust: trustOf(igc.AMCSignature)}),
 		Directory:        find(func(context.Context, roc.Key) (annuaire.Entry, error) { return entry(c.far.URL()), nil }),
-		Facade:           facade.New(facade.Options{Directory: asks{}}),
+		Facade:           facade.New(facade.Options{Directory: asks{}, Limits: soap.DefaultLimits}),
 		AMC:              upstream,
 		Log:              slog.New(slog.NewTextHandler(locked{&c.mu, &c.log}, nil)),
 		Observers:        []func(*roc.Record){func(r *roc.Record) { c.told <- *r }},
 		OnMalformed:      func(rule string) { c.mu.Lock(); c.malformed = append(c.malformed, rule); c.mu.Unlock() },
 		DrainIdle:        time.Millisecond,
+		AnswerPolicy:     AnswersObserve, Limits: soap.DefaultLimits, Exchanges: 1024, MinRate: 4 << 10,
+		Deadline: 20 * time.Second, IdleTimeout: 3 * time.Minute, HeadTimeout: 10 * time.Second, BodyTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second,
 	}
 	for _, f := range adjust {
 		f(&o)

@@ -105,9 +105,9 @@ type Options struct {
 	AnnuaireURL string
 	Annuaire    *http1.Upstream // default: AMC
 
-	Limits       soap.Limits    // of a request; zero: soap.DefaultLimits
+	Limits       soap.Limits    // of a request
 	Routing      routing.Policy // what to do with an address not seen before
-	AnswerPolicy AnswerPolicy   // "": observe
+	AnswerPolicy AnswerPolicy
 
 	// Replay remembers the signatures that came; nil: nothing does. A replay is
 	// written in the record, and with EnforceReplay refused as well.
@@ -149,17 +149,17 @@ type Options struct {
 	Endpoint   string
 	ServerName func() string // may be nil
 
-	Deadline  time.Duration    // of one exchange. Default: 20 s
+	Deadline  time.Duration    // of one exchange
 	Deadlines roc.ServiceTimes // of one of a service, where it is less
-	Exchanges int              // in flight at once, where there are no Shares; more is refused as overloaded. Default: 1024
+	Exchanges int              // in flight at once, required where there are no Shares; more is refused as overloaded
 
-	IdleTimeout  time.Duration // between two requests of a connection. Default: 3 min
-	HeadTimeout  time.Duration // for the head of a request, from its first byte. Default: 10 s
-	BodyTimeout  time.Duration // for its body. Default: 30 s
-	WriteTimeout time.Duration // for the answer. Default: 30 s
+	IdleTimeout  time.Duration // between two requests of a connection
+	HeadTimeout  time.Duration // for the head of a request, from its first byte
+	BodyTimeout  time.Duration // for its body
+	WriteTimeout time.Duration // for the answer
 
 	// MinRate is the fewest bytes a second of a body, and of an answer that is
-	// read, once Grace has passed: who is slower is given up. Defaults: 4 KiB, 5 s.
+	// read, once Grace (default: 5 s) has passed: who is slower is given up.
 	MinRate int
 	Grace   time.Duration
 
@@ -199,15 +199,13 @@ func (o *Options) complete() error {
 	switch {
 	case o.List == nil, o.Limiter == nil, o.Signatures == nil, o.Directory == nil, o.Facade == nil, o.AMC == nil, o.Log == nil:
 		return errors.New("proxy: List, Limiter, Signatures, Directory, Facade, AMC and Log are required")
-	}
-	if o.AnswerPolicy == "" {
-		o.AnswerPolicy = AnswersObserve
+	case o.AnswerPolicy == "", o.Limits == soap.Limits{}, o.Shares == nil && o.Exchanges <= 0, o.MinRate <= 0:
+		return errors.New("proxy: AnswerPolicy, Limits, MinRate, and Shares or Exchanges are required")
+	case o.Deadline <= 0, o.IdleTimeout <= 0, o.HeadTimeout <= 0, o.BodyTimeout <= 0, o.WriteTimeout <= 0:
+		return errors.New("proxy: Deadline and the four time-outs are required")
 	}
 	if o.AnswerPolicy != AnswersOff && o.AnswerSignatures == nil {
 		return errors.New("proxy: AnswerSignatures is required unless AnswerPolicy is off")
-	}
-	if o.Limits == (soap.Limits{}) {
-		o.Limits = soap.DefaultLimits
 	}
 	if o.AMCAccess == nil {
 		o.AMCAccess = unlimited{}
@@ -218,20 +216,13 @@ func (o *Options) complete() error {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	orDefault(&o.Deadline, 20*time.Second)
-	orDefault(&o.Exchanges, 1024)
 	if o.Shares == nil {
 		o.Shares = make(slots, o.Exchanges)
 	}
 	if o.OnTurnedAway == nil {
 		o.OnTurnedAway = func(roc.StructureID) {}
 	}
-	orDefault(&o.MinRate, 4<<10)
 	orDefault(&o.Grace, 5*time.Second)
-	orDefault(&o.IdleTimeout, 3*time.Minute)
-	orDefault(&o.HeadTimeout, 10*time.Second)
-	orDefault(&o.BodyTimeout, 30*time.Second)
-	orDefault(&o.WriteTimeout, 30*time.Second)
 	orDefault(&o.DrainIdle, time.Second)
 	return nil
 }

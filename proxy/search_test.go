@@ -54,11 +54,11 @@ func TestASearchOutlivesTheCallerThatOpenedIt(t *testing.T) {
 	uo.DialTimeout = await.Patience
 	toAnnuaire := http1.NewUpstream(uo)
 	t.Cleanup(toAnnuaire.Close)
-	d := &counted{Directory: annuaire.New(annuaire.Options{AskTimeout: await.Patience})}
+	d := &counted{Directory: annuaire.New(annuaire.Options{AskTimeout: await.Patience, TTL: time.Hour, Stale: time.Hour, NegativeTTL: time.Minute, PerSecond: 200, NewKeys: 200})}
 	t.Cleanup(d.Close)
 	c := newCountry(t, func(o *Options) {
 		o.AnnuaireURL, o.Annuaire, o.Deadline = annuaireEnd.URL(), toAnnuaire, await.Patience
-		o.Facade = facade.New(facade.Options{Directory: d, Verifier: xmlsig.NewVerifier(xmlsig.Options{Trust: trustOf(igc.AMCSignature)})})
+		o.Facade = facade.New(facade.Options{Directory: d, Limits: soap.DefaultLimits, Verifier: xmlsig.NewVerifier(xmlsig.Options{Trust: trustOf(igc.AMCSignature)})})
 	})
 	search := post(message.SearchRequest{
 		Requete:   message.Requete{Date: time.Now(), Editeur: "E", Logiciel: "L", VersionLogiciel: "1"},

@@ -37,8 +37,8 @@ func BenchmarkHandshake(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			l, err := tlsconf.NewListener(inner, tlsconf.ListenerOptions{Server: server, Log: slog.New(slog.DiscardHandler),
-				OnPeer: func(presented []*x509.Certificate) { h.Saw(expiry.CallerTLS, chu, presented) }})
+			l, err := tlsconf.NewListener(inner, tlstest.Listener(tlsconf.ListenerOptions{Server: server, Log: slog.New(slog.DiscardHandler),
+				OnPeer: func(presented []*x509.Certificate) { h.Saw(expiry.CallerTLS, chu, presented) }}))
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -16,16 +16,16 @@ import (
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
-// ListenerOptions are what a Listener needs; only Server and Log are required.
+// ListenerOptions are what a Listener needs.
 type ListenerOptions struct {
-	Server *Server
-	Log    *slog.Logger
+	Server *Server      // required
+	Log    *slog.Logger // required
 
-	// Deadline is how long a handshake may last. Default: 10 s.
+	// Deadline is how long a handshake may last. Required.
 	Deadline time.Duration
 	// Handshakes is how many may be under way at once, a quarter of them for
 	// addresses that had a good one in the last day; past it, those that keep us
-	// waiting are closed, oldest first. Default: 1024.
+	// waiting are closed, oldest first. Required.
 	Handshakes int
 	// PerAddress is how many of them one address (IPv4, or IPv6 /64) may have.
 	// Default: an eighth, at least 4.
@@ -91,12 +91,10 @@ func (c *Conn) Handshake() error { return nil }
 // NewListener starts to accept connections from inner, which it owns from now
 // on. Close ends it.
 func NewListener(inner net.Listener, o ListenerOptions) (*Listener, error) {
-	if o.Server == nil || o.Log == nil {
-		return nil, errors.New("tlsconf: a listener needs its Server and its Log")
+	if o.Server == nil || o.Log == nil || o.Deadline <= 0 || o.Handshakes <= 0 {
+		return nil, errors.New("tlsconf: a listener needs Server, Log, Deadline and Handshakes")
 	}
-	o.Deadline = or(o.Deadline, 10*time.Second)
 	o.Drain = or(o.Drain, time.Second)
-	o.Handshakes = or(o.Handshakes, 1024)
 	o.PerAddress = or(o.PerAddress, max(4, o.Handshakes/8))
 	ctx, cut := context.WithCancel(context.Background())
 	l := &Listener{

@@ -287,7 +287,7 @@ func TestTooManyOpenFilesIsWaitedOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := &tlstest.Buffer{}
-	l, err := tlsconf.NewListener(f, tlsconf.ListenerOptions{Server: server, Log: slog.New(slog.NewTextHandler(log, nil))})
+	l, err := tlsconf.NewListener(f, tlstest.Listener(tlsconf.ListenerOptions{Server: server, Log: slog.New(slog.NewTextHandler(log, nil))}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -313,7 +313,7 @@ func TestABrokenListenerIsReported(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := tlsconf.NewListener(broken{}, tlsconf.ListenerOptions{Server: server, Log: slog.New(slog.DiscardHandler)})
+	l, err := tlsconf.NewListener(broken{}, tlstest.Listener(tlsconf.ListenerOptions{Server: server, Log: slog.New(slog.DiscardHandler)}))
 	if err != nil {
 		t.Fatal(err)
 	}

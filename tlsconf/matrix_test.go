@@ -91,10 +91,10 @@ func (s *state) intermediate() {
 func (s *state) open(lists ...string) {
 	s.t.Helper()
 	var err error
-	s.Checker, err = revocation.Open(s.t.Context(), revocation.Options{
+	s.Checker, err = revocation.Open(s.t.Context(), tlstest.Revocation(revocation.Options{
 		Authorities: func() []*x509.Certificate { return append(s.pki.Roots(s.side), s.pki.Intermediates(s.side)...) },
 		Log:         slog.New(slog.DiscardHandler), Lists: lists,
-	})
+	}))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -316,7 +316,7 @@ func TestAStormDoesNotStarveWhoIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	var crowded, welcomed atomic.Int32
-	l, err := tlsconf.NewListener(inner, tlsconf.ListenerOptions{
+	l, err := tlsconf.NewListener(inner, tlstest.Listener(tlsconf.ListenerOptions{
 		Server: server, Log: quiet(), Handshakes: 64,
 		OnHandshake: func(string, bool) { welcomed.Add(1) },
 		OnFailure: func(f *trust.Failure) {
@@ -324,7 +324,7 @@ func TestAStormDoesNotStarveWhoIsThere(t *testing.T) {
 				crowded.Add(1)
 			}
 		},
-	})
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}

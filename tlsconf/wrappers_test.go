@@ -33,7 +33,7 @@ func TestTheSocketIsReachedThroughEveryWrapper(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := tlsconf.NewListener(inner, tlsconf.ListenerOptions{Server: server, Log: slog.New(slog.DiscardHandler)})
+	ln, err := tlsconf.NewListener(inner, tlstest.Listener(tlsconf.ListenerOptions{Server: server, Log: slog.New(slog.DiscardHandler)}))
 	if err != nil {
 		t.Fatal(err)
 	}

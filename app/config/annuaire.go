@@ -50,8 +50,7 @@ type Annuaire struct {
 	// known. Default: 10.
 	HeldLeast int `yaml:"held_least" strict:"positive"`
 
-	// NegativeTTL is how long "this AMC is unknown" is remembered. Default:
-	// 60s.
+	// NegativeTTL is how long "this AMC is unknown" is remembered. Default: 1m.
 	NegativeTTL time.Duration `yaml:"negative_ttl" strict:"positive"`
 
 	// PerSecond is how many questions a second are put to the annuaire at

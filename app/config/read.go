@@ -9,14 +9,17 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/strict"
 	"github.com/piano-roc/rpn/register"
+	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // defaults is what a file that leaves everything out means: the one place of
 // every default.
 func defaults() Config {
 	losses := register.Bound{Share: 0.2, Least: 5}
+	rules := StoreRules{RSABits: trust.MinRSABits, Depth: trust.DefaultDepth}
 	return Config{
 		Admin: "127.0.0.1:9464",
 		Annuaire: Annuaire{
@@ -31,12 +34,14 @@ func defaults() Config {
 			NegativeTTL: time.Minute,
 			Probe:       30 * time.Second,
 		},
+		Trust:          Trust{Rules: TrustRules{EtablissementsTLS: rules, EtablissementsSignature: rules, AMCTLS: rules, AMCSignature: rules}},
 		RegisterLosses: register.Bounds{Etablissements: losses, Sites: losses, AMCs: losses, Domaines: losses, Limites: losses},
 		Facade:         Facade{Life: 30 * 24 * time.Hour},
 		Limits: Limits{
 			PerSecond: 20, Burst: 40, Exchanges: 1024, PerAMC: 128, RestAfter: 5, Memory: 512 << 20, Connections: 16 << 10, MinRate: 4 << 10, Handshakes: 1024,
-			Bytes: 2 << 20, AnswerBytes: 8 << 20,
-			Depth: 64, Elements: 50_000, Attributes: 64, Declarations: 32, NameBytes: 256,
+			Bytes: strict.Size(soap.DefaultLimits.Bytes), AnswerBytes: 8 << 20,
+			Depth: soap.DefaultLimits.Depth, Elements: soap.DefaultLimits.Elements, Attributes: soap.DefaultLimits.Attributes,
+			Declarations: soap.DefaultLimits.Declarations, NameBytes: soap.DefaultLimits.NameBytes,
 		},
 		Timeouts: Timeouts{
 			Handshake: 10 * time.Second, Head: 10 * time.Second, Body: 30 * time.Second, Write: 30 * time.Second,

@@ -80,8 +80,8 @@ type PolicyOID string
 func (c *Config) checkRules(doc *strict.Document) {
 	for i, r := range c.Trust.rules() {
 		name := trust.StoreNames()[i]
-		if r.RSABits != 0 && (r.RSABits < 2048 || r.RSABits > 8192) {
-			doc.Refuse(doc.At("trust", "rules", name, "rsa_bits"), "write 2048, 3072 or 4096", "%d bits are outside 2048 to 8192", r.RSABits)
+		if r.RSABits != 0 && (r.RSABits < trust.MinRSABits || r.RSABits > 8192) {
+			doc.Refuse(doc.At("trust", "rules", name, "rsa_bits"), "write 2048, 3072 or 4096", "%d bits are outside %d to 8192", r.RSABits, trust.MinRSABits)
 		}
 		if r.Depth < 0 || r.Depth > 8 {
 			doc.Refuse(doc.At("trust", "rules", name, "depth"), "write 1 to 8", "%d authorities above a certificate", r.Depth)

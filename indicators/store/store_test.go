@@ -464,7 +464,8 @@ func TestARealJournalIsCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j, err := journal.Open(journal.Options{Dir: dir, Origin: origin, Key: keys, Log: slog.New(slog.DiscardHandler), SegmentBytes: 128 << 10, SealEvery: 20 * time.Millisecond})
+	j, err := journal.Open(journal.Options{Dir: dir, Origin: origin, Key: keys, Log: slog.New(slog.DiscardHandler), SegmentBytes: 128 << 10, SealEvery: 20 * time.Millisecond,
+		Durability: journal.Relaxed, OnFull: journal.Refuse, SegmentAge: 24 * time.Hour, KeepFor: 366 * 24 * time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

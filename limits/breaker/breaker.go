@@ -9,12 +9,14 @@ import (
 	"time"
 )
 
-// Options are when a breaker opens; every field has a default.
+// Options are when a breaker opens; every field but Failures
+// has a default.
 type Options struct {
 	// Window is the time over which outcomes count. Default: 30 s.
 	Window time.Duration
 	// Failures is how many failures, and FailureShare which part of all
-	// outcomes in the window, open the breaker. Defaults: 5, 0.5.
+	// outcomes in the window, open the breaker. Failures is
+	// required; default of FailureShare: 0.5.
 	Failures     int
 	FailureShare float64
 	// SlowAfter is from when an answer is slow; SlowShare which part of at
@@ -42,8 +44,10 @@ type Options struct {
 }
 
 func (o *Options) complete() {
+	if o.Failures <= 0 {
+		panic("breaker: Failures is required")
+	}
 	orDefault(&o.Window, 30*time.Second)
-	orDefault(&o.Failures, 5)
 	orDefault(&o.FailureShare, 0.5)
 	orDefault(&o.SlowAfter, 10*time.Second)
 	orDefault(&o.SlowShare, 0.8)

@@ -50,7 +50,7 @@ func (s *story) wantResting(want bool) {
 }
 
 func TestFiveFailuresPutTheAddressToRest(t *testing.T) {
-	s := newStory(t, Options{})
+	s := newStory(t, Options{Failures: 5})
 	s.times(4, "chu", Failure)
 	s.wantResting(false)
 	s.times(1, "clinique", Failure)
@@ -65,7 +65,7 @@ func TestFiveFailuresPutTheAddressToRest(t *testing.T) {
 }
 
 func TestFailuresAmongAnswersAreNoRest(t *testing.T) {
-	s := newStory(t, Options{})
+	s := newStory(t, Options{Failures: 5})
 	for range 100 {
 		s.times(2, "chu", Success)
 		s.times(1, "clinique", Failure)
@@ -74,7 +74,7 @@ func TestFailuresAmongAnswersAreNoRest(t *testing.T) {
 }
 
 func TestFailuresLongAgoDoNotCount(t *testing.T) {
-	s := newStory(t, Options{})
+	s := newStory(t, Options{Failures: 5})
 	for range 20 {
 		s.times(1, "chu", Failure)
 		s.at = s.at.Add(10 * time.Second)
@@ -83,7 +83,7 @@ func TestFailuresLongAgoDoNotCount(t *testing.T) {
 }
 
 func TestSlowAnswersPutTheAddressToRest(t *testing.T) {
-	s := newStory(t, Options{Window: 10 * time.Minute})
+	s := newStory(t, Options{Failures: 5, Window: 10 * time.Minute})
 	for range 9 {
 		s.send("chu", Success, 11*time.Second)
 	}
@@ -93,7 +93,7 @@ func TestSlowAnswersPutTheAddressToRest(t *testing.T) {
 }
 
 func TestOneSenderAloneDoesNotPutTheAddressToRestForOthers(t *testing.T) {
-	s := newStory(t, Options{})
+	s := newStory(t, Options{Failures: 5})
 	s.times(3, "clinique", Success)
 	s.times(500, "chu", Failure)
 	s.wantResting(false)
@@ -102,13 +102,13 @@ func TestOneSenderAloneDoesNotPutTheAddressToRestForOthers(t *testing.T) {
 }
 
 func TestASenderThatIsAloneIsProtected(t *testing.T) {
-	s := newStory(t, Options{})
+	s := newStory(t, Options{Failures: 5})
 	s.times(5, "chu", Failure)
 	s.wantResting(true)
 }
 
 func TestOneExchangeAtATimeFindsOutWhetherItIsBack(t *testing.T) {
-	s := newStory(t, Options{})
+	s := newStory(t, Options{Failures: 5})
 	s.times(5, "chu", Failure)
 	s.at = s.at.Add(5 * time.Second)
 	p, _, ok := s.set.Allow(amc, "chu", s.at)
@@ -129,7 +129,7 @@ func TestOneExchangeAtATimeFindsOutWhetherItIsBack(t *testing.T) {
 }
 
 func TestAFailedTrialDoublesTheRestUpToAMinute(t *testing.T) {
-	s := newStory(t, Options{})
+	s := newStory(t, Options{Failures: 5})
 	s.times(5, "chu", Failure)
 	since := s.at
 	for _, rest := range []time.Duration{10, 20, 40, 60, 60} {
@@ -142,7 +142,7 @@ func TestAFailedTrialDoublesTheRestUpToAMinute(t *testing.T) {
 }
 
 func TestATrialThatIsNeverHeardOfIsGivenToAnother(t *testing.T) {
-	s := newStory(t, Options{})
+	s := newStory(t, Options{Failures: 5})
 	s.times(5, "chu", Failure)
 	s.at = s.at.Add(5 * time.Second)
 	lost, _, _ := s.set.Allow(amc, "chu", s.at)
@@ -158,7 +158,7 @@ func TestATrialThatIsNeverHeardOfIsGivenToAnother(t *testing.T) {
 }
 
 func TestACallerThatLeftSaysNothing(t *testing.T) {
-	s := newStory(t, Options{})
+	s := newStory(t, Options{Failures: 5})
 	s.times(100, "chu", Nothing)
 	s.wantResting(false)
 	s.times(5, "chu", Failure)
@@ -171,7 +171,7 @@ func TestACallerThatLeftSaysNothing(t *testing.T) {
 
 func TestTheNumberOfAddressesIsBounded(t *testing.T) {
 	t.Parallel()
-	s := NewSet(Options{Addresses: 10})
+	s := NewSet(Options{Failures: 5, Addresses: 10})
 	for i := range 100 {
 		if _, _, ok := s.Allow(fmt.Sprint("amc", i), "chu", noon.Add(time.Duration(i)*time.Minute)); !ok {
 			t.Fatal("refused for want of a breaker")
@@ -184,7 +184,7 @@ func TestTheNumberOfAddressesIsBounded(t *testing.T) {
 
 func TestManyAtOnceGetOneTrial(t *testing.T) {
 	t.Parallel()
-	s := NewSet(Options{})
+	s := NewSet(Options{Failures: 5})
 	for range 5 {
 		p, _, _ := s.Allow(amc, "chu", noon)
 		p.Done(Failure, noon)
@@ -208,7 +208,7 @@ func TestManyAtOnceGetOneTrial(t *testing.T) {
 }
 
 func BenchmarkAllow(b *testing.B) {
-	s := NewSet(Options{})
+	s := NewSet(Options{Failures: 5})
 	b.ReportAllocs()
 	for b.Loop() {
 		p, _, _ := s.Allow(amc, "1010003812", noon)

@@ -20,7 +20,7 @@ func TestAClockThatJumpsKeepsNoAddressAtRest(t *testing.T) {
 	}
 	t.Run("at rest", func(t *testing.T) {
 		t.Parallel()
-		s := NewSet(Options{})
+		s := NewSet(Options{Failures: 5})
 		fail(s, begin, 1)
 		fail(s, begin.Add(fiveDays), 20)
 		if _, st, ok := s.Allow("a", "chu", begin.Add(time.Second)); ok || st.Until.Sub(begin) > time.Minute {
@@ -34,7 +34,7 @@ func TestAClockThatJumpsKeepsNoAddressAtRest(t *testing.T) {
 	})
 	t.Run("a trial under way", func(t *testing.T) {
 		t.Parallel()
-		s := NewSet(Options{})
+		s := NewSet(Options{Failures: 5})
 		fail(s, begin.Add(fiveDays), 20)
 		if _, _, ok := s.Allow("a", "chu", begin.Add(fiveDays+10*time.Second)); !ok {
 			t.Fatal("no trial")
@@ -46,7 +46,7 @@ func TestAClockThatJumpsKeepsNoAddressAtRest(t *testing.T) {
 	})
 	t.Run("the window", func(t *testing.T) {
 		t.Parallel()
-		s := NewSet(Options{})
+		s := NewSet(Options{Failures: 5})
 		fail(s, begin.Add(fiveDays), 4)
 		fail(s, begin, 1)
 		if len(s.Resting()) != 0 {

@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// Options are what a Crossbar needs; every field has a default.
+// Options are what a Crossbar needs; every field but Seats has a default.
 type Options struct {
-	// Seats is how many exchanges may be in flight towards one insurer. Default:
-	// 128.
+	// Seats is how many exchanges may be in flight towards one insurer.
+	// Required.
 	Seats int
 	// PairShare is the part of the seats of an insurer that one establishment
 	// may hold. Default: 0.5.
@@ -46,7 +46,7 @@ type guarded struct {
 // New makes a Crossbar.
 func New(o Options) *Crossbar {
 	if o.Seats <= 0 {
-		o.Seats = 128
+		panic("crossbar: Seats is required")
 	}
 	if !(o.PairShare > 0 && o.PairShare <= 1) {
 		o.PairShare = 0.5

@@ -40,7 +40,7 @@ type Options struct {
 		Search(ctx context.Context, who roc.StructureID, s annuaire.Search) (annuaire.Searched, error)
 	}
 
-	Limits soap.Limits // of an answer; zero: soap.DefaultLimits
+	Limits soap.Limits // of an answer
 
 	Keys     Sealer                                                 // of the addresses that are given out
 	Sign     func(m roc.Content, at time.Time) (roc.Content, error) // the answers that are rewritten
@@ -55,9 +55,6 @@ type Facade struct{ o Options }
 
 // New makes a Facade.
 func New(o Options) *Facade {
-	if o.Limits == (soap.Limits{}) {
-		o.Limits = soap.DefaultLimits
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}

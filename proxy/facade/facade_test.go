@@ -54,7 +54,7 @@ func TestASearchWithAddressingIsNobodyElses(t *testing.T) {
 // for the RPN's own question. Its fault is handed on as it came.
 func TestA5xxWithoutAnEnvelopeIsSilence(t *testing.T) {
 	t.Parallel()
-	f := New(Options{})
+	f := New(Options{Limits: soap.DefaultLimits})
 	for _, c := range []struct {
 		status int
 		body   string
@@ -78,7 +78,7 @@ func TestAnAnswerServesHalfTheLifeOfItsSignature(t *testing.T) {
 	t.Parallel()
 	pki := igc.New(igc.Options{ECDSA: true})
 	store := xmlsig.NewTrust(trust.NewTrust(pki.Roots(igc.AMCSignature), pki.Intermediates(igc.AMCSignature)).Signature(nil))
-	f := New(Options{Verifier: xmlsig.NewVerifier(xmlsig.Options{Trust: func() *xmlsig.Trust { return store }}), Signer: annuaireStructure})
+	f := New(Options{Limits: soap.DefaultLimits, Verifier: xmlsig.NewVerifier(xmlsig.Options{Trust: func() *xmlsig.Trust { return store }}), Signer: annuaireStructure})
 	at := time.Now()
 	answer := func(signer, host string) annuaire.Searched {
 		p := pki.AMCSigner(roc.StructureID(signer), "ANNUAIRE FICTIF")

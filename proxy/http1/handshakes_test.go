@@ -62,7 +62,7 @@ func (f *finishes) Pop() any {
 func simulate(poolOf func(roc.StructureID) string, rest time.Duration, minutes int) seen {
 	const rate, establishments = 1000, 1500
 	random := rand.New(rand.NewPCG(1, 2))
-	up := NewUpstream(UpstreamOptions{MaxConns: 4096, Rest: max(rest, time.Nanosecond)})
+	up := NewUpstream(UpstreamOptions{MaxConns: 4096, DialTimeout: time.Second, AnswerBytes: 1 << 10, Rest: max(rest, time.Nanosecond)})
 	pools := map[string]*pool{}
 	weights := make([]float64, establishments) // few send most: 1/rank
 	sum := 0.0

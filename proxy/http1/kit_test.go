@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -24,6 +25,7 @@ var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 func upstreamOptions() UpstreamOptions {
 	w := http1test.World()
 	return UpstreamOptions{
+		MaxConns: 256, DialTimeout: 2 * time.Second, AnswerBytes: 8 << 20,
 		Handshake: func(ctx context.Context, c net.Conn, name string) (*tls.Conn, error) {
 			t := tls.Client(c, &tls.Config{ServerName: name, RootCAs: w.PKI.Pool(igc.AMCTLS), Certificates: []tls.Certificate{w.Client.TLS()}})
 			if err := t.HandshakeContext(ctx); err != nil {

@@ -88,7 +88,7 @@ func TestAnInsurerThatAnswersTwiceCrossesNobody(t *testing.T) {
 func TestAConnectionRestsBeforeItServesAnother(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_000_000, 0)
-	p := &pool{up: NewUpstream(UpstreamOptions{MaxConns: 2})}
+	p := &pool{up: NewUpstream(UpstreamOptions{MaxConns: 2, DialTimeout: time.Second, AnswerBytes: 1 << 10})}
 	take := func(who roc.StructureID, at time.Duration) (*upstreamConn, error) {
 		c, _, err := p.take(who, now.Add(at))
 		return c, err

@@ -51,11 +51,11 @@ type UpstreamOptions struct {
 	OnLate   func(Late)
 	LateWait time.Duration // Default: 60 s
 
-	MaxConns    int           // at once to one host. Default: 256
+	MaxConns    int           // at once to one host. Required
 	IdleTimeout time.Duration // of a kept connection. Default: 50 s
 	LifeTime    time.Duration // of a connection: certificates change. Default: 10 min
-	DialTimeout time.Duration // to connect and to shake hands, all addresses together. Default: 2 s
-	AnswerBytes int           // the largest answer. Default: 8 MiB
+	DialTimeout time.Duration // to connect and to shake hands, all addresses together. Required
+	AnswerBytes int           // the largest answer, in bytes. Required
 	Hosts       int           // kept at once; the least recent goes. Default: 1024
 	Now         func() time.Time
 	Log         *slog.Logger // default: nothing is logged
@@ -88,13 +88,13 @@ type target struct {
 
 // NewUpstream makes an Upstream. Close it.
 func NewUpstream(o UpstreamOptions) *Upstream {
+	if o.MaxConns <= 0 || o.DialTimeout <= 0 || o.AnswerBytes <= 0 {
+		panic("http1: MaxConns, DialTimeout and AnswerBytes are required")
+	}
 	orDefault(&o.Rest, 200*time.Millisecond)
 	orDefault(&o.LateWait, time.Minute)
-	orDefault(&o.MaxConns, 256)
 	orDefault(&o.IdleTimeout, 50*time.Second)
 	orDefault(&o.LifeTime, 10*time.Minute)
-	orDefault(&o.DialTimeout, 2*time.Second)
-	orDefault(&o.AnswerBytes, 8<<20)
 	orDefault(&o.Hosts, 1024)
 	if o.Now == nil {
 		o.Now = time.Now

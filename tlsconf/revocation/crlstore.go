@@ -25,12 +25,12 @@ const (
 // publishes late. Nor may a list serve for ever.
 type AgePolicy struct {
 	// Warn is how long without news from where the list comes, before that is
-	// said to be a problem. Past nextUpdate it always is. Default: 4 h.
+	// said to be a problem. Past nextUpdate it always is.
 	Warn time.Duration
-	// Grace is how long after its nextUpdate a list still serves. Default: 72 h.
+	// Grace is how long after its nextUpdate a list still serves.
 	Grace time.Duration
 	// Then is what is done with the certificates of that CA once the grace is
-	// over, and while no list was ever obtained. Default: FailClosed.
+	// over, and while no list was ever obtained.
 	Then FailureMode
 }
 
@@ -46,8 +46,6 @@ func (p AgePolicy) complete(from AgePolicy) AgePolicy {
 	}
 	return p
 }
-
-var defaultAge = AgePolicy{Warn: 4 * time.Hour, Grace: 72 * time.Hour, Then: FailClosed}
 
 // lists is what is known of every CA at one moment. It never changes: news
 // makes another one.

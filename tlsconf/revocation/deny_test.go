@@ -166,7 +166,7 @@ func TestADenyListIsInForceAtOnce(t *testing.T) {
 	// other: better not to start.
 	put([]byte("x"))
 	w.Options.Folder = t.TempDir()
-	if _, err := revocation.Open(t.Context(), w.Options); err == nil {
+	if _, err := revocation.Open(t.Context(), tlstest.Revocation(w.Options)); err == nil {
 		t.Error("started without the deny list that was meant")
 	}
 }

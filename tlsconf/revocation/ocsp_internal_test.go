@@ -26,7 +26,8 @@ func TestWhatIsAskedOfRespondersIsBounded(t *testing.T) {
 	at := time.Now()
 	open := func() *ocspCache {
 		r, err := Open(t.Context(), Options{
-			Authorities: func() []*x509.Certificate { return nil }, Log: slog.New(slog.DiscardHandler), OCSP: true, Now: func() time.Time { return at },
+			Authorities: func() []*x509.Certificate { return nil }, Log: slog.New(slog.DiscardHandler), OCSP: true, Every: time.Hour, Timeout: time.Second, MaxBytes: 1 << 20,
+			Age: AgePolicy{Warn: time.Hour, Grace: time.Hour, Then: FailClosed}, Unannounced: FailOpen, Now: func() time.Time { return at },
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -222,11 +222,11 @@ func (d *drawn) ours() verdict {
 	if d.presents != nil {
 		inters, others = nil, d.presents
 	}
-	r, err := revocation.Open(d.t.Context(), revocation.Options{
+	r, err := revocation.Open(d.t.Context(), tlstest.Revocation(revocation.Options{
 		Authorities: func() []*x509.Certificate { return slices.Concat(certsOf(d.roots), certsOf(d.inters)) },
 		Log:         slog.New(slog.DiscardHandler), Lists: files, NoFollow: true,
 		Age: revocation.AgePolicy{Grace: time.Nanosecond, Then: revocation.FailClosed}, Unannounced: revocation.FailClosed,
-	})
+	}))
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -43,21 +43,21 @@ type Options struct {
 	// Poll is how often files, the deny list among them, are looked at.
 	// Default: 1 s.
 	Poll time.Duration
-	// Every is how often a URL is asked, give or take a tenth. Default: 1 h.
+	// Every is how often a URL is asked, give or take a tenth. Required.
 	Every time.Duration
-	// Timeout is how long one answer may take, whole. Default: 10 s.
+	// Timeout is how long one answer may take, whole. Required.
 	Timeout time.Duration
-	// MaxBytes is the largest list read. Default: 64 MiB.
+	// MaxBytes is the largest list read. Required.
 	MaxBytes int64
 
-	// Age says how long the last good list of a CA serves; Ages, by the common
-	// name of the CA, those that differ.
+	// Age says how long the last good list of a CA serves, and each field of it is
+	// required; Ages, by the common name of the CA, those that differ: a zero
+	// field is as in Age.
 	Age  AgePolicy
 	Ages map[string]AgePolicy
 	// Unannounced is what is done with the certificates of a CA for which no
-	// list is configured, and that name none themselves. Default: FailOpen,
-	// because a CA that publishes nothing can never be waited for; the deny
-	// list reaches its certificates.
+	// list is configured, and that name none themselves: nothing can be
+	// waited for, and the deny list reaches them. Required.
 	Unannounced FailureMode
 
 	// OCSP asks the responder that a certificate names, in the background. It
@@ -117,13 +117,11 @@ func Open(ctx context.Context, o Options) (*Checker, error) {
 	if o.Authorities == nil || o.Log == nil {
 		return nil, errors.New("tlsconf: a revocation needs its Authorities and Log")
 	}
-	o.Every, o.Timeout, o.Poll = or(o.Every, time.Hour), or(o.Timeout, 10*time.Second), or(o.Poll, time.Second)
-	if o.MaxBytes <= 0 {
-		o.MaxBytes = 64 << 20
+	if a := o.Age; o.Every <= 0 || o.Timeout <= 0 || o.MaxBytes <= 0 || o.Unannounced == "" || a.Warn <= 0 || a.Grace <= 0 || a.Then == "" {
+		return nil, errors.New("tlsconf: a revocation needs Every, Timeout, MaxBytes, Unannounced and each field of Age")
 	}
-	o.Age = o.Age.complete(defaultAge)
-	if o.Unannounced == "" {
-		o.Unannounced = FailOpen
+	if o.Poll <= 0 {
+		o.Poll = time.Second
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -557,11 +555,4 @@ func (r *Checker) DenyStatus() (s DenyStatus, ok bool) {
 		return DenyStatus{}, false
 	}
 	return r.deny.status(), true
-}
-
-func or(v, otherwise time.Duration) time.Duration {
-	if v > 0 {
-		return v
-	}
-	return otherwise
 }

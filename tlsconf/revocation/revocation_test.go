@@ -550,7 +550,7 @@ func TestARevocationNeedsAFolderItCanUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Options.Folder = file
-	if _, err := revocation.Open(t.Context(), w.Options); err == nil {
+	if _, err := revocation.Open(t.Context(), tlstest.Revocation(w.Options)); err == nil {
 		t.Error("a file was taken for a folder")
 	}
 	var none *revocation.Checker

@@ -2,6 +2,7 @@ package tlstest
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -60,7 +61,7 @@ func OpenDoor(t *testing.T, o tlsconf.ServerOptions, more func(*tlsconf.Listener
 	if more != nil {
 		more(&lo)
 	}
-	d.Listener, err = tlsconf.NewListener(inner, lo)
+	d.Listener, err = tlsconf.NewListener(inner, Listener(lo))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,4 +146,10 @@ func Client(p *igc.PKI, pairs ...igc.Pair) *tls.Config {
 		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &own, nil }
 	}
 	return c
+}
+
+// Listener completes the options of a listener with what a test does not give.
+func Listener(o tlsconf.ListenerOptions) tlsconf.ListenerOptions {
+	o.Deadline, o.Handshakes = cmp.Or(o.Deadline, 10*time.Second), cmp.Or(o.Handshakes, 1024)
+	return o
 }

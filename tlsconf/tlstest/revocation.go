@@ -1,6 +1,7 @@
 package tlstest
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/ed25519"
@@ -33,6 +34,15 @@ type Registry struct {
 	t *testing.T
 }
 
+// Revocation completes the options of a revocation with what a test does not
+// give.
+func Revocation(o revocation.Options) revocation.Options {
+	o.Every, o.Timeout, o.MaxBytes = cmp.Or(o.Every, time.Hour), cmp.Or(o.Timeout, 10*time.Second), cmp.Or(o.MaxBytes, 64<<20)
+	o.Age.Warn, o.Age.Grace, o.Age.Then = cmp.Or(o.Age.Warn, 4*time.Hour), cmp.Or(o.Age.Grace, 72*time.Hour), cmp.Or(o.Age.Then, revocation.FailClosed)
+	o.Unannounced = cmp.Or(o.Unannounced, revocation.FailOpen)
+	return o
+}
+
 // NewRegistry prepares a registry; more, unless it is nil, changes its options.
 func NewRegistry(t *testing.T, more func(*revocation.Options)) *Registry {
 	t.Helper()
@@ -58,7 +68,7 @@ func NewRegistry(t *testing.T, more func(*revocation.Options)) *Registry {
 // Open opens the registry until the test ends, or anew with its options.
 func (r *Registry) Open() *Registry {
 	r.t.Helper()
-	c, err := revocation.Open(r.t.Context(), r.Options)
+	c, err := revocation.Open(r.t.Context(), Revocation(r.Options))
 	if err != nil {
 		r.t.Fatal(err)
 	}

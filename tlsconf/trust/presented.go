@@ -69,8 +69,8 @@ func Whose(i int, c *x509.Certificate) string {
 func CheckKey(key any) error {
 	switch k := key.(type) {
 	case *rsa.PublicKey:
-		if n := k.N.BitLen(); n < 2048 || n > 8192 {
-			return fmt.Errorf("has an RSA key of %d bits: 2048 to 8192 are accepted", n)
+		if n := k.N.BitLen(); n < MinRSABits || n > 8192 {
+			return fmt.Errorf("has an RSA key of %d bits: %d to 8192 are accepted", n, MinRSABits)
 		}
 		return nil
 	case *ecdsa.PublicKey:

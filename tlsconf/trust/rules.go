@@ -15,22 +15,28 @@ type Rules struct {
 	// carry. None: not looked at.
 	Policies []x509.OID
 	// RSABits is the smallest RSA key, of the leaf and of every CA above it.
-	// 0: 2048.
+	// 0, or less than MinRSABits: that.
 	RSABits int
-	// Depth is how many CAs may stand above a leaf, its root included. 0: 4.
+	// Depth is how many CAs may stand above a leaf, its root included. 0:
+	// DefaultDepth.
 	Depth int
 	// Environment is what a leaf's product category must be of; a Store sets it.
 	Environment Environment
 }
 
-const defaultDepth = 4
+// MinRSABits is the smallest RSA key that any rules accept; DefaultDepth how
+// many CAs may stand above a leaf where nothing else is said.
+const (
+	MinRSABits   = 2048
+	DefaultDepth = 4
+)
 
 // check says why a chain, leaf first and root last, breaks the rules that need
 // the chain.
 func (r Rules) check(chain []*x509.Certificate) *Failure {
 	depth := r.Depth
 	if depth == 0 {
-		depth = defaultDepth
+		depth = DefaultDepth
 	}
 	if n := len(chain) - 1; n > depth {
 		return &Failure{Reason: UnknownCA, Detail: fmt.Sprintf("%d CAs stand above the certificate, and %d are accepted", n, depth)}
