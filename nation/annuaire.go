@@ -35,7 +35,7 @@ func (n *Nation) rows() string {
 	b.WriteString("# The rows of the fictitious annuaire.\nlignes:\n")
 	year := n.now().Year()
 	for _, i := range n.opts.Insurers {
-		for _, s := range []roc.Service{roc.IDB, roc.SIM, roc.CLC, roc.ANL} {
+		for _, s := range roc.AMCServices {
 			for _, v := range []roc.Version{roc.V1, roc.V2} {
 				fmt.Fprintf(&b, "  - {numero_amc: %q, nom: %q, service: %s, version: %s, url: %q, debut: %d-01-01, fin: %d-12-31}\n",
 					i.Numero, i.Nom, s, v, n.insurerURL(i), year-1, year+1)

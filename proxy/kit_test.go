@@ -100,7 +100,7 @@ func smallRegister(t testing.TB) *register.List {
 func entry(urls ...string) annuaire.Entry {
 	e := annuaire.Entry{AMC: rhone, Nom: "Mutuelle du Rhône fictive", ROC: true, Debut: time.Now().AddDate(-1, 0, 0), Fin: time.Now().AddDate(1, 0, 0), At: time.Now()}
 	for _, u := range urls {
-		for _, s := range roc.Services[1:] {
+		for _, s := range roc.AMCServices {
 			for _, v := range []roc.Version{roc.V1, roc.V2} {
 				e.Adresses = append(e.Adresses, annuaire.Adresse{Service: s, Version: v, URL: u})
 			}

@@ -198,8 +198,7 @@ func checkArguments(es *register.Etablissement, amc *register.AMC, key roc.Key) 
 		return roc.Refuse(roc.Internal, "a route was asked for no establishment").Because(roc.ProgramFault)
 	case amc != nil && !amc.Has(key.AMC):
 		return roc.Refuse(roc.Internal, "a route to AMC %s was asked with the row of another AMC", key.AMC).Because(roc.ProgramFault)
-	case key.Service != roc.IDB && key.Service != roc.SIM && key.Service != roc.CLC && key.Service != roc.ANL,
-		key.Version != roc.V1 && key.Version != roc.V2:
+	case !key.Service.OfAMC(), key.Version != roc.V1 && key.Version != roc.V2:
 		return roc.Refuse(roc.Internal, "a route was asked for service %s %s", key.Service, key.Version).Because(roc.ProgramFault)
 	}
 	return nil

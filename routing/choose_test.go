@@ -74,7 +74,7 @@ func entry(offered string) annuaire.Entry {
 		if offered != "both" && offered != "not-roc" && offered != v.String() { // who takes no part may have addresses
 			continue
 		}
-		for _, s := range []roc.Service{roc.IDB, roc.SIM, roc.CLC, roc.ANL} {
+		for _, s := range roc.AMCServices {
 			e.Adresses = append(e.Adresses, annuaire.Adresse{Service: s, Version: v, URL: "https://roc.amc.example/" + s.String() + v.String()})
 		}
 	}
@@ -153,7 +153,7 @@ func situations(each func(situation)) {
 		for _, amc := range append(register.EtatsAMC(), "autre") {
 			for _, miroir := range []roc.NumeroAMC{numero, autre, tiers, ""} {
 				for _, speaks := range [][]roc.Version{nil, {roc.V1}, {roc.V2}, {roc.V1, roc.V2}} {
-					for _, service := range []roc.Service{roc.IDB, roc.SIM, roc.CLC, roc.ANL} {
+					for _, service := range roc.AMCServices {
 						for _, version := range []roc.Version{roc.V1, roc.V2} {
 							for _, offered := range []string{"both", "V1", "V2", "none", "not-roc"} {
 								for _, p := range []routing.NewcomerPolicy{routing.Quarantine, routing.Accept} {

@@ -116,7 +116,7 @@ func (r *Row) complete() (field, problem string) {
 		return "service", "a mel is the address of DRE V1.0"
 	case r.MEL != "":
 	case !isService(r.Service):
-		return "service", "a row with an url has a service: IDB, SIM, CLC or ANL"
+		return "service", "a row with an url has a service: " + roc.OneOf(roc.AMCServices)
 	case r.Version != roc.V1.String() && r.Version != roc.V2.String():
 		return "version", "a row with an url has a version: V1 or V2"
 	}

@@ -35,7 +35,7 @@ func serveCommand() *cobra.Command {
 	var f flags
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Answer IDB, SIM, CLC and ANL over mutual TLS until SIGTERM",
+		Short: "Answer the services of an insurer over mutual TLS until SIGTERM",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serve(cmd.Context(), f, cmd.OutOrStdout(), cmd.ErrOrStderr())

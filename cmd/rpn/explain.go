@@ -10,6 +10,7 @@ import (
 
 	"github.com/piano-roc/rpn/app"
 	"github.com/piano-roc/rpn/app/config"
+	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/routing/explain"
 )
@@ -19,7 +20,7 @@ func explainCommand() *cobra.Command {
 	var fromCache, running, asJSON bool
 	asked := map[string]*string{}
 	cmd := &cobra.Command{
-		Use:   "explain --config FILE --structure ID --amc NUMBER --domaine HOSP|EXTE --service IDB|SIM|CLC|ANL --version V1|V2",
+		Use:   "explain --config FILE --structure ID --amc NUMBER --domaine HOSP|EXTE --service CODE --version V1|V2",
 		Short: "Say what would become of a message, step by step, without sending it",
 		Long: `Explain takes the steps of the path of an exchange with the same code: the
 register, the annuaire and the age of its answer, the filter of addresses, the
@@ -82,7 +83,7 @@ It exits with 0 when the message would go, 1 when it would be refused.`,
 		{"convention", "code_type_convention", false},
 		{"csr", "code_csr", false},
 		{"domaine", "domaine_conventionnel (required)", true},
-		{"service", "the service (required)", true},
+		{"service", "the service, " + roc.OneOf(roc.AMCServices) + " (required)", true},
 		{"version", "the version of ROC (required)", true},
 	} {
 		asked[f.name] = flags.String(f.name, "", f.usage)

@@ -212,7 +212,7 @@ func journalFindCommand() *cobra.Command {
 	f.StringVar(&to, "to", "", "before this day or instant")
 	f.StringVar(&structure, "structure", "", "the caller: a structure id, or a FINESS")
 	f.StringVar(&amc, "amc", "", "number of the insurer")
-	f.StringVar(&service, "service", "", "ANNUAIRE, IDB, SIM, CLC or ANL")
+	f.StringVar(&service, "service", "", roc.OneOf(roc.Services))
 	f.StringVar(&outcome, "outcome", "", "answered, far-fault, refused or abandoned")
 	f.StringVar(&code, "code", "", "code of a refusal: RPN212")
 	f.IntVar(&limit, "limit", 1000, "how many are shown of each folder")

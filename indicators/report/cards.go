@@ -152,7 +152,7 @@ func Cards() []Card {
 		return share(id, fmt.Sprintf("Part en %.0f s au plus", limit.Seconds()), fmt.Sprintf("échanges qui durent au plus %.0f s en tout", limit.Seconds()), "request_in, answer_out",
 			func(s *Sum) int64 { return n(&s.All) })
 	}
-	return []Card{
+	cards := []Card{
 		count("echanges", "Échanges", "messages reçus, quelle qu'en soit l'issue", "echange", func(s *Sum) int64 { return s.All.Exchanges }),
 		count("reponses", "Réponses utilisables", "échanges auxquels l'organisme (ou l'annuaire) a répondu sans erreur", "outcome = answered", func(s *Sum) int64 { return s.code(store.Answered) }),
 		share("part_reponses", "Part de réponses utilisables", "échanges auxquels l'organisme (ou l'annuaire) a répondu sans erreur ; chaque essai compte", "outcome = answered", func(s *Sum) int64 { return s.code(store.Answered) }),
@@ -180,17 +180,19 @@ func Cards() []Card {
 		quantile("amc", "Dont l'organisme", "attente de l'organisme, connexion comprise, des échanges qui lui ont été transmis", "amc_us", 0.50, amc),
 		quantile("amc", "Dont l'organisme", "attente de l'organisme, connexion comprise, des échanges qui lui ont été transmis", "amc_us", 0.95, amc),
 		quantile("amc", "Dont l'organisme", "attente de l'organisme, connexion comprise, des échanges qui lui ont été transmis", "amc_us", 0.99, amc),
-		count("idb", "Interrogations des droits (IDB)", "échanges IDB", "service", func(s *Sum) int64 { return s.service(roc.IDB) }),
-		count("sim", "Simulations (SIM)", "échanges SIM", "service", func(s *Sum) int64 { return s.service(roc.SIM) }),
-		count("clc", "Calculs (CLC)", "échanges CLC", "service", func(s *Sum) int64 { return s.service(roc.CLC) }),
-		count("anl", "Annulations (ANL)", "échanges ANL", "service", func(s *Sum) int64 { return s.service(roc.ANL) }),
+	}
+	for _, service := range roc.AMCServices {
+		code := service.String()
+		cards = append(cards, count(strings.ToLower(code), service.Exchanges()+" ("+code+")", "échanges "+code, "service", func(s *Sum) int64 { return s.service(service) }))
+	}
+	return append(cards, []Card{
 		{ID: "clc_par_idb", Name: "Calculs par interrogation", Unit: PerOther, Numerator: "échanges CLC", Denominator: "échanges IDB", Fields: "service", Version: 1,
 			Of: func(s *Sum) (float64, bool) { return ratio(s.service(roc.CLC), s.service(roc.IDB)) }},
 		{ID: "octets_envoyes", Name: "Octets des requêtes", Unit: Bytes, Numerator: "octets des messages reçus", Fields: "request_bytes", Version: 1,
 			Of: func(s *Sum) (float64, bool) { return float64(s.All.RequestBytes), true }},
 		{ID: "octets_recus", Name: "Octets des réponses", Unit: Bytes, Numerator: "octets des réponses, les nôtres comprises", Fields: "answer_bytes", Version: 1,
 			Of: func(s *Sum) (float64, bool) { return float64(s.All.AnswerBytes), true }},
-	}
+	}...)
 }
 
 // Common is what all cards share, in French.

@@ -17,27 +17,30 @@ type Operation struct {
 
 	Action       string // "urn:roc:idb:1.0.0:interroger"
 	AnswerAction string // "urn:roc:idb:1.0.0:interrogerReponse"
+
+	prefix string // of the namespace, in the profile's examples
 }
 
 // operations is profile section 1, line by line. It is never written to.
 var operations = [...]Operation{
 	{roc.Annuaire, roc.NoVersion, soap.Name{Space: NSAnnuaire, Local: "search"}, soap.Name{Space: NSAnnuaire, Local: "searchResponse"},
-		NSAnnuaire + "search", NSAnnuaire + "searchResponse"},
-	line(roc.IDB, roc.V1, "urn:roc:idb:1.0.0", "interroger"),
-	line(roc.IDB, roc.V2, "urn:roc:idb:2.0.0", "interroger"),
-	line(roc.SIM, roc.V1, "urn:roc:sim:1.0.0", "simuler"),
-	line(roc.SIM, roc.V2, "urn:roc:sim:2.0.0", "simuler"),
-	line(roc.CLC, roc.V1, "urn:roc:clc:1.0.0", "calculer"),
-	line(roc.CLC, roc.V2, "urn:roc:clc:2.0.0", "calculer"),
-	line(roc.ANL, roc.V1, "urn:roc:anl:1.0.0", "annuler"),
-	line(roc.ANL, roc.V2, "urn:roc:anl:2.0.0", "annuler"),
+		NSAnnuaire + "search", NSAnnuaire + "searchResponse", "ann"},
+	line(roc.IDB, roc.V1, "idb", "1.0.0", "interroger"),
+	line(roc.IDB, roc.V2, "idb", "2.0.0", "interroger"),
+	line(roc.SIM, roc.V1, "sim", "1.0.0", "simuler"),
+	line(roc.SIM, roc.V2, "sim", "2.0.0", "simuler"),
+	line(roc.CLC, roc.V1, "clc", "1.0.0", "calculer"),
+	line(roc.CLC, roc.V2, "clc", "2.0.0", "calculer"),
+	line(roc.ANL, roc.V1, "anl", "1.0.0", "annuler"),
+	line(roc.ANL, roc.V2, "anl", "2.0.0", "annuler"),
 }
 
-func line(s roc.Service, v roc.Version, space, local string) Operation {
+func line(s roc.Service, v roc.Version, prefix, number, local string) Operation {
+	space := "urn:roc:" + prefix + ":" + number
 	return Operation{
 		Service: s, Version: v,
 		Request: soap.Name{Space: space, Local: local}, Answer: soap.Name{Space: space, Local: local + "Reponse"},
-		Action: space + ":" + local, AnswerAction: space + ":" + local + "Reponse",
+		Action: space + ":" + local, AnswerAction: space + ":" + local + "Reponse", prefix: prefix,
 	}
 }
 

@@ -123,9 +123,6 @@ const (
 	answer
 )
 
-// prefixes are those of the profile's examples.
-var prefixes = map[roc.Service]string{roc.Annuaire: "ann", roc.IDB: "idb", roc.SIM: "sim", roc.CLC: "clc", roc.ANL: "anl"}
-
 // envelope writes a whole unsigned message: the envelope, its Header, and a
 // Body whose only child is the request or answer of the operation, filled by
 // inside.
@@ -148,8 +145,8 @@ func envelope(v soap.Version, op Operation, k kind, a *Addressing, inside func(w
 	} else {
 		w.head(p, a, action)
 	}
-	root := prefixes[op.Service] + ":" + name.Local
-	w.raw("<" + root + " xmlns:" + prefixes[op.Service] + `="` + name.Space + `">`)
+	root := op.prefix + ":" + name.Local
+	w.raw("<" + root + " xmlns:" + op.prefix + `="` + name.Space + `">`)
 	inside(w)
 	w.close(root)
 	w.close(p + ":Body")

@@ -15,11 +15,13 @@ import (
 var wsdlFiles embed.FS
 
 // schemaNames are the schemas of the profile, each after those it imports.
-var schemaNames = []string{
-	"commun.xsd", "erreur.xsd", "annuaire.xsd",
-	"idb-1.0.0.xsd", "idb-2.0.0.xsd", "sim-1.0.0.xsd", "sim-2.0.0.xsd",
-	"clc-1.0.0.xsd", "clc-2.0.0.xsd", "anl-1.0.0.xsd", "anl-2.0.0.xsd",
-}
+var schemaNames = func() []string {
+	list := []string{"commun.xsd", "erreur.xsd", "annuaire.xsd"}
+	for _, op := range operations[1:] { // urn:roc:idb:1.0.0 is in idb-1.0.0.xsd
+		list = append(list, strings.ReplaceAll(strings.TrimPrefix(op.Request.Space, "urn:roc:"), ":", "-")+".xsd")
+	}
+	return list
+}()
 
 // Schemas returns the XSDs of the profile, by the names of Document.
 func Schemas() fs.FS {

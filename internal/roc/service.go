@@ -1,6 +1,9 @@
 package roc
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // A Service is one of the téléservices that pass through the RPN.
 type Service uint8
@@ -15,27 +18,59 @@ const (
 	ANL               // annuler: cancels an engagement
 )
 
-// Services lists every service, in the order of the profile.
+// Services lists every service, in the order of the profile. Whoever needs a
+// list of services takes it from here (TestServicesAreListedOnce); what the
+// messages of each are called is in internal/message, operation.go.
 var Services = []Service{Annuaire, IDB, SIM, CLC, ANL}
 
-var serviceNames = [...]string{NoService: "", Annuaire: "ANNUAIRE", IDB: "IDB", SIM: "SIM", CLC: "CLC", ANL: "ANL"}
+// AMCServices lists those that an AMC renders: their messages have a route.
+var AMCServices = Services[1:]
+
+// names are the code of each service, and what its exchanges are in French.
+var names = [...]struct{ code, plural string }{
+	Annuaire: {"ANNUAIRE", "Recherches dans l'annuaire"},
+	IDB:      {"IDB", "Interrogations des droits"},
+	SIM:      {"SIM", "Simulations"},
+	CLC:      {"CLC", "Calculs"},
+	ANL:      {"ANL", "Annulations"},
+}
 
 // String returns the code of the service, "IDB"; "" for NoService.
 func (s Service) String() string {
-	if int(s) >= len(serviceNames) {
+	if int(s) >= len(names) {
 		return fmt.Sprintf("Service(%d)", uint8(s))
 	}
-	return serviceNames[s]
+	return names[s].code
+}
+
+// Exchanges says in French what the exchanges of the service are:
+// "Interrogations des droits".
+func (s Service) Exchanges() string { return names[s].plural }
+
+// OfAMC reports whether an AMC renders the service.
+func (s Service) OfAMC() bool { return slices.Contains(AMCServices, s) }
+
+// OneOf names services for a person: "IDB, SIM, CLC or ANL".
+func OneOf(list []Service) string {
+	text := list[0].String()
+	for i, s := range list[1:] {
+		if i == len(list)-2 {
+			text += " or " + s.String()
+		} else {
+			text += ", " + s.String()
+		}
+	}
+	return text
 }
 
 // ParseService reads the code of a service, "IDB".
 func ParseService(s string) (Service, error) {
 	for _, v := range Services {
-		if serviceNames[v] == s {
+		if names[v].code == s {
 			return v, nil
 		}
 	}
-	return NoService, fmt.Errorf("unknown service %q: ANNUAIRE, IDB, SIM, CLC or ANL", s)
+	return NoService, fmt.Errorf("unknown service %q: %s", s, OneOf(Services))
 }
 
 // A Version is a version of the ROC norm. The annuaire has none.

@@ -280,8 +280,8 @@ func ParseQuestion(get func(name string) string) (q Question, err error) {
 	read("domaine", func(s string) (err error) { q.Key.Domaine, err = roc.ParseDomaine(s); return err })
 	read("service", func(s string) (err error) {
 		q.Key.Service, err = roc.ParseService(s)
-		if err == nil && q.Key.Service == roc.Annuaire {
-			err = errors.New("a message goes to IDB, SIM, CLC or ANL")
+		if err == nil && !q.Key.Service.OfAMC() {
+			err = errors.New("a message goes to " + roc.OneOf(roc.AMCServices))
 		}
 		return err
 	})
