@@ -32,7 +32,7 @@ func checkAMCs(l *List, doc *strict.Document) {
 			doc.Refuse(doc.At("amcs", i, "limite"), "remove connexions, octets and par_organisme", "an AMC has par_seconde, rafale and en_cours: the others are an establishment's")
 		}
 		if a.Delais.Annuaire != 0 {
-			doc.Refuse(doc.At("amcs", i, "delais", "ANNUAIRE"), "keep only " + roc.OneOf(roc.AMCServices), "an AMC answers no search: the annuaire does")
+			doc.Refuse(doc.At("amcs", i, "delais", "ANNUAIRE"), "keep only "+roc.OneOf(roc.AMCServices), "an AMC answers no search: the annuaire does")
 		}
 		checkEtatsAMC(a, doc, i)
 		refuseTwice(doc, a.Connus, func(d Domaine) DNSName { return d.Nom }, "domain", "amcs", i, "domaines")

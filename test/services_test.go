@@ -20,7 +20,7 @@ func TestServicesAreListedOnce(t *testing.T) {
 	const lines = 6
 	tables := map[string]bool{"../internal/roc/service.go": true, "../internal/message/operation.go": true,
 		"../internal/roc/servicetimes.go": true, // a field each, for YAML: its test holds that none is missing
-		"../nation/day.go": true} // a story of exchanges, of which each has a service
+		"../nation/day.go":                true} // a story of exchanges, of which each has a service
 	for _, folder := range topFolders(t) {
 		err := filepath.WalkDir(filepath.Join("..", folder), func(file string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") || tables[file] {
