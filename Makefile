@@ -14,6 +14,7 @@ build: ## rpn, demo, mutuelle and annuaire in bin/
 CASES ?= 10000
 test: deps lint ## everything that must pass before a commit
 	$(GO) test -race -p 1 -timeout 12m ./... # one package at a time: they start real servers
+	$(GO) test -count 1 -v -run '^TestTheStateSaysWhichWayIsInUse$$' ./internal/rsaverify # shows whether this machine proved anything of the vectors
 	$(GO) test -count 1 ./test/properties -rapid.checks $(CASES)
 	$(GO) run ./cmd/demo --once
 

@@ -72,7 +72,7 @@ func TestAfterARestartTheLastGoodAnswerServes(t *testing.T) {
 		asked int64
 	}{
 		{time.Minute, "", false, 0},
-		{time.Hour, "", true, 1}, // beside
+		{time.Hour, "", true, 1}, // in the background
 		{24 * time.Hour, "RPN304", false, 1},
 		{0, "RPN304", false, 1}, // forgotten for good
 	} {
@@ -83,7 +83,7 @@ func TestAfterARestartTheLastGoodAnswerServes(t *testing.T) {
 		e, err := find(t, d, keyNumber(1))
 		// The question that read the disk may still be open when its answer is
 		// found stale: then the next one has it renewed, or both do.
-		await.Until(t, "it is asked beside", func() bool {
+		await.Until(t, "it is asked in the background", func() bool {
 			d.wait(t)
 			if o.asked.Load() < step.asked {
 				find(t, d, keyNumber(1))

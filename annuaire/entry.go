@@ -17,7 +17,7 @@ type Entry struct {
 	Adresses   []Adresse // of the service asked, in every version; empty: not offered
 	At         time.Time // when the annuaire was asked
 	Remembered bool      // from memory, not asked for this exchange
-	Stale      bool      // from memory, and no longer fresh: it is asked again beside
+	Stale      bool      // from memory, and no longer fresh: it is revalidated in the background
 
 	// Raw is the annuaire's signed answer, byte for byte, for the disk and the
 	// other instances. One that is remembered has none.

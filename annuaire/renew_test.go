@@ -51,13 +51,13 @@ func TestWhatIsNoLongerFreshServesWhileItIsAskedAgain(t *testing.T) {
 			if err != nil || e.Stale != stale {
 				t.Fatalf("found stale %v, %v, want stale %v", e.Stale, err, stale)
 			}
-			synctest.Wait() // until what goes on beside is done
+			synctest.Wait() // until what goes on in the background is done
 		}
 		find(false)
 		time.Sleep(57 * time.Minute) // the TTL, less the jitter
 		find(true)                   // served at once...
 		if o.asked.Load() != 2 {
-			t.Errorf("asked %d times, want 2: once beside", o.asked.Load())
+			t.Errorf("asked %d times, want 2: once in the background", o.asked.Load())
 		}
 		find(false) // ...and fresh for the next
 

@@ -190,7 +190,7 @@ func shares(t *testing.T, a, b *instance, m *mover, n int) {
 	}
 	m.move("moved-" + first)
 	a.d.known.change(keyAt(n), func(m *memory) { m.until = 1 })
-	a.host(t, n) // stale: it is asked again beside, and told to the others
+	a.host(t, n) // stale: it is asked again in the background, and published to the others
 	took := await.Until(t, "the other instance has what is new", func() bool { return b.host(t, n) == "moved-"+first })
 	t.Logf("news took %v", took)
 	a.d.asks1(t) // what the news brought about must not bring the answer of after

@@ -10,8 +10,8 @@
 //  3. What is only known later is a small amending record (Amend).
 //  4. Within a second (Relaxed), or before the answer leaves (Strict), the
 //     segment is synced to the disk: the record survives the loss of power.
-//  5. The sealer takes the hashes of the new records into a Merkle tree (RFC
-//  6962. and signs a checkpoint of it, every ten seconds. Nothing waits for
+//  5. The sealer takes the hashes of the new records into a Merkle tree of
+//     RFC 6962, and signs a checkpoint of it every SealEvery. Nothing waits for
 //     it; its delay is in Stats.
 //  6. A full or old segment is closed in the background: compressed, indexed,
 //     its tiles written (C2SP tlog-tiles).

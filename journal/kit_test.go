@@ -65,8 +65,8 @@ func run(t testing.TB, o Options) *running {
 	return r
 }
 
-// still is run without the loops: what happens beside happens when the test
-// says so.
+// still is run without the loops: what happens in the background happens when the
+// test says so.
 func still(t testing.TB, o Options) *running {
 	t.Helper()
 	j, err := Open(o)

@@ -27,9 +27,9 @@ import (
 
 const ourAMC roc.NumeroAMC = "0077565712"
 
-// world is the keys of the tests, made once: an establishment, the insurer,
+// parties is the keys of the tests, made once: an establishment, the insurer,
 // and a stranger that nobody trusts.
-var world = sync.OnceValue(func() (w struct{ es, amc, stranger party }) {
+var parties = sync.OnceValue(func() (w struct{ es, amc, stranger party }) {
 	pki := igc.New(igc.Options{ECDSA: true})
 	w.es = newParty(pki, igc.EtablissementSignature, pki.Sign("1010003812", "CH FICTIF"))
 	w.amc = newParty(pki, igc.AMCSignature, pki.AMCSigner(igc.AMC, "MUTUELLE FICTIVE"))
@@ -63,7 +63,7 @@ func (p party) sign(t *testing.T, m roc.Content) roc.Content {
 // start runs an insurer; change may alter its options.
 func start(t *testing.T, change func(*mutuelle.Options)) (*mutuelle.Mutuelle, *httptest.Server) {
 	t.Helper()
-	o := mutuelle.Options{AMC: []roc.NumeroAMC{ourAMC}, Key: world().amc.key, Verifier: world().es.verifier}
+	o := mutuelle.Options{AMC: []roc.NumeroAMC{ourAMC}, Key: parties().amc.key, Verifier: parties().es.verifier}
 	if change != nil {
 		change(&o)
 	}
@@ -114,7 +114,7 @@ func (a answer) text(path ...string) string {
 // wantSigned checks the insurer's signature and the schemas.
 func (a answer) wantSigned(t *testing.T) {
 	t.Helper()
-	if _, err := world().amc.verifier.Check(a.env, xmlsig.Policy{}, xmlsig.Expect{}, time.Now()); err != nil {
+	if _, err := parties().amc.verifier.Check(a.env, xmlsig.Policy{}, xmlsig.Expect{}, time.Now()); err != nil {
 		t.Errorf("the answer's signature: %v", err)
 	}
 	messagetest.Valid(t, a.content)
@@ -174,7 +174,7 @@ func TestFunctionalAnswers(t *testing.T) {
 			} {
 				t.Run(fmt.Sprintf("%s %s SOAP %s", c.name, v, sv), func(t *testing.T) {
 					t.Parallel()
-					a := send(t, s, sv, world().es.sign(t, c.request.Envelope(sv)))
+					a := send(t, s, sv, parties().es.sign(t, c.request.Envelope(sv)))
 					if a.status != 200 || a.env.Version() != sv || a.contentType != sv.ContentType() || a.env.Operation().Local != c.answer {
 						t.Errorf("HTTP %d, SOAP %s, %s, %v", a.status, a.env.Version(), a.contentType, a.env.Operation())
 					}
@@ -195,14 +195,14 @@ func TestAGuaranteeCanBeCancelledByAnotherInstance(t *testing.T) {
 	t.Parallel()
 	_, one := start(t, nil)
 	_, two := start(t, nil)
-	granted := send(t, one, soap.SOAP12, world().es.sign(t, clc(roc.V2, mutuelle.DroitsOuverts).Envelope(soap.SOAP12)))
+	granted := send(t, one, soap.SOAP12, parties().es.sign(t, clc(roc.V2, mutuelle.DroitsOuverts).Envelope(soap.SOAP12)))
 	ref := granted.text("garantie_paiement", "reference")
 	if ref == "" {
 		t.Fatal("no guarantee")
 	}
 	cancel := func(ref string) answer {
 		m := message.ANLRequest{Version: roc.V1, Demande: demande(roc.V1, mutuelle.DroitsFermes), Reference: ref}
-		return send(t, two, soap.SOAP11, world().es.sign(t, m.Envelope(soap.SOAP11)))
+		return send(t, two, soap.SOAP11, parties().es.sign(t, m.Envelope(soap.SOAP11)))
 	}
 	for range 2 {
 		if a := cancel(ref); a.text("CR", "CodeCR") != "00" || a.text("annulation", "reference") != ref {
@@ -217,11 +217,11 @@ func TestAGuaranteeCanBeCancelledByAnotherInstance(t *testing.T) {
 func TestAnotherAMCNumber(t *testing.T) {
 	t.Parallel()
 	_, s := start(t, func(o *mutuelle.Options) { o.AMC = []roc.NumeroAMC{"0775671993"} })
-	if a := send(t, s, soap.SOAP12, world().es.sign(t, idb(roc.V1, mutuelle.DroitsOuverts).Envelope(soap.SOAP12))); a.text("CR", "CodeCR") != "04" {
+	if a := send(t, s, soap.SOAP12, parties().es.sign(t, idb(roc.V1, mutuelle.DroitsOuverts).Envelope(soap.SOAP12))); a.text("CR", "CodeCR") != "04" {
 		t.Errorf("CR %s", a.text("CR", "CodeCR"))
 	}
 	_, every := start(t, func(o *mutuelle.Options) { o.AMC = nil })
-	if a := send(t, every, soap.SOAP12, world().es.sign(t, idb(roc.V1, mutuelle.DroitsOuverts).Envelope(soap.SOAP12))); a.text("CR", "CodeCR") != "00" {
+	if a := send(t, every, soap.SOAP12, parties().es.sign(t, idb(roc.V1, mutuelle.DroitsOuverts).Envelope(soap.SOAP12))); a.text("CR", "CodeCR") != "00" {
 		t.Errorf("CR %s", a.text("CR", "CodeCR"))
 	}
 }
@@ -232,7 +232,7 @@ func TestAddressingIsMirrored(t *testing.T) {
 	_, s := start(t, nil)
 	r := idb(roc.V1, mutuelle.DroitsOuverts)
 	r.Addressing = &message.Addressing{MessageID: id, To: "https://rpn.example/roc"}
-	a := send(t, s, soap.SOAP12, world().es.sign(t, r.Envelope(soap.SOAP12)))
+	a := send(t, s, soap.SOAP12, parties().es.sign(t, r.Envelope(soap.SOAP12)))
 	if got, ok := message.AddressingOf(a.env); !ok || got != (message.Addressing{RelatesTo: id}) {
 		t.Errorf("addressing %+v", got)
 	}
@@ -240,7 +240,7 @@ func TestAddressingIsMirrored(t *testing.T) {
 		t.Errorf("action %s", action)
 	}
 	r.Addressing = nil
-	a = send(t, s, soap.SOAP12, world().es.sign(t, r.Envelope(soap.SOAP12)))
+	a = send(t, s, soap.SOAP12, parties().es.sign(t, r.Envelope(soap.SOAP12)))
 	if _, ok := message.AddressingOf(a.env); ok {
 		t.Error("a request without addressing has an answer with it")
 	}
@@ -250,7 +250,7 @@ func TestFaults(t *testing.T) {
 	t.Parallel()
 	_, s := start(t, nil)
 	for _, sv := range []soap.Version{soap.SOAP11, soap.SOAP12} {
-		good := world().es.sign(t, idb(roc.V1, mutuelle.DroitsOuverts).Envelope(sv))
+		good := parties().es.sign(t, idb(roc.V1, mutuelle.DroitsOuverts).Envelope(sv))
 		altered := bytes.Replace(good.Bytes(), []byte("Zoé"), []byte("Zoë"), 1)
 		for name, c := range map[string]struct {
 			m      []byte
@@ -258,15 +258,15 @@ func TestFaults(t *testing.T) {
 			sender bool
 			says   string
 		}{
-			"technical fault":   {world().es.sign(t, idb(roc.V2, mutuelle.PanneTechnique).Envelope(sv)).Bytes(), "AMC90", false, "indisponible"},
+			"technical fault":   {parties().es.sign(t, idb(roc.V2, mutuelle.PanneTechnique).Envelope(sv)).Bytes(), "AMC90", false, "indisponible"},
 			"not XML":           {append([]byte("x"), good.Bytes()...), "AMC01", true, "SOAP"},
 			"too large":         {append(bytes.Clone(good.Bytes()), bytes.Repeat([]byte(" "), 2<<20)...), "AMC01", true, "SOAP"},
 			"unknown operation": {bytes.ReplaceAll(good.Bytes(), []byte("urn:roc:idb:1.0.0"), []byte("urn:roc:idb:9.0.0")), "AMC02", true, "opération"},
-			"a search":          {world().es.sign(t, message.SearchRequest{Adressage: demande(roc.V1, "X").Adressage}.Envelope(sv)).Bytes(), "AMC02", true, "opération"},
+			"a search":          {parties().es.sign(t, message.SearchRequest{Adressage: demande(roc.V1, "X").Adressage}.Envelope(sv)).Bytes(), "AMC02", true, "opération"},
 			"unsigned":          {idb(roc.V1, mutuelle.DroitsOuverts).Envelope(sv).Bytes(), "AMC03", true, "signature"},
 			"altered":           {altered, "AMC03", true, "signature"},
-			"a stranger":        {world().stranger.sign(t, idb(roc.V1, mutuelle.DroitsOuverts).Envelope(sv)).Bytes(), "AMC03", true, "signature"},
-			"no adherent":       {world().es.sign(t, idb(roc.V1, "").Envelope(sv)).Bytes(), "AMC04", true, "beneficiaire/numero_adherent"},
+			"a stranger":        {parties().stranger.sign(t, idb(roc.V1, mutuelle.DroitsOuverts).Envelope(sv)).Bytes(), "AMC03", true, "signature"},
+			"no adherent":       {parties().es.sign(t, idb(roc.V1, "").Envelope(sv)).Bytes(), "AMC04", true, "beneficiaire/numero_adherent"},
 		} {
 			a := send(t, s, sv, roc.NewContent(c.m))
 			if a.status != 500 || a.env.Version() != sv || a.contentType != sv.ContentType() {
@@ -305,14 +305,14 @@ func TestPannes(t *testing.T) {
 	t.Parallel()
 	_, s := start(t, func(o *mutuelle.Options) { o.Slow, o.Big = time.Millisecond, 3<<20 })
 	request := func(adherent string) roc.Content {
-		return world().es.sign(t, idb(roc.V1, adherent).Envelope(soap.SOAP12))
+		return parties().es.sign(t, idb(roc.V1, adherent).Envelope(soap.SOAP12))
 	}
 	checkAnswer := func(m roc.Content, lim soap.Limits) error {
 		env, err := soap.Read(m, lim)
 		if err != nil {
 			return err
 		}
-		_, err = world().amc.verifier.Check(env, xmlsig.Policy{}, xmlsig.Expect{}, time.Now())
+		_, err = parties().amc.verifier.Check(env, xmlsig.Policy{}, xmlsig.Expect{}, time.Now())
 		return err
 	}
 	if a := send(t, s, soap.SOAP12, request(mutuelle.Lente)); a.text("CR", "CodeCR") != "00" {
@@ -356,7 +356,7 @@ func TestTheSlowCaseEndsWithItsCaller(t *testing.T) {
 		o.Slow = 24 * time.Hour
 		o.OnRequest = func(roc.Content, http.Header) { close(began) }
 	})
-	m := world().es.sign(t, idb(roc.V1, mutuelle.Lente).Envelope(soap.SOAP12))
+	m := parties().es.sign(t, idb(roc.V1, mutuelle.Lente).Envelope(soap.SOAP12))
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL, bytes.NewReader(m.Bytes()))
 	if err != nil {
 		t.Fatal(err)
@@ -379,7 +379,7 @@ func TestWhatCameIsCountedAndSeen(t *testing.T) {
 	m, s := start(t, func(o *mutuelle.Options) {
 		o.OnRequest = func(raw roc.Content, h http.Header) { seen, header = append(seen, raw.Bytes()), h }
 	})
-	good := world().es.sign(t, idb(roc.V1, mutuelle.DroitsOuverts).Envelope(soap.SOAP11))
+	good := parties().es.sign(t, idb(roc.V1, mutuelle.DroitsOuverts).Envelope(soap.SOAP11))
 	send(t, s, soap.SOAP11, good)
 	send(t, s, soap.SOAP11, roc.NewContent([]byte("not XML")))
 	if m.Received() != 2 || m.LastRequest() != sha256.Sum256([]byte("not XML")) {
@@ -400,10 +400,10 @@ func TestWhatCameIsCountedAndSeen(t *testing.T) {
 
 func TestNewRefusesToBeUnsafe(t *testing.T) {
 	t.Parallel()
-	if _, err := mutuelle.New(mutuelle.Options{Verifier: world().es.verifier}); err == nil {
+	if _, err := mutuelle.New(mutuelle.Options{Verifier: parties().es.verifier}); err == nil {
 		t.Error("without a key")
 	}
-	if _, err := mutuelle.New(mutuelle.Options{Key: world().amc.key}); err == nil {
+	if _, err := mutuelle.New(mutuelle.Options{Key: parties().amc.key}); err == nil {
 		t.Error("without a verifier")
 	}
 }

@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func world(t *testing.T, o Options) *Nation {
+func start(t *testing.T, o Options) *Nation {
 	t.Helper()
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
@@ -71,7 +71,7 @@ func TestTheDayGoesAsExpectedTwice(t *testing.T) {
 // AsExpected must be able to say no.
 func TestASceneThatGoesOtherwiseIsSeen(t *testing.T) {
 	t.Parallel()
-	n := world(t, Options{})
+	n := start(t, Options{})
 	for _, s := range []Scene{
 		{Who: "chu", Service: roc.IDB, Version: roc.V2, SOAP: soap.SOAP12, AMC: "bleue", Want: "RPN303"},
 		{Who: "chu", Service: roc.IDB, Version: roc.V2, SOAP: soap.SOAP12, AMC: "bleue", Want: Handshake},
@@ -131,7 +131,7 @@ func TestATemporaryNationLeavesNothing(t *testing.T) {
 // A new establishment may call as soon as it is in the register.
 func TestANewcomerIsWelcome(t *testing.T) {
 	t.Parallel()
-	n := world(t, Options{})
+	n := start(t, Options{})
 	e, err := n.Welcome(Character{ID: "neuve", Nom: "Clinique Neuve", EJ: "990000071", Etat: "cercle", Sign: []igc.Option{igc.ECDSA()}})
 	if err != nil {
 		t.Fatal(err)
@@ -149,7 +149,7 @@ func TestANewcomerIsWelcome(t *testing.T) {
 
 func TestEveryMessageToSendByHandIsAnswered(t *testing.T) {
 	t.Parallel()
-	n := world(t, Options{})
+	n := start(t, Options{})
 	e, _ := n.Etablissement("chu")
 	files, err := filepath.Glob(filepath.Join(n.Dir, "messages", "*.xml"))
 	if err != nil || len(files) != 4 {

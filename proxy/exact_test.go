@@ -67,7 +67,7 @@ func anyMessage(rt *rapid.T, t testing.TB) []byte {
 		nom += strings.Repeat("x", size)
 	}
 	v := rapid.SampledFrom([]soap.Version{soap.SOAP11, soap.SOAP12}).Draw(rt, "version")
-	return sign(t, idb(nom).Envelope(v), http1test.World().Sign)
+	return sign(t, idb(nom).Envelope(v), http1test.Certs().Sign)
 }
 
 // anySize is mostly small, at times near a boundary of ours, at times large.

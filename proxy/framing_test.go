@@ -226,7 +226,7 @@ func TestContinueIsSaidOnlyToACallerWhoIsAccepted(t *testing.T) {
 		w    *caller
 		head string
 	}{
-		"unknown structure": {c.callAs(http1test.World().Stranger), head},
+		"unknown structure": {c.callAs(http1test.Certs().Stranger), head},
 		"too large":         {c.call(), "POST /roc HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: 99999999\r\nExpect: 100-continue"},
 		"compressed":        {c.call(), head + "\r\nContent-Encoding: gzip"},
 	} {
@@ -247,7 +247,7 @@ func TestContinueIsSaidOnlyToACallerWhoIsAccepted(t *testing.T) {
 func TestARefusalBeforeTheBodyKeepsTheConnection(t *testing.T) {
 	t.Parallel()
 	c := newCountry(t)
-	w := c.callAs(http1test.World().Stranger)
+	w := c.callAs(http1test.Certs().Stranger)
 	for range 3 {
 		w.say(post(good(t)))
 		if r := w.hear(); r.StatusCode != 500 || r.Close || !strings.Contains(string(r.body), "RPN101") {

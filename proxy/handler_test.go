@@ -32,7 +32,7 @@ import (
 func TestAGoodMessageIsCarriedAndWrittenDown(t *testing.T) {
 	t.Parallel()
 	c := newCountry(t)
-	answer := sign(t, message.IDBAnswer{Version: roc.V1, CR: message.CR{Code: "00", Libelle: "OK"}}.Envelope(soap.SOAP12), http1test.World().FarSigner)
+	answer := sign(t, message.IDBAnswer{Version: roc.V1, CR: message.CR{Code: "00", Libelle: "OK"}}.Envelope(soap.SOAP12), http1test.Certs().FarSigner)
 	c.far.Says(http1test.Raw(200, string(answer)))
 	body := good(t)
 	r := c.send(body)
@@ -139,7 +139,7 @@ func TestHeadersOfTheInsurerAreDropped(t *testing.T) {
 // Every way an exchange can end: what the caller hears, and one record.
 func TestEachExchangeIsToldOnce(t *testing.T) {
 	t.Parallel()
-	w := http1test.World()
+	w := http1test.Certs()
 	fails := func(err error) func(*Options) {
 		return func(o *Options) {
 			o.Directory = find(func(context.Context, roc.Key) (annuaire.Entry, error) { return annuaire.Entry{}, err })
@@ -236,7 +236,7 @@ func TestEachExchangeIsToldOnce(t *testing.T) {
 			}
 			call.say(post(good(t), "Connection: close"))
 			if _, err := call.tryHear(); err == nil {
-				c.record() // of this second one, so that a late second telling of the first would show
+				c.record() // of this second one, so that a late second notice of the first would show
 			}
 			c.noMore()
 			await.Until(t, "no exchange is in flight", func() bool { return c.proxy.InFlight() == 0 })
@@ -502,8 +502,8 @@ func TestASlowRequestIsGivenUp(t *testing.T) {
 
 func TestTheAnswerPolicies(t *testing.T) {
 	t.Parallel()
-	signed := string(sign(t, message.IDBAnswer{Version: roc.V1, CR: message.CR{Code: "00", Libelle: "OK"}}.Envelope(soap.SOAP12), http1test.World().FarSigner))
-	byAnother := string(sign(t, message.IDBAnswer{Version: roc.V1, CR: message.CR{Code: "00", Libelle: "OK"}}.Envelope(soap.SOAP12), http1test.World().Sign))
+	signed := string(sign(t, message.IDBAnswer{Version: roc.V1, CR: message.CR{Code: "00", Libelle: "OK"}}.Envelope(soap.SOAP12), http1test.Certs().FarSigner))
+	byAnother := string(sign(t, message.IDBAnswer{Version: roc.V1, CR: message.CR{Code: "00", Libelle: "OK"}}.Envelope(soap.SOAP12), http1test.Certs().Sign))
 	unsigned := string(message.IDBAnswer{Version: roc.V1, CR: message.CR{Code: "00", Libelle: "OK"}}.Envelope(soap.SOAP12).Bytes())
 	for _, p := range []struct {
 		policy            AnswerPolicy
@@ -555,7 +555,7 @@ func TestASearchIsPassedToTheAnnuaire(t *testing.T) {
 		o.Annuaire = toAnnuaire
 	})
 	search := message.SearchRequest{Adressage: message.Adressage{AMC: rhone, Convention: "RO", Domaine: roc.HOSP}, Service: "IDB", Norme: "ROC", Version: "V1"}.Envelope(soap.SOAP11)
-	for name, body := range map[string][]byte{"unsigned": search.Bytes(), "signed": sign(t, search, http1test.World().Sign)} {
+	for name, body := range map[string][]byte{"unsigned": search.Bytes(), "signed": sign(t, search, http1test.Certs().Sign)} {
 		r := c.send(body)
 		rec := c.record()
 		if r.StatusCode != 200 || string(r.body) != http1test.OK || r.Header.Get("RPN-Origine") != "annuaire" {
@@ -733,7 +733,7 @@ func TestAnAnswerToAnotherMessageIsNotDelivered(t *testing.T) {
 	const id = "urn:uuid:11111111-2222-3333-4444-555555555555"
 	m := idb("FICTIF")
 	m.Addressing = &message.Addressing{MessageID: id}
-	body := sign(t, m.Envelope(soap.SOAP12), http1test.World().Sign)
+	body := sign(t, m.Envelope(soap.SOAP12), http1test.Certs().Sign)
 	for to, ok := range map[string]bool{id: true, " " + id + "\n": true, "": true, "urn:uuid:99999999-2222-3333-4444-555555555555": false} {
 		for _, ns := range []string{soap.NSWSA, soap.NSWSA2004} {
 			c.far.Says(http1test.Raw(200, `<s:Envelope xmlns:s="`+soap.NS12+`" xmlns:a="`+ns+`"><s:Header><a:RelatesTo>`+to+`</a:RelatesTo></s:Header><s:Body><ok/></s:Body></s:Envelope>`))
@@ -754,7 +754,7 @@ func TestAConnectionWithoutACertificateIsNoCaller(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- c.proxy.Serve(tls.NewListener(ln, serverTLS())) }() // no Leaf
-	conn, err := tls.Dial("tcp", ln.Addr().String(), &tls.Config{ServerName: "localhost", RootCAs: http1test.World().PKI.Pool(igc.EtablissementTLS), Certificates: []tls.Certificate{http1test.World().Auth.TLS()}})
+	conn, err := tls.Dial("tcp", ln.Addr().String(), &tls.Config{ServerName: "localhost", RootCAs: http1test.Certs().PKI.Pool(igc.EtablissementTLS), Certificates: []tls.Certificate{http1test.Certs().Auth.TLS()}})
 	if err == nil {
 		io.WriteString(conn, post(good(t)))
 		if b, _ := io.ReadAll(conn); len(b) > 0 {

@@ -50,7 +50,7 @@ func key(p igc.Pair) xmlsig.Key {
 }
 
 func trustOf(side igc.Side) func() *xmlsig.Trust {
-	t := xmlsig.NewTrust(trust.NewTrust(http1test.World().PKI.Roots(side), http1test.World().PKI.Intermediates(side)).Signature(nil))
+	t := xmlsig.NewTrust(trust.NewTrust(http1test.Certs().PKI.Roots(side), http1test.Certs().PKI.Intermediates(side)).Signature(nil))
 	return func() *xmlsig.Trust { return t }
 }
 
@@ -112,7 +112,7 @@ func entry(urls ...string) annuaire.Entry {
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 
 func upstreamOptions() http1.UpstreamOptions {
-	w := http1test.World()
+	w := http1test.Certs()
 	return http1.UpstreamOptions{
 		MaxConns: 256, DialTimeout: 2 * time.Second, AnswerBytes: 8 << 20,
 		Handshake: func(ctx context.Context, c net.Conn, name string) (*tls.Conn, error) {
@@ -208,7 +208,7 @@ func (c *country) noMore() {
 }
 
 func serverTLS() *tls.Config {
-	w := http1test.World()
+	w := http1test.Certs()
 	return &tls.Config{
 		Certificates: []tls.Certificate{w.Server.TLS()}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: w.PKI.Pool(igc.EtablissementTLS),
 	}
@@ -245,11 +245,11 @@ type caller struct {
 	r *bufio.Reader
 }
 
-func (c *country) call() *caller { return c.callAs(http1test.World().Auth) }
+func (c *country) call() *caller { return c.callAs(http1test.Certs().Auth) }
 
 func (c *country) callAs(who igc.Pair) *caller {
 	c.t.Helper()
-	conn, err := tls.Dial("tcp", c.addr, &tls.Config{ServerName: "localhost", RootCAs: http1test.World().PKI.Pool(igc.EtablissementTLS), Certificates: []tls.Certificate{who.TLS()}})
+	conn, err := tls.Dial("tcp", c.addr, &tls.Config{ServerName: "localhost", RootCAs: http1test.Certs().PKI.Pool(igc.EtablissementTLS), Certificates: []tls.Certificate{who.TLS()}})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -335,5 +335,5 @@ func sign(t testing.TB, c roc.Content, who igc.Pair) []byte {
 
 // good is a signed request that passes everything.
 func good(t testing.TB) []byte {
-	return sign(t, idb("FICTIF").Envelope(soap.SOAP12), http1test.World().Sign)
+	return sign(t, idb("FICTIF").Envelope(soap.SOAP12), http1test.Certs().Sign)
 }

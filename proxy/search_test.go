@@ -39,7 +39,7 @@ func (c *counted) Search(ctx context.Context, who roc.StructureID, s annuaire.Se
 func TestASearchOutlivesTheCallerThatOpenedIt(t *testing.T) {
 	t.Parallel()
 	annuaireEnd := http1test.New(t)
-	annuaireEnd.Says(http1test.Raw(200, string(sign(t, message.SearchAnswer{Code: message.RetourTrouve, AMC: rhone, Nom: "Mutuelle"}.Envelope(soap.SOAP11), http1test.World().FarSigner))))
+	annuaireEnd.Says(http1test.Raw(200, string(sign(t, message.SearchAnswer{Code: message.RetourTrouve, AMC: rhone, Nom: "Mutuelle"}.Envelope(soap.SOAP11), http1test.Certs().FarSigner))))
 	connecting, proceed := make(chan struct{}, 2), make(chan struct{})
 	uo := upstreamOptions()
 	handshake := uo.Handshake

@@ -90,7 +90,7 @@ func TestEveryFileIsReplacedByDurable(t *testing.T) {
 }
 
 // walkSources parses each file of the RPN that is no test, and not of what
-// plays its world.
+// plays what is around it.
 func walkSources(t *testing.T, look func(dir, file string, tree *ast.File)) {
 	t.Helper()
 	err := filepath.WalkDir("..", func(file string, d fs.DirEntry, err error) error {

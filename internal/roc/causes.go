@@ -175,7 +175,7 @@ var legCauses = []causeLine{
 		"La réponse de l'organisme n'est pas une enveloppe SOAP.", ""}},
 
 	{CallerLeft, CauseMeaning{"", ByEtablissement,
-		"L'appelant a fermé la connexion avant la réponse.", "Attendez la réponse plus longtemps (60 s)."}},
+		"L'appelant a fermé la connexion avant la réponse.", "Attendez la réponse plus longtemps que le délai du RPN ROC."}},
 	{BodyStopped, CauseMeaning{"", ByEtablissement,
 		"Le corps du message n'est pas arrivé en entier dans le délai.", "Vérifiez le réseau de l'établissement et renvoyez le message."}},
 	{AnswerUnread, CauseMeaning{"", ByEtablissement,

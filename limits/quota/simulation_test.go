@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// A world is several instances, one store and one account, in virtual time:
+// A simulation is several instances, one store and one account, in virtual time:
 // questions and answers travel for a random while or are lost, the store is
 // lost (and emptied) for a while, each instance has its own clock.
-type world struct {
+type simulation struct {
 	r         *rand.Rand
 	limit     Limit
 	instances []*member
@@ -52,21 +52,21 @@ func (e events) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
 func (e *events) Push(x any)        { *e = append(*e, x.(event)) }
 func (e *events) Pop() any          { x := (*e)[len(*e)-1]; *e = (*e)[:len(*e)-1]; return x }
 
-func (w *world) after(d time.Duration, do func()) { heap.Push(&w.events, event{w.now + d, do}) }
+func (w *simulation) after(d time.Duration, do func()) { heap.Push(&w.events, event{w.now + d, do}) }
 
-func (w *world) between(a, b time.Duration) time.Duration {
+func (w *simulation) between(a, b time.Duration) time.Duration {
 	return a + time.Duration(w.r.Int64N(int64(b-a)+1))
 }
 
 // admit counts one admission: over every interval T, at most burst + rate*T.
-func (w *world) admit() {
+func (w *simulation) admit() {
 	w.full = max(0, w.full-w.limit.Rate*(w.now-w.at).Seconds()) + 1
 	w.at = w.now
 	w.worst = max(w.worst, w.full-w.limit.Burst)
 	w.total++
 }
 
-func (w *world) ask(m *member, need float64) {
+func (w *simulation) ask(m *member, need float64) {
 	sent := w.now + m.skew
 	wanted := m.account.Want(need, sent)
 	if wanted == 0 {
@@ -79,7 +79,7 @@ func (w *world) ask(m *member, need float64) {
 	w.question(m, sent, wanted, []Want{{"compte", terms, wanted}})
 }
 
-func (w *world) question(m *member, sent time.Duration, wanted float64, wants []Want) {
+func (w *simulation) question(m *member, sent time.Duration, wanted float64, wants []Want) {
 	q := Question{Instance: m.id, Mark: m.mark, Sequence: m.sequence, Lost: m.lost, Wants: wants}
 	life := m.life
 	alone := func() {
@@ -124,7 +124,7 @@ func (w *world) question(m *member, sent time.Duration, wanted float64, wants []
 	})
 }
 
-func (w *world) exchange(m *member, again bool) {
+func (w *simulation) exchange(m *member, again bool) {
 	if m.gone {
 		return
 	}
@@ -146,7 +146,7 @@ func (w *world) exchange(m *member, again bool) {
 	}
 }
 
-func (w *world) traffic(m *member) {
+func (w *simulation) traffic(m *member) {
 	pace := w.between(100*time.Microsecond, 30*time.Millisecond)
 	n := 1 + w.r.IntN(20)
 	if w.r.IntN(10) == 0 {
@@ -162,8 +162,8 @@ func (w *world) traffic(m *member) {
 	w.after(time.Duration(n)*pace+w.between(0, 400*time.Millisecond), func() { w.traffic(m) })
 }
 
-func newWorld(seed uint64) *world {
-	w := &world{r: rand.New(rand.NewPCG(seed, 11)), worst: -1e9}
+func newSimulation(seed uint64) *simulation {
+	w := &simulation{r: rand.New(rand.NewPCG(seed, 11)), worst: -1e9}
 	w.limit = Limit{Rate: 1 + 200*w.r.Float64()}
 	w.limit.Burst = w.limit.Rate * (0.5 + 2*w.r.Float64())
 	n := 1 + w.r.IntN(12)
@@ -180,7 +180,7 @@ func newWorld(seed uint64) *world {
 
 // storm is a burst at every instance at once: it finds the credit that each
 // holds beside a central bucket that has filled again.
-func (w *world) storm() {
+func (w *simulation) storm() {
 	for _, m := range w.instances {
 		for range 1 + int(2*w.limit.Burst)/len(w.instances) {
 			w.after(w.between(0, 4*time.Millisecond), func() { w.exchange(m, true) })
@@ -191,7 +191,7 @@ func (w *world) storm() {
 
 // beat is what an instance asks beside its exchanges: each heartbeat, and often
 // while the store is away.
-func (w *world) beat(m *member) {
+func (w *simulation) beat(m *member) {
 	if !m.gone {
 		w.question(m, w.now+m.skew, 0, nil)
 	}
@@ -202,7 +202,7 @@ func (w *world) beat(m *member) {
 	w.after(every, func() { w.beat(m) })
 }
 
-func (w *world) outages(empty bool) {
+func (w *simulation) outages(empty bool) {
 	w.after(w.between(time.Second, 4*time.Second), func() {
 		w.down = true
 		w.after(w.between(5*time.Millisecond, 4*time.Second), func() {
@@ -216,7 +216,7 @@ func (w *world) outages(empty bool) {
 
 // restarts has instances leave and come back with nothing: one alone, or all of
 // them and for longer than the store's silence.
-func (w *world) restarts() {
+func (w *simulation) restarts() {
 	w.after(w.between(500*time.Millisecond, 3*time.Second), func() {
 		list := w.instances
 		if w.r.IntN(2) == 0 {
@@ -245,7 +245,7 @@ func (w *world) restarts() {
 	})
 }
 
-func (w *world) run(until time.Duration) {
+func (w *simulation) run(until time.Duration) {
 	for len(w.events) > 0 && w.events[0].at <= until {
 		e := heap.Pop(&w.events).(event)
 		w.now = e.at
@@ -255,10 +255,10 @@ func (w *world) run(until time.Duration) {
 
 const runs = 200
 
-func worst(change func(seed uint64, w *world)) (excess float64, total int) {
+func worst(change func(seed uint64, w *simulation)) (excess float64, total int) {
 	excess = -1e9
 	for seed := range uint64(runs) {
-		w := newWorld(seed)
+		w := newSimulation(seed)
 		change(seed, w)
 		w.run(10 * time.Second)
 		excess = max(excess, w.worst)
@@ -269,7 +269,7 @@ func worst(change func(seed uint64, w *world)) (excess float64, total int) {
 
 func TestOverEveryIntervalNoMoreThanBurstAndRatePass(t *testing.T) {
 	t.Parallel()
-	excess, total := worst(func(uint64, *world) {})
+	excess, total := worst(func(uint64, *simulation) {})
 	t.Logf("%d runs of 1 to 12 instances, %d admitted, worst excess %.2f", runs, total, excess)
 	if excess > 1e-6 {
 		t.Errorf("%.2f more than burst + rate*T passed", excess)
@@ -281,7 +281,7 @@ func TestALostStoreLetsNoMorePass(t *testing.T) {
 	for name, empty := range map[string]bool{"emptied": true, "cut off": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			excess, total := worst(func(_ uint64, w *world) { w.outages(empty) })
+			excess, total := worst(func(_ uint64, w *simulation) { w.outages(empty) })
 			t.Logf("%d runs with an outage, %d admitted, worst excess %.2f", runs, total, excess)
 			if excess > 1e-6 {
 				t.Errorf("%.2f more than burst + rate*T passed", excess)
@@ -292,7 +292,7 @@ func TestALostStoreLetsNoMorePass(t *testing.T) {
 
 func TestInstancesThatRestartLetNoMorePass(t *testing.T) {
 	t.Parallel()
-	excess, total := worst(func(_ uint64, w *world) { w.restarts() })
+	excess, total := worst(func(_ uint64, w *simulation) { w.restarts() })
 	t.Logf("%d runs with restarts, %d admitted, worst excess %.2f", runs, total, excess)
 	if excess > 1e-6 {
 		t.Errorf("%.2f more than burst + rate*T passed", excess)
@@ -360,7 +360,7 @@ func TestWhoLeavesEmptiesNoBucket(t *testing.T) {
 
 func TestWithoutTheReducedBurstTheBoundWouldBreak(t *testing.T) {
 	t.Parallel()
-	if excess, _ := worst(func(_ uint64, w *world) { w.noReduce = true }); excess <= 0 {
+	if excess, _ := worst(func(_ uint64, w *simulation) { w.noReduce = true }); excess <= 0 {
 		t.Errorf("worst excess %.2f: the check cannot fail", excess)
 	} else {
 		t.Logf("worst excess %.2f", excess)

@@ -31,9 +31,9 @@ const (
 	NotAnswered
 )
 
-// telling is from when waiting in vain says something about a far end that may
+// longWait is from when waiting in vain says something about a far end that may
 // take so long: a caller in a hurry (RPN-Delai-Ms) puts nobody to rest.
-func telling(allowed time.Duration) time.Duration {
+func longWait(allowed time.Duration) time.Duration {
 	const usual = 5 * time.Second
 	if allowed > 0 {
 		return min(usual, allowed/2)
@@ -65,7 +65,7 @@ func endOf(a Response, err error, took, allowed time.Duration) VisitEnd {
 	case egress.OfThisMachine, egress.OfTheResolver, egress.OfTheAddressRule:
 		return Neither
 	}
-	if IsTimeout(err) && took < telling(allowed) {
+	if IsTimeout(err) && took < longWait(allowed) {
 		return Neither
 	}
 	return NotAnswered

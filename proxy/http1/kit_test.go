@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 
 func upstreamOptions() UpstreamOptions {
-	w := http1test.World()
+	w := http1test.Certs()
 	return UpstreamOptions{
 		MaxConns: 256, DialTimeout: 2 * time.Second, AnswerBytes: 8 << 20,
 		Handshake: func(ctx context.Context, c net.Conn, name string) (*tls.Conn, error) {

@@ -306,7 +306,7 @@ func TestASilentInsurerIsGivenUpAtTheDeadline(t *testing.T) {
 // is a connection that failed, not an answer that is bad.
 func TestACertificateRefusedAfterTheHandshakeIsUnreachable(t *testing.T) {
 	t.Parallel()
-	w := http1test.World()
+	w := http1test.Certs()
 	far, s := http1test.New(t), newUpstream(t)
 	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
 		Certificates: []tls.Certificate{w.Far.TLS()}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: w.PKI.Pool(igc.AMCSignature), // not ours

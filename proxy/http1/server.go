@@ -63,7 +63,7 @@ type Server struct {
 	listeners map[net.Listener]bool // being served
 	clients   map[*clientConn]bool
 	told      map[string]int // how many of clients have no place, by owner
-	tellings  int            // all of them
+	placeless int            // all of them
 	empty     chan struct{}  // once draining: closed when nothing of both is left
 }
 
@@ -148,12 +148,12 @@ func (s *Server) remember(c *clientConn) bool {
 		c.place.Leave()
 		return false
 	case c.place.Full == nil:
-	case s.tellings >= mostTold || s.told[c.place.Owner] >= mostToldOfOne:
+	case s.placeless >= mostTold || s.told[c.place.Owner] >= mostToldOfOne:
 		c.place.Leave()
 		s.o.OnTurnedAway(c.place.Owner)
 		return false
 	default:
-		s.tellings++
+		s.placeless++
 		s.told[c.place.Owner]++
 	}
 	s.clients[c] = true
@@ -174,7 +174,7 @@ func (s *Server) forget(c *clientConn) {
 	if s.clients[c] {
 		delete(s.clients, c)
 		if c.place.Full != nil {
-			s.tellings--
+			s.placeless--
 			if s.told[c.place.Owner]--; s.told[c.place.Owner] == 0 {
 				delete(s.told, c.place.Owner)
 			}

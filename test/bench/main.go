@@ -79,7 +79,7 @@ func run(o options) error {
 	}
 	defer os.RemoveAll(dir)
 	defer binary.Remove()
-	w, err := newWorld(dir, o)
+	w, err := newSetting(dir, o)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ type result struct {
 
 func (r result) perExchange() float64 { return float64(r.cpu.Microseconds()) / float64(r.exchanges) }
 
-func measure(w *world, proxies []*process, o options) (map[string][]result, error) {
+func measure(w *setting, proxies []*process, o options) (map[string][]result, error) {
 	results := map[string][]result{}
 	for round := range o.rounds {
 		for _, p := range proxies {
@@ -139,7 +139,7 @@ func measure(w *world, proxies []*process, o options) (map[string][]result, erro
 }
 
 // measureOne opens the connections and warms them up before it counts.
-func measureOne(w *world, p *process, o options) (result, error) {
+func measureOne(w *setting, p *process, o options) (result, error) {
 	l, err := w.dial(p.url, o.connections)
 	if err != nil {
 		return result{}, err

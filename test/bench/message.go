@@ -19,7 +19,7 @@ import (
 
 // makeMessages signs the request and the answer, and starts who answers. They
 // are sent again and again, as they are: their Timestamps outlive the bench.
-func (w *world) makeMessages(size int) error {
+func (w *setting) makeMessages(size int) error {
 	request, err := sized(size, w.sign, func(filler string) roc.Content {
 		return message.IDBRequest{Version: roc.V2, Demande: message.Demande{
 			Requete:       message.Requete{Date: time.Now(), Editeur: filler, Logiciel: "BANC", VersionLogiciel: "1"},
@@ -63,7 +63,7 @@ func keyOf(p igc.Pair) xmlsig.Key {
 }
 
 // startAnnuaire listens where the RPN asks for the insurer's address, once.
-func (w *world) startAnnuaire() error {
+func (w *setting) startAnnuaire() error {
 	year := time.Now().Year()
 	rows, err := fictif.ParseYAML("annuaire.yaml", fmt.Appendf(nil,
 		"lignes:\n  - {numero_amc: %q, nom: AMC FICTIVE, service: IDB, version: V2, url: \"https://%s:%s/roc\", debut: %d-01-01, fin: %d-12-31}\n",

@@ -10,7 +10,7 @@ import (
 
 // startProxies starts the RPN and those it is compared with, each forwarding
 // to the same insurer, and the other build of the RPN that was asked for.
-func (w *world) startProxies(o options) ([]*process, error) {
+func (w *setting) startProxies(o options) ([]*process, error) {
 	rpn, err := binary.Path("rpn")
 	if err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ const withJournal = "RPN, with its journal"
 // is checked, the answer's signature is observed and each exchange is logged.
 // Only the limit of the establishment is lifted, and the policy is told. more
 // is added to its configuration.
-func (w *world) startRPN(name, program, answers, more string) (*process, error) {
+func (w *setting) startRPN(name, program, answers, more string) (*process, error) {
 	address, err := freePort()
 	if err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ network:
 
 // writeRegister writes the one establishment, without a limit to speak of, and
 // the one insurer.
-func (w *world) writeRegister() error {
+func (w *setting) writeRegister() error {
 	for name, text := range map[string]string{
 		"etablissements.yaml": fmt.Sprintf("etablissements:\n  - {finess_ej: %q, nom: CH du banc fictif, etat: cercle, limite: {par_seconde: 1000000, rafale: 1000000}}\n", finess),
 		"amc.yaml":            fmt.Sprintf("amcs:\n  - {nom: AMC fictive, numeros: [%q], etat: cercle, domaines: [%s]}\n", amcNumber, amcName),
@@ -93,7 +93,7 @@ func (w *world) writeRegister() error {
 	return nil
 }
 
-func (w *world) startHAProxy() (*process, error) {
+func (w *setting) startHAProxy() (*process, error) {
 	address, err := freePort()
 	if err != nil {
 		return nil, err
@@ -122,7 +122,7 @@ backend amc
 	return start("HAProxy", address, nil, "haproxy", "-db", "-f", w.file("haproxy.cfg"))
 }
 
-func (w *world) startCaddy() (*process, error) {
+func (w *setting) startCaddy() (*process, error) {
 	address, err := freePort()
 	if err != nil {
 		return nil, err

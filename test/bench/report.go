@@ -10,7 +10,7 @@ import (
 )
 
 // report prints the medians, and writes them to the file asked for.
-func report(w *world, results map[string][]result, o options) error {
+func report(w *setting, results map[string][]result, o options) error {
 	reference := median(results["HAProxy"], result.perExchange)
 	var b strings.Builder
 	other := 0.0

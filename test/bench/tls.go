@@ -37,7 +37,7 @@ var handshakeCases = []handshakeCase{
 // runTLS measures what a connection costs when it is used for one request: the
 // TLS 1.3 handshake with both certificates, or a resumed session, one small
 // answer of the proxy itself, and the close.
-func runTLS(w *world, o options) error {
+func runTLS(w *setting, o options) error {
 	if err := w.writeHandshakeFiles(); err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func runTLS(w *world, o options) error {
 	return reportTLS(w, results, o)
 }
 
-func measureHandshakes(w *world, p *process, c handshakeCase, o options) (result, error) {
+func measureHandshakes(w *setting, p *process, c handshakeCase, o options) (result, error) {
 	sessions := &oneSession{}
 	config := w.clientTLS()
 	// What establishments have today (OpenSSL 3.0, Java, .NET) offers no
@@ -158,7 +158,7 @@ func (s *oneSession) Put(_ string, state *tls.ClientSessionState) {
 
 // writeHandshakeFiles writes an RSA and an ECDSA server certificate, and the
 // revocation lists that the RPN checks each client against.
-func (w *world) writeHandshakeFiles() error {
+func (w *setting) writeHandshakeFiles() error {
 	for kind, option := range map[string]igc.Option{"rsa": igc.RSA(2048), "ecdsa": igc.ECDSA()} {
 		cert, key, err := w.pki.Server(igc.EtablissementTLS, rpnName, option, igc.Key("bench "+kind)).Write(w.dir, "server-"+kind)
 		if err != nil {
@@ -179,7 +179,7 @@ func (w *world) writeHandshakeFiles() error {
 // startHandshakeRPN runs the real binary with every check of a client on: the
 // rules of its store, and a revocation list of each authority above it, without
 // which nobody comes in.
-func (w *world) startHandshakeRPN(kind string) (*process, error) {
+func (w *setting) startHandshakeRPN(kind string) (*process, error) {
 	rpn, err := binary.Path("rpn")
 	if err != nil {
 		return nil, err
@@ -217,7 +217,7 @@ network:
 }
 
 // startHandshakeHAProxy checks the client's chain, and no revocation list.
-func (w *world) startHandshakeHAProxy(kind string) (*process, error) {
+func (w *setting) startHandshakeHAProxy(kind string) (*process, error) {
 	address, err := freePort()
 	if err != nil {
 		return nil, err
@@ -240,7 +240,7 @@ frontend es
 	return start("HAProxy "+kind, address, nil, "haproxy", "-db", "-f", config)
 }
 
-func reportTLS(w *world, results map[string][]result, o options) error {
+func reportTLS(w *setting, results map[string][]result, o options) error {
 	var b strings.Builder
 	b.WriteString("| TLS 1.3, client certificate RSA-2048 | HAProxy, CPU us a connection | RPN | min to max of the RPN | RPN beside HAProxy | goal |\n|---|---|---|---|---|---|\n")
 	for _, c := range handshakeCases {

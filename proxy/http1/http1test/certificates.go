@@ -23,8 +23,8 @@ type Certificates struct {
 	Client                 igc.Pair // of the RPN toward the insurers
 }
 
-// World makes the certificates, once for all tests.
-var World = sync.OnceValue(func() *Certificates {
+// Certs makes the certificates, once for all tests.
+var Certs = sync.OnceValue(func() *Certificates {
 	pki := igc.New(igc.Options{ECDSA: true})
 	w := &Certificates{PKI: pki}
 	w.Auth, w.Sign = pki.Establishment(CHU, "CHU FICTIF")

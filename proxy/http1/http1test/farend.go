@@ -37,7 +37,7 @@ type Got struct {
 // New starts a FarEnd, which ends with the test.
 func New(t testing.TB) *FarEnd {
 	t.Helper()
-	w := World()
+	w := Certs()
 	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
 		Certificates: []tls.Certificate{w.Far.TLS()}, ClientAuth: tls.RequireAnyClientCert,
 	})

@@ -270,7 +270,7 @@ func (v *visitor) connect(n int) error {
 	return nil
 }
 
-// start keeps the connections busy, and sends signed messages beside.
+// start keeps the connections busy, and sends signed messages meanwhile.
 func (v *visitor) start() {
 	ctx, cancel := context.WithCancel(v.c.t.Context())
 	v.cancel = cancel

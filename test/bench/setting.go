@@ -20,9 +20,9 @@ const (
 	finess       = roc.FINESS("010003812")
 )
 
-// A world is what the proxies have in common: certificates, the insurer behind
+// A setting is what the proxies have in common: certificates, the insurer behind
 // them, and the message to carry.
-type world struct {
+type setting struct {
 	dir       string
 	load      string // of the machine, before the start
 	pki       *igc.PKI
@@ -36,8 +36,8 @@ type world struct {
 	configs   int // files of configuration written
 }
 
-func newWorld(dir string, o options) (*world, error) {
-	w := &world{dir: dir, load: loadAverage(), pki: igc.New(igc.Options{})}
+func newSetting(dir string, o options) (*setting, error) {
+	w := &setting{dir: dir, load: loadAverage(), pki: igc.New(igc.Options{})}
 	if err := os.Mkdir(w.file("state"), 0o700); err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func newWorld(dir string, o options) (*world, error) {
 	return w, nil
 }
 
-func (w *world) close() {
+func (w *setting) close() {
 	for _, p := range w.processes {
 		p.stop()
 	}
@@ -59,11 +59,11 @@ func (w *world) close() {
 	w.annuaire.Close()
 }
 
-func (w *world) file(name string) string { return filepath.Join(w.dir, name) }
+func (w *setting) file(name string) string { return filepath.Join(w.dir, name) }
 
 // writeFiles writes what the proxies need: their certificates as server and
 // as client, and whom they trust. HAProxy wants the key beside the chain.
-func (w *world) writeFiles() error {
+func (w *setting) writeFiles() error {
 	if err := w.pki.Write(w.dir); err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func concat(to string, from ...string) error {
 }
 
 // startInsurer listens where the messages end, by mutual TLS.
-func (w *world) startInsurer(answer []byte) error {
+func (w *setting) startInsurer(answer []byte) error {
 	l, err := listenTLS(&tls.Config{
 		Certificates: []tls.Certificate{w.pki.Server(igc.AMCTLS, amcName).TLS()},
 		ClientAuth:   tls.RequireAndVerifyClientCert,
@@ -112,11 +112,11 @@ func (w *world) startInsurer(answer []byte) error {
 }
 
 // dial opens the establishment's connections to a proxy.
-func (w *world) dial(address string, n int) (*load, error) {
+func (w *setting) dial(address string, n int) (*load, error) {
 	return newLoad(address, w.request, w.clientTLS(), n)
 }
 
-func (w *world) clientTLS() *tls.Config {
+func (w *setting) clientTLS() *tls.Config {
 	return &tls.Config{
 		Certificates: []tls.Certificate{w.es.TLS()},
 		RootCAs:      w.pki.Pool(igc.EtablissementTLS),
