@@ -300,41 +300,54 @@ func (v *verification) verdict(name string, r *xmlsig.Report, err error) verdict
 	return d
 }
 
-// print writes the report for a person.
+// print writes the report for a person, in French; the names of the steps and
+// the cause are those of the code and of the log.
 func (v *verification) print(out io.Writer, d verdict, r *xmlsig.Report, err error) {
 	fmt.Fprintf(out, "%s\n", d.File)
 	if c := r.Signer; c != nil {
-		fmt.Fprintf(out, "  signer     %s\n", c.Subject)
-		fmt.Fprintf(out, "             %s, serial %x, issued by %s\n", keyName(c), c.SerialNumber, c.Issuer)
-		fmt.Fprintf(out, "             valid %s to %s, presented as %s\n", c.NotBefore.Format(time.DateOnly), c.NotAfter.Format(time.DateOnly), r.Form)
+		fmt.Fprintf(out, "  signataire %s\n", c.Subject)
+		fmt.Fprintf(out, "             %s, numéro de série %x, délivré par %s\n", keyName(c), c.SerialNumber, c.Issuer)
+		fmt.Fprintf(out, "             valable du %s au %s, présenté en %s\n", c.NotBefore.Format(time.DateOnly), c.NotAfter.Format(time.DateOnly), r.Form)
 	}
 	if r.Algorithm != "" {
 		fmt.Fprintf(out, "  signature  %s\n", r.Algorithm)
 	}
 	for _, ref := range r.References {
 		if ref.Match {
-			fmt.Fprintf(out, "  part       %s (#%s), %v matches\n", ref.Part, ref.ID, ref.Hash)
+			fmt.Fprintf(out, "  partie     %s (#%s), %v : conforme\n", ref.Part, ref.ID, ref.Hash)
 			continue
 		}
-		fmt.Fprintf(out, "  part       %s (#%s), %v DIFFERS\n", ref.Part, ref.ID, ref.Hash)
-		fmt.Fprintf(out, "             stated   %s\n             computed %s\n", base64.StdEncoding.EncodeToString(ref.Expected), base64.StdEncoding.EncodeToString(ref.Computed))
-		fmt.Fprintf(out, "             compare with: rpn verify --c14n %s %s\n", ref.ID, d.File)
+		fmt.Fprintf(out, "  partie     %s (#%s), %v : DIFFÉRENTE\n", ref.Part, ref.ID, ref.Hash)
+		fmt.Fprintf(out, "             annoncée %s\n             calculée %s\n", base64.StdEncoding.EncodeToString(ref.Expected), base64.StdEncoding.EncodeToString(ref.Computed))
+		fmt.Fprintf(out, "             à comparer : rpn verify --c14n %s %s\n", ref.ID, d.File)
 	}
 	for _, s := range r.Steps {
-		fmt.Fprintf(out, "  passed     %-11s %s\n", s.Name, s.What)
+		fmt.Fprintf(out, "  étape      %-11s %s\n", s.Name, s.What)
 	}
 	if d.Chain == "unchecked" && r.Signer != nil {
-		fmt.Fprintf(out, "  NOT CHECKED the signer's chain: no --trust was given\n")
+		fmt.Fprintf(out, "  NON VÉRIFIÉE la chaîne de certificats du signataire : --trust n'est pas donné\n")
 	}
 	if d.Second != "" {
-		fmt.Fprintf(out, "  second     %s\n", d.Second)
+		fmt.Fprintf(out, "  2e avis    %s\n", frenchOpinion(d.Second))
 	}
 	if err == nil {
-		fmt.Fprintf(out, "  accepted\n")
+		fmt.Fprintf(out, "  ACCEPTÉ\n")
 		return
 	}
-	fmt.Fprintf(out, "  REFUSED    %s\n", err)
+	fmt.Fprintf(out, "  REFUSÉ     %s\n", err)
 	fmt.Fprintf(out, "  libellé    %s\n  remède     %s\n", d.Says, d.Remedy)
+}
+
+// frenchOpinion is a second opinion for a person. The detail is the libraries'.
+func frenchOpinion(opinion string) string {
+	result, detail, _ := strings.Cut(opinion, ": ")
+	switch result {
+	case "holds":
+		return "signature conforme, d'après etree, goxmldsig et la bibliothèque standard"
+	case "does-not-hold":
+		return "SIGNATURE NON CONFORME, d'après etree, goxmldsig et la bibliothèque standard : " + detail
+	}
+	return "aucun avis possible : " + detail
 }
 
 func keyName(c *x509.Certificate) string {

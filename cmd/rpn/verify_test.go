@@ -80,9 +80,9 @@ func TestVerifySaysTheVerdictOfEachFile(t *testing.T) {
 		code int
 		says string
 	}{
-		{"accepted", []string{files[0]}, 0, "accepted"},
-		{"chain not checked is said", []string{files[0]}, 0, "NOT CHECKED"},
-		{"altered shows both digests", []string{files[1]}, 1, "computed"},
+		{"accepted", []string{files[0]}, 0, "ACCEPTÉ"},
+		{"chain not checked is said", []string{files[0]}, 0, "NON VÉRIFIÉE"},
+		{"altered shows both digests", []string{files[1]}, 1, "calculée"},
 		{"another caller", []string{"--trust", trust, "--caller", "1010003820", files[0]}, 1, "RPN216"},
 		{"another store", []string{"--trust", igc.StoreFile(dir, igc.AMCSignature), files[0]}, 1, "RPN215"},
 		{"too late", []string{"--at", time.Now().Add(time.Hour).Format(time.RFC3339), files[0]}, 1, "RPN217"},
@@ -131,7 +131,11 @@ func TestVerifyRefusesABadCommandLine(t *testing.T) {
 func TestVerifyShowsASecondOpinion(t *testing.T) {
 	t.Parallel()
 	attacks := filepath.Join("..", "..", "internal", "xmlsig", "testdata", "attacks")
-	for name, want := range map[string]string{"ok-plain": "holds", "value-changed": "does-not-hold: ", "key-issuer-serial-of-another": "holds"} {
+	for name, want := range map[string]struct{ json, text, first string }{
+		"ok-plain":                     {"holds", "signature conforme", "ACCEPTÉ"},
+		"value-changed":                {"does-not-hold: ", "SIGNATURE NON CONFORME", "REFUSÉ"},
+		"key-issuer-serial-of-another": {"holds", "signature conforme", "REFUSÉ"},
+	} {
 		file := filepath.Join(t.TempDir(), "m.xml")
 		data, err := os.ReadFile(filepath.Join(attacks, name+".txt"))
 		if err != nil {
@@ -147,8 +151,17 @@ func TestVerifyShowsASecondOpinion(t *testing.T) {
 		cmd.SetErr(&out)
 		cmd.SetArgs([]string{"--second-opinion", "--json", "--at", "2026-11-21T09:30:00Z", file})
 		cmd.Execute()
-		if !strings.Contains(out.String(), `"second":"`+want) {
+		if !strings.Contains(out.String(), `"second":"`+want.json) {
 			t.Errorf("%s: %s", name, out.String())
+		}
+		out.Reset()
+		cmd = verifyCommand()
+		cmd.SetOut(&out)
+		cmd.SetErr(&out)
+		cmd.SetArgs([]string{"--second-opinion", "--at", "2026-11-21T09:30:00Z", file})
+		cmd.Execute()
+		if text := out.String(); !strings.Contains(text, "2e avis    "+want.text) || !strings.Contains(text, want.first) {
+			t.Errorf("%s: %s", name, text)
 		}
 	}
 }
