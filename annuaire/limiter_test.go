@@ -90,6 +90,29 @@ func TestWhatMovesIsCountedByRoute(t *testing.T) {
 	}
 }
 
+// While something of an insurer is held, a key of it that nobody had asked about
+// is held too, unless it leads where the route is known to lead.
+func TestAColdKeyOfAHeldInsurerIsHeld(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 6, 15, 10, 0, 0, 0, time.UTC)
+	cold := func(l *changeLimiter, n int, to string) bool {
+		return l.verdictOf(ofRoute(n, "COLD", "", to, time.Time{}, time.Time{}, at), at).held
+	}
+	l := limiterOf(50, at, time.Time{})
+	if moves(l, 50, at, func(i int) candidate { return ofRoute(i, "", was(i), goes(i), time.Time{}, time.Time{}, at) }) == 0 {
+		t.Fatal("nothing is held")
+	}
+	if !cold(l, 0, "https://third.example/roc") {
+		t.Error("a cold key of a held insurer passes")
+	}
+	if cold(l, 0, was(0)) {
+		t.Error("a cold key that leads where the route leads is held")
+	}
+	if cold(l, 49, "https://third.example/roc") {
+		t.Error("a cold key of an insurer of which nothing is held is held")
+	}
+}
+
 // An address that came beside the known one, for a key that nobody had asked
 // about, does not let the known keys move there uncounted.
 func TestAnAddressThatCameBesideIsNoLeave(t *testing.T) {

@@ -350,7 +350,7 @@ func TestNobodyGreetsWithoutNeed(t *testing.T) {
 		said.mu.Lock()
 		before := len(said.texts)
 		said.mu.Unlock()
-		for _, text := range said.since(t, 0, kindNews) {
+		for _, text := range slices.Backward(said.since(t, 0, kindNews)) { // the oldest last
 			b.o.Shared.hear(b, text)
 		}
 		time.Sleep(time.Minute)

@@ -21,10 +21,10 @@ var list = []mutant{
 	{"annuaire/stats.go", "return left > 0 && left <= longestRest", "return left > 0", "Clock|Rest"},
 	// The guard against moves, and what is kept.
 	{"annuaire/changes.go", "n <= max(l.o.Least, int(l.o.Share*float64(l.whole)))", "n <= max(l.o.Least, len(l.routes))", "Moves|Moved|Limiter"},
-	{"annuaire/changes.go", "if l.o.Registered(r.AMC) {", "if true {", "WhatMoves"},
+	{"annuaire/changes.go", "if l.o.Registered(r.AMC) {", "if l.o.Registered(r.AMC) || true {", "WhatMoves"},
 	{"annuaire/changes.go", "c.next.Debut.After(last.Debut) && c.next.Debut.Before(last.End)", "true", "WhatMoves"},
 	{"annuaire/changes.go", "case l.decided.rejected(r.AMC, host):", "case false:", "TooMany|Limiter"},
-	{"annuaire/changes.go", "if l.holdsLocked(r.AMC) { // nobody", "if false { // nobody", "TooMany|Limiter|Cold|Long|Guard"},
+	{"annuaire/changes.go", "if l.holdsLocked(r.AMC) { // nobody", "if false { // nobody", "Cold"},
 	{"annuaire/changes.go", "(!known[here].Added || c.from == \"\" || c.from == c.next.URL)", "true", "Beside"},
 	{"annuaire/changes.go", " || m.At.After(now) })", " })", "Clock"},
 	{"annuaire/decisions.go", "age >= 0 && age < approvedFor", "age < approvedFor", "Clock"},

@@ -89,7 +89,7 @@ var (
 // compile makes the tests of a package, with the files of the overlay.
 func (m mutant) compile(dir string, args ...string) (string, error) {
 	binary := filepath.Join(dir, "tests")
-	args = append([]string{"test", "-c", "-vet=off", "-ldflags=-s -w", "-o", binary}, args...)
+	args = append([]string{"test", "-c", "-vet=off", "-gcflags=-N -l", "-ldflags=-s -w", "-o", binary}, args...) // compiled fast, and run once
 	if out, err := exec.Command("go", append(args, m.pkg())...).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%s -> %s does not compile: %s", flat(m.old), flat(m.new), out)
 	}
