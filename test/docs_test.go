@@ -3,6 +3,7 @@ package test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -251,4 +252,45 @@ func doorsOf(modulePath string) []string {
 		}
 	}
 	return nil
+}
+
+// A page that names a test as its proof names one that is there.
+func TestTheTestsThatPagesNameExist(t *testing.T) {
+	t.Parallel()
+	there := map[string]bool{}
+	list, err := exec.Command("git", "ls-files", "--", "..").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := strings.Fields(string(list))
+	read := func(file string) string {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w*)\(`).FindAllStringSubmatch(read(file), -1) {
+				there[m[1]] = true
+			}
+		}
+	}
+	named := 0
+	for _, file := range files {
+		if !strings.HasSuffix(file, ".md") {
+			continue
+		}
+		for _, m := range regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z]\\w*)(\\.\\.\\.)?").FindAllStringSubmatch(read(file), -1) {
+			named++
+			begins := func(name string) bool { return strings.HasPrefix(name, m[1]) }
+			if !there[m[1]] && (m[2] == "" || !slices.ContainsFunc(slices.Collect(maps.Keys(there)), begins)) {
+				t.Errorf("%s names %s, which is not there", file, m[1])
+			}
+		}
+	}
+	if named < 50 {
+		t.Errorf("%d names: are they read?", named)
+	}
 }
