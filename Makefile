@@ -3,7 +3,7 @@
 GO ?= go
 BIN := bin
 
-.PHONY: help build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check deps clean drill-annuaire drill-trust drill-fairness drill-revocation drill-journal bench-journal mutants
+.PHONY: help build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check bench-denial deps clean drill-annuaire drill-trust drill-fairness drill-revocation drill-journal bench-journal mutants
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -70,6 +70,14 @@ bench-tls: ## handshakes beside HAProxy; writes docs/bench/tls.md
 bench-proxy: ## beside HAProxy and Caddy; writes docs/bench/proxy.md
 	./test/deps.sh bench
 	$(GO) run ./test/bench -write docs/bench/proxy.md
+
+bench-denial: ## what refusing a message and a peer costs: prints the two tables of docs/bench/denial.md
+	@table() { awk -v more="$$1" '/^Benchmark/ { n = $$1; sub("^[^/]*/", "", n); sub("-[0-9]+$$", "", n); gsub("_", " ", n); v = m = ""; \
+		for (i = 2; i <= NF; i++) { if ($$i == "cpu-ms/op") v = $$(i-1); if ($$i == more) m = $$(i-1) } print "| " n " | " v " | " m " |" }' | sort -t'|' -k3,3 -rn; }; \
+	echo "| message | CPU ms | bytes allocated |"; echo "|---|---|---|"; \
+	$(GO) test -run '^$$' -bench '^BenchmarkRefuse$$' -benchtime 10x -benchmem ./internal/xmlsig | table B/op; \
+	echo; echo "| presented | CPU ms | signatures verified |"; echo "|---|---|---|"; \
+	$(GO) test -run '^$$' -bench '^BenchmarkRefusePeer$$' -benchtime 100x ./tlsconf/trust | table signatures/op
 
 bench-check: ## the signature check beside xmlsec1 and goxmldsig; writes docs/bench/check.md
 	./test/deps.sh bench

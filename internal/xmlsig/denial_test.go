@@ -2,6 +2,9 @@ package xmlsig
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -182,6 +185,8 @@ func denialCases() []denialCase {
 			pkiPathToken(d, base64.StdEncoding.EncodeToString(der))
 		})},
 		{"a PKIPath with an RSA key of 150 000 bits", raw(func(d *draft, size int) { pkiPathToken(d, giantKeyPath(150_000)) })},
+		{"a PKIPath of 7 CAs of the real one's name, P-521", raw(func(d *draft, size int) { pkiPathToken(d, namesakesPath(elliptic.P521())) })},
+		{"a PKIPath of 7 CAs of the real one's name, P-384", raw(func(d *draft, size int) { pkiPathToken(d, namesakesPath(elliptic.P384())) })},
 		{"X509Data full of IssuerSerial", raw(func(d *draft, size int) {
 			d.order = []string{"timestamp", "signature"}
 			d.keyInfo = "<ds:KeyInfo><ds:X509Data>" + strings.Repeat("<ds:X509IssuerSerial><a> </a></ds:X509IssuerSerial>", min(size/50, 20_000)) + "</ds:X509Data></ds:KeyInfo>"
@@ -262,6 +267,41 @@ func giantKeyPath(bits int) string {
 		panic(err)
 	}
 	return base64.StdEncoding.EncodeToString(path)
+}
+
+// namesakesPath is a PKIPath of seven CAs, each issued by the one before, all of
+// the real one's name, and a leaf.
+func namesakesPath(curve elliptic.Curve) string {
+	real := forgeKeys()["ac"].Certificate
+	var path []asn1.RawValue
+	parent, by := &x509.Certificate{RawSubject: real.RawSubject}, crypto.Signer(nil)
+	issue := func(c *x509.Certificate, public any) {
+		key, err := ecdsa.GenerateKey(curve, rand.Reader)
+		if err != nil {
+			panic(err)
+		}
+		if by == nil {
+			by = key
+		}
+		if public == nil {
+			public = key.Public()
+		}
+		c.NotBefore, c.NotAfter, c.SerialNumber = testNow.AddDate(-1, 0, 0), testNow.AddDate(1, 0, 0), big.NewInt(int64(len(path)+1))
+		der, err := x509.CreateCertificate(rand.Reader, c, parent, public, by)
+		if err != nil {
+			panic(err)
+		}
+		path, by = append(path, asn1.RawValue{FullBytes: der}), key
+	}
+	for range 7 {
+		issue(&x509.Certificate{RawSubject: real.RawSubject, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, nil)
+	}
+	issue(&x509.Certificate{Subject: forgeKeys()["signataire"].Certificate.Subject, KeyUsage: x509.KeyUsageDigitalSignature}, rsaOf("signataire").Public())
+	text, err := asn1.Marshal(path)
+	if err != nil {
+		panic(err)
+	}
+	return base64.StdEncoding.EncodeToString(text)
 }
 
 func refuse(v *Verifier, m roc.Content) error {

@@ -55,7 +55,7 @@ type Failure struct {
 
 // Error says the reason, the detail, and who presented what.
 func (f *Failure) Error() string {
-	s := "TLS handshake: " + string(f.Reason) + ": " + f.Detail
+	s := string(f.Reason) + ": " + f.Detail
 	if f.Subject != "" {
 		s += fmt.Sprintf(" (subject %s, issuer %s)", f.Subject, f.Issuer)
 	}
