@@ -5,6 +5,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"testing"
+	"time"
 )
 
 // Of a list for end entities alone, the absence of a CA says nothing; nor that
@@ -35,5 +36,19 @@ func TestAPlaceOfADeltaAnnouncesAList(t *testing.T) {
 		if got := announces(&x509.Certificate{Extensions: []pkix.Extension{{Id: c.oid}}}); got != c.want {
 			t.Errorf("%s: %t", c.oid, got)
 		}
+	}
+}
+
+// Of several lists that speak of a certificate, the best decides whether an
+// absence can be relied on.
+func TestOfSeveralListsTheBestStands(t *testing.T) {
+	t.Parallel()
+	at := time.Now()
+	n := &issuerLists{age: defaultAge, complete: map[scope]*crl{
+		{}: {to: at.Add(-defaultAge.Grace - time.Hour)}, {leaves: true}: {to: at.Add(time.Hour)}, {authorities: true}: {to: at.Add(-time.Hour)},
+	}}
+	leaf, ca := &x509.Certificate{}, &x509.Certificate{IsCA: true}
+	if got := [2]standing{n.standing(leaf, at), n.standing(ca, at)}; got != [2]standing{current, late} {
+		t.Errorf("%v", got)
 	}
 }

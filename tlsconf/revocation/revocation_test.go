@@ -531,6 +531,11 @@ func TestOCSPIsAskedAsideAndNeverWaitedFor(t *testing.T) {
 	}
 	close(hold)
 	await.Until(t, "the revoked one is out", func() bool { return w.Says(bad) == trust.Revoked })
+	twin := bad
+	twin.Cert = igc.Twin(bad.Cert)
+	if got := w.Says(twin); got != trust.Revoked {
+		t.Errorf("the other value of its signature: %q", got)
+	}
 	if w.Generation() == before {
 		t.Error("the generation has not changed")
 	}
