@@ -163,7 +163,7 @@ func TestEachExchangeIsToldOnce(t *testing.T) {
 	}{
 		{name: "unknown structure", reason: roc.UnknownStructure, caller: func(w *http1test.Certificates) igc.Pair { return w.Stranger }},
 		{name: "too many", reason: roc.TooMany, adjust: func(o *Options) {
-			o.Limiter = allow(func() error { return roc.Refuse(roc.TooMany, "test").After(1500 * time.Millisecond) })
+			o.Limiter = allow(func() error { return roc.Refuse(roc.TooMany, "test").Because(roc.RateExceeded).After(1500 * time.Millisecond) })
 		}},
 		{name: "no SOAP", reason: roc.NotSOAP, body: func(testing.TB) []byte { return []byte("<hello/>") }},
 		{name: "no XML", reason: roc.ForbiddenXML, body: func(testing.TB) []byte { return []byte("hello") }},
@@ -183,8 +183,8 @@ func TestEachExchangeIsToldOnce(t *testing.T) {
 			m.Adressage.AMC = "12"
 			return sign(t, m.Envelope(soap.SOAP12), w.Sign)
 		}},
-		{name: "unknown AMC", reason: roc.UnknownAMC, adjust: fails(roc.Refuse(roc.UnknownAMC, "test"))},
-		{name: "silent annuaire", reason: roc.AnnuaireSilent, adjust: fails(roc.Refuse(roc.AnnuaireSilent, "test").After(time.Second))},
+		{name: "unknown AMC", reason: roc.UnknownAMC, adjust: fails(roc.Refuse(roc.UnknownAMC, "test").Because(roc.UnknownNumber))},
+		{name: "silent annuaire", reason: roc.AnnuaireSilent, adjust: fails(roc.Refuse(roc.AnnuaireSilent, "test").Because(roc.AnnuaireUnreachable).After(time.Second))},
 		{name: "service not offered", reason: roc.ServiceNotOffered, adjust: finds(entry())},
 		{name: "quarantined", reason: roc.Quarantined, adjust: finds(entry("https://elsewhere.example/"))},
 		{name: "unreachable", reason: roc.AMCUnreachable, adjust: finds(entry("https://" + farName + ":1/"))},

@@ -195,7 +195,11 @@ func (c *country) logged() string { c.mu.Lock(); defer c.mu.Unlock(); return c.l
 // record waits for the record of the next exchange that ended.
 func (c *country) record() roc.Record {
 	c.t.Helper()
-	return await.Next(c.t, "a record is told", c.told)
+	rec := await.Next(c.t, "a record is told", c.told)
+	if rec.Outcome != roc.Answered && rec.CauseCode == "" && rec.Reason != roc.Internal {
+		c.t.Errorf("%s %s has no cause: %s", rec.Outcome, rec.Reason, rec.Cause)
+	}
+	return rec
 }
 
 // noMore fails when an exchange was told of again. Everything that could tell
