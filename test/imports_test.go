@@ -80,7 +80,7 @@ var doors = map[string][]string{
 	"github.com/caddyserver/certmagic":    {"tlsconf/identity", "internal/redis/acme"},
 	"github.com/mholt/acmez":              {"tlsconf/identity"},
 	"go.uber.org/zap":                     {"tlsconf/identity"}, // certmagic's log, given to ours
-	"golang.org/x/crypto":                 {"tlsconf/revocation", "tlsconf/identity", "internal/igc"},
+	"golang.org/x/crypto":                 {"tlsconf/trust", "tlsconf/revocation", "tlsconf/identity", "internal/igc"},
 	"software.sslmate.com/src/go-pkcs12":  {"tlsconf/identity"},
 	"golang.org/x/time":                   {"limits"},
 	"golang.org/x/sys":                    {"internal/rsaverify", "proxy/http1", "journal"},

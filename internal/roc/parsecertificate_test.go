@@ -120,3 +120,22 @@ func FuzzParseCertificate(f *testing.F) {
 		}
 	})
 }
+
+// The name of a certificate is that of what its CA signed, whichever signature
+// is beside it.
+func TestTheNameOfACertificateIsThatOfWhatIsSigned(t *testing.T) {
+	t.Parallel()
+	c := selfSigned(t)
+	p := parts(t, c.Raw)
+	p[2][len(p[2])-1] ^= 1 // another value of the signature
+	other, err := roc.ParseCertificate(der(0x30, p[0], p[1], p[2]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if roc.IDOfCertificate(c) != roc.IDOfCertificate(other) {
+		t.Error("two names for one tbsCertificate")
+	}
+	if roc.IDOfCertificate(c) == roc.IDOfCertificate(selfSigned(t)) {
+		t.Error("one name for two certificates")
+	}
+}

@@ -117,6 +117,26 @@ func TestAConnectionRestsBeforeItServesAnother(t *testing.T) {
 	}
 }
 
+// A host that sent what it was not asked has a connection an establishment, for
+// an hour, however long one has rested.
+func TestAHostThatIsDistrustedHasAConnectionAnEstablishment(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_000_000, 0)
+	p := &pool{up: NewUpstream(UpstreamOptions{})}
+	p.distrust(now)
+	for at, given := range map[time.Duration]bool{time.Second: false, keepApart - time.Second: false, keepApart: true} {
+		c := &upstreamConn{made: now.Add(at - time.Second)}
+		p.put(c, "a", c.made)
+		if got, _, _ := p.take("b", now.Add(at)); (got == c) != given {
+			t.Errorf("after %v: given %t", at, got == c)
+		}
+		if got, _, _ := p.take("a", now.Add(at)); (got == c) == given {
+			t.Errorf("after %v: its own establishment has it: %t", at, got == c)
+		}
+		p.empty()
+	}
+}
+
 // A byte that answers nothing ends every idle connection to that host, though
 // nobody is about to use one.
 func TestAnUnsolicitedByteEndsEveryIdleConnection(t *testing.T) {

@@ -1,13 +1,10 @@
 package identity
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -112,45 +109,16 @@ func issuerOf(c *tls.Certificate) *x509.Certificate {
 	return issuer
 }
 
-// maxOCSP is the largest answer read: a few hundred bytes and a certificate.
-const maxOCSP = 64 << 10
-
 // askResponder returns the responder's signed answer when it says good, now.
 func askResponder(ctx context.Context, client *http.Client, leaf, issuer *x509.Certificate, now time.Time) ([]byte, error) {
-	question, err := ocsp.CreateRequest(leaf, issuer, nil)
-	if err != nil {
-		return nil, err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, leaf.OCSPServer[0], bytes.NewReader(question))
-	if err != nil {
-		return nil, err
-	}
-	request.Header.Set("Content-Type", "application/ocsp-request")
-	answer, err := client.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("HTTP status %d", answer.StatusCode)
-	}
-	body, err := io.ReadAll(io.LimitReader(answer.Body, maxOCSP+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(body) > maxOCSP {
-		return nil, errors.New("the answer is too large")
-	}
-	said, err := ocsp.ParseResponseForCert(body, leaf, issuer)
+	said, err := trust.AskResponder(ctx, client, leaf.OCSPServer[0], leaf.SerialNumber, issuer, now)
 	switch {
 	case err != nil:
 		return nil, err
 	case said.Status == ocsp.Revoked:
 		return nil, fmt.Errorf("OUR CERTIFICATE IS REVOKED, since %s: ask for another one now", trust.Day(said.RevokedAt))
-	case said.Status != ocsp.Good:
-		return nil, errors.New("the responder does not know this certificate")
-	case now.Before(said.ThisUpdate.Add(-5*time.Minute)) || !now.Before(said.NextUpdate):
+	case !now.Before(said.NextUpdate):
 		return nil, fmt.Errorf("the answer is for %s to %s", trust.Day(said.ThisUpdate), trust.Day(said.NextUpdate))
 	}
-	return body, nil
+	return said.Raw, nil
 }

@@ -1,13 +1,9 @@
 package revocation
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
-	"errors"
-	"fmt"
 	"math/big"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -55,12 +51,8 @@ type ocspIssuer struct {
 
 func (e *ocspEntry) size() int  { return 512 + len(e.name) + len(e.responder) + len(e.serial.Bytes()) }
 func (i *ocspIssuer) size() int { return 1<<10 + 3*len(i.cert.Raw) } // as parsed
-func (e *ocspEntry) question() ([]byte, error) {
-	return ocsp.CreateRequest(&x509.Certificate{SerialNumber: e.serial}, e.issuer.cert, nil)
-}
 
 const (
-	maxOCSP          = 64 << 10        // the largest answer read: a few hundred bytes and a certificate
 	maxAsked         = 16_384          // leaves remembered; past it new ones are not asked about
 	maxAskedBytes    = 32 << 20        // of them all: some 1 kB each is used
 	maxAskedPerOwner = 32              // of one owner: past it the one seen longest ago goes
@@ -240,54 +232,5 @@ func (c *ocspCache) answerTo(ctx context.Context, e *ocspEntry) (*ocsp.Response,
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.revocation.o.Timeout)
 	defer cancel()
-	body, err := e.question()
-	if err != nil {
-		return nil, err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.responder, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/ocsp-request")
-	answer, err := c.revocation.o.Client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the responder answers %s", trust.Safe(answer.Status))
-	}
-	der, err := readAtMost(answer.Body, maxOCSP)
-	if err != nil {
-		return nil, err
-	}
-	return readOCSP(der, e.serial, e.issuer.cert, c.revocation.o.Now())
-}
-
-// readOCSP checks an answer: signed by the issuer, or by a certificate that it
-// made for that (RFC 6960 section 4.2.2.2, which the library leaves to us),
-// about this serial number, and of this time.
-func readOCSP(der []byte, serial *big.Int, issuer *x509.Certificate, at time.Time) (*ocsp.Response, error) {
-	answer, err := ocsp.ParseResponseForCert(der, &x509.Certificate{SerialNumber: serial}, issuer)
-	if err != nil {
-		return nil, err
-	}
-	if s := answer.Certificate; s != nil && !s.Equal(issuer) {
-		if !slices.Contains(s.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning) || at.Before(s.NotBefore) || at.After(s.NotAfter) {
-			return nil, errors.New("the answer is signed by a certificate that is not one for OCSP")
-		}
-	}
-	switch {
-	case !trust.StrongSignature(answer.SignatureAlgorithm):
-		return nil, fmt.Errorf("the answer is signed with %s", answer.SignatureAlgorithm)
-	case answer.ThisUpdate.After(at.Add(clockSkew)):
-		return nil, errors.New("the answer is of the future")
-	case !answer.NextUpdate.IsZero() && at.After(answer.NextUpdate.Add(clockSkew)):
-		return nil, errors.New("the answer has ended")
-	case answer.NextUpdate.IsZero() && at.Sub(answer.ThisUpdate) > 24*time.Hour:
-		return nil, errors.New("the answer is old")
-	case answer.Status != ocsp.Good && answer.Status != ocsp.Revoked:
-		return nil, errors.New("the responder does not know this certificate")
-	}
-	return answer, nil
+	return trust.AskResponder(ctx, c.revocation.o.Client, e.responder, e.serial, e.issuer.cert, c.revocation.o.Now())
 }

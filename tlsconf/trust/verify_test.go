@@ -279,3 +279,38 @@ func TestAListThatIsNotKnownYetIsWanted(t *testing.T) {
 		t.Errorf("%d leaves are remembered", n)
 	}
 }
+
+// A CA of one key that two roots have issued: the leaf's signature is verified
+// once, whichever path it is for.
+func TestASignatureIsVerifiedOnceForAllPaths(t *testing.T) {
+	t.Parallel()
+	key := newKey(t, elliptic.P256())
+	one, other := forge(t, forged{}, "AC RACINE UNE", nil, nil), forge(t, forged{}, "AC RACINE DEUX", nil, nil)
+	first, second := forge(t, one, "AC", key, nil), forge(t, other, "AC", key, nil)
+	cas := trust.NewTrust(certs(one, other), certs(first, second))
+	if _, err := cas.Verify(certs(leaf(t, first)), trust.AsClient, nil, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if n := cas.Verified(); n != 1 {
+		t.Errorf("%d signatures were verified, want 1", n)
+	}
+}
+
+// A signature by a P-384 key costs three times another: fewer are verified.
+func TestDearSignaturesAreCountedAsSeveral(t *testing.T) {
+	t.Parallel()
+	for curve, most := range map[elliptic.Curve]uint64{elliptic.P256(): 12, elliptic.P384(): 4} {
+		root := forge(t, forged{}, "AC RACINE", nil, nil)
+		var inters []forged
+		for range 14 {
+			inters = append(inters, forge(t, root, "AC", newKey(t, curve), nil))
+		}
+		cas := trust.NewTrust(certs(root), certs(inters...))
+		if _, err := cas.Verify(certs(leaf(t, forge(t, forged{}, "AC", nil, nil))), trust.AsClient, nil, time.Now()); tlstest.Reason(err) != trust.UnknownCA {
+			t.Errorf("%s: %v", curve.Params().Name, err)
+		}
+		if n := cas.Verified(); n != most {
+			t.Errorf("%s: %d signatures were verified, want %d", curve.Params().Name, n, most)
+		}
+	}
+}
