@@ -163,7 +163,9 @@ func TestEachExchangeIsToldOnce(t *testing.T) {
 	}{
 		{name: "unknown structure", reason: roc.UnknownStructure, caller: func(w *http1test.Certificates) igc.Pair { return w.Stranger }},
 		{name: "too many", reason: roc.TooMany, adjust: func(o *Options) {
-			o.Limiter = allow(func() error { return roc.Refuse(roc.TooMany, "test").Because(roc.RateExceeded).After(1500 * time.Millisecond) })
+			o.Limiter = allow(func() error {
+				return roc.Refuse(roc.TooMany, "test").Because(roc.RateExceeded).After(1500 * time.Millisecond)
+			})
 		}},
 		{name: "no SOAP", reason: roc.NotSOAP, body: func(testing.TB) []byte { return []byte("<hello/>") }},
 		{name: "no XML", reason: roc.ForbiddenXML, body: func(testing.TB) []byte { return []byte("hello") }},
