@@ -44,8 +44,9 @@ func TestAPlaceOfADeltaAnnouncesAList(t *testing.T) {
 func TestOfSeveralListsTheBestStands(t *testing.T) {
 	t.Parallel()
 	at := time.Now()
-	n := &issuerLists{age: defaultAge, complete: map[scope]*crl{
-		{}: {to: at.Add(-defaultAge.Grace - time.Hour)}, {leaves: true}: {to: at.Add(time.Hour)}, {authorities: true}: {to: at.Add(-time.Hour)},
+	const grace = 72 * time.Hour
+	n := &issuerLists{age: AgePolicy{Grace: grace}, complete: map[scope]*crl{
+		{}: {to: at.Add(-grace - time.Hour)}, {leaves: true}: {to: at.Add(time.Hour)}, {authorities: true}: {to: at.Add(-time.Hour)},
 	}}
 	leaf, ca := &x509.Certificate{}, &x509.Certificate{IsCA: true}
 	if got := [2]standing{n.standing(leaf, at), n.standing(ca, at)}; got != [2]standing{current, late} {

@@ -314,3 +314,60 @@ func TestDearSignaturesAreCountedAsSeveral(t *testing.T) {
 		}
 	}
 }
+
+// What is remembered of a peer holds as long as its chain does, and of two chains
+// the one that is valid is the one.
+func TestWhatIsRememberedAgesWithItsChain(t *testing.T) {
+	t.Parallel()
+	at := time.Now()
+	until := func(end time.Time) func(*x509.Certificate) {
+		return func(c *x509.Certificate) { c.NotAfter = end }
+	}
+	root, key := forge(t, forged{}, "AC RACINE", nil, until(at.Add(48*time.Hour))), newKey(t, elliptic.P256())
+	short, long := forge(t, root, "AC", key, until(at.Add(time.Hour))), forge(t, root, "AC", key, until(at.Add(3*time.Hour)))
+	for _, order := range [][]forged{{short, long}, {long, short}} {
+		cas := trust.NewTrust(certs(root), certs(order...))
+		peer := certs(leaf(t, short, until(at.Add(24*time.Hour))))
+		a, err := cas.Verify(peer, trust.AsClient, nil, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Remember(nil)
+		if a, err = cas.Verify(peer, trust.AsClient, nil, at.Add(2*time.Hour)); err != nil || !a.Chain()[1].Equal(long.cert) {
+			t.Errorf("after the end of one of its chains: %v", err)
+		}
+		if _, err = cas.Verify(peer, trust.AsClient, nil, at.Add(4*time.Hour)); tlstest.Reason(err) != trust.Expired {
+			t.Errorf("after the end of both: %v", err)
+		}
+	}
+}
+
+// A CA with a critical extension that is not known here vouches for nobody.
+func TestACriticalExtensionThatIsNotKnownIsRefused(t *testing.T) {
+	t.Parallel()
+	root := forge(t, forged{}, "AC RACINE", nil, nil)
+	for critical, want := range map[bool]trust.Reason{true: trust.UnknownCA, false: ""} {
+		inter := forge(t, root, "AC", nil, func(c *x509.Certificate) {
+			c.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3, 4}, Critical: critical, Value: []byte{5, 0}}}
+		})
+		_, err := trust.NewTrust(certs(root), nil).Verify(certs(leaf(t, inter), inter), trust.AsClient, nil, time.Now())
+		if tlstest.Reason(err) != want {
+			t.Errorf("critical %t: %v", critical, err)
+		}
+	}
+}
+
+// A CA that is issued under its own name, by its former key, is not one more CA
+// below (RFC 5280 section 4.2.1.9).
+func TestASelfIssuedCAIsNotCountedInThePath(t *testing.T) {
+	t.Parallel()
+	short := func(c *x509.Certificate) { c.MaxPathLenZero = true }
+	root := forge(t, forged{}, "AC RACINE", nil, short)
+	for name, want := range map[string]trust.Reason{"AC RACINE": "", "AC": trust.UnknownCA} {
+		next := forge(t, root, name, nil, nil)
+		_, err := trust.NewTrust(certs(root), nil).Verify(certs(leaf(t, next), next), trust.AsClient, nil, time.Now())
+		if tlstest.Reason(err) != want {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+	}
+}
