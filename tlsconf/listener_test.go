@@ -207,7 +207,7 @@ func TestASilentPeerDelaysNobodyAndTimesOut(t *testing.T) {
 	d := tlstest.OpenDoor(t, tlsconf.ServerOptions{
 		Certificate: identity.FixedSource(p.Server(igc.EtablissementTLS, "rpn.test").TLS()),
 		Clients:     trust.FixedStore(tlstest.Trust(p, igc.EtablissementTLS)),
-	}, func(o *tlsconf.ListenerOptions) { o.Deadline = 300 * time.Millisecond })
+	}, func(o *tlsconf.ListenerOptions) { o.Deadline = 3 * time.Second })
 	silent, err := net.Dial("tcp", d.Addr().String())
 	if err != nil {
 		t.Fatal(err)

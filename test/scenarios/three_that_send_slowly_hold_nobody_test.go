@@ -34,13 +34,14 @@ func saturated(t *testing.T, n *nation.Nation, what string) {
 // end. They fill their own part of the memory, and no place of an exchange.
 func TestThreeThatSendSlowlyHoldNobody(t *testing.T) {
 	t.Parallel()
-	n := nation.New(t, nation.Binary, nation.Section("limits", "exchanges: 8\nmemory: 32MiB\nmin_rate: 1"))
+	n := nation.New(t, nation.Binary, nation.Section("limits", "exchanges: 8\nmemory: 32MiB\nmin_rate: 1"), nation.Section("timeouts", "body: 10m"))
 	const each = 6
+	begun := "<soap:Envelope" + strings.Repeat(" ", 600) // ten minutes' worth: on a busy machine too all are held at once
 	for range 3 {
 		slow := n.Etablissement()
 		for range each {
 			c := dial(t, n, slow.TLS)
-			c.say("POST /roc HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: 2097152\r\n\r\n<soap:Envelope")
+			c.say("POST /roc HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: 2097152\r\n\r\n" + begun)
 		}
 	}
 	await.Until(t, "what can be held is held", func() bool { return metric(n, "rpn_exchanges_in_flight") >= 12 })

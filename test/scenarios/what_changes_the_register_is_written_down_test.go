@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -111,7 +112,8 @@ func TestWhatChangesTheRegisterIsWrittenDown(t *testing.T) {
 			t.Errorf("dated: %+v", e)
 		}
 	}
-	if got := strings.Join(events, " "); got != "refused reload date" {
+	// Who looks at the files may refuse them too, before the reload that is asked for.
+	if got := strings.Join(slices.Compact(events), " "); got != "refused reload date" {
 		t.Errorf("the trail tells %q", got)
 	}
 	if out := rpn(0, "register", "history", "-c", conf, "--structure", string(first.EJ)); strings.Contains(out, "lose access: "+string(all[1].EJ)) || !strings.Contains(out, "lose access: "+string(first.EJ)) {
