@@ -29,6 +29,7 @@ import (
 	"github.com/piano-roc/rpn/limits/quota"
 	"github.com/piano-roc/rpn/limits/replay"
 	"github.com/piano-roc/rpn/limits/shares"
+	"github.com/piano-roc/rpn/limits/shed"
 	"github.com/piano-roc/rpn/proxy"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/register/attempts"
@@ -112,6 +113,7 @@ type App struct {
 	seats   *crossbar.Crossbar
 	access  *limits.Access
 	ledger  *shares.Ledger
+	shedder *shed.Shedder
 	resting *breaker.Set
 	repeats *refusalLog
 	meter   *quota.Meter // nil: no Redis
@@ -201,7 +203,7 @@ func New(o Options) (_ *App, err error) {
 
 	a.proxy, err = proxy.New(proxy.Options{
 		List:    a.register.Current,
-		Limiter: a.limiter(), AMCAccess: a.access, Shares: limits.NewShares(a.ledger),
+		Limiter: a.limiter(), AMCAccess: a.access, Shares: limits.NewShares(a.ledger), Shedder: limits.NewShedding(a.shedder),
 
 		Signatures: signatures, AnswerSignatures: answers, AnswerPolicy: proxy.AnswerPolicy(c.Policies.AnswerSignatures),
 		Replay: a.replayWindow(c.Policies.Replay), EnforceReplay: c.Policies.Replay == config.ReplayEnforce, Facade: a.facade(answers),

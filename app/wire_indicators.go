@@ -35,6 +35,7 @@ func (a *App) indicatorOptions() live.Options {
 			}
 		},
 		InFlight:     func() int { return a.proxy.InFlight() },
+		Shed:         func() float64 { return a.shedder.Ratio(a.now()) },
 		Revocation:   a.revocationStats,
 		Journal:      a.journalStats,
 		Open:         func() (int, int) { return a.server.Open(), a.client.Open() },

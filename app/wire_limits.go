@@ -15,6 +15,7 @@ import (
 	"github.com/piano-roc/rpn/limits/crossbar"
 	"github.com/piano-roc/rpn/limits/quota"
 	"github.com/piano-roc/rpn/limits/shares"
+	"github.com/piano-roc/rpn/limits/shed"
 	"github.com/piano-roc/rpn/proxy"
 	"github.com/piano-roc/rpn/proxy/http1"
 )
@@ -25,6 +26,7 @@ func (a *App) openLimits() {
 	a.seats = crossbar.New(crossbar.Options{Seats: c.PerAMC, Now: a.now})
 	a.access = limits.NewAccess(limits.NewAMCs(), a.seats)
 	a.ledger = shares.New(shares.Limit{Total: int64(c.Connections)}, shares.Limit{Total: int64(c.Exchanges)}, shares.Limit{Total: int64(c.Memory)})
+	a.shedder = shed.New(shed.Options{Target: c.ShedAfter})
 	a.resting = breaker.NewSet(breaker.Options{Failures: c.RestAfter, OnChange: a.logResting})
 }
 
@@ -99,7 +101,7 @@ func (a *App) checkResting(now time.Time) admin.Health {
 }
 
 // checkShares says whether the instance is full.
-func (a *App) checkShares(time.Time) admin.Health {
+func (a *App) checkShares(now time.Time) admin.Health {
 	h := admin.Health{Name: "capacity", OK: true}
 	var say []string
 	for k, name := range map[shares.Kind]string{shares.Connections: "connections", shares.Exchanges: "exchanges in flight", shares.Bytes: "bytes held"} {
@@ -112,6 +114,10 @@ func (a *App) checkShares(time.Time) admin.Health {
 		say = append(say, line)
 	}
 	slices.Sort(say)
+	if r := a.shedder.Ratio(now); r > 0 {
+		h.Degraded = true
+		say = append(say, fmt.Sprintf("%.0f %% of the messages refused for want of a processor, the least important first", 100*r))
+	}
 	h.Detail = strings.Join(say, ", ")
 	return h
 }

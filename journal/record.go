@@ -193,7 +193,7 @@ var (
 		roc.VersionNotOpen, roc.NotInROC, roc.NoSuchService, roc.NoAnnuaire, roc.AnnuaireUnreachable, roc.AnnuaireOurs,
 		roc.AnnuaireNetwork, roc.AnnuaireBadAnswer, roc.UnusableAddress, roc.NewAMC, roc.NewDomain, roc.AwaitsOperator,
 		roc.AMCRests, roc.ClockWrong, roc.JournalWrite, roc.ProgramFault,
-		roc.AnswerLostHere, roc.AnswerLostOnTheWay, roc.InAccrochage, roc.InFormation, roc.UnderSurveillance, roc.AMCOutsideCircle, roc.AMCOnTrial, roc.VersionOfEstablishment, roc.NoState,
+		roc.AnswerLostHere, roc.AnswerLostOnTheWay, roc.InAccrochage, roc.InFormation, roc.UnderSurveillance, roc.AMCOutsideCircle, roc.AMCOnTrial, roc.VersionOfEstablishment, roc.NoState, roc.LoadShed,
 	}
 	codes   = codesOfReasons()
 	reasons = reasonsOfCodes()

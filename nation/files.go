@@ -241,6 +241,9 @@ secrets: rpn/secrets.txt
 		if own, ok := n.opts.Sections[name]; ok {
 			text = own
 		}
+		if name == "limits" && !strings.Contains(text, "shed_after") {
+			text += "\nshed_after: 1m" // a busy machine that plays a whole country drops nothing
+		}
 		if text != "" {
 			fmt.Fprintf(&b, "%s:\n  %s\n", name, strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n  "))
 		}
@@ -253,6 +256,7 @@ secrets: rpn/secrets.txt
 	section("network", hosts)
 	section("revocation", revocationSection)
 	section("journal", "origin: rpn.example/journal/demo\nsegment_bytes: 2MiB\nseal: 1s")
+	section("limits", "")
 	for _, name := range slices.Sorted(maps.Keys(n.opts.Sections)) { // one that is none keeps the RPN from starting
 		if !written[name] {
 			section(name, "")

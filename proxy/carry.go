@@ -38,10 +38,14 @@ func (p *Proxy) carry(x *exchange) (http1.Response, error) {
 	}
 	x.rec.Service, x.rec.Version = op.Service, op.Version
 	x.within(p.o.Deadlines.Of(op.Service))
+	if err := x.important(op.Service); err != nil {
+		return http1.Response{}, err
+	}
 	checked, err := x.check(env, es, caller, op)
 	if err != nil {
 		return http1.Response{}, err
 	}
+	x.processed() // what follows waits for others
 	if op.Service == roc.Annuaire {
 		return x.search(es, caller, checked)
 	}

@@ -45,6 +45,8 @@ type exchange struct {
 	status      int                     // of our fault; 0: 500
 	trace       trace                   // what the journal has of it
 	admitted    bool                    // it passed the one entrance, and spent its credit
+	asked       bool                    // the shedder was asked, and admitted it
+	checked     bool                    // and was told that it is processed
 	described   bool                    // the description was asked for, and is the answer
 }
 
@@ -113,6 +115,11 @@ func (x *exchange) receive(es *register.Etablissement) error {
 	if err := x.acceptable(); err != nil {
 		return err
 	}
+	if s := message.StatedService(x.media, x.action); s != roc.NoService { // CheckActions refuses a Body of another
+		if err := x.important(s); err != nil {
+			return err
+		}
+	}
 	limit := x.proxy.o.Limits.Bytes
 	announced, stated := x.q.Announced()
 	if !stated {
@@ -142,6 +149,25 @@ func (x *exchange) receive(es *register.Etablissement) error {
 	x.body = roc.NewContent(b)
 	x.rec.RequestBytes, x.rec.RequestSHA256 = len(b), sha256.Sum256(b)
 	return nil
+}
+
+// important asks the shedder, once: the service is known by the headers, or by
+// the Body.
+func (x *exchange) important(s roc.Service) error {
+	if x.asked {
+		return nil
+	}
+	err := x.proxy.o.Shedder.Admit(s, x.proxy.o.Now())
+	x.asked = err == nil
+	return err
+}
+
+// processed tells the shedder, once, of what it admitted.
+func (x *exchange) processed() {
+	if x.asked && !x.checked {
+		x.checked = true
+		x.proxy.o.Shedder.Processed(x.proxy.o.Now())
+	}
 }
 
 // parse reads the envelope in the body.

@@ -329,6 +329,7 @@ func (p *Proxy) attempt(x *exchange) (a http1.Response, err error) {
 		}
 	}()
 	defer x.forgetUnsent()
+	defer x.processed()
 	return p.carry(x)
 }
 

@@ -50,6 +50,19 @@ type Shares interface {
 	FreeBytes(es *register.Etablissement, n int)
 }
 
+// A Shedder drops the least important exchanges when this machine cannot process
+// all of them. The refusals are Overloaded, with the time to wait. Safe for
+// concurrent use.
+type Shedder interface {
+	// Admit is asked once for an exchange, before its body is read where its
+	// headers name its service.
+	Admit(s roc.Service, at time.Time) error
+
+	// Processed is told once of each that was admitted, when it has been read and
+	// checked, or refused: what it waits for from there on takes no processor.
+	Processed(at time.Time)
+}
+
 // A Directory says where the messages of a key go. Its refusals are
 // UnknownAMC, AnnuaireSilent, AnnuaireRefused and Quarantined; it answers within
 // ctx and is safe for concurrent use. who is the establishment that asks, which
@@ -98,6 +111,7 @@ type Options struct {
 	Log              *slog.Logger
 
 	AMCAccess AMCAccess // nil: no AMC has a limit
+	Shedder   Shedder   // nil: nothing is dropped
 	Shares    Shares    // nil: the exchanges in flight are bounded, whosever they are
 
 	// AnnuaireURL is where an establishment's own search is passed on, by
@@ -172,6 +186,9 @@ type Options struct {
 
 type unlimited struct{}
 
+func (unlimited) Admit(roc.Service, time.Time) error { return nil }
+func (unlimited) Processed(time.Time)                {}
+
 func (unlimited) Enter(context.Context, *register.AMC, string, *register.Etablissement, time.Time) (func(time.Time), error) {
 	return func(time.Time) {}, nil
 }
@@ -209,6 +226,9 @@ func (o *Options) complete() error {
 	}
 	if o.AMCAccess == nil {
 		o.AMCAccess = unlimited{}
+	}
+	if o.Shedder == nil {
+		o.Shedder = unlimited{}
 	}
 	if o.Annuaire == nil {
 		o.Annuaire = o.AMC

@@ -37,6 +37,12 @@ type Limits struct {
 	// whether it is back. Default: 5.
 	RestAfter int `yaml:"rest_after" strict:"positive"`
 
+	// ShedAfter is how long messages may wait for a processor of this machine
+	// before the least important are refused, and their bodies not read (RPN111,
+	// cause load-shed): simulations first, then searches, then rights; calculations
+	// and cancellations last. Default: 20ms.
+	ShedAfter time.Duration `yaml:"shed_after" strict:"positive"`
+
 	// Memory is how many bytes of messages and answers may be held at once,
 	// over all establishments; a quarter of it for one. A message takes room
 	// before it is read; an answer before its message leaves, then as it comes.

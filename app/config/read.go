@@ -38,7 +38,7 @@ func defaults() Config {
 		RegisterLosses: register.Bounds{Etablissements: losses, Sites: losses, AMCs: losses, Domaines: losses, Limites: losses},
 		Facade:         Facade{Life: 30 * 24 * time.Hour},
 		Limits: Limits{
-			PerSecond: 20, Burst: 40, Exchanges: 1024, PerAMC: 128, RestAfter: 5, Memory: 512 << 20, Connections: 16 << 10, MinRate: 4 << 10, Handshakes: 1024,
+			PerSecond: 20, Burst: 40, Exchanges: 1024, PerAMC: 128, RestAfter: 5, ShedAfter: 20 * time.Millisecond, Memory: 512 << 20, Connections: 16 << 10, MinRate: 4 << 10, Handshakes: 1024,
 			Bytes: strict.Size(soap.DefaultLimits.Bytes), AnswerBytes: 8 << 20,
 			Depth: soap.DefaultLimits.Depth, Elements: soap.DefaultLimits.Elements, Attributes: soap.DefaultLimits.Attributes,
 			Declarations: soap.DefaultLimits.Declarations, NameBytes: soap.DefaultLimits.NameBytes,

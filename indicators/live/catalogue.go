@@ -52,6 +52,8 @@ var catalogue = []Metric{
 		"How far the clocks of signers are from ours, ahead or behind, by the signed Created; who, is at /horloges."},
 	{inFlight, Gauge, nil,
 		"Exchanges whose answer is not written yet."},
+	{shedRatio, Gauge, nil,
+		"The part of the messages that is refused now for want of a processor (cause load-shed), the least important first: 0 while every message has its turn in time."},
 	{causes, Counter, []string{"cause"},
 		"Exchanges that were not answered, by the stable name of their cause (docs/refusals.md)."},
 	{unsolicited, Counter, nil,
@@ -165,6 +167,7 @@ const (
 	secondOpinions     = "rpn_second_opinions_total"
 	rsaVerify          = "rpn_rsa_verify_info"
 	clockOffset        = "rpn_clock_offset_seconds"
+	shedRatio          = "rpn_shed_ratio"
 	inFlight           = "rpn_exchanges_in_flight"
 	malformed          = "rpn_malformed_requests_total"
 	logDropped         = "rpn_log_dropped_lines_total"

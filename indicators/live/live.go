@@ -61,6 +61,10 @@ type Options struct {
 	AMCs func(yield func(label, nom string))
 
 	InFlight func() int
+
+	// Shed is the part of the messages that is refused for want of a processor.
+	// Optional.
+	Shed func() float64
 	// LogDropped is how many lines of the log were dropped since the start.
 	LogDropped func() uint64
 	Annuaire   func() AnnuaireStats
@@ -206,6 +210,9 @@ func New(o Options) *Metrics {
 	l.gauge(rsaVerify).WithLabelValues(o.RSAWay, o.RSASelfTest).Set(1)
 	l.stepOf = l.stepHandles()
 	l.zeros()
+	if o.Shed != nil {
+		l.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: shedRatio, Help: metric(shedRatio).Help}, o.Shed))
+	}
 	if o.InFlight != nil {
 		l.registry.MustRegister(prometheus.NewGaugeFunc(
 			prometheus.GaugeOpts{Name: inFlight, Help: metric(inFlight).Help}, func() float64 { return float64(o.InFlight()) }))

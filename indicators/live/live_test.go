@@ -39,6 +39,7 @@ func full(t testing.TB, amcs int) *Metrics {
 			}
 		},
 		InFlight:   func() int { return 3 },
+		Shed:       func() float64 { return 0.25 },
 		LogDropped: func() uint64 { return 2 },
 		Refusals:   []string{"expired", "unknown-ca"}, ReplaysForgotten: func() uint64 { return 0 },
 		Certificates: func() []CertificateCount {

@@ -40,6 +40,17 @@ func CheckActions(env *soap.Envelope, ct ContentType, sa SOAPAction) (Operation,
 	return op, checkWSAAction(env.Header(), op)
 }
 
+// StatedService is the service that the headers name; NoService: they name
+// none. CheckActions refuses a message whose Body is of another.
+func StatedService(ct ContentType, sa SOAPAction) roc.Service {
+	for i := range operations {
+		if a := operations[i].Action; a == sa.action || a == ct.action {
+			return operations[i].Service
+		}
+	}
+	return roc.NoService
+}
+
 // CheckHeaders parses the HTTP headers of a message, then checks its actions,
 // for the servers of the net/http package.
 func CheckHeaders(env *soap.Envelope, h interface{ Values(string) []string }) (Operation, error) {

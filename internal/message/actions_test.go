@@ -189,3 +189,33 @@ func TestTheRequestThatWasReceivedIsSaid(t *testing.T) {
 		}
 	}
 }
+
+// Either header names the service; what names none of ours states nothing.
+func TestTheServiceThatTheHeadersName(t *testing.T) {
+	t.Parallel()
+	stated := func(contentType, soapAction string) roc.Service {
+		t.Helper()
+		ct, err := message.ParseContentType(contentType)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sa, err := message.ParseSOAPAction(soapAction, soapAction != "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return message.StatedService(ct, sa)
+	}
+	for _, op := range message.Operations() {
+		if s := stated(`application/soap+xml; action="`+op.Action+`"`, ""); s != op.Service {
+			t.Errorf("Content-Type with %s: %s", op.Action, s)
+		}
+		if s := stated("text/xml", `"`+op.Action+`"`); s != op.Service {
+			t.Errorf("SOAPAction %s: %s", op.Action, s)
+		}
+	}
+	for _, none := range []string{`""`, `"urn:roc:idb:1.0.0:interrogerReponse"`, ""} {
+		if s := stated("text/xml", none); s != roc.NoService {
+			t.Errorf("SOAPAction %s: %s", none, s)
+		}
+	}
+}

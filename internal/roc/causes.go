@@ -14,6 +14,7 @@ const (
 	ExchangesFull  CauseCode = "exchanges-full"
 	AMCBusy        CauseCode = "amc-busy"
 	OutOfResources CauseCode = "out-of-resources"
+	LoadShed       CauseCode = "load-shed"
 	// NoRoomForAnswer: the message was sent, and its answer does not fit.
 	NoRoomForAnswer CauseCode = "no-room-for-answer"
 
@@ -99,6 +100,8 @@ var legCauses = []causeLine{
 		"Toutes les connexions vers cet organisme sont occupées : il répond trop lentement pour ce qui lui est envoyé.", ""}},
 	{OutOfResources, CauseMeaning{Overloaded, ByRPN,
 		"Le RPN ROC manque de ressources (descripteurs, ports ou mémoire) pour ouvrir une connexion ; rien n'a été transmis.", ""}},
+	{LoadShed, CauseMeaning{Overloaded, ByRPN,
+		"Le RPN ROC reçoit plus de messages qu'il ne peut en traiter : les moins urgents sont refusés d'abord (simulations, puis recherches dans l'annuaire, puis droits).", ""}},
 	{NoRoomForAnswer, CauseMeaning{Overloaded, ByRPN,
 		"La mémoire que le RPN ROC peut employer est prise : la réponse de l'organisme n'a pas pu être gardée.", verifyBefore}},
 

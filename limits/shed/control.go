@@ -1,19 +1,21 @@
 package shed
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // A control is the decision, without lock or clock. Each period it compares
-// arrivals with exchanges served; while exchanges wait, the difference is the
+// arrivals with exchanges processed; while work waits, the difference is the
 // excess.
 type control struct {
 	target time.Duration
+	wait   func() time.Duration // how long work waited in a period
 
 	begun    time.Time
 	came     [classes]float64 // in this period, including dropped ones
 	done     float64
-	longest  time.Duration // wait of those served
-	shortest time.Duration
-	capacity float64 // average served in a period while some waited
+	capacity float64 // average processed in a period while some waited
 
 	demand [classes]float64 // average in a period
 	ratio  float64
@@ -22,8 +24,8 @@ type control struct {
 
 const period = 100 * time.Millisecond
 
-func newControl(target time.Duration) control {
-	c := control{target: target, shortest: time.Hour}
+func newControl(target time.Duration, wait func() time.Duration) control {
+	c := control{target: target, wait: wait}
 	for i := range c.kept {
 		c.kept[i] = 1
 	}
@@ -38,10 +40,9 @@ func (c *control) arrive(class Class, at time.Time) float64 {
 	return c.kept[class]
 }
 
-func (c *control) served(wait time.Duration, at time.Time) {
+func (c *control) processed(at time.Time) {
 	c.turn(at)
 	c.done++
-	c.longest, c.shortest = max(c.longest, wait), min(c.shortest, wait)
 }
 
 func (c *control) turn(at time.Time) {
@@ -57,26 +58,32 @@ func (c *control) turn(at time.Time) {
 		c.demand[i] += 0.5 * (c.came[i]*scale - c.demand[i])
 		inflow += c.demand[i]
 	}
-	c.adjust(inflow, c.done*scale)
-	c.begun, c.came, c.done, c.longest, c.shortest = at, [classes]float64{}, 0, 0, time.Hour
+	c.adjust(inflow, c.done*scale, c.wait())
+	c.ratio = fade(c.ratio, at.Sub(c.begun).Seconds()/period.Seconds()-1)
+	c.begun, c.came, c.done = at, [classes]float64{}, 0
 	c.choose(inflow)
 }
 
+// fade is what is left of a ratio after periods in which more was possible.
+func fade(ratio, periods float64) float64 {
+	if ratio *= math.Pow(0.95, max(0, periods)); ratio < 0.01 {
+		return 0
+	}
+	return ratio
+}
+
 // adjust sets the excess.
-func (c *control) adjust(inflow, done float64) {
+func (c *control) adjust(inflow, done float64, wait time.Duration) {
 	switch {
-	case c.done == 0 || c.shortest < c.target/4: // a slot was free: more is possible
-		c.ratio *= 0.95
-		if c.ratio < 0.01 {
-			c.ratio = 0
-		}
-	case c.shortest > c.target || c.ratio > 0 && c.shortest > c.target/2:
+	case c.done == 0 || wait < c.target/4: // more is possible
+		c.ratio = fade(c.ratio, 1)
+	case wait > c.target || c.ratio > 0 && wait > c.target/2:
 		if c.capacity == 0 {
 			c.capacity = done
 		}
 		c.capacity += 0.3 * (done - c.capacity)
 		// The queue beyond the target is worked off in a few periods.
-		over := max(-1, (c.shortest-c.target).Seconds()/period.Seconds()/5)
+		over := max(-1, (wait-c.target).Seconds()/period.Seconds()/5)
 		allowed := c.capacity * max(0.2, 1-over)
 		if inflow > 0 {
 			c.ratio = min(0.99, max(0, 1-allowed/inflow))

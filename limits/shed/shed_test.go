@@ -2,7 +2,10 @@ package shed
 
 import (
 	"math/rand/v2"
+	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -32,7 +35,15 @@ const patience = 500 * time.Millisecond
 var mix = [classes]float64{0.3, 0.1, 0.4, 0.2}
 
 func play(load float64, shed bool, d time.Duration) *machine {
-	m := &machine{c: newControl(20 * time.Millisecond), r: rand.New(rand.NewPCG(7, 3)), capacity: 1000}
+	var waits []time.Duration // of those served in the period
+	median := func() (w time.Duration) {
+		if slices.Sort(waits); len(waits) > 0 {
+			w = waits[len(waits)/2]
+		}
+		waits = waits[:0]
+		return w
+	}
+	m := &machine{c: newControl(20*time.Millisecond, median), r: rand.New(rand.NewPCG(7, 3)), capacity: 1000}
 	var next time.Time
 	free := noon
 	for now := noon; now.Before(noon.Add(d)); now = next {
@@ -43,7 +54,8 @@ func play(load float64, shed bool, d time.Duration) *machine {
 			if free.After(begin) {
 				begin = free
 			}
-			m.c.served(begin.Sub(j.at), begin)
+			waits = append(waits, begin.Sub(j.at))
+			m.c.processed(begin)
 			free = begin.Add(time.Duration(m.r.ExpFloat64() / m.capacity * 1e9))
 			if free.Sub(j.at) <= patience && j.at.After(noon.Add(2*time.Second)) {
 				m.good[j.class]++
@@ -105,7 +117,7 @@ func TestBelowTheCapacityNothingIsDropped(t *testing.T) {
 		// now and then, and that is overload as well as any.
 		n, most := total(m.dropped), 0
 		if load > 0.8 {
-			most = total(m.came) / 100
+			most = total(m.came) / 50
 		}
 		if n > most {
 			t.Errorf("%d of %d were dropped at %.1f of the capacity", n, total(m.came), load)
@@ -115,7 +127,7 @@ func TestBelowTheCapacityNothingIsDropped(t *testing.T) {
 
 func TestTheLowestClassesGoFirst(t *testing.T) {
 	t.Parallel()
-	c := newControl(time.Millisecond)
+	c := newControl(time.Millisecond, nil)
 	c.demand = [classes]float64{30, 10, 40, 20}
 	c.ratio = 0.5
 	c.choose(100)
@@ -125,37 +137,46 @@ func TestTheLowestClassesGoFirst(t *testing.T) {
 	}
 }
 
-func TestSlotsAreGivenOutOnce(t *testing.T) {
+// An overload that is over is forgotten, though nothing came in between.
+func TestAnOldOverloadDropsNothing(t *testing.T) {
 	t.Parallel()
-	s := New(Options{Slots: 3})
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	inside, most := 0, 0
-	for range 50 {
-		wg.Go(func() {
-			if !s.Acquire(nil, noon, time.Now) {
-				t.Error("no slot")
-			}
-			mu.Lock()
-			inside++
-			most = max(most, inside)
-			mu.Unlock()
-			mu.Lock()
-			inside--
-			mu.Unlock()
-			s.Release()
-		})
+	s := New(Options{})
+	s.state.begun, s.state.ratio, s.state.demand = noon, 0.9, [classes]float64{30, 10, 40, 20}
+	if r := s.Ratio(noon.Add(period)); r < 0.8 {
+		t.Errorf("%.2f a moment later", r)
 	}
-	wg.Wait()
-	if most > 3 {
-		t.Errorf("%d slots at once, want 3", most)
+	if r := s.Ratio(noon.Add(time.Minute)); r != 0 {
+		t.Errorf("%.2f a minute later", r)
 	}
-	gone := make(chan struct{})
-	close(gone)
-	for range 3 {
-		s.Acquire(nil, noon, time.Now)
-	}
-	if s.Acquire(gone, noon, time.Now) {
-		t.Error("a fourth slot")
+	if _, ok := s.Admit(Simulation, noon.Add(time.Minute+period)); !ok {
+		t.Error("a simulation is dropped a minute later")
 	}
 }
+
+// The wait of the Go scheduler is seen: many that compute on few processors wait
+// longer than one that is alone.
+func TestTheSchedulerTellsHowLongWorkWaits(t *testing.T) {
+	s := newScheduler()
+	compute := func(n int) time.Duration {
+		s.wait()
+		var wg sync.WaitGroup
+		for range n {
+			wg.Go(func() {
+				for range 20 {
+					for x := range 20_000 {
+						sink.Store(int64(x))
+					}
+					runtime.Gosched()
+				}
+			})
+		}
+		wg.Wait()
+		return s.wait()
+	}
+	few, many := compute(1), compute(100*runtime.GOMAXPROCS(0))
+	if many < 10*max(few, 10*time.Microsecond) {
+		t.Errorf("one waits %v, a hundred for each processor %v", few, many)
+	}
+}
+
+var sink atomic.Int64
