@@ -1,0 +1,74 @@
+package scenarios
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/piano-roc/rpn/internal/await"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/test/nation"
+)
+
+// Many establishments send without a pause, simulations and calculations alike:
+// simulations are refused for want of a processor, and calculations are served.
+func TestAMachineThatIsFullRefusesTheLeastImportantFirst(t *testing.T) {
+	t.Parallel()
+	n := nation.New(t, nation.Binary, nation.Section("limits", "per_second: 100000\nburst: 100000\nexchanges: 4000\nper_amc: 1000\nshed_after: 1ms"))
+	type end struct {
+		service roc.Service
+		shed    bool
+	}
+	ends := make(chan end)
+	stop := make(chan struct{})
+	var senders sync.WaitGroup
+	for range 4 {
+		es := n.Etablissement()
+		for service, action := range map[roc.Service]string{roc.SIM: "urn:roc:sim:2.0.0:simuler", roc.CLC: "urn:roc:clc:2.0.0:calculer"} {
+			body := es.Send(service, "bleue").WantAnswer().Sent
+			for range 16 {
+				senders.Go(func() {
+					message := fmt.Sprintf("POST /roc HTTP/1.1\r\nHost: x\r\nContent-Type: application/soap+xml; charset=utf-8; action=\"%s\"\r\nContent-Length: %d\r\n\r\n%s", action, len(body), body)
+					for {
+						conn, err := connect(t, n, nil, es.TLS) // a refusal before the body ends the last one
+						if err != nil {
+							return
+						}
+						for r := bufio.NewReader(conn); ; {
+							io.WriteString(conn, message)
+							a, err := http.ReadResponse(r, nil)
+							if err != nil {
+								break
+							}
+							text, _ := io.ReadAll(a.Body)
+							select {
+							case ends <- end{service, bytes.Contains(text, []byte(`"load-shed"`))}:
+							case <-stop:
+								return
+							}
+						}
+						conn.Close()
+					}
+				})
+			}
+		}
+	}
+	served, shed := map[roc.Service]int{}, map[roc.Service]int{}
+	for shed[roc.SIM] < 50 || served[roc.CLC] < 50 {
+		e := await.Next(t, "an exchange ends", ends)
+		if e.shed {
+			shed[e.service]++
+		} else {
+			served[e.service]++
+		}
+	}
+	if shed[roc.CLC] > shed[roc.SIM]/2 {
+		t.Errorf("refused: %d calculations, %d simulations", shed[roc.CLC], shed[roc.SIM])
+	}
+	close(stop)
+	senders.Wait()
+}
