@@ -26,7 +26,7 @@ func TestServicesHaveTheirImportance(t *testing.T) {
 func TestWhatIsDroppedIsARefusal(t *testing.T) {
 	t.Parallel()
 	wait := time.Second
-	l := NewShedding(shed.New(shed.Options{Wait: func() time.Duration { return wait }, Random: func() float64 { return 0 }}))
+	l := NewShedding(shed.New(shed.Options{Target: 20 * time.Millisecond, Wait: func() time.Duration { return wait }, Random: func() float64 { return 0 }}))
 	at := time.Date(2026, 11, 3, 12, 0, 0, 0, time.UTC)
 	play := func() (sim, clc error) {
 		for range 10 {

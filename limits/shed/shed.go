@@ -32,10 +32,9 @@ const (
 	classes
 )
 
-// Options are what a Shedder needs; every field has a default.
+// Options are what a Shedder needs. Target is required.
 type Options struct {
 	// Target is how long work may wait for a processor while nothing is dropped.
-	// Default: 20 ms.
 	Target time.Duration
 	// Wait is how long work waited for a processor since it was last asked, the
 	// median. It is asked every 100 ms at most, by one at a time. Default: that
@@ -55,9 +54,6 @@ type Shedder struct {
 
 // New makes a Shedder.
 func New(o Options) *Shedder {
-	if o.Target <= 0 {
-		o.Target = 20 * time.Millisecond
-	}
 	if o.Wait == nil {
 		o.Wait = newScheduler().wait
 	}

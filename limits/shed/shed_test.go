@@ -140,7 +140,7 @@ func TestTheLowestClassesGoFirst(t *testing.T) {
 // An overload that is over is forgotten, though nothing came in between.
 func TestAnOldOverloadDropsNothing(t *testing.T) {
 	t.Parallel()
-	s := New(Options{})
+	s := New(Options{Target: 20 * time.Millisecond})
 	s.state.begun, s.state.ratio, s.state.demand = noon, 0.9, [classes]float64{30, 10, 40, 20}
 	if r := s.Ratio(noon.Add(period)); r < 0.8 {
 		t.Errorf("%.2f a moment later", r)
