@@ -10,7 +10,7 @@ import (
 func TestAClockThatJumpsHoldsNoPeriodOpen(t *testing.T) {
 	t.Parallel()
 	const fiveDays = 5 * 24 * time.Hour
-	c := newControl(20 * time.Millisecond)
+	c := newControl(20*time.Millisecond, func() time.Duration { return 0 })
 	c.arrive(Settlement, noon)
 	c.arrive(Settlement, noon.Add(fiveDays))
 	if c.begun != noon.Add(fiveDays) {
