@@ -103,14 +103,15 @@ func TestAfterARestartTheLastGoodAnswerServes(t *testing.T) {
 	}
 }
 
-// recordsOf are the two records of an answer to a key, an hour ago.
+// recordsOf are the two records of an answer to a key, ten minutes ago: were they
+// believed, they would serve.
 func recordsOf(tags fakeTags, n int, raw string) []byte {
 	d := Disk{o: DiskOptions{Tags: tags}}
 	k := keyNumber(n)
 	var p packed
 	p.pack(&k)
 	p = p.hidden()
-	at := time.Date(2026, 6, 15, 9, 0, 0, 0, time.UTC)
+	at := time.Date(2026, 6, 15, 9, 50, 0, 0, time.UTC)
 	sum := sha256.Sum256([]byte(raw))
 	says := digest(sum[:digestSize])
 	return append(d.contentRecord(says, at, []byte(raw)), d.keyRecord(&p, at, 7, says)...)
