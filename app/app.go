@@ -17,6 +17,7 @@ import (
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/app/logsink"
 	"github.com/piano-roc/rpn/indicators/live"
+	"github.com/piano-roc/rpn/indicators/store"
 	"github.com/piano-roc/rpn/internal/redis"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/secret"
@@ -105,6 +106,7 @@ type App struct {
 
 	journal     *journal.Journal // nil: none
 	journalStop func()           // ends its work in the background; nil: it was not begun
+	figures     *store.Follower  // nil: none
 
 	inventory *expiry.Inventory
 	clocks    *live.Clocks
@@ -168,6 +170,7 @@ func New(o Options) (_ *App, err error) {
 	if err := a.openJournal(); err != nil {
 		return nil, err
 	}
+	a.openFigures()
 
 	client, err := tlsconf.NewClient(tlsconf.ClientOptions{Certificate: a.own.Of("client"), Servers: a.stores.AMCTLS, Revocation: a.revocation, OnPeer: a.sawServer, Now: a.now})
 	if err != nil {
@@ -289,6 +292,9 @@ func (a *App) startLoops() {
 	a.running.Go(func() { a.revocation.Run(ctx) })
 	a.running.Go(func() { a.watchConnections(ctx, began) })
 	a.running.Go(func() { a.saveState(ctx) })
+	if a.figures != nil {
+		a.running.Go(func() { a.figures.Run(ctx) })
+	}
 	if a.config.Annuaire.Probe > 0 {
 		a.running.Go(func() { a.probeAnnuaire(ctx) })
 	}

@@ -38,6 +38,7 @@ func (a *App) indicatorOptions() live.Options {
 		Shed:         func() float64 { return a.shedder.Ratio(a.now()) },
 		Revocation:   a.revocationStats,
 		Journal:      a.journalStats,
+		Figures:      a.figuresStats,
 		Open:         func() (int, int) { return a.server.Open(), a.client.Open() },
 		Certificates: a.certificateCounts,
 		Annuaire: func() live.AnnuaireStats {

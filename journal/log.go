@@ -85,6 +85,12 @@ func (l *Log) list() error {
 	if err != nil {
 		return err
 	}
+	closed := map[string]logSegment{} // they do not change
+	for _, s := range l.segments {
+		if s.footer != nil {
+			closed[s.base] = s
+		}
+	}
 	var list []logSegment
 	seen := map[string]bool{}
 	for _, ending := range []string{".zst", ".open"} { // both exist for a moment: the closed one counts
@@ -93,9 +99,11 @@ func (l *Log) list() error {
 			if !ok || !strings.HasPrefix(base, "segment-") || seen[base] {
 				continue
 			}
-			s, err := l.look(filepath.Join(l.dir, base), ending == ".zst")
-			if err != nil {
-				return err
+			s, known := closed[filepath.Join(l.dir, base)]
+			if !known || ending != ".zst" {
+				if s, err = l.look(filepath.Join(l.dir, base), ending == ".zst"); err != nil {
+					return err
+				}
 			}
 			if s.end > s.first || s.lost != nil {
 				list, seen[base] = append(list, s), true

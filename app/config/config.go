@@ -122,7 +122,8 @@ type Config struct {
 	// the register (register.jsonl, at most 11 files of 16 MiB), the hosts that the
 	// annuaire has named, the certificates that were seen, the signatures of
 	// messages that came (policies.replay, written each minute and at the stop),
-	// the annuaire's last signed answers (annuaire.max_age). Those are not trusted: an answer read from disk is checked like one that just came.
+	// the annuaire's last signed answers (annuaire.max_age), the journal and the
+	// figures. Those answers are not trusted: an answer read from disk is checked like one that just came.
 	// It must be there, and is the folder of one process: a second one refuses
 	// to start.
 	//
@@ -134,6 +135,10 @@ type Config struct {
 	// Journal is the sealed trace of every exchange. Default: in the folder
 	// journal of the state folder, with the default of each field.
 	Journal Journal `yaml:"journal"`
+
+	// Indicators is where the figures of each establishment and insurer are
+	// kept. Default: a file of the state folder, with the default of each field.
+	Indicators Indicators `yaml:"indicators"`
 
 	// Redis is where the instances of one RPN share what the annuaire
 	// answered. Default: none; an instance alone needs none.

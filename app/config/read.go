@@ -56,7 +56,8 @@ func defaults() Config {
 			Durability: Relaxed, WhenFull: RefuseWhenFull, SegmentBytes: 64 << 20, SegmentAge: 24 * time.Hour,
 			Seal: 10 * time.Second, Keep: 366 * 24 * time.Hour,
 		},
-		Log: Log{Level: LogInfo, Exchanges: true},
+		Indicators: Indicators{Every: 5 * time.Second, Keep: 397 * 24 * time.Hour},
+		Log:        Log{Level: LogInfo, Exchanges: true},
 	}
 }
 
@@ -122,6 +123,7 @@ func (c *Config) check(doc *strict.Document) {
 	c.checkRedis(doc)
 	c.checkFacade(doc)
 	c.checkJournal(doc)
+	c.checkIndicators(doc)
 	if c.Environment == Production && c.Policies.AllowSHA1 {
 		doc.Refuse(doc.At("policies", "allow_sha1"), "remove the line: SHA-1 can be accepted in a test environment only", "SHA-1 is never accepted in production")
 	}
@@ -209,6 +211,7 @@ func (c *Config) checkFiles(doc *strict.Document) {
 		{[]any{"redis", "password_file"}, &c.Redis.PasswordFile, false},
 		{[]any{"redis", "sentinel_password_file"}, &c.Redis.SentinelPasswordFile, false},
 		{[]any{"redis", "ca"}, &c.Redis.CA, false},
+		{[]any{"indicators", "password_file"}, &c.Indicators.PasswordFile, false},
 	}...) {
 		if *f.file == "" {
 			continue // said already: it is required

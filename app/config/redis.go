@@ -99,8 +99,8 @@ func (c *Config) checkRedis(doc *strict.Document) {
 	if c.Environment == Production && !schemes["rediss"] && !r.local() {
 		doc.Refuse(doc.At("redis", "urls"), "write it with rediss", "in production a Redis on another machine is reached by TLS")
 	}
-	r.password = readPassword(doc, "password_file", r.PasswordFile)
-	r.sentinelPassword = readPassword(doc, "sentinel_password_file", r.SentinelPasswordFile)
+	r.password = readPassword(doc, doc.At("redis", "password_file"), r.PasswordFile)
+	r.sentinelPassword = readPassword(doc, doc.At("redis", "sentinel_password_file"), r.SentinelPasswordFile)
 }
 
 // Password is what password_file holds.
@@ -113,11 +113,16 @@ func (r *Redis) SentinelPassword() string { return r.sentinelPassword }
 func (r *Redis) local() bool {
 	for _, raw := range r.URLs {
 		u, _ := url.Parse(raw)
-		if h := u.Hostname(); h != "localhost" && h != "127.0.0.1" && h != "::1" {
+		if !isLocal(u.Hostname()) {
 			return false
 		}
 	}
 	return true
+}
+
+// isLocal reports whether a host is this machine by its name alone.
+func isLocal(host string) bool {
+	return host == "localhost" || host == "127.0.0.1" || host == "::1"
 }
 
 func isDatabase(path string) bool {
@@ -125,7 +130,8 @@ func isDatabase(path string) bool {
 	return err == nil && n >= 0 && n < 1<<16
 }
 
-func readPassword(doc *strict.Document, field, file string) string {
+// readPassword reads the only line of a file that the configuration names there.
+func readPassword(doc *strict.Document, at strict.Position, file string) string {
 	if file == "" {
 		return ""
 	}
@@ -135,7 +141,7 @@ func readPassword(doc *strict.Document, field, file string) string {
 	}
 	password := strings.TrimSpace(string(b))
 	if password == "" || strings.Contains(password, "\n") {
-		doc.Refuse(doc.At("redis", field), "write the password on its only line", "%s does not hold one line", file)
+		doc.Refuse(at, "write the password on its only line", "%s does not hold one line", file)
 	}
 	return password
 }

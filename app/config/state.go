@@ -31,6 +31,9 @@ func (c *Config) RoutesFile() string { return c.inState("annuaire-routes.json") 
 // ActsFile is where what operators decided about the annuaire is kept.
 func (c *Config) ActsFile() string { return c.inState("annuaire-actes.jsonl") }
 
+// IndicatorsFile is where the figures are kept.
+func (c *Config) IndicatorsFile() string { return c.inState("indicateurs.db") }
+
 func (c *Config) inState(name string) string {
 	if c.State == "" {
 		return ""

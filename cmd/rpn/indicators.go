@@ -28,13 +28,13 @@ func indicatorsCommand() *cobra.Command {
 		Long: `Les indicateurs sont calculés du journal scellé et de rien d'autre. docs/indicators.md
 donne la fiche de chacun ; docs/operating/indicators.md dit comment les tenir.`,
 	}
-	cmd.AddCommand(indicatorsUpdateCommand(), indicatorsShowCommand(), indicatorsExportCommand(), indicatorsCardsCommand())
+	cmd.AddCommand(indicatorsUpdateCommand(), indicatorsRebuildCommand(), indicatorsShowCommand(), indicatorsExportCommand(), indicatorsCardsCommand())
 	return cmd
 }
 
 // storeFlag is where the figures are.
 func storeFlag(cmd *cobra.Command, address *string) {
-	cmd.Flags().StringVar(address, "store", "", "fichier SQLite, ou adresse postgres:// (obligatoire)")
+	cmd.Flags().StringVar(address, "store", "", "fichier SQLite, ou adresse postgres:// (son mot de passe dans PGPASSWORD ou ~/.pgpass) (obligatoire)")
 	cmd.MarkFlagRequired("store")
 }
 
@@ -45,7 +45,7 @@ func openStore(cmd *cobra.Command, address string, mayMake bool) (*store.Store, 
 			return nil, refused(fmt.Errorf("--store %s : ce fichier n'existe pas ; `rpn indicators update` le fait à partir du journal", address))
 		}
 	}
-	s, err := store.Open(cmd.Context(), address)
+	s, err := store.Open(cmd.Context(), address, store.Options{})
 	if err != nil {
 		return nil, refused(fmt.Errorf("--store : %w", err))
 	}
@@ -55,87 +55,138 @@ func openStore(cmd *cobra.Command, address string, mayMake bool) (*store.Store, 
 func indicatorsUpdateCommand() *cobra.Command {
 	var dirs []string
 	var address string
-	var again, lose bool
 	var months int
 	cmd := &cobra.Command{
 		Use:   "update --store STORE --dir DIR",
 		Short: "Met les indicateurs à jour, depuis le dossier du journal de chaque instance",
 		Long: `Update lit la suite du journal de chaque dossier, jusqu'à son dernier sceau, et met les
 indicateurs à jour. Chaque enregistrement compte une fois et une seule, quoi qu'il
-arrive pendant la lecture. --rebuild oublie d'abord ce qui vient de ces journaux, et
-recalcule tout : les chiffres sont les mêmes, tant que le journal garde tout. Quand il a
-déjà supprimé ses premiers enregistrements, --rebuild refuse ; --lose l'accepte.`,
+arrive pendant la lecture. Un RPN en service le fait de lui-même (indicators.store) :
+cette commande est pour le journal d'une instance qui ne sert plus, ou pour une autre
+base.`,
 		Example: `  rpn indicators update --store indicateurs.db --dir /var/lib/rpn/journal`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			logs, done, err := openLogs(dirs)
-			if err != nil {
-				return err
-			}
-			defer done()
-			s, err := openStore(cmd, address, true)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			for i, l := range logs {
-				sealed, err := l.Checkpoint()
-				if errors.Is(err, journal.ErrNotSealed) {
-					fmt.Fprintf(cmd.OutOrStdout(), "%s : rien n'est encore scellé\n", dirs[i])
-					continue
+			return project(cmd, address, dirs, func(s *store.Store) error {
+				if months > 0 {
+					return s.Prune(cmd.Context(), time.Now().AddDate(0, -months, 0))
 				}
-				if err != nil {
-					return failed(fmt.Errorf("--dir %s : %w", dirs[i], err))
-				}
-				if first, _ := l.Bounds(); again && first > 0 && !lose {
-					return refused(fmt.Errorf("--dir %s : --rebuild perdrait les chiffres des %d premiers enregistrements, que le journal a supprimés ; --lose l'accepte", dirs[i], first))
-				}
-				if again {
-					if err := s.Forget(cmd.Context(), sealed.Origin); err != nil {
-						return failed(err)
-					}
-				}
-				p := newProgress(cmd.ErrOrStderr(), sealed.Origin)
-				err = s.Project(cmd.Context(), l, p.show)
-				p.end()
-				if errors.Is(err, store.ErrOtherJournal) {
-					return failed(fmt.Errorf("--dir %s : ce n'est pas le journal qui a été compté sous le nom %s ; --rebuild oublie le précédent", dirs[i], sealed.Origin))
-				}
-				if err != nil {
-					return failed(err)
-				}
-				at, err := s.Position(cmd.Context(), sealed.Origin)
-				if err != nil {
-					return failed(err)
-				}
-				gap, err := s.Gaps(cmd.Context(), sealed.Origin)
-				if err != nil {
-					return failed(err)
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s : %d enregistrements", sealed.Origin, at.Next)
-				if !at.Newest.IsZero() {
-					fmt.Fprintf(cmd.OutOrStdout(), ", jusqu'au %s", frenchInstant(at.Newest))
-				}
-				if n := at.Pruned + at.Unreadable; n > 0 {
-					fmt.Fprintf(cmd.OutOrStdout(), " ; %d dans aucun chiffre (%d supprimés avant d'être comptés, %d illisibles)", n, at.Pruned, at.Unreadable)
-				}
-				if gap != (store.Gap{}) {
-					fmt.Fprintf(cmd.OutOrStdout(), " ; échanges sans enregistrement, dans aucun chiffre : %d portés, %d refusés", gap.NotRecorded, gap.TurnedAway)
-				}
-				fmt.Fprintln(cmd.OutOrStdout())
-			}
-			if months > 0 {
-				return s.Prune(cmd.Context(), time.Now().AddDate(0, -months, 0))
-			}
-			return nil
+				return nil
+			}, nil)
 		},
 	}
 	storeFlag(cmd, &address)
 	dirFlag(cmd, &dirs)
-	cmd.Flags().BoolVar(&again, "rebuild", false, "recalculer tout, depuis le premier enregistrement gardé")
-	cmd.Flags().BoolVar(&lose, "lose", false, "avec --rebuild : perdre les chiffres de ce que le journal a supprimé")
 	cmd.Flags().IntVar(&months, "keep", 0, "supprimer les chiffres de plus de tant de mois ; 0 : garder tout")
 	return cmd
+}
+
+func indicatorsRebuildCommand() *cobra.Command {
+	var dirs []string
+	var address string
+	var lose bool
+	cmd := &cobra.Command{
+		Use:   "rebuild --store STORE --dir DIR",
+		Short: "Oublie les indicateurs qui viennent d'un journal, et les recalcule tous",
+		Long: `Rebuild oublie ce qui vient du journal de chaque dossier, puis recalcule tout : les
+chiffres sont les mêmes, tant que le journal garde tout. Quand il a déjà supprimé ses
+premiers enregistrements, la commande refuse ; --lose accepte de perdre leurs chiffres.
+Le RPN peut être en service : jusqu'à la fin, les chiffres sont partiels.`,
+		Example: `  rpn indicators rebuild --store indicateurs.db --dir /var/lib/rpn/journal`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return project(cmd, address, dirs, nil, func(s *store.Store, l *journal.Log, dir, origin string) error {
+				if first, _ := l.Bounds(); first > 0 && !lose {
+					return refused(fmt.Errorf("--dir %s : les chiffres des %d premiers enregistrements, que le journal a supprimés, seraient perdus ; --lose l'accepte", dir, first))
+				}
+				if err := s.Forget(cmd.Context(), origin); err != nil {
+					return failed(err)
+				}
+				return nil
+			})
+		},
+	}
+	storeFlag(cmd, &address)
+	dirFlag(cmd, &dirs)
+	cmd.Flags().BoolVar(&lose, "lose", false, "perdre les chiffres de ce que le journal a supprimé")
+	return cmd
+}
+
+// project brings the figures up to the last seal of the journals of those
+// folders. before, which may be nil, is called for each of them; after, which
+// may be nil, at the end.
+func project(cmd *cobra.Command, address string, dirs []string, after func(*store.Store) error, before func(s *store.Store, l *journal.Log, dir, origin string) error) error {
+	logs, done, err := openLogs(dirs)
+	if err != nil {
+		return err
+	}
+	defer done()
+	s, err := openStore(cmd, address, true)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	for i, l := range logs {
+		sealed, err := l.Checkpoint()
+		if errors.Is(err, journal.ErrNotSealed) {
+			fmt.Fprintf(cmd.OutOrStdout(), "%s : rien n'est encore scellé\n", dirs[i])
+			continue
+		}
+		if err != nil {
+			return failed(fmt.Errorf("--dir %s : %w", dirs[i], err))
+		}
+		if before != nil {
+			if err := before(s, l, dirs[i], sealed.Origin); err != nil {
+				return err
+			}
+		}
+		p := newProgress(cmd.ErrOrStderr(), sealed.Origin)
+		for {
+			err = s.Project(cmd.Context(), l, p.show)
+			if !errors.Is(err, store.ErrBusy) { // the RPN that serves does the same: what it did is done
+				break
+			}
+		}
+		p.end()
+		if errors.Is(err, store.ErrOtherJournal) {
+			return failed(fmt.Errorf("--dir %s : ce n'est pas le journal qui a été compté sous le nom %s ; `rpn indicators rebuild` oublie le précédent", dirs[i], sealed.Origin))
+		}
+		if err != nil {
+			return failed(err)
+		}
+		if err := printPosition(cmd, s, sealed.Origin); err != nil {
+			return failed(err)
+		}
+	}
+	if after != nil {
+		return after(s)
+	}
+	return nil
+}
+
+// printPosition prints how far a journal is counted, and what is in no figure.
+func printPosition(cmd *cobra.Command, s *store.Store, origin string) error {
+	at, err := s.Position(cmd.Context(), origin)
+	if err != nil {
+		return err
+	}
+	gap, err := s.Gaps(cmd.Context(), origin)
+	if err != nil {
+		return err
+	}
+	w := cmd.OutOrStdout()
+	fmt.Fprintf(w, "%s : %d enregistrements", origin, at.Next)
+	if !at.Newest.IsZero() {
+		fmt.Fprintf(w, ", jusqu'au %s", frenchInstant(at.Newest))
+	}
+	if n := at.Pruned + at.Unreadable; n > 0 {
+		fmt.Fprintf(w, " ; %d dans aucun chiffre (%d supprimés avant d'être comptés, %d illisibles)", n, at.Pruned, at.Unreadable)
+	}
+	if gap != (store.Gap{}) {
+		fmt.Fprintf(w, " ; échanges sans enregistrement, dans aucun chiffre : %d portés, %d refusés", gap.NotRecorded, gap.TurnedAway)
+	}
+	fmt.Fprintln(w)
+	return nil
 }
 
 func indicatorsShowCommand() *cobra.Command {

@@ -94,6 +94,12 @@ var catalogue = []Metric{
 		"Failures of the journal, by step: write, sync, seal, close, room."},
 	{journalDamaged, Gauge, nil,
 		"Records found damaged since the start; run rpn journal verify."},
+	{figuresBehind, Gauge, nil,
+		"Records of the journal that are in no figure of the store yet."},
+	{figuresLag, Gauge, nil,
+		"For how long, at most, a record has been waiting to be in the figures of the store, in seconds; 0 when none waits. Above 60 they are late."},
+	{figuresFailures, Counter, nil,
+		"Times that the figures could not be brought up to date: the store, or the journal's folder; /readyz says why. They catch up."},
 	{listIssued, Gauge, []string{"ca"},
 		"When the revocation list in use of this CA was made (thisUpdate), in seconds since the epoch: its age is now minus this."},
 	{listEnds, Gauge, []string{"ca"},
@@ -189,6 +195,9 @@ const (
 	journalGaps        = "rpn_journal_gaps_total"
 	journalErrors      = "rpn_journal_errors_total"
 	journalDamaged     = "rpn_journal_damaged_records"
+	figuresBehind      = "rpn_indicators_behind_records"
+	figuresLag         = "rpn_indicators_lag_seconds"
+	figuresFailures    = "rpn_indicators_failures_total"
 	listIssued         = "rpn_revocation_list_issued_timestamp_seconds"
 	listEnds           = "rpn_revocation_list_ends_timestamp_seconds"
 	listEntries        = "rpn_revocation_list_entries"

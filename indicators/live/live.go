@@ -76,6 +76,9 @@ type Options struct {
 
 	// Journal is the state of the journal; false: there is none.
 	Journal func() (journal.Stats, bool)
+
+	// Figures says how far the figures of the store are; false: there are none.
+	Figures func() (FiguresStats, bool)
 	Open    func() (etablissements, amc int) // connections
 
 	Version, Revision, GoVersion string // of the build
@@ -230,6 +233,9 @@ func New(o Options) *Metrics {
 	}
 	if o.Journal != nil {
 		l.registry.MustRegister(journalCollector{o.Journal})
+	}
+	if o.Figures != nil {
+		l.registry.MustRegister(figuresCollector{o.Figures})
 	}
 	if o.Open != nil {
 		l.registry.MustRegister(openCollector{o.Open})

@@ -196,8 +196,8 @@ func Cards() []Card {
 }
 
 // Common is what all cards share, in French.
-const Common = "Fenêtre : des jours entiers de l'heure de Paris (ou des heures). Fraîcheur : celle de la dernière mise à jour (`rpn indicators update`), jusqu'au dernier sceau du journal. " +
-	"Source : le journal scellé et rien d'autre ; `rpn indicators update --rebuild` recalcule tout. Un appelant jamais identifié compte sous l'établissement « - », un message dont l'organisme n'a pas été lu sous l'organisme « - »."
+const Common = "Fenêtre : des jours entiers de l'heure de Paris (ou des heures). Fraîcheur : le RPN met les chiffres à jour de lui-même, jusqu'au dernier sceau du journal, en moins d'une minute. " +
+	"Source : le journal scellé et rien d'autre ; `rpn indicators rebuild` recalcule tout. Un appelant jamais identifié compte sous l'établissement « - », un message dont l'organisme n'a pas été lu sous l'organisme « - »."
 
 // Markdown writes the cards for docs/indicators.md.
 func Markdown() string {

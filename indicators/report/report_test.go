@@ -118,7 +118,7 @@ func exchange(at time.Time, amc roc.NumeroAMC, s roc.Service, amcTime time.Durat
 // filled is a store with the week of the night of 25 hours, to its last second.
 func filled(t *testing.T) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "store.db"))
+	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "store.db"), store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

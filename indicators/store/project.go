@@ -27,7 +27,7 @@ const recordsAtOnce = 20_000
 
 // ErrOtherJournal is why a journal is not projected: the record before the
 // position is not the one that was counted.
-var ErrOtherJournal = errors.New("this is not the journal that was projected under its name: `rpn indicators update --rebuild` forgets the former one")
+var ErrOtherJournal = errors.New("this is not the journal that was projected under its name: `rpn indicators rebuild` forgets the former one")
 
 // ErrBusy is why a projection ends: another process projects this journal.
 var ErrBusy = errors.New("another process projects this journal too")

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 	"time"
@@ -42,12 +43,21 @@ var (
 	postgreSQL = dialect{postgres: true, blob: "BYTEA", parted: " PARTITION BY RANGE (begins)"}
 )
 
+// Options are what a store may need beside its address.
+type Options struct {
+	Password string // of PostgreSQL; "": as the address and the environment say
+
+	// Dial opens the connections to PostgreSQL. Nil: pgx does. A socket of this
+	// machine is not dialled by it.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
 // Open opens the store at an address, and makes its tables when they are not
 // there: "postgres://..." or the path of a SQLite file. The password of a
 // PostgreSQL address never stands in an error.
-func Open(ctx context.Context, address string) (*Store, error) {
+func Open(ctx context.Context, address string, o Options) (*Store, error) {
 	if IsPostgres(address) {
-		return openPostgres(ctx, address)
+		return openPostgres(ctx, address, o)
 	}
 	return openSQLite(ctx, address)
 }
@@ -69,10 +79,23 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 	return made(ctx, &Store{db, sqlite, recordsAtOnce}, path)
 }
 
-func openPostgres(ctx context.Context, address string) (*Store, error) {
+// connecting bounds a connection to PostgreSQL whose address does not bound it.
+const connecting = 10 * time.Second
+
+func openPostgres(ctx context.Context, address string, o Options) (*Store, error) {
 	c, err := pgx.ParseConfig(address)
 	if err != nil {
 		return nil, errors.New("the address of PostgreSQL cannot be read") // pgx's error holds parts of it
+	}
+	if o.Password != "" {
+		c.Password = o.Password
+	}
+	if c.ConnectTimeout == 0 {
+		c.ConnectTimeout = connecting
+	}
+	if o.Dial != nil && !strings.HasPrefix(c.Host, "/") {
+		c.DialFunc = o.Dial
+		c.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil } // Dial does it
 	}
 	where := fmt.Sprintf("PostgreSQL %s:%d/%s", c.Host, c.Port, c.Database)
 	db := stdlib.OpenDB(*c)

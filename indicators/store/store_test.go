@@ -316,7 +316,7 @@ func stores(t *testing.T) map[string]func(t *testing.T) *Store {
 
 func open(t *testing.T, address string) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), address)
+	s, err := Open(t.Context(), address, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -626,7 +626,7 @@ func TestADayIsADayInParis(t *testing.T) {
 func TestNoPasswordInAnError(t *testing.T) {
 	t.Parallel()
 	for _, a := range []string{"postgres://rpn:s3cret@127.0.0.1:1/x?connect_timeout=1", "postgres://rpn:s3cret@127.0.0.1:port/x"} {
-		_, err := Open(t.Context(), a)
+		_, err := Open(t.Context(), a, Options{})
 		if err == nil || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%v", err)
 		}

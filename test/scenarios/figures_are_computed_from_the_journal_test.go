@@ -45,7 +45,7 @@ func TestFiguresAreComputedFromTheJournal(t *testing.T) {
 			t.Errorf("%s is %v, want %v", id, first[id], want)
 		}
 	}
-	rpn(t, 0, "indicators", "update", "--store", db, "--dir", journalOf(n), "--rebuild")
+	rpn(t, 0, "indicators", "rebuild", "--store", db, "--dir", journalOf(n))
 	for id, v := range figures() {
 		if (v == nil) != (first[id] == nil) || v != nil && *v != *first[id] {
 			t.Errorf("after a rebuild %s is %v, it was %v", id, v, first[id])
