@@ -3,7 +3,7 @@
 GO ?= go
 BIN := bin
 
-.PHONY: help build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check bench-denial deps clean drill-annuaire drill-trust drill-fairness drill-revocation drill-journal bench-journal mutants
+.PHONY: help build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check bench-denial deps clean drill-annuaire drill-trust drill-fairness drill-revocation drill-journal bench-journal bench-indicators mutants
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -102,6 +102,10 @@ drill-journal: ## kill -9, damage, full disks, clocks that jump: lost, unprovabl
 
 bench-journal: ## what a record costs, on the path and off it
 	$(GO) test -run '^$$' -bench . -benchtime 500000x ./journal
+
+DAYS ?= 396
+bench-indicators: ## records/s into the figures, size and query times of a country over DAYS (396); writes docs/bench/indicators.md
+	$(GO) run ./test/benchindicators -days $(DAYS) -out docs/bench/indicators.md
 
 mutants: ## break one line at a time: the tests must notice; MUTANTS=limits plays those of a room
 	$(GO) run ./test/mutants $(MUTANTS)

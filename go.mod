@@ -4,7 +4,6 @@ go 1.26.8
 
 require (
 	filippo.io/bigmod v0.1.0
-	github.com/DataDog/sketches-go v1.4.8
 	github.com/beevik/etree v1.8.1
 	github.com/caddyserver/certmagic v0.25.6
 	github.com/jackc/pgx/v5 v5.13.0

@@ -217,10 +217,7 @@ func indicatorsShowCommand() *cobra.Command {
 			if err != nil {
 				return failed(err)
 			}
-			sum, err := report.SumOf(rows)
-			if err != nil {
-				return failed(err)
-			}
+			sum := report.SumOf(rows)
 			if asJSON {
 				values := map[string]*float64{}
 				for _, c := range report.Cards() {

@@ -63,17 +63,15 @@ type Sum struct {
 var Dimensions = []store.Dimension{store.ByCode, store.ByOwner, store.ByService}
 
 // SumOf sums rows that keep Dimensions apart.
-func SumOf(rows []store.Row) (*Sum, error) {
+func SumOf(rows []store.Row) *Sum {
 	s := &Sum{byCode: map[string]*store.Counts{}, byOwner: map[roc.Responsable]*store.Counts{}, byService: map[roc.Service]*store.Counts{}}
 	for i := range rows {
 		r := &rows[i]
 		for _, c := range []*store.Counts{&s.All, of(s.byCode, r.Code), of(s.byOwner, r.Owner), of(s.byService, r.Service)} {
-			if err := c.Add(&r.Counts); err != nil {
-				return nil, err
-			}
+			c.Add(&r.Counts)
 		}
 	}
-	return s, nil
+	return s
 }
 
 func of[K comparable](m map[K]*store.Counts, k K) *store.Counts {

@@ -66,10 +66,7 @@ func (f File) Write(ctx context.Context, w io.Writer, s *store.Store, structure 
 		}
 		c.row(headings...)
 		for _, g := range grouped(rows) {
-			sum, err := SumOf(g)
-			if err != nil {
-				return err
-			}
+			sum := SumOf(g)
 			cells := scope(g[0].AMC, g[0].Service, g[0].Version)
 			for _, card := range cards {
 				v, known := card.Of(sum)

@@ -1,14 +1,7 @@
 package store
 
 import (
-	"encoding/binary"
-	"errors"
-	"fmt"
 	"time"
-
-	"github.com/DataDog/sketches-go/ddsketch"
-	"github.com/DataDog/sketches-go/ddsketch/mapping"
-	sketch "github.com/DataDog/sketches-go/ddsketch/store"
 
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/journal"
@@ -81,142 +74,48 @@ type Counts struct {
 	Within2s     int64 // in all, from the first byte read until the answer is ready
 	Within5s     int64
 	Within20s    int64
+	Sent         int64 // of them, the insurer was called, or would have been had it not been failing (RPN401 to RPN405)
+	Failed       int64 // of these, by a technical failure of the insurer (RPN401 to RPN405)
+	BeyondRate   int64 // refused because they exceed the rate that the insurer grants
+	ClockOff     int64 // of them, the signer's clock is more than a minute from ours
+
+	// unanswered are those of Failed by which the rule of five holds; only
+	// windows have it.
+	unanswered int64
 
 	// Where the time went: in all; until the caller had sent its message; in
-	// the RPN; at the insurer. Microseconds.
+	// the RPN; at the insurer.
 	Total, AtCaller, InRPN, AtAMC Durations
+
+	// Clock is how far the signer's clock is from ours, ahead or behind.
+	Clock Durations
 }
 
-// Durations is the distribution of a duration, with a relative error of 1 %.
-// The zero value is empty.
-type Durations struct{ s *ddsketch.DDSketch }
-
-var (
-	durationMapping = mustMap(mapping.NewLogarithmicMapping(0.01))
-	durationStore   = sketch.SparseStoreConstructor
-)
-
-func mustMap(m *mapping.LogarithmicMapping, err error) *mapping.LogarithmicMapping {
-	if err != nil {
-		panic(err)
-	}
-	return m
-}
-
-// Add takes one duration. A negative one, of a record that somebody forged,
-// counts as none.
-func (d *Durations) Add(x time.Duration) {
-	if d.s == nil {
-		d.s = ddsketch.NewDDSketchFromStoreProvider(durationMapping, durationStore)
-	}
-	us := max(float64(x.Microseconds()), 0)
-	if err := d.s.Add(us); err != nil {
-		panic(err) // it is a finite number that is not negative
-	}
-}
-
-// Count is how many durations there are.
-func (d *Durations) Count() int64 {
-	if d.s == nil {
-		return 0
-	}
-	return int64(d.s.GetCount())
-}
-
-// Quantile returns the duration that a share q of them does not exceed; 0 when
-// there is none.
-func (d *Durations) Quantile(q float64) time.Duration {
-	if d.Count() == 0 {
-		return 0
-	}
-	us, err := d.s.GetValueAtQuantile(q)
-	if err != nil {
-		return 0
-	}
-	return time.Duration(us * float64(time.Microsecond))
-}
-
-func (d *Durations) merge(o *Durations) error {
-	if o.s == nil {
-		return nil
-	}
-	if d.s == nil {
-		d.s = o.s.Copy()
-		return nil
-	}
-	return d.s.MergeWith(o.s)
-}
-
-func (d *Durations) append(b []byte) []byte {
-	var e []byte
-	if d.s != nil {
-		d.s.Encode(&e, true)
-	}
-	b = binary.AppendUvarint(b, uint64(len(e)))
-	return append(b, e...)
-}
-
-func (d *Durations) read(b []byte) ([]byte, error) {
-	n, w := binary.Uvarint(b)
-	if w <= 0 || n > uint64(len(b)-w) {
-		return nil, errors.New("a distribution is cut")
-	}
-	e, rest := b[w:w+int(n)], b[w+int(n):]
-	if n == 0 {
-		d.s = nil
-		return rest, nil
-	}
-	s, err := ddsketch.DecodeDDSketch(e, durationStore, durationMapping)
-	if err != nil {
-		return nil, fmt.Errorf("a distribution: %w", err)
-	}
-	d.s = s
-	return rest, nil
-}
+// clockOff is from when on a clock is off: the RPN refuses at five minutes.
+const clockOff = time.Minute
 
 // all is every distribution, in the order in which they are written.
-func (c *Counts) all() []*Durations { return []*Durations{&c.Total, &c.AtCaller, &c.InRPN, &c.AtAMC} }
-
-// numbers is every count, in the order of the columns.
-func (c *Counts) numbers() []*int64 {
-	return []*int64{&c.Exchanges, &c.Undelivered, &c.BadAnswers, &c.Replayed, &c.Remembered, &c.Stale,
-		&c.RequestBytes, &c.AnswerBytes, &c.Within2s, &c.Within5s, &c.Within20s}
+func (c *Counts) all() [5]*Durations {
+	return [...]*Durations{&c.Total, &c.AtCaller, &c.InRPN, &c.AtAMC, &c.Clock}
 }
 
-// columns are the names of numbers in the store.
-var columns = []string{"exchanges", "undelivered", "bad_answers", "replayed", "remembered", "stale",
-	"request_bytes", "answer_bytes", "within_2s", "within_5s", "within_20s"}
-
-func (c *Counts) durations() []byte {
-	var b []byte
-	for _, d := range c.all() {
-		b = d.append(b)
-	}
-	return b
-}
-
-func (c *Counts) readDurations(b []byte) (err error) {
-	for _, d := range c.all() {
-		if b, err = d.read(b); err != nil {
-			return err
-		}
-	}
-	return nil
+// numbers is every count, in the order in which they are written.
+func (c *Counts) numbers() [16]*int64 {
+	return [...]*int64{&c.Exchanges, &c.Undelivered, &c.BadAnswers, &c.Replayed, &c.Remembered, &c.Stale,
+		&c.RequestBytes, &c.AnswerBytes, &c.Within2s, &c.Within5s, &c.Within20s,
+		&c.Sent, &c.Failed, &c.BeyondRate, &c.ClockOff, &c.unanswered}
 }
 
 // Add adds the counts of another cell.
-func (c *Counts) Add(o *Counts) error {
+func (c *Counts) Add(o *Counts) {
 	mine, theirs := c.numbers(), o.numbers()
 	for i := range mine {
 		*mine[i] += *theirs[i]
 	}
 	his := o.all()
 	for i, d := range c.all() {
-		if err := d.merge(his[i]); err != nil {
-			return err
-		}
+		d.merge(his[i])
 	}
-	return nil
 }
 
 // add counts one exchange.
@@ -243,6 +142,28 @@ func (c *Counts) add(x *journal.Exchange) {
 	if !x.RequestOut.IsZero() {
 		c.AtAMC.Add(x.AMC)
 	}
+	is(&c.Sent, sent(x))
+	is(&c.Failed, failed(x))
+	is(&c.BeyondRate, x.CauseCode == roc.AMCRate)
+	if x.ClockOffset != nil {
+		off := x.ClockOffset.Abs()
+		c.Clock.Add(off)
+		is(&c.ClockOff, off > clockOff)
+	}
+}
+
+// failed reports whether the insurer failed an exchange, for its availability.
+func failed(x *journal.Exchange) bool {
+	switch x.Reason {
+	case roc.AMCUnreachable, roc.AMCSilent, roc.AMCBadAnswer, roc.AMCResting, roc.AMCNotSOAP:
+		return x.Outcome == roc.Refused && x.MustAct == roc.ByAMC && x.To.AMC != ""
+	}
+	return false
+}
+
+// sent reports whether an exchange counts for the availability of its insurer.
+func sent(x *journal.Exchange) bool {
+	return failed(x) || x.Service != roc.Annuaire && x.To.AMC != "" && (x.Outcome == roc.Answered || x.Outcome == roc.FarFault)
 }
 
 // amend counts what was only known after the record of an exchange.
@@ -255,35 +176,15 @@ func (c *Counts) amend(a *journal.Amendment) {
 	}
 }
 
-// codeOf is the outcome of an exchange as a cell has it.
-func codeOf(x *journal.Exchange) string {
-	if x.Outcome == roc.Refused {
-		return x.Code()
+// cellOf is the cell of the finest grain that an exchange counts in: an
+// establishment, an insurer, an hour.
+func cellOf(x *journal.Exchange) Cell {
+	c := Cell{Grain: Hour, Begin: Hour.Begin(x.RequestIn).Unix(), Structure: x.From, AMC: x.To.AMC, Service: x.Service, Version: x.Version, Code: x.End(), Owner: x.MustAct}
+	if c.Structure == "" {
+		c.Structure = none
 	}
-	return string(x.Outcome)
-}
-
-// cellsOf are all cells that an exchange counts in: the establishment and the
-// insurer by the hour, and the sums.
-func cellsOf(x *journal.Exchange) [7]Cell {
-	at := x.RequestIn
-	hour, day := Hour.Begin(at).Unix(), Day.Begin(at).Unix()
-	from, to := x.From, x.To.AMC
-	if from == "" {
-		from = none
+	if c.AMC == "" {
+		c.AMC = none
 	}
-	if to == "" {
-		to = none
-	}
-	c := Cell{Service: x.Service, Version: x.Version, Code: codeOf(x), Owner: x.MustAct}
-	at7 := func(g Grain, begin int64, from roc.StructureID, to roc.NumeroAMC) Cell {
-		c := c
-		c.Grain, c.Begin, c.Structure, c.AMC = g, begin, from, to
-		return c
-	}
-	return [7]Cell{
-		at7(Hour, hour, from, to), at7(Day, day, from, to), at7(Day, day, from, ""),
-		at7(Hour, hour, "", to), at7(Day, day, "", to),
-		at7(Hour, hour, "", ""), at7(Day, day, "", ""),
-	}
+	return c
 }

@@ -11,7 +11,9 @@
 // version and outcome: counts, and the distribution of the durations as a
 // sketch that adds up with others (DDSketch, relative error 1 %). Sums over
 // days, over all insurers, over all establishments and over the nation are
-// kept as well, each by the same code.
+// kept as well, and the windows of five minutes that say when an insurer is out
+// ([Store.Availability]). A row of the store holds all cells of an establishment,
+// an insurer and a day, or all of one sum.
 //
 // SQLite is the embedded default; PostgreSQL serves several instances. Each
 // journal has its own rows, so two instances never write the same one.

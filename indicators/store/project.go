@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/journal"
 )
 
@@ -22,8 +22,8 @@ type Journal interface {
 	Entry(i uint64) (journal.Entry, error)
 }
 
-// recordsAtOnce is how many records one transaction takes.
-const recordsAtOnce = 20_000
+// recordsAtOnce is how many records one transaction takes. A large one after an outage writes each row once.
+const recordsAtOnce = 200_000
 
 // ErrOtherJournal is why a journal is not projected: the record before the
 // position is not the one that was counted.
@@ -39,7 +39,9 @@ type Position struct {
 	Unreadable uint64    // records that were damaged: in no figure
 	Pruned     uint64    // records that were deleted before they were projected: in no figure
 
+	id   int64  // of the journal in the rows of cells; 0: none yet
 	leaf []byte // of the last record projected
+	runs []byte // what the rule of five goes on from
 }
 
 // Position returns how far the journal of that name was projected.
@@ -53,8 +55,8 @@ type querier interface {
 
 func (s *Store) position(ctx context.Context, q querier, origin string) (p Position, err error) {
 	var newest int64
-	err = q.QueryRowContext(ctx, `SELECT next, last_leaf, newest, unreadable, pruned FROM journals WHERE origin = $1`, origin).
-		Scan(&p.Next, &p.leaf, &newest, &p.Unreadable, &p.Pruned)
+	err = q.QueryRowContext(ctx, `SELECT id, next, last_leaf, runs, newest, unreadable, pruned FROM journals WHERE origin = $1`, origin).
+		Scan(&p.id, &p.Next, &p.leaf, &p.runs, &newest, &p.Unreadable, &p.Pruned)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Position{}, nil
 	}
@@ -133,17 +135,22 @@ func (s *Store) projectBatch(ctx context.Context, origin string, j Journal, p Po
 		if now.Next != p.Next {
 			return ErrBusy
 		}
-		if err := s.write(ctx, tx, origin, b); err != nil {
+		if next.id = now.id; next.id == 0 {
+			if err := tx.QueryRowContext(ctx, `SELECT COALESCE(MAX(id), 0) + 1 FROM journals`).Scan(&next.id); err != nil {
+				return err
+			}
+		}
+		if err := s.write(ctx, tx, origin, next.id, b); err != nil {
 			return err
 		}
 		newest := int64(0)
 		if !next.Newest.IsZero() {
 			newest = next.Newest.UnixMicro()
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO journals (origin, next, last_leaf, newest, unreadable, pruned) VALUES ($1, $2, $3, $4, $5, $6)
-			ON CONFLICT (origin) DO UPDATE SET next = excluded.next, last_leaf = excluded.last_leaf, newest = excluded.newest,
+		_, err = tx.ExecContext(ctx, `INSERT INTO journals (origin, id, next, last_leaf, runs, newest, unreadable, pruned) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+			ON CONFLICT (origin) DO UPDATE SET next = excluded.next, last_leaf = excluded.last_leaf, runs = excluded.runs, newest = excluded.newest,
 			unreadable = excluded.unreadable, pruned = excluded.pruned`,
-			origin, int64(next.Next), next.leaf, newest, int64(next.Unreadable), int64(next.Pruned))
+			origin, next.id, int64(next.Next), next.leaf, next.runs, newest, int64(next.Unreadable), int64(next.Pruned))
 		return err
 	})
 	if err != nil {
@@ -152,32 +159,19 @@ func (s *Store) projectBatch(ctx context.Context, origin string, j Journal, p Po
 	return next, nil
 }
 
-// Sums are what a batch adds.
-type sums struct {
-	cells map[Cell]*Counts
-	gaps  []gap
-}
-
 // A gap is a mark of the journal: what has no record in it.
 type gap struct {
 	index uint64
 	journal.Mark
 }
 
-func newSums() *sums { return &sums{cells: map[Cell]*Counts{}} }
-
-func (b *sums) of(c Cell) *Counts {
-	n := b.cells[c]
-	if n == nil {
-		n = &Counts{}
-		b.cells[c] = n
-	}
-	return n
-}
-
 // read adds the records from a position on, atOnce of them at most, and
 // returns the position behind them.
 func (b *sums) read(ctx context.Context, j Journal, p Position, end, atOnce uint64) (Position, error) {
+	runs, err := readRuns(p.runs)
+	if err != nil {
+		return p, err
+	}
 	first, _ := j.Bounds()
 	if p.Next < first {
 		p.Pruned += first - p.Next
@@ -198,9 +192,8 @@ func (b *sums) read(ctx context.Context, j Journal, p Position, end, atOnce uint
 		p.leaf = slices.Clone(e.Leaf[:])
 		switch {
 		case e.Exchange != nil:
-			for _, c := range cellsOf(e.Exchange) {
-				b.of(c).add(e.Exchange)
-			}
+			b.of(cellOf(e.Exchange)).add(e.Exchange)
+			b.watch(runs, e.Exchange)
 			if e.Exchange.RequestIn.After(p.Newest) {
 				p.Newest = e.Exchange.RequestIn
 			}
@@ -217,6 +210,7 @@ func (b *sums) read(ctx context.Context, j Journal, p Position, end, atOnce uint
 		p.Unreadable += until - p.Next
 		p.Next, p.leaf = until, nil
 	}
+	p.runs = appendRuns(nil, runs)
 	return p, nil
 }
 
@@ -227,76 +221,21 @@ func (b *sums) amend(j Journal, a *journal.Amendment) {
 	if err != nil || e.Exchange == nil || e.Exchange.ID != a.Exchange {
 		return
 	}
-	for _, c := range cellsOf(e.Exchange) {
-		b.of(c).amend(a)
-	}
+	b.of(cellOf(e.Exchange)).amend(a)
 }
 
-var (
-	readCell  = `SELECT ` + strings.Join(columns, ", ") + `, durations FROM cells WHERE grain = $1 AND begins = $2 AND structure = $3 AND amc = $4 AND service = $5 AND version = $6 AND code = $7 AND owner = $8 AND origin = $9`
-	writeCell = writeCellQuery()
-)
+// rowsAtOnce is how many rows one statement of PostgreSQL takes.
+const rowsAtOnce = 500
 
-func writeCellQuery() string {
-	var values, set []string
-	n := len(strings.Split(cellColumns, ","))
-	for i := range n + len(columns) + 1 {
-		values = append(values, fmt.Sprintf("$%d", i+1))
-	}
-	for _, c := range slices.Concat(columns, []string{"durations"}) {
-		set = append(set, c+" = excluded."+c)
-	}
-	return `INSERT INTO cells (` + cellColumns + `, ` + strings.Join(columns, ", ") + `, durations) VALUES (` + strings.Join(values, ", ") + `)
-		ON CONFLICT (` + cellKey + `) DO UPDATE SET ` + strings.Join(set, ", ")
-}
-
-func (c *Cell) args(origin string) []any {
-	return []any{string(c.Grain), c.Begin, string(c.Structure), string(c.AMC), int64(c.Service), int64(c.Version), c.Code, string(c.Owner), origin}
-}
-
-// write adds a batch to the cells, in the order of their key.
-func (s *Store) write(ctx context.Context, tx *sql.Tx, origin string, b *sums) error {
+// write adds a batch to the rows of its journal.
+func (s *Store) write(ctx context.Context, tx *sql.Tx, origin string, id int64, b *sums) error {
 	rows := b.rows()
+	merge := s.mergeSQLite
 	if s.d.postgres {
-		made := map[time.Time]bool{}
-		for i := range rows {
-			if m := monthOf(rows[i].Begin); !made[m] {
-				made[m] = true
-				if err := partition(ctx, tx, m); err != nil {
-					return err
-				}
-			}
-		}
+		merge = s.mergePostgres
 	}
-	read, err := tx.PrepareContext(ctx, readCell)
-	if err != nil {
+	if err := merge(ctx, tx, id, rows); err != nil {
 		return err
-	}
-	defer read.Close()
-	write, err := tx.PrepareContext(ctx, writeCell)
-	if err != nil {
-		return err
-	}
-	defer write.Close()
-	for i := range rows {
-		c, n := rows[i].Cell, &rows[i].Counts
-		var had Counts
-		switch err := scan(read.QueryRowContext(ctx, c.args(origin)...), &had); {
-		case errors.Is(err, sql.ErrNoRows):
-		case err != nil:
-			return err
-		default:
-			if err := n.Add(&had); err != nil {
-				return err
-			}
-		}
-		args := c.args(origin)
-		for _, x := range n.numbers() {
-			args = append(args, *x)
-		}
-		if _, err := write.ExecContext(ctx, append(args, n.durations())...); err != nil {
-			return err
-		}
 	}
 	for _, g := range b.gaps {
 		_, err := tx.ExecContext(ctx, `INSERT INTO gaps (origin, idx, event, n, since, until) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (origin, idx) DO NOTHING`,
@@ -308,43 +247,180 @@ func (s *Store) write(ctx context.Context, tx *sql.Tx, origin string, b *sums) e
 	return nil
 }
 
-func (c *Cell) compare(o *Cell) int {
-	return cmp.Or(cmp.Compare(c.Grain, o.Grain), cmp.Compare(c.Structure, o.Structure), cmp.Compare(c.AMC, o.AMC), cmp.Compare(c.Begin, o.Begin),
-		cmp.Compare(c.Service, o.Service), cmp.Compare(c.Version, o.Version), cmp.Compare(c.Code, o.Code), cmp.Compare(c.Owner, o.Owner))
+// joined is the row with what the store has of it, as bytes.
+func (r *row) joined(had []byte) ([]byte, error) {
+	if had == nil {
+		return r.append(nil), nil
+	}
+	p, err := readPack(had)
+	if err != nil {
+		return nil, err
+	}
+	p.add(r.pack)
+	return p.append(nil), nil
 }
 
-// scan reads the counts of a row, after dest.
-func scan(row interface{ Scan(...any) error }, c *Counts, dest ...any) error {
-	for _, n := range c.numbers() {
-		dest = append(dest, n)
+// sameGroup reports whether one question finds what the store has of both rows.
+func sameGroup(x, y row) bool {
+	return x.kind == y.kind && x.structure == y.structure && x.begins == y.begins
+}
+
+// mergeSQLite asks for the rows of a group together, and writes many in one
+// statement: what a statement costs is mostly the way to it.
+func (s *Store) mergeSQLite(ctx context.Context, tx *sql.Tx, id int64, rows []row) error {
+	// The driver guards each statement of a context that can end by a goroutine.
+	inner := context.WithoutCancel(ctx)
+	read := map[kind]*sql.Stmt{}
+	for _, k := range []kind{pairs, byHour, byDay, windows} {
+		// The kind is no parameter: SQLite would plan anew for each value, for the
+		// sake of the index of one kind.
+		st, err := tx.PrepareContext(inner, `SELECT amc, data FROM cells WHERE kind = '`+string(k)+`' AND structure = $1 AND begins = $2 AND journal = $3 AND amc BETWEEN $4 AND $5`)
+		if err != nil {
+			return err
+		}
+		defer st.Close()
+		read[k] = st
 	}
-	var b []byte
-	if err := row.Scan(append(dest, &b)...); err != nil {
+	const write = `INSERT OR REPLACE INTO cells (kind, structure, begins, amc, journal, data) VALUES `
+	many, err := tx.PrepareContext(inner, write+strings.Repeat("(?, ?, ?, ?, ?, ?), ", sqliteAtOnce-1)+"(?, ?, ?, ?, ?, ?)")
+	if err != nil {
 		return err
 	}
-	return c.readDurations(b)
+	defer many.Close()
+	args := make([]any, 0, 6*sqliteAtOnce)
+	had := map[roc.NumeroAMC][]byte{}
+	for len(rows) > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n := 1
+		for n < len(rows) && sameGroup(rows[0], rows[n]) {
+			n++
+		}
+		group := rows[:n]
+		rows = rows[n:]
+		clear(had)
+		found, err := read[group[0].kind].QueryContext(inner, string(group[0].structure), group[0].begins, id, string(group[0].amc), string(group[n-1].amc))
+		if err != nil {
+			return err
+		}
+		err = each(found, func(scan func(...any) error) error {
+			var amc string
+			var data []byte
+			err := scan(&amc, &data)
+			had[roc.NumeroAMC(amc)] = data
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for i := range group {
+			r := &group[i]
+			data, err := r.joined(had[r.amc])
+			if err != nil {
+				return err
+			}
+			args = append(args, string(r.kind), string(r.structure), r.begins, string(r.amc), id, data)
+			if len(args) == cap(args) {
+				if _, err := many.ExecContext(inner, args...); err != nil {
+					return err
+				}
+				args = args[:0]
+			}
+		}
+	}
+	if len(args) == 0 {
+		return nil
+	}
+	_, err = tx.ExecContext(inner, write+strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?, ?), ", len(args)/6), ", "), args...)
+	return err
+}
+
+// sqliteAtOnce is how many rows one statement of SQLite writes.
+const sqliteAtOnce = 64
+
+const (
+	keysPostgres  = `unnest($1::text[], $2::text[], $3::bigint[], $4::text[])`
+	readPostgres  = `SELECT k.n, c.data FROM ` + keysPostgres + ` WITH ORDINALITY AS k (kind, structure, begins, amc, n) JOIN cells c ON c.kind = k.kind AND c.structure = k.structure AND c.begins = k.begins AND c.amc = k.amc AND c.journal = $5`
+	writePostgres = `INSERT INTO cells (kind, structure, begins, amc, journal, data) SELECT kind, structure, begins, amc, $6::smallint, data FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bytea[]) AS k (kind, structure, begins, amc, data)
+		ON CONFLICT (kind, structure, begins, amc, journal) DO UPDATE SET data = excluded.data`
+)
+
+// mergePostgres does many rows in one statement: each one goes over the
+// network.
+func (s *Store) mergePostgres(ctx context.Context, tx *sql.Tx, id int64, rows []row) error {
+	made := map[time.Time]bool{}
+	for i := range rows {
+		if m := monthOf(rows[i].begins); !made[m] {
+			made[m] = true
+			if err := partition(ctx, tx, m); err != nil {
+				return err
+			}
+		}
+	}
+	for some := range slices.Chunk(rows, rowsAtOnce) {
+		n := len(some)
+		kinds, structures, begins, amcs := make([]string, n), make([]string, n), make([]int64, n), make([]string, n)
+		for i, r := range some {
+			kinds[i], structures[i], begins[i], amcs[i] = string(r.kind), string(r.structure), r.begins, string(r.amc)
+		}
+		had := make([][]byte, n)
+		err := query(ctx, tx, readPostgres, func(scan func(...any) error) error {
+			var i int
+			var data []byte
+			if err := scan(&i, &data); err != nil {
+				return err
+			}
+			had[i-1] = data
+			return nil
+		}, kinds, structures, begins, amcs, id)
+		if err != nil {
+			return err
+		}
+		for i := range some {
+			if had[i], err = some[i].joined(had[i]); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.ExecContext(ctx, writePostgres, kinds, structures, begins, amcs, had, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// query calls row for every row of an answer.
+func query(ctx context.Context, q interface {
+	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
+}, text string, row func(scan func(...any) error) error, args ...any) error {
+	rows, err := q.QueryContext(ctx, text, args...)
+	if err != nil {
+		return err
+	}
+	return each(rows, row)
+}
+
+// each calls do for every row, and closes them.
+func each(rows *sql.Rows, do func(scan func(...any) error) error) error {
+	defer rows.Close()
+	for rows.Next() {
+		if err := do(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 // Forget deletes all that comes from one journal, for it to be projected again.
 func (s *Store) Forget(ctx context.Context, origin string) error {
 	return s.change(ctx, func(tx *sql.Tx) error {
-		for _, table := range []string{"cells", "gaps", "journals"} {
-			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE origin = $1`, origin); err != nil {
+		for _, q := range []string{`DELETE FROM cells WHERE journal = (SELECT id FROM journals WHERE origin = $1)`, `DELETE FROM gaps WHERE origin = $1`, `DELETE FROM journals WHERE origin = $1`} {
+			if _, err := tx.ExecContext(ctx, q, origin); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-}
-
-// rows are the cells in the order of their key.
-func (b *sums) rows() []Row {
-	rows := make([]Row, 0, len(b.cells))
-	for c, n := range b.cells {
-		rows = append(rows, Row{c, *n})
-	}
-	slices.SortFunc(rows, func(x, y Row) int { return x.compare(&y.Cell) })
-	return rows
 }
 
 // A Gap is how many exchanges of a journal are in no figure, because they have

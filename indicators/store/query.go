@@ -1,9 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/piano-roc/rpn/internal/roc"
@@ -49,71 +50,111 @@ func (s *Store) Figures(ctx context.Context, q Query) ([]Row, error) {
 	for _, d := range q.By {
 		by[d] = true
 	}
-	var where []string
-	var args []any
-	ask := func(column string, v any, op string) {
-		args = append(args, v)
-		where = append(where, fmt.Sprintf("%s %s $%d", column, op, len(args)))
+	apartStructure, apartAMC := q.Structure != "" || by[ByStructure], q.AMC != "" || by[ByAMC]
+	f := rowFilter{kind: byDay}
+	switch {
+	case apartStructure && apartAMC:
+		f.kind = pairs
+	case q.Grain == Hour:
+		f.kind = byHour
 	}
-	ask("grain", string(q.Grain), "=")
-	// The sum over all is a cell of its own, where nothing asks for its parts.
-	side := func(column, value string, apart bool) {
-		switch {
-		case value != "":
-			ask(column, value, "=")
-		case apart:
-			ask(column, "", "<>")
-		default:
-			ask(column, "", "=")
+	// The sum over all is a row of its own, where nothing asks for its parts.
+	f.side("structure", string(q.Structure), apartStructure)
+	f.side("amc", string(q.AMC), apartAMC)
+	from := q.From
+	if f.kind == pairs && !from.IsZero() {
+		from = Day.Begin(from) // the row is of a day, whatever the grain
+	}
+	f.period(from, q.To)
+	sum := map[Cell]*Counts{}
+	err := s.packs(ctx, &f, func(k packKey, e entry) {
+		c := Cell{Grain: q.Grain, Begin: k.begins, Structure: k.structure, AMC: k.amc, Service: e.service, Version: e.version}
+		if q.Grain == Hour {
+			c.Begin += int64(e.slot) * 3600
 		}
-	}
-	apartAMC, apartStructure := by[ByAMC], by[ByStructure]
-	if q.Grain == Hour { // by the hour, an establishment has no sum over the insurers
-		apartAMC = apartAMC || q.Structure != "" || apartStructure
-	}
-	side("structure", string(q.Structure), apartStructure)
-	side("amc", string(q.AMC), apartAMC)
-	if !q.From.IsZero() {
-		ask("begins", q.From.Unix(), ">=")
-	}
-	if !q.To.IsZero() {
-		ask("begins", q.To.Unix(), "<")
-	}
-	if q.Service != roc.NoService {
-		ask("service", int64(q.Service), "=")
-	}
-	if q.Version != roc.NoVersion {
-		ask("version", int64(q.Version), "=")
-	}
-	rows, err := s.db.QueryContext(ctx, `SELECT begins, structure, amc, service, version, code, owner, `+strings.Join(columns, ", ")+`, durations
-		FROM cells WHERE `+strings.Join(where, " AND "), args...)
+		if q.Service != roc.NoService && q.Service != c.Service || q.Version != roc.NoVersion && q.Version != c.Version ||
+			!q.From.IsZero() && c.Begin < q.From.Unix() || !q.To.IsZero() && c.Begin >= q.To.Unix() {
+			return
+		}
+		c.Code, c.Owner = endOf(e.code), owners[min(int(e.owner), len(owners)-1)]
+		c = c.only(by)
+		n := sum[c]
+		if n == nil {
+			n = &Counts{}
+			sum[c] = n
+		}
+		n.Add(e.Counts)
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	sum := newSums()
-	for rows.Next() {
-		var c Cell
-		var n Counts
-		var structure, amc, owner string
-		var service, version int64
-		if err := scan(rows, &n, &c.Begin, &structure, &amc, &service, &version, &c.Code, &owner); err != nil {
-			return nil, err
-		}
-		c.Structure, c.AMC, c.Service, c.Version, c.Owner = roc.StructureID(structure), roc.NumeroAMC(amc), roc.Service(service), roc.Version(version), roc.Responsable(owner)
-		if err := sum.of(c.only(by)).Add(&n); err != nil {
-			return nil, err
-		}
+	rows := make([]Row, 0, len(sum))
+	for c, n := range sum {
+		rows = append(rows, Row{c, *n})
 	}
-	if err := rows.Err(); err != nil {
-		return nil, err
+	slices.SortFunc(rows, func(x, y Row) int { return x.compare(&y.Cell) })
+	return rows, nil
+}
+
+func (c *Cell) compare(o *Cell) int {
+	return cmp.Or(cmp.Compare(c.Structure, o.Structure), cmp.Compare(c.AMC, o.AMC), cmp.Compare(c.Begin, o.Begin),
+		cmp.Compare(c.Service, o.Service), cmp.Compare(c.Version, o.Version), cmp.Compare(c.Code, o.Code), cmp.Compare(c.Owner, o.Owner))
+}
+
+// A rowFilter says which rows are read.
+type rowFilter struct {
+	kind  kind
+	where []string
+	args  []any
+}
+
+func (f *rowFilter) ask(column, op string, v any) {
+	f.args = append(f.args, v)
+	f.where = append(f.where, fmt.Sprintf("%s %s $%d", column, op, len(f.args)))
+}
+
+func (f *rowFilter) side(column, value string, apart bool) {
+	switch {
+	case value != "":
+		f.ask(column, "=", value)
+	case apart:
+		f.ask(column, "<>", "")
+	default:
+		f.ask(column, "=", "")
 	}
-	return sum.rows(), nil
+}
+
+func (f *rowFilter) period(from, to time.Time) {
+	if !from.IsZero() {
+		f.ask("begins", ">=", from.Unix())
+	}
+	if !to.IsZero() {
+		f.ask("begins", "<", to.Unix())
+	}
+}
+
+// packs calls each for every entry of the rows that a filter lets through. Its
+// counts are the entry's until each returns.
+func (s *Store) packs(ctx context.Context, f *rowFilter, each func(packKey, entry)) error {
+	var room Counts
+	text := `SELECT structure, begins, amc, data FROM cells WHERE kind = '` + string(f.kind) + `'`
+	for _, w := range f.where {
+		text += " AND " + w
+	}
+	return query(ctx, s.db, text, func(scan func(...any) error) error {
+		var structure, amc string
+		var begins int64
+		var data []byte
+		if err := scan(&structure, &begins, &amc, &data); err != nil {
+			return err
+		}
+		k := packKey{f.kind, roc.StructureID(structure), begins, roc.NumeroAMC(amc)}
+		return scanPack(data, func() *Counts { return &room }, func(e entry) { each(k, e) })
+	}, f.args...)
 }
 
 // only keeps the fields of some dimensions.
-func (c Cell) only(by map[Dimension]bool) Cell {
-	var o Cell
+func (c Cell) only(by map[Dimension]bool) (o Cell) {
 	if by[ByPeriod] {
 		o.Begin = c.Begin
 	}

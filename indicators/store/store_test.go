@@ -96,10 +96,19 @@ func exchange(r *rand.Rand) *journal.Exchange {
 	x.RequestBytes, x.AnswerBytes = r.IntN(9000), r.IntN(9000)
 	x.Replayed, x.FromMemory = r.IntN(9) == 0, r.IntN(2) == 0
 	x.Stale = x.FromMemory && r.IntN(5) == 0
+	if r.IntN(3) > 0 {
+		off := time.Duration(r.Int64N(int64(4*time.Minute))-int64(2*time.Minute)) / time.Millisecond * time.Millisecond
+		x.ClockOffset = &off
+	}
 	x.AnswerCheck = []string{"", "good", roc.CheckedLater, string(roc.BadSignature)}[r.IntN(4)]
 	switch r.IntN(5) {
 	case 0:
-		x.Outcome, x.Reason, x.MustAct = roc.Refused, roc.Reasons()[r.IntN(4)], roc.ByEtablissement
+		reasons := append(roc.Reasons()[:4:4], roc.AMCUnreachable, roc.AMCSilent, roc.AMCBadAnswer, roc.AMCResting, roc.AMCNotSOAP)
+		x.Outcome, x.Reason = roc.Refused, reasons[r.IntN(len(reasons))]
+		if r.IntN(4) == 0 {
+			x.CauseCode = roc.AMCRate
+		}
+		x.MustAct = x.Responsable()
 	case 1:
 		x.Outcome, x.MustAct = roc.FarFault, roc.ByAMC
 	case 2:
@@ -182,7 +191,13 @@ func recount(q Query, books []*book) map[string]*naive {
 					n.exchanges++
 					n.requests += x.RequestBytes
 					n.answers += x.AnswerBytes
-					for of, is := range map[*int]bool{&n.replayed: x.Replayed, &n.remembered: x.FromMemory, &n.stale: x.Stale, &n.bad: x.AnswerCheck == string(roc.BadSignature)} {
+					amcFails := x.Outcome == roc.Refused && x.To.AMC != "" && x.MustAct == roc.ByAMC && slices.Contains([]string{"RPN401", "RPN402", "RPN403", "RPN404", "RPN405"}, x.Code())
+					served := (x.Outcome == roc.Answered || x.Outcome == roc.FarFault) && x.To.AMC != "" && x.Service != roc.Annuaire
+					if x.ClockOffset != nil {
+						n.clock = append(n.clock, x.ClockOffset.Abs())
+					}
+					for of, is := range map[*int]bool{&n.failed: amcFails, &n.sent: amcFails || served, &n.beyond: x.CauseCode == roc.AMCRate,
+						&n.off: x.ClockOffset != nil && (*x.ClockOffset > time.Minute || *x.ClockOffset < -time.Minute), &n.replayed: x.Replayed, &n.remembered: x.FromMemory, &n.stale: x.Stale, &n.bad: x.AnswerCheck == string(roc.BadSignature)} {
 						if is {
 							*of++
 						}
@@ -213,7 +228,8 @@ func recount(q Query, books []*book) map[string]*naive {
 
 type naive struct {
 	exchanges, undelivered, bad, requests, answers, replayed, remembered, stale int
-	totals, caller, rpn, amc                                                    []time.Duration
+	sent, failed, beyond, off                                                   int
+	totals, caller, rpn, amc, clock                                             []time.Duration
 }
 
 // same compares an answer with a recount, the quantiles within the error of the
@@ -249,6 +265,7 @@ func sameFigures(t *testing.T, q Query, got []Row, want map[string]*naive) {
 			return int64(c)
 		}
 		if r.Exchanges != int64(n.exchanges) || r.Undelivered != int64(n.undelivered) || r.BadAnswers != int64(n.bad) || r.RequestBytes != int64(n.requests) || r.AnswerBytes != int64(n.answers) ||
+			r.Sent != int64(n.sent) || r.Failed != int64(n.failed) || r.BeyondRate != int64(n.beyond) || r.ClockOff != int64(n.off) ||
 			r.Replayed != int64(n.replayed) || r.Remembered != int64(n.remembered) || r.Stale != int64(n.stale) ||
 			r.Within2s != within(2*time.Second) || r.Within5s != within(5*time.Second) || r.Within20s != within(20*time.Second) {
 			t.Errorf("%+v: %q: %+v, want %+v", q, key, r.Counts, n)
@@ -256,7 +273,7 @@ func sameFigures(t *testing.T, q Query, got []Row, want map[string]*naive) {
 		for _, d := range []struct {
 			got  Durations
 			want []time.Duration
-		}{{r.Total, n.totals}, {r.AtCaller, n.caller}, {r.InRPN, n.rpn}, {r.AtAMC, n.amc}} {
+		}{{r.Total, n.totals}, {r.AtCaller, n.caller}, {r.InRPN, n.rpn}, {r.AtAMC, n.amc}, {r.Clock, n.clock}} {
 			if d.got.Count() != int64(len(d.want)) {
 				t.Errorf("%+v: %q: %d durations, want %d", q, key, d.got.Count(), len(d.want))
 				continue
@@ -353,6 +370,8 @@ func TestEachStore(t *testing.T) {
 			"A store of another version is refused": aStoreOfAnotherVersionIsRefused,
 			"Old figures are deleted":               oldFiguresAreDeleted,
 			"Many may project":                      manyMayProject,
+			"The definition of an outage":           theDefinitionOfAnOutage,
+			"Availability equals a naive recount":   availabilityEqualsANaiveRecount,
 		} {
 			t.Run(name+"/"+sentence, func(t *testing.T) { test(t, fresh) })
 		}

@@ -65,8 +65,8 @@ func TestFiguresCatchUpWhenTheirDatabaseIsBack(t *testing.T) {
 	pg := postgrestest.Start(t)
 	db := pg.Database("indicateurs")
 	instance := func(name string) *nation.Nation {
-		return nation.New(t, nation.Binary, nation.Section("journal", "seal: 100ms\n  origin: rpn.example/journal/"+name),
-			nation.Section("indicators", "every: 50ms\n  store: "+db))
+		return nation.New(t, nation.Binary, nation.Section("journal", "seal: 100ms\norigin: rpn.example/journal/"+name),
+			nation.Section("indicators", "every: 50ms\nstore: "+db))
 	}
 	both := []*nation.Nation{instance("a"), instance("b")}
 	sent := 0.0
