@@ -19,6 +19,8 @@ const (
 	Seconds   Unit = "s"       // with decimals
 	Bytes     Unit = "octets"  //
 	PerOther  Unit = "rapport" // one count over another
+	PerSecond Unit = "/s"      // exchanges in a second, with decimals
+	Minutes   Unit = "min"     //
 )
 
 // A Card defines one figure. Its texts are in French.
@@ -37,14 +39,27 @@ type Card struct {
 // Format is the value of a card for people, with its unit: "4,1 %".
 func (c *Card) Format(s *Sum) string {
 	v, known := c.Of(s)
-	switch {
-	case !known:
+	if !known {
 		return "-"
-	case c.Unit == Share:
-		return strings.Replace(fmt.Sprintf("%.1f %%", 100*v), ".", ",", 1)
 	}
-	text := number(c.Unit, v, known)
-	if c.Unit == Seconds || c.Unit == Bytes {
+	return c.format(v)
+}
+
+func percent(v float64) string {
+	return strings.Replace(fmt.Sprintf("%.1f %%", 100*v), ".", ",", 1)
+}
+
+// FormatBand is a band of a card for people: "3,2 % à 4,1 % (médiane 3,5 %)".
+func (c *Card) FormatBand(b Band) string {
+	return c.format(b.Low) + " à " + c.format(b.High) + " (médiane " + c.format(b.Median) + ")"
+}
+
+func (c *Card) format(v float64) string {
+	if c.Unit == Share {
+		return percent(v)
+	}
+	text := number(c.Unit, v, true)
+	if c.Unit == Seconds || c.Unit == Bytes || c.Unit == Minutes || c.Unit == PerSecond {
 		text += " " + string(c.Unit)
 	}
 	return text
@@ -54,20 +69,22 @@ func (c *Card) Format(s *Sum) string {
 // question, by outcome, owner and service.
 type Sum struct {
 	All       store.Counts
+	Windows   []store.Availability // of one insurer, by service; else none
 	byCode    map[string]*store.Counts
 	byOwner   map[roc.Responsable]*store.Counts
 	byService map[roc.Service]*store.Counts
+	byVersion map[roc.Version]*store.Counts
 }
 
 // Dimensions are those that the rows of a Sum must keep apart.
-var Dimensions = []store.Dimension{store.ByCode, store.ByOwner, store.ByService}
+var Dimensions = []store.Dimension{store.ByCode, store.ByOwner, store.ByService, store.ByVersion}
 
 // SumOf sums rows that keep Dimensions apart.
 func SumOf(rows []store.Row) *Sum {
-	s := &Sum{byCode: map[string]*store.Counts{}, byOwner: map[roc.Responsable]*store.Counts{}, byService: map[roc.Service]*store.Counts{}}
+	s := &Sum{byCode: map[string]*store.Counts{}, byOwner: map[roc.Responsable]*store.Counts{}, byService: map[roc.Service]*store.Counts{}, byVersion: map[roc.Version]*store.Counts{}}
 	for i := range rows {
 		r := &rows[i]
-		for _, c := range []*store.Counts{&s.All, of(s.byCode, r.Code), of(s.byOwner, r.Owner), of(s.byService, r.Service)} {
+		for _, c := range []*store.Counts{&s.All, of(s.byCode, r.Code), of(s.byOwner, r.Owner), of(s.byService, r.Service), of(s.byVersion, r.Version)} {
 			c.Add(&r.Counts)
 		}
 	}
@@ -86,13 +103,27 @@ func (s *Sum) owner(o roc.Responsable) int64 { return exchanges(s.byOwner[o]) }
 func (s *Sum) service(v roc.Service) int64   { return exchanges(s.byService[v]) }
 
 // refused counts the refusals of the RPN.
-func (s *Sum) refused() (n int64) {
+func (s *Sum) refused() int64 { return s.codes("RPN") }
+
+// codes counts the refusals whose code begins like that.
+func (s *Sum) codes(begin string) (n int64) {
 	for code, c := range s.byCode {
-		if strings.HasPrefix(code, "RPN") {
+		if strings.HasPrefix(code, begin) {
 			n += c.Exchanges
 		}
 	}
 	return n
+}
+
+// windows adds the windows of every service.
+func (s *Sum) windows() (sum store.Availability) {
+	for _, w := range s.Windows {
+		sum.Measured += w.Measured
+		sum.Out += w.Out
+		sum.FailedOut += w.FailedOut
+		sum.Peak = max(sum.Peak, w.Peak)
+	}
+	return sum
 }
 
 func exchanges(c *store.Counts) int64 {
@@ -130,6 +161,23 @@ func byOwner(o roc.Responsable, whose string) Card {
 		func(s *Sum) int64 { return s.owner(o) })
 }
 
+// group is the refusals of one group of codes, with whom it concerns.
+func group(digit, id, name string) Card {
+	return share("part_refus_"+id, "Part de refus : "+name, "échanges refusés par un code RPN"+digit+"xx ("+name+")", "outcome = refused, code",
+		func(s *Sum) int64 { return s.codes("RPN" + digit) })
+}
+
+// ofWindows is a figure of one insurer, of its windows of five minutes.
+func ofWindows(id, name string, unit Unit, numerator, denominator string, of func(store.Availability) (float64, bool)) Card {
+	return Card{ID: id, Name: name, Unit: unit, Numerator: numerator, Denominator: denominator, Fields: "request_in, amc, service, outcome, code, responsable", Version: 1,
+		Of: func(s *Sum) (float64, bool) {
+			if s.Windows == nil {
+				return 0, false
+			}
+			return of(s.windows())
+		}}
+}
+
 func quantile(part string, name, what, fields string, q float64, d func(*store.Counts) *store.Durations) Card {
 	p := fmt.Sprintf("p%.0f", q*100)
 	return Card{ID: p + "_" + part, Name: fmt.Sprintf("%s (%s)", name, p), Unit: Seconds, Fields: fields, Version: 1,
@@ -146,6 +194,7 @@ func Cards() []Card {
 	caller := func(c *store.Counts) *store.Durations { return &c.AtCaller }
 	rpn := func(c *store.Counts) *store.Durations { return &c.InRPN }
 	amc := func(c *store.Counts) *store.Durations { return &c.AtAMC }
+	clock := func(c *store.Counts) *store.Durations { return &c.Clock }
 	within := func(id string, limit time.Duration, n func(*store.Counts) int64) Card {
 		return share(id, fmt.Sprintf("Part en %.0f s au plus", limit.Seconds()), fmt.Sprintf("échanges qui durent au plus %.0f s en tout", limit.Seconds()), "request_in, answer_out",
 			func(s *Sum) int64 { return n(&s.All) })
@@ -162,6 +211,24 @@ func Cards() []Card {
 		byOwner(roc.ByAnnuaire, "du fait de l'annuaire"),
 		byOwner(roc.ByRPN, "du fait du RPN"),
 		byOwner(roc.ByReseau, "du fait du réseau"),
+		group("1", "acces", "droit d'appeler et quota"),
+		group("2", "message", "message et signature"),
+		group("3", "routage", "organisme demandé et annuaire"),
+		group("4", "amc", "organisme injoignable ou réponse inutilisable"),
+		group("5", "rpn", "RPN"),
+		share("part_quota", "Part de refus pour quota", "échanges au-delà de ce que l'établissement peut envoyer, ou de sa part de l'organisme", "code = RPN110", func(s *Sum) int64 { return s.code(roc.TooMany.Meaning().Code) }),
+		share("part_hors_debit", "Part au-delà du débit accordé", "échanges non transmis parce que l'organisme n'accorde pas ce débit ; ils ne comptent pas contre lui", "cause_code = amc-rate-reached", func(s *Sum) int64 { return s.All.BeyondRate }),
+		{ID: "part_joint", Name: "Disponibilité perçue", Unit: Share, Numerator: "échanges transmis à l'organisme, moins ses défaillances techniques (RPN401 à RPN405, du fait de l'organisme)", Denominator: "échanges auxquels l'organisme a répondu, et ses défaillances techniques", Fields: "outcome, code, responsable", Version: 1,
+			Of: func(s *Sum) (float64, bool) { return ratio(s.All.Sent-s.All.Failed, s.All.Sent) }},
+		ofWindows("disponibilite", "Disponibilité de l'organisme", Share, "fenêtres de cinq minutes mesurées, moins celles où un service est en panne", "fenêtres mesurées, service par service", func(a store.Availability) (float64, bool) { return a.Share() }),
+		ofWindows("minutes_panne", "Durée des pannes", Minutes, "cinq minutes par fenêtre où un service est en panne", "", func(a store.Availability) (float64, bool) { return a.Minutes(), true }),
+		ofWindows("echanges_panne", "Échanges touchés par les pannes", Exchanges, "échanges que l'organisme a fait échouer dans les fenêtres en panne", "", func(a store.Availability) (float64, bool) { return float64(a.FailedOut), true }),
+		ofWindows("pointe", "Débit de pointe", PerSecond, "échanges transmis dans la fenêtre la plus chargée d'un service", "300 s", func(a store.Availability) (float64, bool) {
+			return float64(a.Peak) / store.Window.Seconds(), true
+		}),
+		count("reponses_inutilisables", "Réponses inutilisables", "réponses de l'organisme que le RPN n'a pas remises", "code = RPN403 ou RPN405", func(s *Sum) int64 {
+			return s.code(roc.AMCBadAnswer.Meaning().Code) + s.code(roc.AMCNotSOAP.Meaning().Code)
+		}),
 		count("non_remis", "Réponses non remises", "réponses prêtes que l'appelant n'a pas reçues", "enregistrement rectificatif write-failed ou caller-left", func(s *Sum) int64 { return s.All.Undelivered }),
 		count("signatures_mauvaises", "Réponses mal signées", "réponses dont la signature n'est pas bonne", "answer_check, ou enregistrement rectificatif answer-checked", func(s *Sum) int64 { return s.All.BadAnswers }),
 		share("part_rejoues", "Part de messages rejoués", "échanges dont la signature était déjà venue", "replayed", func(s *Sum) int64 { return s.All.Replayed }),
@@ -173,11 +240,18 @@ func Cards() []Card {
 		quantile("total", "Durée totale", "du premier octet lu à la réponse prête", "request_in, answer_out", 0.99, total),
 		quantile("appelant", "Dont l'établissement", "jusqu'à ce que l'établissement ait envoyé tout son message", "read_us", 0.50, caller),
 		quantile("appelant", "Dont l'établissement", "jusqu'à ce que l'établissement ait envoyé tout son message", "read_us", 0.95, caller),
+		quantile("appelant", "Dont l'établissement", "jusqu'à ce que l'établissement ait envoyé tout son message", "read_us", 0.99, caller),
 		quantile("rpn", "Dont le RPN", "total, moins la lecture, l'attente de l'annuaire et celle de l'organisme ; résolution DNS comprise", "total_us, read_us, annuaire_us, amc_us", 0.50, rpn),
 		quantile("rpn", "Dont le RPN", "total, moins la lecture, l'attente de l'annuaire et celle de l'organisme ; résolution DNS comprise", "total_us, read_us, annuaire_us, amc_us", 0.95, rpn),
+		quantile("rpn", "Dont le RPN", "total, moins la lecture, l'attente de l'annuaire et celle de l'organisme ; résolution DNS comprise", "total_us, read_us, annuaire_us, amc_us", 0.99, rpn),
 		quantile("amc", "Dont l'organisme", "attente de l'organisme, connexion comprise, des échanges qui lui ont été transmis", "amc_us", 0.50, amc),
 		quantile("amc", "Dont l'organisme", "attente de l'organisme, connexion comprise, des échanges qui lui ont été transmis", "amc_us", 0.95, amc),
 		quantile("amc", "Dont l'organisme", "attente de l'organisme, connexion comprise, des échanges qui lui ont été transmis", "amc_us", 0.99, amc),
+		quantile("horloge", "Écart d'horloge du signataire", "écart entre son horloge et la nôtre, en avance ou en retard, trajet du message compris", "clock_offset_ms", 0.50, clock),
+		quantile("horloge", "Écart d'horloge du signataire", "écart entre son horloge et la nôtre, en avance ou en retard, trajet du message compris", "clock_offset_ms", 0.95, clock),
+		{ID: "part_horloge", Name: "Part de messages dont l'horloge dérive", Unit: Share, Numerator: "messages dont l'horloge du signataire s'écarte de plus d'une minute (le RPN refuse à cinq)", Denominator: "messages dont l'horodatage a été lu", Fields: "clock_offset_ms", Version: 1,
+			Of: func(s *Sum) (float64, bool) { return ratio(s.All.ClockOff, s.All.Clock.Count()) }},
+		share("part_v2", "Part en version 2", "échanges en version 2 de ROC", "version", func(s *Sum) int64 { return exchanges(s.byVersion[roc.V2]) }),
 	}
 	for _, service := range roc.AMCServices {
 		code := service.String()
@@ -197,11 +271,16 @@ func Cards() []Card {
 const Common = "Fenêtre : des jours entiers de l'heure de Paris (ou des heures). Fraîcheur : le RPN met les chiffres à jour de lui-même, jusqu'au dernier sceau du journal, en moins d'une minute. " +
 	"Source : le journal scellé et rien d'autre ; `rpn indicators rebuild` recalcule tout. Un appelant jamais identifié compte sous l'établissement « - », un message dont l'organisme n'a pas été lu sous l'organisme « - »."
 
+// Outages is the definition of an outage, in French.
+const Outages = "Panne d'un organisme, service par service, par fenêtres de cinq minutes : une fenêtre est mesurée dès cinq échanges ; elle est en panne si un échange sur cinq ou plus échoue du fait de l'organisme (RPN401 à RPN405), " +
+	"ou par la règle des cinq : cinq échanges de suite d'une même instance restent sans réponse (RPN401, RPN402, RPN404) en 30 s ; elle vaut dès le premier d'entre eux et jusqu'à la prochaine réponse. Ce qui dépasse le débit accordé n'est pas transmis et ne compte pas. " +
+	"Une panne finit à la première fenêtre mesurée qui n'est pas en panne."
+
 // Markdown writes the cards for docs/indicators.md.
 func Markdown() string {
 	var b strings.Builder
 	b.WriteString("# Indicateurs : les fiches\n\nPage écrite par `go test ./indicators/report -update` d'après la table `Cards` de `indicators/report` : même fiche, même nombre, dans les CSV, le JSON et les pages.\n\n")
-	b.WriteString(Common + "\n\n| champ | indicateur | unité | numérateur | dénominateur | vient de | version |\n|---|---|---|---|---|---|---|\n")
+	b.WriteString(Common + "\n\n" + Outages + "\n\n| champ | indicateur | unité | numérateur | dénominateur | vient de | version |\n|---|---|---|---|---|---|---|\n")
 	for _, c := range Cards() {
 		d := c.Denominator
 		if d == "" {

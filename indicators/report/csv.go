@@ -74,7 +74,7 @@ func number(u Unit, v float64, known bool) string {
 	switch u {
 	case Share, PerOther:
 		decimals = 4
-	case Seconds:
+	case Seconds, PerSecond:
 		decimals = 3
 	}
 	return strings.Replace(strconv.FormatFloat(v, 'f', decimals, 64), ".", ",", 1)

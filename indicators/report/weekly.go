@@ -41,8 +41,8 @@ func finess(s roc.StructureID) string {
 }
 
 var (
-	activityCards = []string{"echanges", "reponses", "part_reponses", "part_refus", "part_erreurs_amc", "part_abandons", "non_remis", "part_rejoues"}
-	timesCards    = []string{"echanges", "part_2s", "part_5s", "part_20s", "p50_total", "p95_total", "p99_total", "p50_appelant", "p95_appelant", "p50_rpn", "p95_rpn", "p50_amc", "p95_amc", "p99_amc"}
+	activityCards = []string{"echanges", "reponses", "part_reponses", "part_refus", "part_erreurs_amc", "part_abandons", "non_remis", "part_rejoues", "part_joint", "part_quota", "part_hors_debit", "part_horloge"}
+	timesCards    = []string{"echanges", "part_2s", "part_5s", "part_20s", "p50_total", "p95_total", "p99_total", "p50_appelant", "p95_appelant", "p99_appelant", "p50_rpn", "p95_rpn", "p99_rpn", "p50_amc", "p95_amc", "p99_amc"}
 )
 
 // Write writes one weekly file. name gives the name of an insurer, "" when it

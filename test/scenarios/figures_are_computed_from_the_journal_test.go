@@ -52,6 +52,25 @@ func TestFiguresAreComputedFromTheJournal(t *testing.T) {
 		}
 	}
 
+	lists := []string{"--etablissements", n.File("etablissements.yaml"), "--amcs", n.File("amc.yaml")}
+	show := func(code int, args ...string) string {
+		t.Helper()
+		return rpn(t, code, append([]string{"indicators", "show", "--store", db}, args...)...)
+	}
+	if said := show(0, "--amc", "0099000003"); !strings.Contains(said, "Disponibilité de l'organisme") {
+		t.Errorf("of an insurer:\n%s", said)
+	}
+	if said := show(0, "--structure", string(chu.EJ), "--amc", "0099000003"); !strings.Contains(said, "l'organisme n'a rien fait échouer") {
+		t.Errorf("of both:\n%s", said)
+	}
+	if said := show(0, append(lists, "--structure", string(chu.EJ), "--compare", "nation")...); strings.Contains(said, "médiane") {
+		t.Errorf("one of a country of one is compared:\n%s", said)
+	}
+	show(0, append(lists, "--of", "region=Ailleurs")...)
+	show(2, append(lists, "--of", "region")...)
+	show(2, append(lists, "--structure", string(chu.EJ), "--compare", "taille")...)
+	show(2, "--structure", string(chu.EJ), "--compare", "nation")
+
 	out := t.TempDir()
 	said := rpn(t, 0, "indicators", "export", "--store", db, "--structure", string(structure), "--week", week.String(), "--out", out, "--amcs", n.File("amc.yaml"))
 	for _, f := range report.Files() {

@@ -1,0 +1,120 @@
+package report
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/piano-roc/rpn/indicators/store"
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+// SmallestBand is how many others a comparison needs: with fewer of them, a
+// figure of one could be guessed.
+const SmallestBand = 10
+
+// A Band is where others stand.
+type Band struct {
+	Others            int // whose figure is known
+	Low, Median, High float64
+}
+
+// Groups sums what establishments exchanged in a period, group by group. group
+// names the group of one; "": it is in none. Its groups may be establishments
+// (with all their structure ids), départements, régions, vendors.
+func Groups(ctx context.Context, s *store.Store, from, to time.Time, group func(roc.StructureID) string) (map[string]*Sum, error) {
+	rows, err := s.Figures(ctx, store.Query{Grain: store.Day, From: from, To: to, By: append([]store.Dimension{store.ByStructure}, Dimensions...)})
+	if err != nil {
+		return nil, err
+	}
+	parts := map[string][]store.Row{}
+	for _, r := range rows {
+		if g := group(r.Structure); g != "" {
+			parts[g] = append(parts[g], r)
+		}
+	}
+	sums := map[string]*Sum{}
+	for g, p := range parts {
+		sums[g] = SumOf(p)
+	}
+	return sums, nil
+}
+
+// BandOf returns the quartiles of a card over all of sums but one; false, and
+// nothing else, when fewer than SmallestBand of them are known.
+func BandOf(c *Card, sums map[string]*Sum, but string) (Band, bool) {
+	var values []float64
+	for name, s := range sums {
+		if v, known := c.Of(s); known && name != but {
+			values = append(values, v)
+		}
+	}
+	if len(values) < SmallestBand {
+		return Band{}, false
+	}
+	slices.Sort(values)
+	at := func(q float64) float64 { // between the two nearest
+		x := q * float64(len(values)-1)
+		i := min(int(x), len(values)-2)
+		return values[i] + (x-float64(i))*(values[i+1]-values[i])
+	}
+	return Band{len(values), at(0.25), at(0.5), at(0.75)}, true
+}
+
+// A Perception compares, over the hours in which an insurer failed an
+// establishment, what it did to it and what it did to all others: was it them,
+// or you?
+type Perception struct {
+	Hours        int   // in which it failed the establishment
+	Sent, Failed int64 // of the establishment
+	// Of all others, in the same hours.
+	OthersSent, OthersFailed int64
+}
+
+// Perceived returns it for a period. Whole hours are compared: of a failure of
+// some minutes, the share of both is that of its hour.
+func Perceived(ctx context.Context, s *store.Store, structure roc.StructureID, amc roc.NumeroAMC, from, to time.Time) (p Perception, err error) {
+	q := store.Query{Grain: store.Hour, From: from, To: to, Structure: structure, AMC: amc, By: []store.Dimension{store.ByPeriod}}
+	mine, err := s.Figures(ctx, q)
+	if err != nil {
+		return p, err
+	}
+	q.Structure = ""
+	all, err := s.Figures(ctx, q)
+	if err != nil {
+		return p, err
+	}
+	everybody := map[int64]*store.Row{}
+	for i := range all {
+		everybody[all[i].Begin] = &all[i]
+	}
+	for i := range mine {
+		m := &mine[i]
+		if m.Failed == 0 {
+			continue
+		}
+		p.Hours++
+		p.Sent, p.Failed = p.Sent+m.Sent, p.Failed+m.Failed
+		if a := everybody[m.Begin]; a != nil {
+			p.OthersSent, p.OthersFailed = p.OthersSent+a.Sent-m.Sent, p.OthersFailed+a.Failed-m.Failed
+		}
+	}
+	return p, nil
+}
+
+// String says it in French.
+func (p Perception) String() string {
+	mine, known := ratio(p.Failed, p.Sent)
+	if !known {
+		return "l'organisme n'a rien fait échouer"
+	}
+	text := "échecs du fait de l'organisme dans les heures où il y en a eu : " + percent(mine) + " des vôtres, "
+	others, known := ratio(p.OthersFailed, p.OthersSent)
+	switch {
+	case !known:
+		return text + "et personne d'autre ne l'appelait"
+	case 2*others >= mine:
+		return text + percent(others) + " de ceux des autres : c'était lui"
+	}
+	return text + percent(others) + " de ceux des autres : cherchez d'abord chez vous"
+}

@@ -1,0 +1,198 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/piano-roc/rpn/indicators/store"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/journal"
+)
+
+// played is a store with a week of many establishments, and its records.
+func played(t *testing.T, seed uint64, establishments int) (*store.Store, page) {
+	t.Helper()
+	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "store.db"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	r := rand.New(rand.NewPCG(seed, seed))
+	begin := Week{2026, 43}.Begin()
+	reasons := []roc.Reason{"", "", "", "", roc.AMCSilent, roc.AMCUnreachable, roc.AMCBadAnswer, roc.AMCNotSOAP, roc.TooMany, roc.BadSignature, roc.UnknownAMC, roc.Internal, roc.AnnuaireSilent, roc.Suspended}
+	var p page
+	for range 4000 {
+		x := exchange(begin.Add(time.Duration(r.Int64N(int64(20*time.Hour)))), roc.NumeroAMC(fmt.Sprintf("009900000%d", r.IntN(2))), roc.Services[r.IntN(5)], time.Duration(r.IntN(3000))*time.Millisecond, roc.Answered, "")
+		x.From = roc.StructureOf(roc.FINESS(fmt.Sprintf("%09d", 10000000+r.IntN(establishments))))
+		x.Version = roc.Version(1 + r.IntN(2))
+		if x.Reason = reasons[r.IntN(len(reasons))]; x.Reason != "" {
+			x.Outcome = roc.Refused
+			if r.IntN(3) == 0 && x.Reason == roc.TooMany {
+				x.CauseCode = roc.AMCRate
+			}
+		}
+		if r.IntN(4) > 0 {
+			off := time.Duration(r.IntN(240_000)-120_000) * time.Millisecond
+			x.ClockOffset = &off
+		}
+		x.MustAct = x.Responsable()
+		p = append(p, x)
+	}
+	slices.SortFunc(p, func(x, y *journal.Exchange) int { return x.RequestIn.Compare(y.RequestIn) })
+	if err := s.Project(t.Context(), p, nil); err != nil {
+		t.Fatal(err)
+	}
+	return s, p
+}
+
+// among counts the records that are like that.
+func (p page) among(is ...func(*journal.Exchange) bool) (n float64) {
+	for _, x := range p {
+		if !slices.ContainsFunc(is, func(f func(*journal.Exchange) bool) bool { return !f(x) }) {
+			n++
+		}
+	}
+	return n
+}
+
+func code(begin string) func(*journal.Exchange) bool {
+	return func(x *journal.Exchange) bool { return strings.HasPrefix(x.Code(), begin) }
+}
+
+func amcFailed(x *journal.Exchange) bool {
+	return code("RPN40")(x) && x.MustAct == roc.ByAMC
+}
+
+func amcCalled(x *journal.Exchange) bool {
+	return amcFailed(x) || x.Outcome == roc.Answered && x.Service != roc.Annuaire
+}
+
+// Each card of an insurer is what a recount of its records by hand gives.
+func TestTheCardsEqualANaiveRecount(t *testing.T) {
+	t.Parallel()
+	s, p := played(t, 1, 3)
+	const amc = "0099000001"
+	w := Week{2026, 43}
+	rows, err := s.Figures(t.Context(), store.Query{Grain: store.Day, From: w.Begin(), To: w.End(), AMC: amc, By: Dimensions})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := SumOf(rows)
+	if sum.Windows, err = s.Availability(t.Context(), amc, w.Begin(), w.End()); err != nil {
+		t.Fatal(err)
+	}
+	p = slices.DeleteFunc(p, func(x *journal.Exchange) bool { return x.To.AMC != amc })
+	all := p.among()
+	clocks := p.among(func(x *journal.Exchange) bool { return x.ClockOffset != nil })
+	peak := 0.0
+	for _, v := range roc.Services {
+		for at := w.Begin(); at.Before(w.End()); at = at.Add(5 * time.Minute) {
+			peak = max(peak, p.among(amcCalled, func(x *journal.Exchange) bool {
+				return x.Service == v && !x.RequestIn.Before(at) && x.RequestIn.Before(at.Add(5*time.Minute))
+			}))
+		}
+	}
+	for id, want := range map[string]float64{
+		"part_refus_acces": p.among(code("RPN1")) / all, "part_refus_message": p.among(code("RPN2")) / all, "part_refus_routage": p.among(code("RPN3")) / all,
+		"part_refus_amc": p.among(code("RPN4")) / all, "part_refus_rpn": p.among(code("RPN5")) / all, "part_quota": p.among(code("RPN110")) / all,
+		"part_hors_debit":        p.among(func(x *journal.Exchange) bool { return x.CauseCode == roc.AMCRate }) / all,
+		"part_joint":             1 - p.among(amcFailed)/p.among(amcCalled),
+		"reponses_inutilisables": p.among(code("RPN403")) + p.among(code("RPN405")),
+		"part_v2":                p.among(func(x *journal.Exchange) bool { return x.Version == roc.V2 }) / all,
+		"part_horloge": p.among(func(x *journal.Exchange) bool {
+			return x.ClockOffset != nil && math.Abs(x.ClockOffset.Seconds()) > 60
+		}) / clocks,
+		"pointe": peak / 300,
+	} {
+		if got, known := CardsOf(id)[0].Of(sum); !known || math.Abs(got-want) > 1e-9 {
+			t.Errorf("%s is %v, %v; want %v", id, got, known, want)
+		}
+	}
+	for _, id := range []string{"disponibilite", "minutes_panne", "echanges_panne"} {
+		if _, known := CardsOf(id)[0].Of(SumOf(rows)); known {
+			t.Errorf("%s is known without windows", id)
+		}
+	}
+}
+
+// A band needs ten others, and holds none of the figures of the one that asks.
+func TestABandNeedsTenOthers(t *testing.T) {
+	t.Parallel()
+	s, p := played(t, 2, 14)
+	w := Week{2026, 43}
+	sums, err := Groups(t.Context(), s, w.Begin(), w.End(), func(id roc.StructureID) string { return string(id) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	const mine = "1010000000"
+	card := CardsOf("part_refus")[0]
+	var shares []float64
+	for name, sum := range sums {
+		of := func(x *journal.Exchange) bool { return string(x.From) == name }
+		share := p.among(of, code("RPN")) / p.among(of)
+		if got, _ := card.Of(sum); math.Abs(got-share) > 1e-9 {
+			t.Errorf("%s: %v, want %v", name, got, share)
+		}
+		if name != mine {
+			shares = append(shares, share)
+		}
+	}
+	slices.Sort(shares)
+	band, known := BandOf(&card, sums, mine)
+	if want := (Band{13, shares[3], shares[6], shares[9]}); !known || band != want {
+		t.Errorf("the band is %+v, %v; want %+v", band, known, want)
+	}
+	for name := range sums {
+		if len(sums) > SmallestBand && name != mine {
+			delete(sums, name)
+		}
+	}
+	if band, known := BandOf(&card, sums, mine); known {
+		t.Errorf("with %d others: %+v", len(sums)-1, band)
+	}
+}
+
+// The hours in which an insurer failed one are compared with those of others.
+func TestWasItThemOrYou(t *testing.T) {
+	t.Parallel()
+	s, p := played(t, 3, 4)
+	const mine, amc = "1010000002", "0099000000"
+	got, err := Perceived(t.Context(), s, mine, amc, time.Time{}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want Perception
+	for hour := Week.Begin(Week{2026, 43}); hour.Before(Week.End(Week{2026, 43})); hour = hour.Add(time.Hour) {
+		in := func(x *journal.Exchange) bool {
+			return x.To.AMC == amc && !x.RequestIn.Before(hour) && x.RequestIn.Before(hour.Add(time.Hour))
+		}
+		own := func(x *journal.Exchange) bool { return x.From == mine }
+		if p.among(in, own, amcFailed) == 0 {
+			continue
+		}
+		want.Hours++
+		want.Sent += int64(p.among(in, own, amcCalled))
+		want.Failed += int64(p.among(in, own, amcFailed))
+		want.OthersSent += int64(p.among(in, amcCalled)) - int64(p.among(in, own, amcCalled))
+		want.OthersFailed += int64(p.among(in, amcFailed)) - int64(p.among(in, own, amcFailed))
+	}
+	if got != want || want.Hours == 0 {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	for p, says := range map[Perception]string{
+		{}: "n'a rien fait échouer",
+		{Hours: 1, Sent: 10, Failed: 5, OthersSent: 100, OthersFailed: 50}: "c'était lui",
+		{Hours: 1, Sent: 10, Failed: 5, OthersSent: 100, OthersFailed: 2}:  "cherchez d'abord chez vous",
+		{Hours: 1, Sent: 10, Failed: 5}:                                    "personne d'autre",
+	} {
+		if !strings.Contains(p.String(), says) {
+			t.Errorf("%+v: %s", p, p)
+		}
+	}
+}
