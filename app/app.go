@@ -17,6 +17,7 @@ import (
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/app/logsink"
 	"github.com/piano-roc/rpn/indicators/live"
+	"github.com/piano-roc/rpn/indicators/mail"
 	"github.com/piano-roc/rpn/indicators/store"
 	"github.com/piano-roc/rpn/internal/redis"
 	"github.com/piano-roc/rpn/internal/roc"
@@ -107,6 +108,7 @@ type App struct {
 	journal     *journal.Journal // nil: none
 	journalStop func()           // ends its work in the background; nil: it was not begun
 	figures     *store.Follower  // nil: none
+	mailer      *mail.Mailer     // nil: no mail is sent
 
 	inventory *expiry.Inventory
 	clocks    *live.Clocks
@@ -171,6 +173,9 @@ func New(o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.openFigures()
+	if err := a.openMail(); err != nil {
+		return nil, err
+	}
 
 	client, err := tlsconf.NewClient(tlsconf.ClientOptions{Certificate: a.own.Of("client"), Servers: a.stores.AMCTLS, Revocation: a.revocation, OnPeer: a.sawServer, Now: a.now})
 	if err != nil {
@@ -294,6 +299,9 @@ func (a *App) startLoops() {
 	a.running.Go(func() { a.saveState(ctx) })
 	if a.figures != nil {
 		a.running.Go(func() { a.figures.Run(ctx) })
+	}
+	if a.mailer != nil {
+		a.running.Go(func() { a.mailer.Run(ctx) })
 	}
 	if a.config.Annuaire.Probe > 0 {
 		a.running.Go(func() { a.probeAnnuaire(ctx) })

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -20,10 +19,8 @@ func (a *App) openFigures() {
 		return
 	}
 	a.figures = store.NewFollower(store.FollowerOptions{
-		Open: func(ctx context.Context) (*store.Store, error) {
-			return store.Open(ctx, c.Store, store.Options{Password: c.Password(), Dial: a.written().DialContext})
-		},
-		Dir: a.config.Journal.Folder, Stats: a.journal.Stats, Every: c.Every, Keep: c.Keep, Log: a.log, Now: a.now,
+		Open: a.openStore,
+		Dir:  a.config.Journal.Folder, Stats: a.journal.Stats, Every: c.Every, Keep: c.Keep, Log: a.log, Now: a.now,
 	})
 }
 

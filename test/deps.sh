@@ -28,6 +28,7 @@ needs /usr/lib/python3/dist-packages/xmlsec python3-xmlsec
 needs npm npm
 needs redis-server redis-server        # what instances share
 needs /usr/lib/postgresql postgresql      # the store of indicators
+needs /usr/lib/python3/dist-packages/aiosmtpd python3-aiosmtpd # takes the weekly mails
 if [ "${1:-}" = bench ]; then
 	needs haproxy haproxy
 	needs caddy caddy

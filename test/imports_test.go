@@ -75,6 +75,7 @@ var doors = map[string][]string{
 	"go.yaml.in/yaml/v4":                  {"internal/strict"},
 	"modernc.org/sqlite":                  {"indicators/store"},
 	"github.com/jackc/pgx/v5":             {"indicators/store"},
+	"github.com/wneessen/go-mail":         {"indicators/mail"},
 	"github.com/redis/go-redis/v9":        {"internal/redis"},
 	"github.com/caddyserver/certmagic":    {"tlsconf/identity", "internal/redis/acme"},
 	"github.com/mholt/acmez":              {"tlsconf/identity"},

@@ -140,6 +140,10 @@ type Config struct {
 	// kept. Default: a file of the state folder, with the default of each field.
 	Indicators Indicators `yaml:"indicators"`
 
+	// Mail is by which server the weekly files are sent to establishments and
+	// to the national supervision. Default: none are sent.
+	Mail Mail `yaml:"mail"`
+
 	// Redis is where the instances of one RPN share what the annuaire
 	// answered. Default: none; an instance alone needs none.
 	Redis Redis `yaml:"redis"`

@@ -124,6 +124,7 @@ func (c *Config) check(doc *strict.Document) {
 	c.checkFacade(doc)
 	c.checkJournal(doc)
 	c.checkIndicators(doc)
+	c.checkMail(doc)
 	if c.Environment == Production && c.Policies.AllowSHA1 {
 		doc.Refuse(doc.At("policies", "allow_sha1"), "remove the line: SHA-1 can be accepted in a test environment only", "SHA-1 is never accepted in production")
 	}
@@ -212,6 +213,8 @@ func (c *Config) checkFiles(doc *strict.Document) {
 		{[]any{"redis", "sentinel_password_file"}, &c.Redis.SentinelPasswordFile, false},
 		{[]any{"redis", "ca"}, &c.Redis.CA, false},
 		{[]any{"indicators", "password_file"}, &c.Indicators.PasswordFile, false},
+		{[]any{"mail", "password_file"}, &c.Mail.PasswordFile, false},
+		{[]any{"mail", "ca"}, &c.Mail.CA, false},
 	}...) {
 		if *f.file == "" {
 			continue // said already: it is required

@@ -28,12 +28,12 @@ func Files() []File { return []File{Activity, Anomalies, Times} }
 
 // Name is the file name of one establishment and week: activite_010003812_2026-S43.csv.
 func (f File) Name(structure roc.StructureID, w Week) string {
-	return fmt.Sprintf("%s_%s_%s.csv", f, finess(structure), w)
+	return fmt.Sprintf("%s_%s_%s.csv", f, FINESS(structure), w)
 }
 
-// finess is the FINESS of a structure, or its whole identifier when it has none
+// FINESS is the FINESS of a structure, or its whole identifier when it has none
 // (a SIRET).
-func finess(s roc.StructureID) string {
+func FINESS(s roc.StructureID) string {
 	if f, ok := s.FINESS(); ok {
 		return string(f)
 	}
@@ -55,7 +55,7 @@ func (f File) Write(ctx context.Context, w io.Writer, s *store.Store, structure 
 	}
 	c := newCSV(w)
 	scope := func(amc roc.NumeroAMC, v roc.Service, version roc.Version) []string {
-		return []string{week.String(), digits(finess(structure)), digits(string(amc)), text(name(amc)), v.String(), version.String()}
+		return []string{week.String(), digits(FINESS(structure)), digits(string(amc)), text(name(amc)), v.String(), version.String()}
 	}
 	headings := []string{"semaine", "finess", "amc", "nom_amc", "service", "version"}
 	switch f {

@@ -19,6 +19,7 @@ type Follower struct {
 	log   *journal.Log // nil: not open
 	store *Store       // nil: not open
 	swept time.Time    // when old figures were last deleted
+	began time.Time    // when it was made
 
 	mu    sync.Mutex // guards state
 	state State
@@ -46,12 +47,12 @@ type State struct {
 	Err      error         // why the last round failed; nil: it did not
 
 	next    uint64    // as of the last round that succeeded
-	current time.Time // every record of before is in the figures
+	current time.Time // every record of before is in the figures; zero: not known yet
 }
 
 // NewFollower makes a Follower. Call Run.
 func NewFollower(o FollowerOptions) *Follower {
-	return &Follower{o: o, state: State{current: o.Now()}}
+	return &Follower{o: o, began: o.Now()}
 }
 
 // State returns how far it is now. Safe for concurrent use.
@@ -61,9 +62,21 @@ func (f *Follower) State() State {
 	defer f.mu.Unlock()
 	s := f.state
 	if s.Behind = records - min(records, s.next); s.Behind > 0 {
-		s.Lag = max(0, f.o.Now().Sub(s.current))
+		since := s.current
+		if since.IsZero() {
+			since = f.began
+		}
+		s.Lag = max(0, f.o.Now().Sub(since))
 	}
 	return s
+}
+
+// Reached reports whether every record of before t is in the figures of the
+// journal that is followed. Safe for concurrent use.
+func (f *Follower) Reached(t time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.state.current.After(t)
 }
 
 // Run projects the journal round after round until ctx ends, and closes the

@@ -128,6 +128,8 @@ func (d dialect) tables() []string {
 		`CREATE INDEX IF NOT EXISTS cells_by_amc ON cells (amc, begins) WHERE kind = 'p'`,
 		`CREATE TABLE IF NOT EXISTS gaps (origin TEXT, idx BIGINT, event TEXT NOT NULL, n BIGINT NOT NULL, since BIGINT NOT NULL, until BIGINT NOT NULL,
 		 PRIMARY KEY (origin, idx))` + d.keyed,
+		`CREATE TABLE IF NOT EXISTS outbox (structure TEXT, week TEXT, state TEXT NOT NULL, next BIGINT NOT NULL, attempts INTEGER NOT NULL, error TEXT NOT NULL,
+		 PRIMARY KEY (structure, week))` + d.keyed,
 	}
 }
 
