@@ -75,7 +75,7 @@ func structure(i int) roc.StructureID {
 func (c *country) exchange(day int, share float64) roc.Record {
 	x := roc.Record{From: structure(c.pick(c.busy)), Outcome: roc.Answered, Origin: roc.FromAMC}
 	x.To.AMC = roc.NumeroAMC(fmt.Sprintf("%010d", 99000000+c.pick(c.insurers)))
-	x.Service, x.Version = []roc.Service{roc.IDB, roc.IDB, roc.IDB, roc.CLC, roc.CLC, roc.SIM, roc.ANL}[c.r.IntN(7)], roc.V1
+	x.Service, x.Version = roc.AMCServices[min(c.r.IntN(len(roc.AMCServices)), c.r.IntN(len(roc.AMCServices)))], roc.V1
 	x.RequestIn = c.from.AddDate(0, 0, day).Add(6*time.Hour + time.Duration(share*float64(14*time.Hour)))
 	x.ID = roc.NewExchangeID(x.RequestIn)
 	x.Read, x.Check = time.Duration(c.r.IntN(20_000))*time.Microsecond, 300*time.Microsecond
