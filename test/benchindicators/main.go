@@ -138,7 +138,8 @@ func write(dir string, c *country, n int) error {
 	if err != nil {
 		return err
 	}
-	j, err := journal.Open(journal.Options{Dir: dir, Origin: origin, Key: keys, Log: slog.New(slog.DiscardHandler), SegmentBytes: 32 << 20, SealEvery: time.Second})
+	j, err := journal.Open(journal.Options{Dir: dir, Origin: origin, Key: keys, Log: slog.New(slog.DiscardHandler), SegmentBytes: 32 << 20, SegmentAge: 24 * time.Hour,
+		Durability: journal.Relaxed, OnFull: journal.Refuse, SealEvery: time.Second, KeepFor: 1000 * 24 * time.Hour})
 	if err != nil {
 		return err
 	}
