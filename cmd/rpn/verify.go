@@ -301,7 +301,7 @@ func (v *verification) verdict(name string, r *xmlsig.Report, err error) verdict
 }
 
 // print writes the report for a person, in French; the names of the steps and
-// the cause are those of the code and of the log.
+// the cause are those of the log.
 func (v *verification) print(out io.Writer, d verdict, r *xmlsig.Report, err error) {
 	fmt.Fprintf(out, "%s\n", d.File)
 	if c := r.Signer; c != nil {
@@ -322,6 +322,9 @@ func (v *verification) print(out io.Writer, d verdict, r *xmlsig.Report, err err
 		fmt.Fprintf(out, "             à comparer : rpn verify --c14n %s %s\n", ref.ID, d.File)
 	}
 	for _, s := range r.Steps {
+		if s.Name == xmlsig.ChainStep && d.Chain == "unchecked" { // only the certificate itself was trusted
+			continue
+		}
 		fmt.Fprintf(out, "  étape      %-11s %s\n", s.Name, s.What)
 	}
 	if d.Chain == "unchecked" && r.Signer != nil {

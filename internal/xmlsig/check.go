@@ -161,11 +161,11 @@ func (k *checking) run(p Policy, e Expect) (*Checked, error) {
 		}
 		return nil, roc.Refuse(roc.NotSigned, "no signature in the Security header").Because(roc.NoSignature)
 	}
-	k.passed("security", "one wsse:Security, known children only, no comment")
+	k.passed("security", "un seul wsse:Security, des éléments connus, aucun commentaire")
 	if err := k.uniqueIDs(); err != nil {
 		return nil, err
 	}
-	k.passed("ids", "every Id is unique in the message")
+	k.passed("ids", "chaque Id est unique dans le message")
 	var sig signature
 	if err := k.signature(&sig, parts.signature, parts.token); err != nil {
 		return nil, err
@@ -178,7 +178,7 @@ func (k *checking) run(p Policy, e Expect) (*Checked, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.passed("coverage", "the Body, by its position, and what the policy requires, are covered")
+	k.passed("coverage", "le Body, à sa place, et ce que la règle exige sont couverts")
 	if err := k.verify(&sig); err != nil {
 		return nil, err
 	}
@@ -192,7 +192,7 @@ func (k *checking) run(p Policy, e Expect) (*Checked, error) {
 		if err := k.v.checkTime(ts, k.at); err != nil {
 			return nil, err
 		}
-		k.passed("time", "the signed Timestamp is valid at the time of the check")
+		k.passed("time", "le Timestamp signé est valable à l'instant de la vérification")
 	}
 	if err := e.accept(sig.signer); err != nil {
 		return nil, err
@@ -206,7 +206,7 @@ func (k *checking) run(p Policy, e Expect) (*Checked, error) {
 		if c.vihf, err = k.vihfOutcome(parts.assertion, covered, p); err != nil {
 			return nil, err
 		}
-		k.passed("vihf", "the VIHF is signed and names the same structure")
+		k.passed("vihf", "le VIHF est signé et nomme la même structure")
 	}
 	return c, nil
 }

@@ -22,8 +22,12 @@ type Report struct {
 	Signer     *x509.Certificate // as presented, trusted or not; nil when none was read
 }
 
-// A Step is a step that passed.
+// A Step is a step that passed; What is for the vendor of the software, in French.
 type Step struct{ Name, What string }
+
+// ChainStep is the step that says that the signer is trusted: true of the trust
+// store that was given, whatever it is.
+const ChainStep = "chain"
 
 // A Reference is one signed part: the digest the message states and ours.
 type Reference struct {
@@ -67,19 +71,20 @@ func (k *checking) passedSignature(s *signature) {
 		return
 	}
 	k.report.Algorithm = s.algorithm
-	k.passed("algorithms", "canonicalization, digests, transforms and signature are of the accepted list")
-	k.passed("signer", "the certificate is in the message and its chain ends in the trust store")
+	k.passed("algorithms", "canonisation, empreintes, transformations et signature sont de la liste admise")
+	k.passed("signer", "le certificat du signataire est dans le message")
+	k.passed(ChainStep, "la chaîne de ce certificat aboutit à une autorité du magasin de confiance")
 }
 
 func (k *checking) passedCaller(e Expect, s *signer) {
 	switch {
 	case k.report == nil:
 	case e.Structure == "":
-		k.passed("structure", "the signer's structure was not compared with a caller")
+		k.passed("structure", "la structure du signataire n'a pas été comparée à celle d'un appelant")
 	case e.Structure == s.structure:
-		k.passed("structure", "the signer and the caller are one structure")
+		k.passed("structure", "le signataire et l'appelant sont une même structure")
 	default:
-		k.passed("structure", "a mandate lets the signer sign for the caller")
+		k.passed("structure", "un mandat permet au signataire de signer pour l'appelant")
 	}
 }
 

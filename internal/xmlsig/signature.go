@@ -297,7 +297,7 @@ func (k *checking) verify(s *signature) error {
 	if failed != nil {
 		return failed
 	}
-	k.passed("digests", "every digest matches its part")
+	k.passed("digests", "chaque empreinte est celle de sa partie")
 	h := k.hash(s.method.hash)
 	if err := s.signedInfo.Canonical(h, s.form); err != nil {
 		return err
@@ -315,7 +315,7 @@ func (k *checking) verify(s *signature) error {
 		return bad(roc.ValueDiffers, "signature value", "La valeur de la signature ne correspond pas au certificat joint : SignedInfo a été modifié, ou une autre clé a signé.")
 	}
 	k.trust.remember(&s.claim)
-	k.passed("value", "the signature value verifies with the signer's key")
+	k.passed("value", "la valeur de la signature est celle de la clé du signataire")
 	return nil
 }
 
