@@ -94,9 +94,7 @@ func TestFiguresCatchUpWhenTheirDatabaseIsBack(t *testing.T) {
 	pg.Restart()
 	for _, n := range both {
 		followed(t, n)
-		if c := n.Ready().Check("indicators"); c.Degraded {
-			t.Errorf("/readyz: %+v", c)
-		}
+		await.Until(t, "/readyz says that they are not late", func() bool { return !n.Ready().Check("indicators").Degraded })
 	}
 	if got := counted(t, db); got != sent {
 		t.Errorf("%v exchanges counted, %v were sent", got, sent)
