@@ -239,13 +239,18 @@ func TestASearchOfBeforeAMoveIsAskedAgain(t *testing.T) {
 				learn(m, a, k)
 				time.Sleep(time.Second)
 				synctest.Wait()
-				m.redis.restore(old)
-				if got := m.searchOn(t, b, k); got != "second" {
-					t.Errorf("after the move the other instance answers %q", got)
-				}
-				m.redis.restore(old)
-				if got := m.searchOn(t, m.join(short), k); got != "second" {
-					t.Errorf("after the move a new instance answers %q", got)
+				for _, who := range []struct {
+					name string
+					d    func() *Directory
+				}{
+					{"the other instance", func() *Directory { return b }},
+					{"the one that learned it", func() *Directory { return a }},
+					{"a new instance", func() *Directory { return m.join(short) }},
+				} {
+					m.redis.restore(old)
+					if got := m.searchOn(t, who.d(), k); got != "second" {
+						t.Errorf("after the move %s answers %q", who.name, got)
+					}
 				}
 			})
 		})

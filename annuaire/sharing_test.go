@@ -251,18 +251,18 @@ func TestAMessagePlayedAgainChangesNothing(t *testing.T) {
 	})
 }
 
-// A tap keeps what is published on a Redis of this process.
+// A tap keeps what is published.
 type tap struct {
 	mu    sync.Mutex
 	texts []string
 }
 
-func (p *tap) listen(r *inMemory) {
-	r.ears = map[int]*ear{99: {func() {}, func(text string) {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.texts = append(p.texts, text)
-	}}}
+func (p *tap) listen(r *inMemory) { r.ears = map[int]*ear{99: {func() {}, p.hear}} }
+
+func (p *tap) hear(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.texts = append(p.texts, text)
 }
 
 // since returns the messages from the nth on, of one kind; 0: of every kind.
@@ -404,6 +404,39 @@ func TestTheOtherKeysOfARouteThatMovedAreAskedFirst(t *testing.T) {
 		m.hostOf(d, k) // stale: served, and revalidated in the background
 		if h := m.hostOf(d, quiet); h != "new.example" {
 			t.Errorf("another key of the route is sent to %s", h)
+		}
+	})
+}
+
+// A change that several keys of a route meet moves its sequence once: each is
+// asked about once.
+func TestAChangeThatAllKeysOfARouteMeetIsOneChange(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &team{redis: newInMemory(), host: map[roc.NumeroAMC]string{keyNumber(1).AMC: "old.example"}}
+		d := m.join()
+		defer m.close()
+		keys := make([]roc.Key, 3)
+		for i := range keys {
+			keys[i] = keyNumber(1)
+			keys[i].CSR = roc.CSR(fmt.Sprintf("CSR%d", i))
+			m.hostOf(d, keys[i])
+		}
+		m.host[keys[0].AMC] = "new.example"
+		d.RevalidateAll(0)
+		time.Sleep(time.Second)
+		before := m.asked.Load()
+		m.hostOf(d, keys[0]) // stale: served, and revalidated in the background
+		for range 2 {
+			for _, k := range keys {
+				time.Sleep(time.Second)
+				if h := m.hostOf(d, k); h != "new.example" {
+					t.Errorf("it is sent to %s", h)
+				}
+			}
+		}
+		if n := m.asked.Load() - before; n != 3 {
+			t.Errorf("%d questions for one change that 3 keys meet", n)
 		}
 	})
 }

@@ -31,7 +31,7 @@ var list = []mutant{
 	{"annuaire/diskfile.go", "case d.o.Tags != nil && !d.o.Tags.Holds(b[keyPayload:], keyPurpose, b[:keyPayload]):", "case false:", "DiskIsNot"},
 	{"annuaire/shared.go", "if !s.o.Tags.Holds(b[keyValue:], keyPurpose, name[:], b[:keyValue]) {", "if false {", "RedisIsNot"},
 	{"annuaire/accept.go", "!d.isKept(&k) && !d.budgets.take(q.who, now) {", "!d.isKept(&k) && false {", "Flood"},
-	{"annuaire/accept.go", "changed := known && previous.facts.seq == seq && !previous.says(next)", "changed := known && !previous.says(next)", "Storm|Withdrawn"},
+	{"annuaire/accept.go", "changed := known && previous.facts.seq == seq && !previous.says(next)", "changed := known && !previous.says(next)", "Storm|Withdrawn|OneChange"},
 	// Searches.
 	{"annuaire/search.go", "a.seq >= d.searchSequence(s.AMC):", "true:", "Search"},
 	{"annuaire/search.go", "if err == nil && kept.seq < seq {", "if false {", "Search"},
