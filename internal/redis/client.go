@@ -68,7 +68,7 @@ type Client struct {
 // shared is common to the views of one Client.
 type shared struct {
 	o      Options
-	open   func() (redis.UniversalClient, error) // a fresh client, which has no connection yet
+	open   func(context.Context) (redis.UniversalClient, error) // a fresh client, which has no connection yet
 	end    context.CancelFunc
 	done   sync.WaitGroup
 	lost   chan struct{} // wakes the probe
@@ -89,10 +89,7 @@ type generation struct {
 	end    context.CancelFunc
 }
 
-// Open makes a Client and begins to probe; Redis need not be there. The error
-// is about the options.
-func Open(o Options) (*Client, error) {
-	quiet()
+func (o *Options) setDefaults() {
 	if o.Timeout <= 0 {
 		o.Timeout = 250 * time.Millisecond
 	}
@@ -105,15 +102,27 @@ func Open(o Options) (*Client, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+}
+
+// Open makes a Client and begins to probe; Redis need not be there. The error
+// is about the options.
+func Open(o Options) (*Client, error) {
+	quiet()
+	o.setDefaults()
 	u, err := o.universal()
 	if err != nil {
 		return nil, err
 	}
 	ctx, end := context.WithCancel(context.Background())
-	s := &shared{o: o, end: end, lost: make(chan struct{}, 1), probed: make(chan struct{}), changed: make(chan struct{}), health: Health{OK: true}}
-	s.open = func() (redis.UniversalClient, error) { return o.fresh(ctx, u) }
+	s := newShared(o)
+	s.end = end
+	s.open = func(ctx context.Context) (redis.UniversalClient, error) { return o.fresh(ctx, u) }
 	s.done.Go(func() { s.watch(ctx) })
 	return &Client{shared: s, timeout: o.Timeout}, nil
+}
+
+func newShared(o Options) *shared {
+	return &shared{o: o, lost: make(chan struct{}, 1), probed: make(chan struct{}), changed: make(chan struct{}), health: Health{OK: true}}
 }
 
 func newGeneration(c redis.UniversalClient) *generation {

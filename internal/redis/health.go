@@ -105,7 +105,9 @@ func (s *shared) probe(ctx context.Context) {
 		s.note(g, v, err)
 		return
 	}
-	client, err := s.open()
+	opening, cancel := context.WithTimeout(ctx, sentinelsWithin)
+	client, err := s.open(opening)
+	cancel()
 	if err == nil {
 		if err = s.ping(ctx, client); err != nil {
 			client.Close()
@@ -138,11 +140,25 @@ func (s *shared) found(g *generation) {
 	s.o.Log.Info("Redis answers: the instances share their state", slog.String("event", "redis_found"))
 }
 
+// sentinelsWithin bounds the question to the Sentinels.
+const sentinelsWithin = time.Second
+
+// pingWithin bounds a ping, connecting included.
+func (o *Options) pingWithin() time.Duration { return max(time.Second, 4*o.Timeout) }
+
+// foundWithin bounds the time from the promotion of a master to its use: the
+// probe that was under way and saw none, the pause after it, and the probe that
+// finds it.
+func (o *Options) foundWithin() time.Duration {
+	probe := sentinelsWithin + o.pingWithin()
+	return probe + o.Probe + probe
+}
+
 // ping writes, because a Redis that only answers reads (a replica, a Cluster
 // that lost its majority) is of no use; and of a Cluster it asks every master,
 // each of which holds a part of the keys.
 func (s *shared) ping(ctx context.Context, c redis.UniversalClient) error {
-	ctx, cancel := context.WithTimeout(ctx, max(time.Second, 4*s.o.Timeout))
+	ctx, cancel := context.WithTimeout(ctx, s.o.pingWithin())
 	defer cancel()
 	err := c.Set(ctx, Prefix+"ping", 1, time.Minute).Err()
 	if cluster, ok := c.(*redis.ClusterClient); ok && err == nil {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"time"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -44,20 +44,47 @@ func (o *Options) logins() []login {
 	return slices.Compact([]login{given, {"", given.password}, {}})
 }
 
-// sentinelLogin asks the Sentinels who is master, and returns the login with
-// which the first of them answers.
+// sentinelLogin asks all Sentinels at once who is master, because a machine that
+// hangs may have taken some of them along, and returns the login with which the
+// first of them answers.
 func (o *Options) sentinelLogin(ctx context.Context, u *redis.UniversalOptions) (login, error) {
-	var problems []error
+	ctx, cancel := context.WithCancel(ctx)
+	type answer struct {
+		login
+		err error
+	}
+	answers := make(chan answer, len(u.Addrs))
+	var asked sync.WaitGroup
+	defer asked.Wait()
+	defer cancel()
 	for _, addr := range u.Addrs {
-		for _, l := range o.logins() {
-			err := askSentinel(ctx, addr, l, u)
-			if err == nil {
-				return l, nil
-			}
-			problems = append(problems, fmt.Errorf("sentinel %s: %w", addr, err))
-			if !isLogin(err) {
-				break // another login changes nothing
-			}
+		asked.Go(func() {
+			l, err := o.loginAt(ctx, addr, u)
+			answers <- answer{l, err}
+		})
+	}
+	var problems []error
+	for range u.Addrs {
+		a := <-answers
+		if a.err == nil {
+			return a.login, nil
+		}
+		problems = append(problems, a.err)
+	}
+	return login{}, errors.Join(problems...)
+}
+
+// loginAt returns the login that one Sentinel takes.
+func (o *Options) loginAt(ctx context.Context, addr string, u *redis.UniversalOptions) (login, error) {
+	var problems []error
+	for _, l := range o.logins() {
+		err := askSentinel(ctx, addr, l, u)
+		if err == nil {
+			return l, nil
+		}
+		problems = append(problems, fmt.Errorf("sentinel %s: %w", addr, err))
+		if !isLogin(err) {
+			break // another login changes nothing
 		}
 	}
 	return login{}, errors.Join(problems...)
@@ -70,8 +97,7 @@ func askSentinel(ctx context.Context, addr string, l login, u *redis.UniversalOp
 		ContextTimeoutEnabled: true, DisableIdentity: true, MaintNotificationsConfig: noNotifications(),
 	})
 	defer s.Close()
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
+	defer context.AfterFunc(ctx, func() { s.Close() })() // another one answered: a read ends at once
 	_, err := s.GetMasterAddrByName(ctx, u.MasterName).Result()
 	if errors.Is(err, redis.Nil) {
 		return fmt.Errorf("it knows no master of the name %q", u.MasterName)
