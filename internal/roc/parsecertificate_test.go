@@ -139,3 +139,18 @@ func TestTheNameOfACertificateIsThatOfWhatIsSigned(t *testing.T) {
 		t.Error("one name for two certificates")
 	}
 }
+
+// The bytes around what the CA signed are the presenter's to choose: they make
+// no other certificate. What the CA signed does.
+func TestACertificateIsNamedByWhatItsCASigned(t *testing.T) {
+	t.Parallel()
+	c, other := selfSigned(t), selfSigned(t)
+	twin := *c
+	twin.Raw = append(bytes.Clone(c.Raw), 5, 0)
+	if roc.IDOfCertificate(&twin) != roc.IDOfCertificate(c) {
+		t.Error("other bytes around it make another certificate")
+	}
+	if roc.IDOfCertificate(other) == roc.IDOfCertificate(c) {
+		t.Error("two certificates have one name")
+	}
+}
