@@ -101,7 +101,7 @@ func (c *clientConn) wait() bool {
 	}
 	idle := c.server.o.IdleTimeout
 	if c.place.Full != nil {
-		idle = min(idle, toldWait)
+		idle = min(idle, unplacedWait)
 	}
 	c.SetReadDeadline(time.Now().Add(idle))
 	if c.in.fill(maxHead) != nil {

@@ -122,7 +122,7 @@ func TestAConnectionRestsBeforeItServesAnother(t *testing.T) {
 func TestAHostThatIsDistrustedHasAConnectionAnEstablishment(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_000_000, 0)
-	p := &pool{up: NewUpstream(UpstreamOptions{})}
+	p := &pool{up: NewUpstream(UpstreamOptions{MaxConns: 100, DialTimeout: time.Second, AnswerBytes: 1 << 10})}
 	p.distrust(now)
 	for at, given := range map[time.Duration]bool{time.Second: false, keepApart - time.Second: false, keepApart: true} {
 		c := &upstreamConn{made: now.Add(at - time.Second)}
@@ -169,6 +169,19 @@ func TestAnUnsolicitedByteEndsEveryIdleConnection(t *testing.T) {
 		t.Errorf("told of %q", host)
 	}
 	await.Until(t, "every connection is dropped", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.conns) == 0 })
+}
+
+// What was read beyond the last answer is seen by the look before the next use,
+// whoever put the connection back: nothing of it is left in the socket.
+func TestTheLookSeesUnsolicitedBytesThatWereRead(t *testing.T) {
+	t.Parallel()
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	c := &upstreamConn{Conn: tls.Client(near, &tls.Config{}), raw: near, in: wire{buf: []byte("HTTP"), w: 4}}
+	if got := c.look(); got != unsolicited {
+		t.Errorf("the look says %d, want %d", got, unsolicited)
+	}
 }
 
 // A 408 before an idle connection is closed answers nothing, and is no fault.

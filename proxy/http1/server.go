@@ -59,17 +59,17 @@ type Server struct {
 	lingering atomic.Int32
 	refusals  refusals
 
-	mu        sync.Mutex            // guards the fields below
-	listeners map[net.Listener]bool // being served
-	clients   map[*clientConn]bool
-	told      map[string]int // how many of clients have no place, by owner
-	placeless int            // all of them
-	empty     chan struct{}  // once draining: closed when nothing of both is left
+	mu          sync.Mutex            // guards the fields below
+	listeners   map[net.Listener]bool // being served
+	clients     map[*clientConn]bool
+	unplaced    map[string]int // how many of clients have no place, by owner
+	allUnplaced int
+	empty       chan struct{} // once draining: closed when nothing of both is left
 }
 
 // NewServer makes a Server.
 func NewServer(o ServerOptions) *Server {
-	s := &Server{o: o, listeners: map[net.Listener]bool{}, clients: map[*clientConn]bool{}, told: map[string]int{}, refusals: refusals{by: map[string]*refusalRow{}}}
+	s := &Server{o: o, listeners: map[net.Listener]bool{}, clients: map[*clientConn]bool{}, unplaced: map[string]int{}, refusals: refusals{by: map[string]*refusalRow{}}}
 	return s
 }
 
@@ -137,8 +137,9 @@ func (s *Server) client(conn net.Conn) (*clientConn, error) {
 }
 
 // remember takes a connection in. One whose handshake ended while the server
-// drains is served: its first answer will end it. One without a place is served
-// one request, to be told so; when too many are being told, it is closed.
+// drains is served: its first answer will end it. An unplaced one, which has
+// no place, is served one request that says so; when there are too many, it is
+// closed.
 func (s *Server) remember(c *clientConn) bool {
 	c.place = s.o.Admit(c.leaf)
 	s.mu.Lock()
@@ -148,24 +149,24 @@ func (s *Server) remember(c *clientConn) bool {
 		c.place.Leave()
 		return false
 	case c.place.Full == nil:
-	case s.placeless >= mostTold || s.told[c.place.Owner] >= mostToldOfOne:
+	case s.allUnplaced >= mostUnplaced || s.unplaced[c.place.Owner] >= mostUnplacedOfOne:
 		c.place.Leave()
 		s.o.OnTurnedAway(c.place.Owner)
 		return false
 	default:
-		s.placeless++
-		s.told[c.place.Owner]++
+		s.allUnplaced++
+		s.unplaced[c.place.Owner]++
 	}
 	s.clients[c] = true
 	return true
 }
 
-// Connections without a place that are told so at once: in all, and of one
-// owner, so that who has too many does not keep others from hearing why.
+// Unplaced connections that are served at once: in all, and of one owner, so
+// that who has too many does not keep others from hearing why.
 const (
-	mostTold      = 64
-	mostToldOfOne = 16
-	toldWait      = 5 * time.Second // for the request of such a connection
+	mostUnplaced      = 64
+	mostUnplacedOfOne = 16
+	unplacedWait      = 5 * time.Second // for the request of such a connection
 )
 
 func (s *Server) forget(c *clientConn) {
@@ -174,9 +175,9 @@ func (s *Server) forget(c *clientConn) {
 	if s.clients[c] {
 		delete(s.clients, c)
 		if c.place.Full != nil {
-			s.placeless--
-			if s.told[c.place.Owner]--; s.told[c.place.Owner] == 0 {
-				delete(s.told, c.place.Owner)
+			s.allUnplaced--
+			if s.unplaced[c.place.Owner]--; s.unplaced[c.place.Owner] == 0 {
+				delete(s.unplaced, c.place.Owner)
 			}
 		}
 		c.place.Leave()
