@@ -40,14 +40,23 @@ func TestMain(m *testing.M) { os.Exit(nation.Main(m)) }
 type sheet struct {
 	t      *testing.T
 	family string
+	row    *row
+}
+
+// A row is a line of the table of docs/bench/trust.md.
+type row struct {
+	what           string
+	cells, differs atomic.Int32
 }
 
 // cell writes one down: what is done, what must come of it, what came.
 func (s sheet) cell(name, want, got string) {
 	s.t.Helper()
 	word := "ok "
+	s.row.cells.Add(1)
 	if got != want {
 		word = "NOT"
+		s.row.differs.Add(1)
 		s.t.Errorf("%s: got %q, want %q", name, got, want)
 	}
 	fmt.Printf("%s  %-10s  %-66s  %s\n", word, s.family, name, or(got, "comes in"))
@@ -61,17 +70,30 @@ func or(text, empty string) string {
 }
 
 func TestDrill(t *testing.T) {
+	identity := &row{what: "one certificate in all its forms, product categories, deny list"}
+	cost := &row{what: "what proves no key, or is too much to verify"}
+	revoked := &row{what: "revocation lists, and every door of a reload"}
+	checked := &row{what: "`rpn check` of damaged stores and lists; our own chain"}
+	asked := &row{what: "what is asked where: redirected, on addresses that are not permitted"}
+	answers := &row{what: fmt.Sprint(*exchanges, " exchanges of 20 establishments with an insurer that answers twice, the second time after 0 to 150 ms")}
+	t.Cleanup(func() { // after the last group
+		fmt.Print("\n| | cells | that differ |\n|---|---|---|\n")
+		for _, r := range []*row{identity, cost, revoked, checked, asked, answers} {
+			fmt.Printf("| %s | %d | %d |\n", r.what, r.cells.Load(), r.differs.Load())
+		}
+	})
 	for _, group := range []struct {
 		family string
+		row    *row
 		play   func(s sheet)
 	}{
-		{"identity", forms}, {"identity", denied}, {"memory", unproved}, {"time", junk},
-		{"lists", lists}, {"lists", reloads}, {"check", checks}, {"chain", ownChain},
-		{"egress", responders}, {"egress", elsewhere}, {"answers", twice},
+		{"identity", identity, forms}, {"identity", identity, denied}, {"memory", cost, unproved}, {"time", cost, junk},
+		{"lists", revoked, lists}, {"lists", revoked, reloads}, {"check", checked, checks}, {"chain", checked, ownChain},
+		{"egress", asked, responders}, {"egress", asked, elsewhere}, {"answers", answers, twice},
 	} {
 		t.Run(group.family, func(t *testing.T) {
 			t.Parallel()
-			group.play(sheet{t, group.family})
+			group.play(sheet{t, group.family, group.row})
 		})
 	}
 }
