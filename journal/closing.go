@@ -70,18 +70,21 @@ func readFooter(f *os.File) (*footer, error) {
 	if err != nil {
 		return nil, err
 	}
-	cut := fmt.Errorf("%s: its end is missing or damaged: the file was cut or changed", f.Name())
+	cut := fileDamage(f.Name() + ": its end is missing or damaged: the file was cut or changed")
 	var last [4]byte
-	if _, err := f.ReadAt(last[:], info.Size()-4); err != nil {
+	if info.Size() < 4 {
 		return nil, cut
+	}
+	if err := readAt(f, last[:], info.Size()-4, cut); err != nil {
+		return nil, err
 	}
 	n := int64(binary.BigEndian.Uint32(last[:]))
 	if n < 48 || n > 64<<20 || n+4 > info.Size() {
 		return nil, cut
 	}
 	p := make([]byte, n)
-	if _, err := f.ReadAt(p, info.Size()-4-n); err != nil {
-		return nil, cut
+	if err := readAt(f, p, info.Size()-4-n, cut); err != nil {
+		return nil, err
 	}
 	p, sum := p[:n-32], Hash(p[n-32:])
 	if !bytes.HasPrefix(p, []byte(footerMagic)) || LeafHash(p) != sum || len(p) < 52 {

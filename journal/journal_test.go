@@ -553,3 +553,78 @@ func TestEntriesAreEachReadOnce(t *testing.T) {
 		t.Errorf("the last record is %d of %d", next, end)
 	}
 }
+
+// A segment that cannot be read for now is not a damaged one, closed or open: its
+// records come once it can be. A directory in its place is what cannot be read.
+func TestWhatCannotBeReadForNowIsNotDamaged(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	j := still(t, testOptions(dir))
+	for n := range 700 {
+		j.ensureSpare()
+		if _, err := j.Append(sample(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j.sealNow()
+	j.closeOldest(t.Context())
+	j.abandon()
+	all := func(ending string) []string {
+		files, err := segmentFiles(dir, ending)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return files
+	}
+	files := append(all(".zst"), all(".open")[:2]...) // one closed, two with records, and a spare
+	for _, file := range files {
+		l := openLog(t, dir)
+		_, want := l.Bounds()
+		for _, refreshed := range []bool{false, true} { // what is known of it before, and what a Refresh finds
+			if err := errors.Join(os.Rename(file, file+".aside"), os.Mkdir(file, 0o755)); err != nil {
+				t.Fatal(err)
+			}
+			if refreshed {
+				l = openLog(t, dir)
+			}
+			failed := false
+			for _, err := range l.Entries(0) {
+				failed = failed || err != nil
+				if errors.Is(err, ErrDamaged) {
+					t.Fatalf("%s: %v", file, err)
+				}
+			}
+			if _, end := l.Bounds(); !failed && end >= want {
+				t.Errorf("%s: every record of it is read", file)
+			}
+			if err := errors.Join(os.Remove(file), os.Rename(file+".aside", file), l.Refresh()); err != nil {
+				t.Fatal(err)
+			}
+			n := uint64(0)
+			for _, err := range l.Entries(0) {
+				if n++; err != nil {
+					t.Fatalf("%s: %v", file, err)
+				}
+			}
+			if n != want {
+				t.Errorf("%s: %d records come back, want %d", file, n, want)
+			}
+		}
+	}
+	// A file that one reading of the folder passed by may have been renamed
+	// meanwhile; one that two do not find is gone.
+	l := openLog(t, dir)
+	if err := errors.Join(os.Remove(files[1]), l.list()); err != nil {
+		t.Fatal(err)
+	}
+	hole := l.segments[1].first
+	if _, err := l.Entry(hole); !errors.Is(err, errUnseen) || errors.Is(err, ErrDamaged) {
+		t.Errorf("not seen once: %v", err)
+	}
+	if err := l.Refresh(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Entry(hole); !errors.Is(err, ErrDamaged) {
+		t.Errorf("missing: %v", err)
+	}
+}

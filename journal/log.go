@@ -37,7 +37,7 @@ type logSegment struct {
 	footer *footer // nil: it is open
 	first  uint64
 	end    uint64 // as of the last Refresh
-	lost   error  // why nothing of it can be read: damaged, or missing
+	lost   error  // why nothing of it can be read: damaged, missing, or what the disk says for now
 }
 
 // ErrPruned means that an old record does not exist any more.
@@ -73,11 +73,19 @@ func (l *Log) Bounds() (first, end uint64) {
 func (l *Log) Refresh() error {
 	var err error
 	for range 5 { // a running process renames and removes files meanwhile
-		if err = l.list(); !errors.Is(err, fs.ErrNotExist) || !exists(l.dir) {
+		if err = l.list(); errors.Is(err, fs.ErrNotExist) && exists(l.dir) {
+			continue
+		}
+		if err != nil || !slices.ContainsFunc(l.segments, func(s logSegment) bool { return s.lost == errUnseen }) {
 			return err
 		}
 	}
 	return err
+}
+
+// sameHole reports whether both are one hole between segments.
+func (s logSegment) sameHole(o logSegment) bool {
+	return s.base == o.base && s.first == o.first && s.end == o.end
 }
 
 func (l *Log) list() error {
@@ -140,14 +148,23 @@ func (l *Log) withoutHoles(list []logSegment) []logSegment {
 				continue
 			}
 		} else if len(whole) > 0 && s.first > end {
-			whole = append(whole, logSegment{base: filepath.Join(l.dir, "missing"), first: end, end: s.first, lost: errMissing})
+			hole := logSegment{base: filepath.Join(l.dir, "missing"), first: end, end: s.first, lost: errUnseen}
+			if slices.ContainsFunc(l.segments, hole.sameHole) {
+				hole.lost = errMissing
+			}
+			whole = append(whole, hole)
 		}
 		whole, end = append(whole, s), s.end
 	}
 	return whole
 }
 
-var errMissing = errors.New("the file of this segment is missing")
+// A segment is missing when two readings of the folder agree: one alone may have
+// been passed by a file that was renamed meanwhile.
+var (
+	errMissing = fileDamage("the file of this segment is missing")
+	errUnseen  = errors.New("the file of this segment was not seen")
+)
 
 func (l *Log) look(base string, closed bool) (s logSegment, err error) {
 	s.base = base
@@ -175,8 +192,11 @@ func (l *Log) countOpen(s *logSegment) error {
 	}
 	defer f.Close()
 	var h [headerSize]byte
-	if _, err := f.ReadAt(h[:], 0); err != nil {
+	if _, err := f.ReadAt(h[:], 0); errors.Is(err, io.EOF) {
 		return nil // being made
+	} else if err != nil {
+		s.lost = err
+		return nil
 	}
 	be := binary.BigEndian
 	s.first = be.Uint64(h[atFirst:])
@@ -188,7 +208,12 @@ func (l *Log) countOpen(s *logSegment) error {
 	for lo < hi {
 		m := (lo + hi) / 2
 		var n [2]byte
-		if _, err := f.ReadAt(n[:], headerSize+int64(m)*slotSize+slotLength); err == nil && n != [2]byte{} {
+		_, err := f.ReadAt(n[:], headerSize+int64(m)*slotSize+slotLength)
+		if err != nil && !errors.Is(err, io.EOF) {
+			s.lost = err
+			return nil
+		}
+		if err == nil && n != [2]byte{} {
 			lo = m + 1
 		} else {
 			hi = m
@@ -238,19 +263,38 @@ func (l *Log) Entry(i uint64) (Entry, error) {
 	return e, l.damaged(&e)
 }
 
-var errDamaged = errors.New("the record is damaged")
+// ErrDamaged is why a record cannot be read, now or later: its bytes are not
+// those that were written, or are gone. Any other error of a reading, of the
+// disk or of the system, may pass.
+var ErrDamaged = errors.New("the record is damaged")
+
+// A fileDamage is an ErrDamaged with a text of its own.
+type fileDamage string
+
+func (d fileDamage) Error() string      { return string(d) }
+func (fileDamage) Is(target error) bool { return target == ErrDamaged }
+
+// readAt fills p from a file; cut is the error of a file that ends before.
+func readAt(f *os.File, p []byte, at int64, cut error) error {
+	_, err := f.ReadAt(p, at)
+	if errors.Is(err, io.EOF) {
+		return cut
+	}
+	return err
+}
 
 func (l *Log) damaged(e *Entry) error {
 	if e.Exchange == nil && e.Amendment == nil && e.Mark == nil {
 		_, err := Decode(e.Index, e.Raw)
-		return fmt.Errorf("record %d: %w: %w", e.Index, errDamaged, err)
+		return fmt.Errorf("record %d: %w: %w", e.Index, ErrDamaged, err)
 	}
 	return nil
 }
 
 // Entries goes through the records in their order, from an index up to the end
-// as of the last Refresh. A damaged record comes with an error, and the
-// iteration continues after it.
+// as of the last Refresh. A damaged record comes with ErrDamaged, and the
+// iteration continues after it. After any other error it continues too, but what
+// it passed over may be readable later.
 func (l *Log) Entries(from uint64) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		first, end := l.Bounds()
@@ -328,7 +372,7 @@ func (l *Log) readSlots(s *logSegment, lo, hi uint64) ([]Entry, error) {
 	}
 	defer f.Close()
 	b := make([]byte, int(hi-lo)*slotSize)
-	if _, err := f.ReadAt(b, headerSize+int64(lo-s.first)*slotSize); err != nil {
+	if err := readAt(f, b, headerSize+int64(lo-s.first)*slotSize, fmt.Errorf("%s: %w: the file was cut", f.Name(), ErrDamaged)); err != nil {
 		return nil, err
 	}
 	list := make([]Entry, 0, hi-lo)
@@ -354,15 +398,15 @@ func (l *Log) readFrame(s *logSegment, frame, want int) ([][]byte, error) {
 	t := s.footer
 	from, to := t.Offsets[frame], t.Offsets[frame+1]
 	if to < from || to-from > 1<<20 {
-		return nil, fmt.Errorf("%s, frame %d: %w", s.base, frame, errDamaged)
+		return nil, fmt.Errorf("%s, frame %d: %w", s.base, frame, ErrDamaged)
 	}
 	packed := make([]byte, to-from)
-	if _, err := f.ReadAt(packed, int64(from)); err != nil {
-		return nil, fmt.Errorf("%s, frame %d: %w", s.base, frame, errDamaged)
+	if err := readAt(f, packed, int64(from), fmt.Errorf("%s, frame %d: %w", s.base, frame, ErrDamaged)); err != nil {
+		return nil, err
 	}
 	b, err := l.zstd.DecodeAll(packed, make([]byte, 0, want*(exchangeSize+2)))
 	if err != nil {
-		return nil, fmt.Errorf("%s, frame %d: %w: %w", s.base, frame, errDamaged, err)
+		return nil, fmt.Errorf("%s, frame %d: %w: %w", s.base, frame, ErrDamaged, err)
 	}
 	list := make([][]byte, 0, want)
 	for len(b) >= 2 {
@@ -373,7 +417,7 @@ func (l *Log) readFrame(s *logSegment, frame, want int) ([][]byte, error) {
 		list, b = append(list, b[:n:n]), b[n:]
 	}
 	if len(list) != want || len(b) > 0 {
-		return nil, fmt.Errorf("%s, frame %d: %w: %d records where %d should be", s.base, frame, errDamaged, len(list), want)
+		return nil, fmt.Errorf("%s, frame %d: %w: %d records where %d should be", s.base, frame, ErrDamaged, len(list), want)
 	}
 	return list, nil
 }

@@ -178,13 +178,13 @@ func ofWindows(id, name string, unit Unit, numerator, denominator string, of fun
 		}}
 }
 
-func quantile(part string, name, what, fields string, q float64, d func(*store.Counts) *store.Durations) Card {
-	p := fmt.Sprintf("p%.0f", q*100)
+func quantile(part string, name, what, fields string, percent int, d func(*store.Counts) *store.Durations) Card {
+	p := fmt.Sprintf("p%d", percent)
 	return Card{ID: p + "_" + part, Name: fmt.Sprintf("%s (%s)", name, p), Unit: Seconds, Fields: fields, Version: 1,
-		Numerator: fmt.Sprintf("durée que %.0f %% des échanges ne dépassent pas : %s (à 1 %% près)", q*100, what),
+		Numerator: fmt.Sprintf("durée que %d %% des échanges ne dépassent pas : %s (à 1 %% près)", percent, what),
 		Of: func(s *Sum) (float64, bool) {
 			x := d(&s.All)
-			return x.Quantile(q).Seconds(), x.Count() > 0
+			return x.Quantile(percent).Seconds(), x.Count() > 0
 		}}
 }
 
@@ -235,20 +235,20 @@ func Cards() []Card {
 		within("part_2s", 2*time.Second, func(c *store.Counts) int64 { return c.Within2s }),
 		within("part_5s", 5*time.Second, func(c *store.Counts) int64 { return c.Within5s }),
 		within("part_20s", 20*time.Second, func(c *store.Counts) int64 { return c.Within20s }),
-		quantile("total", "Durée totale", "du premier octet lu à la réponse prête", "request_in, answer_out", 0.50, total),
-		quantile("total", "Durée totale", "du premier octet lu à la réponse prête", "request_in, answer_out", 0.95, total),
-		quantile("total", "Durée totale", "du premier octet lu à la réponse prête", "request_in, answer_out", 0.99, total),
-		quantile("appelant", "Dont l'établissement", "jusqu'à ce que l'établissement ait envoyé tout son message", "read_us", 0.50, caller),
-		quantile("appelant", "Dont l'établissement", "jusqu'à ce que l'établissement ait envoyé tout son message", "read_us", 0.95, caller),
-		quantile("appelant", "Dont l'établissement", "jusqu'à ce que l'établissement ait envoyé tout son message", "read_us", 0.99, caller),
-		quantile("rpn", "Dont le RPN", "total, moins la lecture, l'attente de l'annuaire et celle de l'organisme ; résolution DNS comprise", "total_us, read_us, annuaire_us, amc_us", 0.50, rpn),
-		quantile("rpn", "Dont le RPN", "total, moins la lecture, l'attente de l'annuaire et celle de l'organisme ; résolution DNS comprise", "total_us, read_us, annuaire_us, amc_us", 0.95, rpn),
-		quantile("rpn", "Dont le RPN", "total, moins la lecture, l'attente de l'annuaire et celle de l'organisme ; résolution DNS comprise", "total_us, read_us, annuaire_us, amc_us", 0.99, rpn),
-		quantile("amc", "Dont l'organisme", "attente de l'organisme, connexion comprise, des échanges qui lui ont été transmis", "amc_us", 0.50, amc),
-		quantile("amc", "Dont l'organisme", "attente de l'organisme, connexion comprise, des échanges qui lui ont été transmis", "amc_us", 0.95, amc),
-		quantile("amc", "Dont l'organisme", "attente de l'organisme, connexion comprise, des échanges qui lui ont été transmis", "amc_us", 0.99, amc),
-		quantile("horloge", "Écart d'horloge du signataire", "écart entre son horloge et la nôtre, en avance ou en retard, trajet du message compris", "clock_offset_ms", 0.50, clock),
-		quantile("horloge", "Écart d'horloge du signataire", "écart entre son horloge et la nôtre, en avance ou en retard, trajet du message compris", "clock_offset_ms", 0.95, clock),
+		quantile("total", "Durée totale", "du premier octet lu à la réponse prête", "request_in, answer_out", 50, total),
+		quantile("total", "Durée totale", "du premier octet lu à la réponse prête", "request_in, answer_out", 95, total),
+		quantile("total", "Durée totale", "du premier octet lu à la réponse prête", "request_in, answer_out", 99, total),
+		quantile("appelant", "Dont l'établissement", "jusqu'à ce que l'établissement ait envoyé tout son message", "read_us", 50, caller),
+		quantile("appelant", "Dont l'établissement", "jusqu'à ce que l'établissement ait envoyé tout son message", "read_us", 95, caller),
+		quantile("appelant", "Dont l'établissement", "jusqu'à ce que l'établissement ait envoyé tout son message", "read_us", 99, caller),
+		quantile("rpn", "Dont le RPN", "total, moins la lecture, l'attente de l'annuaire et celle de l'organisme ; résolution DNS comprise", "total_us, read_us, annuaire_us, amc_us", 50, rpn),
+		quantile("rpn", "Dont le RPN", "total, moins la lecture, l'attente de l'annuaire et celle de l'organisme ; résolution DNS comprise", "total_us, read_us, annuaire_us, amc_us", 95, rpn),
+		quantile("rpn", "Dont le RPN", "total, moins la lecture, l'attente de l'annuaire et celle de l'organisme ; résolution DNS comprise", "total_us, read_us, annuaire_us, amc_us", 99, rpn),
+		quantile("amc", "Dont l'organisme", "attente de l'organisme, connexion comprise, des échanges qui lui ont été transmis", "amc_us", 50, amc),
+		quantile("amc", "Dont l'organisme", "attente de l'organisme, connexion comprise, des échanges qui lui ont été transmis", "amc_us", 95, amc),
+		quantile("amc", "Dont l'organisme", "attente de l'organisme, connexion comprise, des échanges qui lui ont été transmis", "amc_us", 99, amc),
+		quantile("horloge", "Écart d'horloge du signataire", "écart entre son horloge et la nôtre, en avance ou en retard, trajet du message compris", "clock_offset_ms", 50, clock),
+		quantile("horloge", "Écart d'horloge du signataire", "écart entre son horloge et la nôtre, en avance ou en retard, trajet du message compris", "clock_offset_ms", 95, clock),
 		{ID: "part_horloge", Name: "Part de messages dont l'horloge dérive", Unit: Share, Numerator: "messages dont l'horloge du signataire s'écarte de plus d'une minute (le RPN refuse à cinq)", Denominator: "messages dont l'horodatage a été lu", Fields: "clock_offset_ms", Version: 1,
 			Of: func(s *Sum) (float64, bool) { return ratio(s.All.ClockOff, s.All.Clock.Count()) }},
 		share("part_v2", "Part en version 2", "échanges en version 2 de ROC", "version", func(s *Sum) int64 { return exchanges(s.byVersion[roc.V2]) }),

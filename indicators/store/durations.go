@@ -66,12 +66,12 @@ func (d *Durations) put(index int32, n int64) {
 // Count is how many durations there are.
 func (d *Durations) Count() int64 { return d.n }
 
-// Quantile returns the duration that a share q of them does not exceed; 0 when
-// there is none.
-func (d *Durations) Quantile(q float64) time.Duration {
-	rank, before := q*float64(d.n-1), int64(0)
+// Quantile returns the smallest of them that so many in a hundred, at least, do
+// not exceed; 0 when there is none.
+func (d *Durations) Quantile(percent int) time.Duration {
+	before := int64(0)
 	for _, b := range d.bins {
-		if before += b.n; float64(before) > rank {
+		if before += b.n; 100*before >= int64(percent)*d.n {
 			return middle(b.index)
 		}
 	}

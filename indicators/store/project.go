@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ var ErrBusy = errors.New("another process projects this journal too")
 type Position struct {
 	Next       uint64    // index of the next record to project
 	Newest     time.Time // instant of the newest exchange projected; zero: none
-	Unreadable uint64    // records that were damaged: in no figure
+	Unreadable uint64    // records that are damaged (journal.ErrDamaged): in no figure
 	Pruned     uint64    // records that were deleted before they were projected: in no figure
 
 	id   int64  // of the journal in the rows of cells; 0: none yet
@@ -110,8 +111,11 @@ func same(j Journal, p Position, sealed uint64) error {
 		return nil
 	}
 	e, err := j.Entry(p.Next - 1)
+	if neverRead(err) {
+		return nil // damaged or deleted since: rpn journal verify reports it
+	}
 	if err != nil {
-		return nil // damaged since: rpn journal verify tells it
+		return err
 	}
 	if e.Leaf != journal.Hash(p.leaf) {
 		return ErrOtherJournal
@@ -165,8 +169,15 @@ type gap struct {
 	journal.Mark
 }
 
+// neverRead reports whether a record can never be read. What the disk or the system
+// says otherwise may pass, and then the record counts after all.
+func neverRead(err error) bool {
+	return errors.Is(err, journal.ErrDamaged) || errors.Is(err, journal.ErrPruned)
+}
+
 // read adds the records from a position on, atOnce of them at most, and
-// returns the position behind them.
+// returns the position behind them. It fails where a record cannot be read for
+// now: nothing of the batch is written, and a later call reads it again.
 func (b *sums) read(ctx context.Context, j Journal, p Position, end, atOnce uint64) (Position, error) {
 	runs, err := readRuns(p.runs)
 	if err != nil {
@@ -181,6 +192,9 @@ func (b *sums) read(ctx context.Context, j Journal, p Position, end, atOnce uint
 	for e, err := range j.Entries(p.Next) {
 		if e.Index >= until || ctx.Err() != nil {
 			break
+		}
+		if err != nil && !errors.Is(err, journal.ErrDamaged) {
+			return p, fmt.Errorf("record %d: %w", e.Index, err)
 		}
 		p.Unreadable += e.Index - p.Next // an error stands for all records of its bundle
 		p.Next = e.Index + 1
@@ -198,7 +212,9 @@ func (b *sums) read(ctx context.Context, j Journal, p Position, end, atOnce uint
 				p.Newest = e.Exchange.RequestIn
 			}
 		case e.Amendment != nil:
-			b.amend(j, e.Amendment)
+			if err := b.amend(j, e.Amendment); err != nil {
+				return p, err
+			}
 		case e.Mark != nil:
 			b.gaps = append(b.gaps, gap{e.Index, *e.Mark})
 		}
@@ -215,13 +231,16 @@ func (b *sums) read(ctx context.Context, j Journal, p Position, end, atOnce uint
 }
 
 // amend counts an amending record in the cells of the exchange that it amends.
-// Where that one cannot be read it is in no figure, and neither is this.
-func (b *sums) amend(j Journal, a *journal.Amendment) {
+// Where that one can never be read it is in no figure, and neither is this.
+func (b *sums) amend(j Journal, a *journal.Amendment) error {
 	e, err := j.Entry(a.Of)
-	if err != nil || e.Exchange == nil || e.Exchange.ID != a.Exchange {
-		return
+	switch {
+	case err != nil && !neverRead(err) && !errors.Is(err, io.EOF): // beyond the end: no record of ours says so
+		return fmt.Errorf("record %d: %w", a.Of, err)
+	case err == nil && e.Exchange != nil && e.Exchange.ID == a.Exchange:
+		b.of(cellOf(e.Exchange)).amend(a)
 	}
-	b.of(cellOf(e.Exchange)).amend(a)
+	return nil
 }
 
 // rowsAtOnce is how many rows one statement of PostgreSQL takes.
