@@ -190,8 +190,8 @@ func New(o Options) (_ *App, err error) {
 
 	a.openLimits()
 	a.openLog()
-	toAnnuaire := a.sender(client, a.written(), nil)
-	toAMC := a.sender(client, a.anybody(), breakers{a.resting})
+	toAnnuaire := a.sender(client, a.written(), nil, nil) // a search that nobody waits for does nothing
+	toAMC := a.sender(client, a.anybody(), breakers{a.resting}, a.lateAnswer)
 	asker, err := annuaire.NewClient(annuaire.ClientOptions{
 		URL: c.Annuaire.URL, Handshake: client.Handshake, Verifier: answers, Signer: c.Annuaire.Signer, Timeout: c.Annuaire.Timeout,
 		Dial: a.written().DialContext, Now: a.now,

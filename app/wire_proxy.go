@@ -16,7 +16,7 @@ import (
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
-func (a *App) sender(client *tlsconf.Client, filter *egress.Filter, b http1.Breaker) *http1.Upstream {
+func (a *App) sender(client *tlsconf.Client, filter *egress.Filter, b http1.Breaker, late func(http1.Late)) *http1.Upstream {
 	return http1.NewUpstream(http1.UpstreamOptions{
 		ClassicHandshake: client.ClassicHandshake,
 		WrongTime: func(err error) bool {
@@ -24,7 +24,7 @@ func (a *App) sender(client *tlsconf.Client, filter *egress.Filter, b http1.Brea
 			return f != nil && (f.Reason == trust.NotYetValid || f.Reason == trust.Expired)
 		},
 		OnUnsolicited: func(string) { a.live.UnsolicitedAnswer() },
-		OnLate:        a.lateAnswer,
+		OnLate:        late,
 		Log:           a.log,
 		Handshake:     client.Handshake,
 		Egress:        filter,

@@ -1,6 +1,9 @@
 package proxy
 
 import (
+	"context"
+	"errors"
+
 	"github.com/piano-roc/rpn/internal/message"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/proxy/http1"
@@ -37,7 +40,9 @@ func (p *Proxy) carry(x *exchange) (http1.Response, error) {
 		return http1.Response{}, err
 	}
 	x.rec.Service, x.rec.Version = op.Service, op.Version
-	x.within(p.o.Deadlines.Of(op.Service))
+	if x.within(p.o.Deadlines.Of(op.Service)); errors.Is(x.ctx.Err(), context.DeadlineExceeded) {
+		return http1.Response{}, errBodyStopped // nobody has worked on it yet but its sender
+	}
 	if err := x.important(op.Service); err != nil {
 		return http1.Response{}, err
 	}

@@ -775,7 +775,7 @@ func TestWhatIsMissingInOptionsIsNamed(t *testing.T) {
 	}
 	if _, err := New(Options{
 		List: func() *register.List { return nil }, Limiter: allow(nil), Signatures: xmlsig.NewVerifier(xmlsig.Options{}),
-		Directory: find(nil), Facade: facade.New(facade.Options{}), AMC: http1.NewUpstream(upstreamOptions()), Log: slog.New(slog.DiscardHandler),
+		Directory: find(nil), Facade: facade.New(facade.Options{Limits: soap.DefaultLimits}), AMC: http1.NewUpstream(upstreamOptions()), Log: slog.New(slog.DiscardHandler),
 		AnswerPolicy: AnswersObserve, Limits: soap.DefaultLimits, Exchanges: 1, MinRate: 1,
 		Deadline: time.Second, IdleTimeout: time.Second, HeadTimeout: time.Second, BodyTimeout: time.Second, WriteTimeout: time.Second,
 	}); err == nil || !strings.Contains(err.Error(), "AnswerSignatures") {

@@ -243,7 +243,7 @@ func (v *verification) run(cmd *cobra.Command, files []string) error {
 // first verdict was: of digests and value, not of trust, time or structure.
 func secondOpinion(m roc.Content, signer *x509.Certificate) string {
 	if signer == nil {
-		return "cannot: no signer's certificate was found"
+		return "cannot: aucun certificat de signataire"
 	}
 	result, err := second.Verify(m, signer)
 	switch result {

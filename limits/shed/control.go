@@ -15,7 +15,8 @@ type control struct {
 	begun    time.Time
 	came     [classes]float64 // in this period, including dropped ones
 	done     float64
-	capacity float64 // average processed in a period while some waited
+	usual    float64 // average processed in a period
+	capacity float64 // what can be processed in a period; 0: nothing waits
 
 	demand [classes]float64 // average in a period
 	ratio  float64
@@ -59,7 +60,9 @@ func (c *control) turn(at time.Time) {
 		inflow += c.demand[i]
 	}
 	c.adjust(inflow, c.done*scale, c.wait())
-	c.ratio = fade(c.ratio, at.Sub(c.begun).Seconds()/period.Seconds()-1)
+	if c.ratio = fade(c.ratio, at.Sub(c.begun).Seconds()/period.Seconds()-1); c.ratio == 0 {
+		c.capacity = 0 // of an overload that is over
+	}
 	c.begun, c.came, c.done = at, [classes]float64{}, 0
 	c.choose(inflow)
 }
@@ -74,14 +77,19 @@ func fade(ratio, periods float64) float64 {
 
 // adjust sets the excess.
 func (c *control) adjust(inflow, done float64, wait time.Duration) {
+	c.usual += 0.2 * (done - c.usual)
 	switch {
-	case c.done == 0 || wait < c.target/4: // more is possible
+	case c.done == 0 || wait < c.target/2: // more is possible
 		c.ratio = fade(c.ratio, 1)
-	case wait > c.target || c.ratio > 0 && wait > c.target/2:
-		if c.capacity == 0 {
-			c.capacity = done
+	case wait > c.target || c.ratio > 0:
+		// While something is dropped, what was processed is what was let in: it can
+		// show that more is possible, and never that less is.
+		switch {
+		case c.capacity == 0:
+			c.capacity = max(done, c.usual)
+		case done > c.capacity:
+			c.capacity += 0.3 * (done - c.capacity)
 		}
-		c.capacity += 0.3 * (done - c.capacity)
 		// The queue beyond the target is worked off in a few periods.
 		over := max(-1, (wait-c.target).Seconds()/period.Seconds()/5)
 		allowed := c.capacity * max(0.2, 1-over)

@@ -54,6 +54,9 @@ type Shedder struct {
 
 // New makes a Shedder.
 func New(o Options) *Shedder {
+	if o.Target <= 0 {
+		panic("shed: Target is required")
+	}
 	if o.Wait == nil {
 		o.Wait = newScheduler().wait
 	}
@@ -69,7 +72,8 @@ func (s *Shedder) Admit(c Class, at time.Time) (retry time.Duration, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if kept := s.state.arrive(c, at); kept < 1 && s.random() >= kept {
-		return time.Duration(1+2*s.state.ratio) * time.Second, false
+		spread := 1 + 4*s.state.ratio*s.random() // those refused together do not come back together
+		return time.Duration(spread * float64(time.Second)), false
 	}
 	return 0, true
 }

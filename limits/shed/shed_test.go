@@ -180,3 +180,30 @@ func TestTheSchedulerTellsHowLongWorkWaits(t *testing.T) {
 }
 
 var sink atomic.Int64
+
+// Work waits for what is not ours: what is dropped does not grow with time, what
+// settles a case is served, and all is forgotten once work waits less.
+func TestAWaitThatIsNotOursDropsLittle(t *testing.T) {
+	t.Parallel()
+	wait := 60 * time.Millisecond
+	c := newControl(20*time.Millisecond, func() time.Duration { return wait })
+	r := rand.New(rand.NewPCG(7, 3))
+	play := func(seconds int) {
+		for at, end := c.begun, c.begun.Add(time.Duration(seconds)*time.Second); at.Before(end); at = at.Add(time.Millisecond) {
+			class := Class(r.IntN(int(classes)))
+			if r.Float64() < c.arrive(class, at) {
+				c.processed(at)
+			}
+		}
+	}
+	c.begun = noon
+	play(120)
+	if c.ratio > 0.25 || c.kept[Settlement] < 1 {
+		t.Errorf("%.2f is dropped after two minutes, %.2f of the settlements are kept", c.ratio, c.kept[Settlement])
+	}
+	wait = 7 * time.Millisecond
+	play(20)
+	if c.ratio != 0 || c.capacity != 0 {
+		t.Errorf("%.2f is dropped twenty seconds later, of a capacity of %.0f", c.ratio, c.capacity)
+	}
+}

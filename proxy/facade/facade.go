@@ -58,6 +58,9 @@ func New(o Options) *Facade {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Limits == (soap.Limits{}) {
+		panic("facade: Limits are required")
+	}
 	return &Facade{o: o}
 }
 

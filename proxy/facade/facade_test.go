@@ -139,7 +139,7 @@ func TestARewrittenAnswer(t *testing.T) {
 	pki := igc.New(igc.Options{ECDSA: true})
 	store := xmlsig.NewTrust(trust.NewTrust(pki.Roots(igc.AMCSignature), pki.Intermediates(igc.AMCSignature)).Signature(nil))
 	now := time.Now().Truncate(time.Second)
-	f := New(Options{Verifier: xmlsig.NewVerifier(xmlsig.Options{Trust: func() *xmlsig.Trust { return store }}), Signer: annuaireStructure,
+	f := New(Options{Verifier: xmlsig.NewVerifier(xmlsig.Options{Trust: func() *xmlsig.Trust { return store }}), Signer: annuaireStructure, Limits: soap.DefaultLimits,
 		Keys: ring(t, ours), Endpoint: "https://rpn.example/roc/", Life: time.Hour, Now: func() time.Time { return now },
 		Sign: func(m roc.Content, _ time.Time) (roc.Content, error) { return m, nil }})
 	url := func(service, version, host string) message.Adresse {
@@ -207,7 +207,7 @@ func TestWhatAnAnswerSays(t *testing.T) {
 	t.Parallel()
 	pki := igc.New(igc.Options{ECDSA: true})
 	store := xmlsig.NewTrust(trust.NewTrust(pki.Roots(igc.AMCSignature), pki.Intermediates(igc.AMCSignature)).Signature(nil))
-	f := New(Options{Verifier: xmlsig.NewVerifier(xmlsig.Options{Trust: func() *xmlsig.Trust { return store }}), Signer: annuaireStructure})
+	f := New(Options{Verifier: xmlsig.NewVerifier(xmlsig.Options{Trust: func() *xmlsig.Trust { return store }}), Signer: annuaireStructure, Limits: soap.DefaultLimits})
 	says := func(a message.SearchAnswer) [16]byte {
 		v, err := f.believe(question{amc: "0075500025"}, written(t, f, pki, a, time.Now()))
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/secret"
+	"github.com/piano-roc/rpn/internal/soap"
 )
 
 func ring(t *testing.T, key string) *secret.Ring {
@@ -25,7 +26,7 @@ const ours = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 func TestATokenIsOfItsEstablishmentInsurerServiceAndTime(t *testing.T) {
 	t.Parallel()
 	end := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
-	f := New(Options{Keys: ring(t, ours)})
+	f := New(Options{Keys: ring(t, ours), Limits: soap.DefaultLimits})
 	k := Token{"1010003812", "0075500025", roc.IDB, roc.V2, end}
 	text := k.seal(f.o.Keys)
 	for _, c := range []struct {

@@ -24,7 +24,8 @@ type Visit interface {
 // A VisitEnd is how a visit to an address ended.
 type VisitEnd int
 
-// How a visit ends. Neither says nothing about the address: what failed is ours.
+// How a visit ends. Neither says nothing about the address: what failed is ours,
+// or nobody waited for long.
 const (
 	Neither VisitEnd = iota
 	Answered
@@ -49,8 +50,9 @@ type noVisit struct{}
 
 func (noVisit) Done(VisitEnd, time.Time) {}
 
-// endOf says how a visit that took so long ended. A status that a front gives for what stands
-// behind it (502, 503, 504) is no answer.
+// endOf says how a visit that took so long ended. A status that a front gives
+// for what stands behind it (502, 503, 504) is no answer. Who cannot be reached
+// in the time to connect counts, however short that is.
 func endOf(a Response, err error, took, allowed time.Duration) VisitEnd {
 	var r *roc.Refusal
 	switch {
@@ -65,7 +67,7 @@ func endOf(a Response, err error, took, allowed time.Duration) VisitEnd {
 	case egress.OfThisMachine, egress.OfTheResolver, egress.OfTheAddressRule:
 		return Neither
 	}
-	if IsTimeout(err) && took < longWait(allowed) {
+	if !neverLeft(err) && IsTimeout(err) && took < longWait(allowed) {
 		return Neither
 	}
 	return NotAnswered

@@ -107,5 +107,8 @@ func TestOnlyALongSilenceCounts(t *testing.T) {
 		if got := endOf(Response{}, os.ErrDeadlineExceeded, c.took, c.allowed); got != c.want {
 			t.Errorf("%v of %v: %v, want %v", c.took, c.allowed, got, c.want)
 		}
+		if got := endOf(Response{}, &notSent{os.ErrDeadlineExceeded}, c.took, c.allowed); got != NotAnswered {
+			t.Errorf("%v of %v, to connect: %v", c.took, c.allowed, got)
+		}
 	}
 }

@@ -25,8 +25,8 @@ const (
 
 // awaitLate keeps a connection whose answer did not come in time, without a
 // place in its pool, until the answer begins or LateWait is over; then it is
-// closed. It does nothing beyond its bounds: what is not waited for is not
-// counted.
+// closed. Nor is it waited for beyond these bounds, or when the caller was in a
+// hurry: then it is not counted.
 func (s *Upstream) awaitLate(c *upstreamConn, p *pool, rec *roc.Record) {
 	l := Late{Exchange: rec.ID, Service: rec.Service, AMC: rec.To.AMC, Host: p.host}
 	sent := rec.RequestOut
@@ -36,8 +36,9 @@ func (s *Upstream) awaitLate(c *upstreamConn, p *pool, rec *roc.Record) {
 		return
 	}
 	go func() {
-		defer s.drop(c)
+		defer s.latecomers.Done()
 		defer s.late(p, -1)
+		defer s.drop(c)
 		var b [1]byte
 		if n, _ := c.readUntil(b[:], time.Now().Add(s.o.LateWait)); n > 0 {
 			l.After = s.o.Now().Sub(sent)
@@ -52,6 +53,9 @@ func (s *Upstream) late(p *pool, n int) bool {
 	defer s.mu.Unlock()
 	if n > 0 && (s.closed || s.lates >= mostLate || p.lates >= mostLateHost) {
 		return false
+	}
+	if n > 0 {
+		s.latecomers.Add(1)
 	}
 	s.lates, p.lates = s.lates+n, p.lates+n
 	return true

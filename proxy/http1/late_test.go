@@ -40,6 +40,21 @@ func TestALateAnswerIsCounted(t *testing.T) {
 // that stopped half-way is no late one.
 func TestNotAllIsWaitedFor(t *testing.T) {
 	t.Parallel()
+	t.Run("a caller in a hurry", func(t *testing.T) {
+		t.Parallel()
+		far, s := http1test.New(t), newUpstream(t, func(o *UpstreamOptions) { o.OnLate = func(l Late) { t.Errorf("told: %+v", l) } })
+		far.Does(func(n net.Conn, _ http1test.Got) { io.Copy(io.Discard, n) })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := s.Send(ctx, new(roc.Record), []string{far.URL()}, carried("<a/>")); !roc.IsRefused(err, roc.AMCSilent) {
+			t.Errorf("%v, want amc-silent", err)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.lates != 0 {
+			t.Error("it is waited for")
+		}
+	})
 	for name, c := range map[string]struct {
 		script string
 		sent   int
@@ -84,7 +99,9 @@ func silent(t *testing.T, s *Upstream, url string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	rec := &roc.Record{ID: "x-1", Service: roc.CLC, To: roc.Key{AMC: "0099000001"}}
-	if _, err := s.Send(ctx, rec, []string{url}, carried("<a/>")); !roc.IsRefused(err, roc.AMCSilent) {
+	m := carried("<a/>")
+	m.Allowed = 10 * time.Millisecond
+	if _, err := s.Send(ctx, rec, []string{url}, m); !roc.IsRefused(err, roc.AMCSilent) {
 		t.Fatalf("%v, want amc-silent", err)
 	}
 }

@@ -128,7 +128,7 @@ func (s *Upstream) visit(ctx context.Context, rec *roc.Record, t *target, m *Mes
 		t.pool.foul()
 		reusable = false
 	}
-	if IsTimeout(err) && errors.Is(err, errHead) && c.in.buffered() == 0 {
+	if IsTimeout(err) && errors.Is(err, errHead) && c.in.buffered() == 0 && s.o.Now().Sub(rec.RequestOut) >= longWait(m.Allowed) {
 		s.awaitLate(c, t.pool, rec)
 		return a, err
 	}

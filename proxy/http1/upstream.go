@@ -75,6 +75,8 @@ type Upstream struct {
 	swept   chan struct{} // closed when it has ended
 	lates   int           // connections whose answer is late
 
+	latecomers sync.WaitGroup // who waits for them
+
 	clock clockDoubt
 }
 
@@ -133,6 +135,7 @@ func (s *Upstream) Close() {
 		close(stop)
 		<-swept
 	}
+	s.latecomers.Wait()
 }
 
 // register takes in an open connection; false once closed. The first one starts
