@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/app/config"
-	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/redis/acme"
 	"github.com/piano-roc/rpn/tlsconf/identity"
 	"github.com/piano-roc/rpn/tlsconf/trust"
@@ -45,13 +44,14 @@ func (a *App) openOwn(own config.Identity, stores *trust.Stores) (*identity.Sour
 }
 
 func (a *App) openACME(name string, c *config.ACME) (*identity.ACME, error) {
-	requests, err := egress.OnlyHost(c.Directory)
+	tunnel, err := a.written().OpenTunnel(c.Directory)
 	if err != nil {
 		return nil, err
 	}
+	a.onStop("the way to the ACME directory of "+name, func(context.Context) error { tunnel.Close(); return nil })
 	o := identity.ACMEOptions{
 		Directory: c.Directory, Names: c.Names, Email: c.Email, AgreedTerms: c.AgreeTerms, RSA: c.RSA, Storage: c.Storage,
-		HTTP: c.HTTP, TLSALPN: c.TLSALPN, EABKeyID: c.AccountKeyID, Requests: requests, Log: a.log,
+		HTTP: c.HTTP, TLSALPN: c.TLSALPN, EABKeyID: c.AccountKeyID, Proxy: tunnel.Proxy, Log: a.log,
 	}
 	if c.Storage == config.StorageRedis {
 		o.Storage = ""

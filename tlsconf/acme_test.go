@@ -159,10 +159,12 @@ func freePort(t *testing.T) int {
 // acmeSource opens a source that obtains its certificates.
 func acmeSource(t *testing.T, o identity.ACMEOptions) (*identity.ACME, *identity.Source) {
 	t.Helper()
-	var err error
-	if o.Requests, err = egress.OnlyHost(o.Directory); err != nil {
+	tunnel, err := (&egress.Filter{Allow: egress.Everywhere()}).OpenTunnel(o.Directory)
+	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(tunnel.Close)
+	o.Proxy = tunnel.Proxy
 	a, err := identity.NewACME(o)
 	if err != nil {
 		t.Fatal(err)
@@ -238,7 +240,7 @@ func TestACMERenewsByHTTPWhileServing(t *testing.T) {
 func TestACMEThatCannotWorkIsRefused(t *testing.T) {
 	t.Parallel()
 	good := identity.ACMEOptions{
-		Requests:  func(*http.Request) (*url.URL, error) { return nil, nil },
+		Proxy:     func(*http.Request) (*url.URL, error) { return nil, nil },
 		Directory: "https://acme.example/dir", Names: []string{"rpn.example"}, AgreedTerms: true,
 		Storage: t.TempDir(), HTTP: "0.0.0.0:80", Log: slog.New(slog.DiscardHandler),
 	}

@@ -175,17 +175,3 @@ func TestFromHTTPToHTTPSIsTheSameHost(t *testing.T) {
 		}
 	}
 }
-
-func TestOnlyHost(t *testing.T) {
-	t.Parallel()
-	proxy, err := OnlyHost("https://acme.example/directory")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for url, ok := range map[string]bool{"https://acme.example/order/1": true, "http://acme.example/": false, "https://acme.example:8443/": false, "https://127.0.0.1/": false} {
-		req, _ := http.NewRequest(http.MethodPost, url, nil)
-		if by, err := proxy(req); by != nil || (err == nil) != ok {
-			t.Errorf("%s: %v, %v", url, by, err)
-		}
-	}
-}

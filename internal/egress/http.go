@@ -53,19 +53,3 @@ func sameHost(to, from *url.URL) bool {
 	return to.Hostname() == from.Hostname() && from.Scheme == "http" && to.Scheme == "https" &&
 		(from.Port() == "" || from.Port() == "80") && (to.Port() == "" || to.Port() == "443")
 }
-
-// OnlyHost is an http.Transport's Proxy for a library that makes its own
-// connections: it uses no proxy, and refuses every request to another host than
-// that of the URL, redirected or not.
-func OnlyHost(of string) (func(*http.Request) (*url.URL, error), error) {
-	own, err := url.Parse(of)
-	if err != nil {
-		return nil, err
-	}
-	return func(req *http.Request) (*url.URL, error) {
-		if req.URL.Scheme != own.Scheme || req.URL.Host != own.Host {
-			return nil, fmt.Errorf("%w: %s is not the host of %s", ErrForbidden, req.URL.Host, of)
-		}
-		return nil, nil
-	}, nil
-}

@@ -52,11 +52,11 @@ type ACMEOptions struct {
 	// thirds of a certificate's life, or when the CA says so (RFC 9773).
 	// 0: 10 min.
 	RenewEvery time.Duration
-	// Requests is asked before each request: its error refuses one, its URL
-	// would be that of a proxy. The library connects by itself, so this is
-	// where it is kept to the host of Directory (egress.OnlyHost). Required.
-	Requests func(*http.Request) (*url.URL, error)
-	Log      *slog.Logger // Required.
+	// Proxy is by which proxy a request goes; its error refuses one. The library
+	// connects by itself, so this is how it leaves by the filter, to the host of
+	// Directory alone (egress.Tunnel). Required.
+	Proxy func(*http.Request) (*url.URL, error)
+	Log   *slog.Logger // Required.
 }
 
 // An ACMEStorage keeps accounts, keys, certificates and locks.
@@ -132,8 +132,8 @@ func (o ACMEOptions) check() (host string, port int, err error) {
 		return "", 0, errors.New("acme: give http or tls_alpn, one of them: where challenges are answered")
 	case (o.EABKeyID == "") != (o.EABKey == ""):
 		return "", 0, errors.New("acme: an external account has a key id and a key, both")
-	case o.Log == nil || o.Requests == nil:
-		return "", 0, errors.New("tlsconf: an ACME needs its Log and its Requests")
+	case o.Log == nil || o.Proxy == nil:
+		return "", 0, errors.New("tlsconf: an ACME needs its Log and its Proxy")
 	}
 	for _, n := range o.Names {
 		if net.ParseIP(n) == nil && !certmagic.SubjectQualifiesForCert(n) {
@@ -173,7 +173,7 @@ func (a *ACME) newKind(name string, key certmagic.KeyType, host string, port int
 		DisableHTTPChallenge: o.HTTP == "", AltHTTPPort: port,
 		DisableTLSALPNChallenge: o.TLSALPN == "", AltTLSALPNPort: port,
 		Logger:    log,
-		HTTPProxy: o.Requests,
+		HTTPProxy: o.Proxy,
 	}
 	if len(o.Roots) > 0 {
 		issuer.TrustedRoots = x509.NewCertPool()
