@@ -39,15 +39,18 @@ func storeFlag(cmd *cobra.Command, address *string) {
 	cmd.MarkFlagRequired("store")
 }
 
-// openStore opens the store; one that only reads does not make it.
+// openStore opens the store; one that only reads makes no file, and nothing anew.
 func openStore(cmd *cobra.Command, address string, mayMake bool) (*store.Store, error) {
 	if !mayMake && !store.IsPostgres(address) {
 		if _, err := os.Stat(address); errors.Is(err, fs.ErrNotExist) {
 			return nil, refused(fmt.Errorf("--store %s : ce fichier n'existe pas ; `rpn indicators update` le fait à partir du journal", address))
 		}
 	}
-	s, err := store.Open(cmd.Context(), address, store.Options{})
+	s, err := store.Open(cmd.Context(), address, store.Options{Reads: !mayMake})
 	if err != nil {
+		if errors.Is(err, store.ErrSchema) {
+			err = errors.New("ces chiffres sont d'une autre version de rpn ; `rpn indicators update` les recompte depuis le journal")
+		}
 		return nil, refused(fmt.Errorf("--store : %w", err))
 	}
 	return s, nil

@@ -131,6 +131,14 @@ func (s *Store) projectBatch(ctx context.Context, origin string, j Journal, p Po
 		return p, err
 	}
 	err = s.change(ctx, func(tx *sql.Tx) error {
+		// Another version may have made the tables anew meanwhile.
+		var v string
+		if err := tx.QueryRowContext(ctx, readSchema).Scan(&v); err != nil {
+			return err
+		}
+		if v != schemaVersion {
+			return ErrSchema
+		}
 		// Another process may have projected this journal meanwhile.
 		now, err := s.position(ctx, tx, origin)
 		if err != nil {

@@ -15,12 +15,13 @@ import (
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 )
 
-// schemaVersion is the version of the tables. A store of another one is made
-// anew from the journal, as far as the journal goes back.
+// schemaVersion is the version of the tables of figures. Those of another one are
+// made anew from the journal, as far as the journal goes back.
 const schemaVersion = "2"
 
-// ErrSchema is why a store of another version is not opened.
-var ErrSchema = errors.New("the store was made by another version: delete it, and it is made anew from the journal, as far as the journal goes back")
+// ErrSchema is why figures are neither read nor written: another version of rpn
+// made their tables, and this one does not make them anew while that one uses them.
+var ErrSchema = errors.New("another version of rpn made the tables of figures: use one version for all that open the store; at its start, `rpn serve` makes them anew from the journal, and so does `rpn indicators update`")
 
 // A Store holds the figures. It is safe for concurrent use; each journal has
 // one writer.
@@ -47,19 +48,23 @@ var (
 type Options struct {
 	Password string // of PostgreSQL; "": as the address and the environment say
 
+	// Reads is of one who only reads figures: those of another version are refused
+	// (ErrSchema), and not made anew.
+	Reads bool
+
 	// Dial opens the connections to PostgreSQL. Nil: pgx does. A socket of this
 	// machine is not dialled by it.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // Open opens the store at an address, and makes its tables when they are not
-// there: "postgres://..." or the path of a SQLite file. The password of a
+// there, or of another version: "postgres://..." or the path of a SQLite file. The password of a
 // PostgreSQL address never stands in an error.
 func Open(ctx context.Context, address string, o Options) (*Store, error) {
 	if IsPostgres(address) {
 		return openPostgres(ctx, address, o)
 	}
-	return openSQLite(ctx, address)
+	return openSQLite(ctx, address, o)
 }
 
 // IsPostgres reports whether an address is one of PostgreSQL, and not a file.
@@ -67,7 +72,7 @@ func IsPostgres(address string) bool {
 	return strings.HasPrefix(address, "postgres://") || strings.HasPrefix(address, "postgresql://")
 }
 
-func openSQLite(ctx context.Context, path string) (*Store, error) {
+func openSQLite(ctx context.Context, path string, o Options) (*Store, error) {
 	// WAL: a page is read while the figures are written. NORMAL: a loss of
 	// power takes the last transactions, with their positions: they are
 	// projected again. 64 MiB of cache: a catch-up of hundreds of thousands of
@@ -77,7 +82,7 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return made(ctx, &Store{db, sqlite, recordsAtOnce}, path)
+	return made(ctx, &Store{db, sqlite, recordsAtOnce}, o, path)
 }
 
 // connecting bounds a connection to PostgreSQL whose address does not bound it.
@@ -101,12 +106,12 @@ func openPostgres(ctx context.Context, address string, o Options) (*Store, error
 	where := fmt.Sprintf("PostgreSQL %s:%d/%s", c.Host, c.Port, c.Database)
 	db := stdlib.OpenDB(*c)
 	db.SetMaxOpenConns(8)
-	return made(ctx, &Store{db, postgreSQL, recordsAtOnce}, where)
+	return made(ctx, &Store{db, postgreSQL, recordsAtOnce}, o, where)
 }
 
 // made returns the store with its tables, or says which one cannot be opened.
-func made(ctx context.Context, s *Store, where string) (*Store, error) {
-	if err := s.migrate(ctx); err != nil {
+func made(ctx context.Context, s *Store, o Options, where string) (*Store, error) {
+	if err := s.migrate(ctx, o); err != nil {
 		s.db.Close()
 		return nil, fmt.Errorf("%s: %w", where, err)
 	}
@@ -116,46 +121,68 @@ func made(ctx context.Context, s *Store, where string) (*Store, error) {
 // Close closes the store.
 func (s *Store) Close() error { return s.db.Close() }
 
-// tables makes the tables that are not there. The key of a row begins with what
-// a page asks for: an establishment, a period.
-func (d dialect) tables() []string {
+// kept makes the tables that every version has and none drops: of letters that
+// were sent nothing else knows.
+func (d dialect) kept() []string {
 	return []string{
 		`CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)`,
-		`CREATE TABLE IF NOT EXISTS journals (origin TEXT PRIMARY KEY, id SMALLINT NOT NULL UNIQUE, next BIGINT NOT NULL, last_leaf ` + d.blob + `, runs ` + d.blob + `,
-		 newest BIGINT NOT NULL, unreadable BIGINT NOT NULL, pruned BIGINT NOT NULL)` + d.keyed,
-		`CREATE TABLE IF NOT EXISTS cells (kind TEXT NOT NULL, structure TEXT NOT NULL, begins BIGINT NOT NULL, amc TEXT NOT NULL, journal SMALLINT NOT NULL,
-		 data ` + d.blob + ` NOT NULL, PRIMARY KEY (kind, structure, begins, amc, journal))` + d.parted,
-		`CREATE INDEX IF NOT EXISTS cells_by_amc ON cells (amc, begins) WHERE kind = 'p'`,
-		`CREATE TABLE IF NOT EXISTS gaps (origin TEXT, idx BIGINT, event TEXT NOT NULL, n BIGINT NOT NULL, since BIGINT NOT NULL, until BIGINT NOT NULL,
-		 PRIMARY KEY (origin, idx))` + d.keyed,
 		`CREATE TABLE IF NOT EXISTS outbox (structure TEXT, week TEXT, state TEXT NOT NULL, next BIGINT NOT NULL, attempts INTEGER NOT NULL, error TEXT NOT NULL,
 		 PRIMARY KEY (structure, week))` + d.keyed,
 	}
 }
 
-// migrate makes the tables where there are none, and refuses those of another
-// version. A store that has them is not written.
-func (s *Store) migrate(ctx context.Context) error {
-	const read = `SELECT value FROM meta WHERE name = 'schema'`
+// derived makes the tables of figures anew. The key of a row begins with what
+// a page asks for: an establishment, a period.
+func (d dialect) derived() []string {
+	return []string{
+		`DROP TABLE IF EXISTS journals`, `DROP TABLE IF EXISTS cells`, `DROP TABLE IF EXISTS gaps`,
+		`CREATE TABLE journals (origin TEXT PRIMARY KEY, id SMALLINT NOT NULL UNIQUE, next BIGINT NOT NULL, last_leaf ` + d.blob + `, runs ` + d.blob + `,
+		 newest BIGINT NOT NULL, unreadable BIGINT NOT NULL, pruned BIGINT NOT NULL)` + d.keyed,
+		`CREATE TABLE cells (kind TEXT NOT NULL, structure TEXT NOT NULL, begins BIGINT NOT NULL, amc TEXT NOT NULL, journal SMALLINT NOT NULL,
+		 data ` + d.blob + ` NOT NULL, PRIMARY KEY (kind, structure, begins, amc, journal))` + d.parted,
+		`CREATE INDEX cells_by_amc ON cells (amc, begins) WHERE kind = 'p'`,
+		`CREATE TABLE gaps (origin TEXT, idx BIGINT, event TEXT NOT NULL, n BIGINT NOT NULL, since BIGINT NOT NULL, until BIGINT NOT NULL,
+		 PRIMARY KEY (origin, idx))` + d.keyed,
+	}
+}
+
+const readSchema = `SELECT value FROM meta WHERE name = 'schema'`
+
+// migrate makes the tables that are not there, and those of figures anew when
+// they are of another version. A store that has them all is not written.
+func (s *Store) migrate(ctx context.Context, o Options) error {
 	var v string
-	if s.db.QueryRowContext(ctx, read).Scan(&v) != nil { // no table, or no connection: the next statement says which
-		err := s.change(ctx, func(tx *sql.Tx) error {
-			for _, q := range s.d.tables() {
-				if _, err := tx.ExecContext(ctx, q); err != nil {
-					return err
-				}
-			}
-			if _, err := tx.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ('schema', '`+schemaVersion+`') ON CONFLICT (name) DO NOTHING`); err != nil {
-				return err
-			}
-			return tx.QueryRowContext(ctx, read).Scan(&v)
-		})
-		if err != nil {
+	var letters int
+	known := s.db.QueryRowContext(ctx, readSchema).Scan(&v) == nil // else: no table, or no connection: the next statement says which
+	switch {
+	case known && v != schemaVersion && o.Reads:
+		return ErrSchema
+	case known && v == schemaVersion && (o.Reads || s.db.QueryRowContext(ctx, `SELECT COUNT(*) FROM outbox WHERE 1 = 0`).Scan(&letters) == nil):
+		return nil
+	}
+	return s.change(ctx, func(tx *sql.Tx) error {
+		if err := execAll(ctx, tx, s.d.kept()); err != nil {
 			return err
 		}
-	}
-	if v != schemaVersion {
-		return ErrSchema
+		// Another process may have made them meanwhile.
+		if err := tx.QueryRowContext(ctx, readSchema).Scan(&v); err == nil && v == schemaVersion {
+			return nil
+		} else if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if err := execAll(ctx, tx, s.d.derived()); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ('schema', '`+schemaVersion+`') ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
+		return err
+	})
+}
+
+func execAll(ctx context.Context, tx *sql.Tx, statements []string) error {
+	for _, q := range statements {
+		if _, err := tx.ExecContext(ctx, q); err != nil {
+			return err
+		}
 	}
 	return nil
 }
