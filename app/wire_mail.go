@@ -54,7 +54,7 @@ func (a *App) recipients() (list []mail.Recipient) {
 		if es.Etat == register.Clos {
 			continue
 		}
-		r := mail.Recipient{Structure: es.Structure, Name: es.Nom}
+		r := mail.Recipient{Structure: es.Structure, Others: es.IDs()[1:], Name: es.Nom}
 		for _, c := range es.Contacts {
 			if c.Courriel != "" {
 				r.Addresses = append(r.Addresses, c.Courriel)

@@ -8,6 +8,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -234,5 +235,22 @@ func TestAnInsurerThatHadTrialsMayBeAMiroir(t *testing.T) {
 `), today)
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// The ids of an establishment are those of the certificates that stand for it.
+func TestTheIDsOfAnEstablishment(t *testing.T) {
+	t.Parallel()
+	l := good(t)
+	for es := range l.Etablissements() {
+		for _, id := range es.IDs() {
+			if of, known := l.ByStructure(id); !known || of != es {
+				t.Errorf("%s is not of %s", id, es.Structure)
+			}
+		}
+	}
+	es := register.Etablissement{Structure: "1010003812", EGs: []roc.FINESS{"010003820"}, Structures: []roc.StructureID{"318751275100020"}}
+	if got, want := es.IDs(), []roc.StructureID{"1010003812", "1010003820", "318751275100020"}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }

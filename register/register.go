@@ -152,6 +152,16 @@ type Standard struct{ Etablissement, AMC Limite }
 // Active reports whether the state lets the establishment call at all.
 func (e *Etablissement) Active() bool { return e.Etat != Suspendu && e.Etat != Clos }
 
+// IDs are all structure ids that its certificates may carry, Structure first: an
+// exchange of any of them is one of its own (see List.Caller).
+func (e *Etablissement) IDs() []roc.StructureID {
+	ids := []roc.StructureID{e.Structure}
+	for _, eg := range e.EGs {
+		ids = append(ids, roc.StructureOf(eg))
+	}
+	return append(ids, e.Structures...)
+}
+
 // Speaks reports whether the establishment may use that version of ROC.
 func (e *Etablissement) Speaks(v roc.Version) bool { return speaks(e.Versions, v) }
 

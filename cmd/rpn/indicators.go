@@ -227,8 +227,8 @@ même groupe, s'ils sont dix au moins.`,
 	f.StringVar(&q.to, "to", "", "avant ce jour")
 	f.StringVar(&q.of, "of", "", "un groupe d'établissements : region=NOM, departement=NUMERO ou gap=NOM")
 	f.StringVar(&q.compare, "compare", "", "comparer l'établissement aux autres : region, departement, gap ou nation")
-	f.StringVar(&q.etablissements, "etablissements", "", "liste des établissements, pour --of et --compare")
-	f.StringVar(&q.amcs, "amcs", "", "liste des organismes, pour --of et --compare")
+	f.StringVar(&q.etablissements, "etablissements", "", "liste des établissements, pour --of, --compare, et tous les identifiants de --structure")
+	f.StringVar(&q.amcs, "amcs", "", "liste des organismes, avec --etablissements")
 	f.BoolVar(&q.asJSON, "json", false, "un objet JSON, dont les champs sont ceux de docs/indicators.md")
 	return cmd
 }
@@ -249,6 +249,10 @@ func (q *showQuestion) run(cmd *cobra.Command) error {
 	}
 	if q.compare != "" && (q.structure == "" || q.amc != "") {
 		return refused(errors.New("--compare va avec --structure, et sans --amc"))
+	}
+	structures, err := structuresOf(filter.Structure, q.etablissements, q.amcs)
+	if err != nil {
+		return refused(err)
 	}
 	s, err := openStore(cmd, q.address, false)
 	if err != nil {
@@ -276,7 +280,7 @@ func (q *showQuestion) run(cmd *cobra.Command) error {
 			sum = report.SumOf(nil)
 		}
 	default:
-		rows, err := s.Figures(ctx, store.Query{Grain: store.Day, From: filter.From, To: filter.To, Structure: filter.Structure, AMC: filter.AMC, By: report.Dimensions})
+		rows, err := s.Figures(ctx, store.Query{Grain: store.Day, From: filter.From, To: filter.To, Structures: structures, AMC: filter.AMC, By: report.Dimensions})
 		if err != nil {
 			return failed(err)
 		}
@@ -320,7 +324,7 @@ func (q *showQuestion) run(cmd *cobra.Command) error {
 	}
 	out := cmd.OutOrStdout()
 	if filter.AMC != "" && filter.Structure != "" {
-		p, err := report.Perceived(ctx, s, filter.Structure, filter.AMC, filter.From, filter.To)
+		p, err := report.Perceived(ctx, s, structures, filter.AMC, filter.From, filter.To)
 		if err != nil {
 			return failed(err)
 		}
@@ -395,8 +399,30 @@ func (q *showQuestion) groups(text string, of roc.StructureID) (func(roc.Structu
 	}, nil
 }
 
+// structuresOf are the structure ids of the establishment with that one: a record
+// bears the one of its certificate. Without the register it is that one alone.
+func structuresOf(id roc.StructureID, etablissements, amcs string) ([]roc.StructureID, error) {
+	switch {
+	case id == "":
+		return nil, nil
+	case etablissements == "":
+		return []roc.StructureID{id}, nil
+	case amcs == "":
+		return nil, errors.New("--etablissements va avec --amcs")
+	}
+	list, err := register.Load(etablissements, amcs, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	es, known := list.ByStructure(id)
+	if !known {
+		return nil, fmt.Errorf("l'établissement %s n'est pas au registre", id)
+	}
+	return es.IDs(), nil
+}
+
 func indicatorsExportCommand() *cobra.Command {
-	var address, structure, week, out, amcs string
+	var address, structure, week, out, amcs, etablissements string
 	cmd := &cobra.Command{
 		Use:   "export --store STORE --structure ID --week AAAA-Sxx",
 		Short: "Écrit les trois fichiers CSV d'une semaine d'un établissement",
@@ -418,6 +444,10 @@ donne trois fichiers avec leurs seuls titres.`,
 					return refused(fmt.Errorf("--week : %w", err))
 				}
 			}
+			structures, err := structuresOf(filter.Structure, etablissements, amcs)
+			if err != nil {
+				return refused(err)
+			}
 			names, err := amcNames(amcs)
 			if err != nil {
 				return refused(err)
@@ -429,10 +459,10 @@ donne trois fichiers avec leurs seuls titres.`,
 			defer s.Close()
 			for _, f := range report.Files() {
 				var b bytes.Buffer
-				if err := f.Write(cmd.Context(), &b, s, filter.Structure, w, names); err != nil {
+				if err := f.Write(cmd.Context(), &b, s, structures, w, names); err != nil {
 					return failed(err)
 				}
-				name := filepath.Join(out, f.Name(filter.Structure, w))
+				name := filepath.Join(out, f.Name(structures[0], w))
 				if err := durable.WriteFile(name, b.Bytes(), 0o644); err != nil {
 					return failed(err)
 				}
@@ -447,6 +477,7 @@ donne trois fichiers avec leurs seuls titres.`,
 	f.StringVar(&week, "week", "", "la semaine, AAAA-Sxx ; par défaut la dernière qui est finie")
 	f.StringVar(&out, "out", ".", "dossier où écrire")
 	f.StringVar(&amcs, "amcs", "", "liste des organismes (amc.yaml), pour leurs noms")
+	f.StringVar(&etablissements, "etablissements", "", "liste des établissements, avec --amcs : pour tous les identifiants de l'établissement")
 	cmd.MarkFlagRequired("structure")
 	return cmd
 }

@@ -18,6 +18,7 @@ import (
 // A Recipient is an establishment and its addresses.
 type Recipient struct {
 	Structure roc.StructureID
+	Others    []roc.StructureID // that its certificates may carry: their exchanges are its own too
 	Name      string
 	Addresses []string // may be none: the supervision has the files all the same
 }
@@ -232,7 +233,7 @@ func (m *Mailer) compose(ctx context.Context, l *store.Letter) (*Message, error)
 	}
 	for _, f := range report.Files() {
 		var b bytes.Buffer
-		if err := f.Write(ctx, &b, m.store, l.Structure, w, m.o.Name); err != nil {
+		if err := f.Write(ctx, &b, m.store, append([]roc.StructureID{l.Structure}, r.Others...), w, m.o.Name); err != nil {
 			return nil, err
 		}
 		msg.Attached = append(msg.Attached, Attachment{f.Name(l.Structure, w), b.Bytes()})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/piano-roc/rpn/indicators/report"
 	"github.com/piano-roc/rpn/indicators/store"
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/journal"
 )
 
 // A box is what was sent.
@@ -228,5 +230,58 @@ func TestFilesWaitForTheFigures(t *testing.T) {
 		}
 		runs(t, monday.Add(-time.Hour).Add(time.Second), monday.Add(time.Hour), m)
 		m.store = nil
+	})
+}
+
+// A week is a journal of exchanges.
+type week []*journal.Exchange
+
+func (w week) Bounds() (first, end uint64) { return 0, uint64(len(w)) }
+
+func (w week) Checkpoint() (*journal.Checkpoint, error) {
+	return &journal.Checkpoint{Origin: "rpn.example/week", Size: uint64(len(w))}, nil
+}
+
+func (w week) Entry(i uint64) (journal.Entry, error) {
+	return journal.Entry{Index: i, Exchange: w[i]}, nil
+}
+
+func (w week) Entries(from uint64) iter.Seq2[journal.Entry, error] {
+	return func(yield func(journal.Entry, error) bool) {
+		for i := from; i < uint64(len(w)) && yield(w.Entry(i)); i++ {
+		}
+	}
+}
+
+// The files of an establishment have the exchanges of all its certificates.
+func TestTheFilesAreOfAllCertificates(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		monday := time.Date(2026, 11, 23, 6, 0, 0, 0, store.Paris)
+		db := filepath.Join(t.TempDir(), "store.db")
+		s, err := store.Open(t.Context(), db, store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var w week
+		for _, from := range []roc.StructureID{"1010003812", "1010003820"} { // the EJ, and a site
+			x := &journal.Exchange{}
+			x.From, x.To.AMC, x.Service, x.Version, x.Outcome = from, "0099000003", roc.IDB, roc.V2, roc.Answered
+			x.RequestIn = monday.AddDate(0, 0, -3)
+			x.RequestOut, x.AnswerOut = x.RequestIn, x.RequestIn
+			w = append(w, x)
+		}
+		if err := errors.Join(s.Project(t.Context(), w, nil), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		var sent box
+		m := instance(db, func(_ context.Context, m *Message) error { sent.add(m); return nil })
+		m.o.Recipients = func() []Recipient {
+			return []Recipient{{Structure: "1010003812", Others: []roc.StructureID{"1010003820"}, Addresses: []string{"dsi@chu.example"}}}
+		}
+		runs(t, monday.Add(time.Second), monday.Add(time.Hour), m)
+		if len(sent.sent) != 1 || !strings.Contains(string(sent.sent[0].Attached[0].Content), ";IDB;V2;2;2;") {
+			t.Fatalf("sent: %v", sent.ids())
+		}
 	})
 }

@@ -71,15 +71,16 @@ type Perception struct {
 	OthersSent, OthersFailed int64
 }
 
-// Perceived returns it for a period. Whole hours are compared: of a failure of
+// Perceived returns it for a period, and an establishment with all its structure
+// ids. Whole hours are compared: of a failure of
 // some minutes, the share of both is that of its hour.
-func Perceived(ctx context.Context, s *store.Store, structure roc.StructureID, amc roc.NumeroAMC, from, to time.Time) (p Perception, err error) {
-	q := store.Query{Grain: store.Hour, From: from, To: to, Structure: structure, AMC: amc, By: []store.Dimension{store.ByPeriod}}
+func Perceived(ctx context.Context, s *store.Store, structures []roc.StructureID, amc roc.NumeroAMC, from, to time.Time) (p Perception, err error) {
+	q := store.Query{Grain: store.Hour, From: from, To: to, Structures: structures, AMC: amc, By: []store.Dimension{store.ByPeriod}}
 	mine, err := s.Figures(ctx, q)
 	if err != nil {
 		return p, err
 	}
-	q.Structure = ""
+	q.Structures = nil
 	all, err := s.Figures(ctx, q)
 	if err != nil {
 		return p, err

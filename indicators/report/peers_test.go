@@ -162,7 +162,7 @@ func TestABandNeedsTenOthers(t *testing.T) {
 func TestWasItThemOrYou(t *testing.T) {
 	t.Parallel()
 	s, p := played(t, 3, 4)
-	const mine, amc = "1010000002", "0099000000"
+	mine, amc := []roc.StructureID{"1010000002", "1010000001"}, roc.NumeroAMC("0099000000") // of one establishment
 	got, err := Perceived(t.Context(), s, mine, amc, time.Time{}, time.Time{})
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +172,7 @@ func TestWasItThemOrYou(t *testing.T) {
 		in := func(x *journal.Exchange) bool {
 			return x.To.AMC == amc && !x.RequestIn.Before(hour) && x.RequestIn.Before(hour.Add(time.Hour))
 		}
-		own := func(x *journal.Exchange) bool { return x.From == mine }
+		own := func(x *journal.Exchange) bool { return slices.Contains(mine, x.From) }
 		if p.among(in, own, amcFailed) == 0 {
 			continue
 		}

@@ -138,7 +138,7 @@ func filled(t *testing.T) *store.Store {
 	return s
 }
 
-func written(t *testing.T, f File, s *store.Store, structure roc.StructureID, w Week) string {
+func written(t *testing.T, f File, s *store.Store, w Week, structures ...roc.StructureID) string {
 	t.Helper()
 	var b bytes.Buffer
 	name := func(n roc.NumeroAMC) string {
@@ -147,7 +147,7 @@ func written(t *testing.T, f File, s *store.Store, structure roc.StructureID, w 
 		}
 		return ""
 	}
-	if err := f.Write(t.Context(), &b, s, structure, w, name); err != nil {
+	if err := f.Write(t.Context(), &b, s, structures, w, name); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -174,7 +174,7 @@ func TestTheWeeklyFiles(t *testing.T) {
 			scope1 + "1;1,0000;1,0000;1,0000;", scope3 + "3;0,3333;1,0000;1,0000;",
 		},
 	} {
-		got := written(t, f, s, chu, w)
+		got := written(t, f, s, w, chu)
 		if !strings.HasPrefix(got, "\uFEFF") || strings.Count(got, "\n") != strings.Count(got, "\r\n") {
 			t.Errorf("%s has no mark, or lines that do not end by CRLF", f)
 		}
@@ -204,7 +204,7 @@ func TestAWeekOfNoActivity(t *testing.T) {
 	t.Parallel()
 	s := filled(t)
 	for _, f := range Files() {
-		if got := written(t, f, s, chu, Week{2026, 40}); strings.Count(got, "\r\n") != 1 {
+		if got := written(t, f, s, Week{2026, 40}, chu); strings.Count(got, "\r\n") != 1 {
 			t.Errorf("%s:\n%s", f, got)
 		}
 	}
@@ -230,7 +230,7 @@ func TestTheCards(t *testing.T) {
 	t.Parallel()
 	s := filled(t)
 	w := Week{2026, 43}
-	rows, err := s.Figures(t.Context(), store.Query{Grain: store.Day, From: w.Begin(), To: w.End(), Structure: chu, By: Dimensions})
+	rows, err := s.Figures(t.Context(), store.Query{Grain: store.Day, From: w.Begin(), To: w.End(), Structures: []roc.StructureID{chu}, By: Dimensions})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,5 +258,28 @@ func TestTheCards(t *testing.T) {
 		if v, known := c.Of(empty); v != 0 || known && c.Unit != Exchanges && c.Unit != Bytes {
 			t.Errorf("%s of nothing is %v, %v", c.ID, v, known)
 		}
+	}
+}
+
+// An exchange with the certificate of a site (EG) is one of its establishment.
+func TestTheFilesAreOfAllCertificatesOfTheEstablishment(t *testing.T) {
+	t.Parallel()
+	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "store.db"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	w := Week{2026, 43}
+	var p page
+	for _, from := range []roc.StructureID{chu, "1010003820", "1020000012"} { // its site, and another establishment
+		x := exchange(w.Begin(), "0099000003", roc.IDB, time.Second, roc.Answered, "")
+		x.From = from
+		p = append(p, x)
+	}
+	if err := s.Project(t.Context(), p, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := written(t, Activity, s, w, chu, "1010003820"); strings.Count(got, "010003812") != 1 || !strings.Contains(got, ";IDB;V2;2;2;") {
+		t.Errorf("%s", got)
 	}
 }

@@ -45,17 +45,18 @@ var (
 	timesCards    = []string{"echanges", "part_2s", "part_5s", "part_20s", "p50_total", "p95_total", "p99_total", "p50_appelant", "p95_appelant", "p99_appelant", "p50_rpn", "p95_rpn", "p99_rpn", "p50_amc", "p95_amc", "p99_amc"}
 )
 
-// Write writes one weekly file. name gives the name of an insurer, "" when it
+// Write writes one weekly file, of an establishment with all its structure ids:
+// the first one is that of its legal entity, whose FINESS the file bears. name gives the name of an insurer, "" when it
 // has none. A week without activity is a file with its headings.
-func (f File) Write(ctx context.Context, w io.Writer, s *store.Store, structure roc.StructureID, week Week, name func(roc.NumeroAMC) string) error {
-	rows, err := s.Figures(ctx, store.Query{Grain: store.Day, From: week.Begin(), To: week.End(), Structure: structure,
+func (f File) Write(ctx context.Context, w io.Writer, s *store.Store, structures []roc.StructureID, week Week, name func(roc.NumeroAMC) string) error {
+	rows, err := s.Figures(ctx, store.Query{Grain: store.Day, From: week.Begin(), To: week.End(), Structures: structures,
 		By: []store.Dimension{store.ByAMC, store.ByService, store.ByVersion, store.ByCode, store.ByOwner}})
 	if err != nil {
 		return err
 	}
 	c := newCSV(w)
 	scope := func(amc roc.NumeroAMC, v roc.Service, version roc.Version) []string {
-		return []string{week.String(), digits(FINESS(structure)), digits(string(amc)), text(name(amc)), v.String(), version.String()}
+		return []string{week.String(), digits(FINESS(structures[0])), digits(string(amc)), text(name(amc)), v.String(), version.String()}
 	}
 	headings := []string{"semaine", "finess", "amc", "nom_amc", "service", "version"}
 	switch f {

@@ -47,8 +47,8 @@ func (a *Availability) Minutes() float64 { return float64(a.Out) * Window.Minute
 // except that the rule of five looks at the exchanges of one.
 func (s *Store) Availability(ctx context.Context, amc roc.NumeroAMC, from, to time.Time) ([]Availability, error) {
 	f := rowFilter{kind: windows}
-	f.side("structure", "", false)
-	f.side("amc", string(amc), true)
+	f.side("structure", nil, false)
+	f.side("amc", []string{string(amc)}, true)
 	f.period(Day.Begin(from), to)
 	all := map[roc.Service]map[int64]*Counts{}
 	err := s.packs(ctx, &f, func(k packKey, e entry) {

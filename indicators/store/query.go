@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/piano-roc/rpn/internal/roc"
@@ -12,12 +13,12 @@ import (
 
 // A Query asks for figures. Zero fields ask for all.
 type Query struct {
-	Grain     Grain
-	From, To  time.Time // the periods that begin from From on and before To
-	Structure roc.StructureID
-	AMC       roc.NumeroAMC
-	Service   roc.Service
-	Version   roc.Version
+	Grain      Grain
+	From, To   time.Time         // the periods that begin from From on and before To
+	Structures []roc.StructureID // of one of them: those of an establishment are all that its certificates may carry
+	AMC        roc.NumeroAMC
+	Service    roc.Service
+	Version    roc.Version
 
 	// By keeps apart what is asked for by nothing else: one row for each.
 	By []Dimension
@@ -50,7 +51,7 @@ func (s *Store) Figures(ctx context.Context, q Query) ([]Row, error) {
 	for _, d := range q.By {
 		by[d] = true
 	}
-	apartStructure, apartAMC := q.Structure != "" || by[ByStructure], q.AMC != "" || by[ByAMC]
+	apartStructure, apartAMC := len(q.Structures) > 0 || by[ByStructure], q.AMC != "" || by[ByAMC]
 	f := rowFilter{kind: byDay}
 	switch {
 	case apartStructure && apartAMC:
@@ -59,8 +60,12 @@ func (s *Store) Figures(ctx context.Context, q Query) ([]Row, error) {
 		f.kind = byHour
 	}
 	// The sum over all is a row of its own, where nothing asks for its parts.
-	f.side("structure", string(q.Structure), apartStructure)
-	f.side("amc", string(q.AMC), apartAMC)
+	f.side("structure", texts(q.Structures), apartStructure)
+	var amcs []string
+	if q.AMC != "" {
+		amcs = []string{string(q.AMC)}
+	}
+	f.side("amc", amcs, apartAMC)
 	from := q.From
 	if f.kind == pairs && !from.IsZero() {
 		from = Day.Begin(from) // the row is of a day, whatever the grain
@@ -113,15 +118,32 @@ func (f *rowFilter) ask(column, op string, v any) {
 	f.where = append(f.where, fmt.Sprintf("%s %s $%d", column, op, len(f.args)))
 }
 
-func (f *rowFilter) side(column, value string, apart bool) {
+func texts(ids []roc.StructureID) (list []string) {
+	for _, id := range ids {
+		list = append(list, string(id))
+	}
+	return list
+}
+
+func (f *rowFilter) side(column string, values []string, apart bool) {
 	switch {
-	case value != "":
-		f.ask(column, "=", value)
+	case len(values) > 0:
+		f.in(column, values)
 	case apart:
 		f.ask(column, "<>", "")
 	default:
 		f.ask(column, "=", "")
 	}
+}
+
+// in asks for one of some values.
+func (f *rowFilter) in(column string, values []string) {
+	var marks []string
+	for _, v := range values {
+		f.args = append(f.args, v)
+		marks = append(marks, fmt.Sprintf("$%d", len(f.args)))
+	}
+	f.where = append(f.where, column+" IN ("+strings.Join(marks, ", ")+")")
 }
 
 func (f *rowFilter) period(from, to time.Time) {

@@ -166,7 +166,7 @@ func recount(q Query, books []*book) map[string]*naive {
 			if x.Outcome == roc.Refused {
 				code = x.Code()
 			}
-			if at.Before(q.From) || !at.Before(q.To) || q.Structure != "" && string(q.Structure) != from || q.AMC != "" && string(q.AMC) != to ||
+			if at.Before(q.From) || !at.Before(q.To) || len(q.Structures) > 0 && !slices.Contains(q.Structures, roc.StructureID(from)) || q.AMC != "" && string(q.AMC) != to ||
 				q.Service != 0 && q.Service != x.Service || q.Version != 0 && q.Version != x.Version {
 				return nil
 			}
@@ -335,8 +335,8 @@ func TestAQuantileIsWhatItsCardSays(t *testing.T) {
 func queries(r *rand.Rand) (list []Query) {
 	for range 12 {
 		q := Query{Grain: []Grain{Hour, Day}[r.IntN(2)], From: monday.AddDate(0, 0, r.IntN(3)), To: monday.AddDate(0, 0, 4+r.IntN(6))}
-		if r.IntN(2) == 0 {
-			q.Structure = roc.StructureID(fmt.Sprintf("199000000%d", r.IntN(4)))
+		for range r.IntN(3) {
+			q.Structures = append(q.Structures, roc.StructureID(fmt.Sprintf("199000000%d", r.IntN(4))))
 		}
 		if r.IntN(2) == 0 {
 			q.AMC = roc.NumeroAMC(fmt.Sprintf("009900000%d", r.IntN(3)))

@@ -199,8 +199,8 @@ func rate(ctx context.Context, dir, address string, c *country, records int) (ui
 func page(ctx context.Context, s *store.Store, who roc.StructureID, end time.Time) (time.Duration, int, error) {
 	began, rows := time.Now(), 0
 	for _, q := range []store.Query{
-		{Grain: store.Day, Structure: who, From: end.AddDate(0, 0, -7), To: end, By: append([]store.Dimension{store.ByAMC, store.ByVersion}, report.Dimensions...)},
-		{Grain: store.Day, Structure: who, By: append([]store.Dimension{store.ByPeriod}, report.Dimensions...)},
+		{Grain: store.Day, Structures: []roc.StructureID{who}, From: end.AddDate(0, 0, -7), To: end, By: append([]store.Dimension{store.ByAMC, store.ByVersion}, report.Dimensions...)},
+		{Grain: store.Day, Structures: []roc.StructureID{who}, By: append([]store.Dimension{store.ByPeriod}, report.Dimensions...)},
 	} {
 		found, err := s.Figures(ctx, q)
 		if err != nil {
