@@ -157,7 +157,8 @@ func TestStartReloadStopAndStartAgainInTheSameDirectory(t *testing.T) {
 	if err := n.Change("chu", func(c *nation.Character) { c.Etat = "suspendu" }); err != nil {
 		t.Fatal(err)
 	}
-	wantRefused(t, idb(t, n, "chu"), roc.Suspended)
+	// Its open connection is cut: a message may be lost with it, the next is refused.
+	await.Until(t, "the establishment is suspended", func() bool { return idb(t, n, "chu").Refused(roc.Suspended) })
 	if err := n.Change("chu", func(c *nation.Character) { c.Etat = "cercle" }); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/piano-roc/rpn/internal/await"
 )
 
 const umaskOfTest = "RPN_TEST_SOCKET_FOLDER"
@@ -75,7 +77,14 @@ func TestTheSocketIsReachedAndRemoved(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		dead.Close() // its file stays, as after a crash
+		dead.Close()                                            // its file stays, as after a crash
+		await.Until(t, "nobody listens any more", func() bool { // a process that another test begins holds it for a moment
+			c, err := dial(t.Context(), path)
+			if err == nil {
+				c.Close()
+			}
+			return err != nil
+		})
 		l, err := Listen(path)
 		if err != nil {
 			t.Fatal(err)
