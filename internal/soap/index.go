@@ -147,7 +147,7 @@ func room[T any](ix *index, list []T, at uint32, where func(*T) uint32) []T {
 func (ix *index) end(at uint64) uint64 {
 	end := uint64(len(ix.raw))
 	for _, l := range [...]struct{ n, most int }{
-		{len(ix.elems), ix.most}, {len(ix.decls), mostDeclarations}, {len(ix.prefixes), mostPrefixes}, {len(ix.ids), mostIDs}, {ix.comments, mostComments},
+		{len(ix.elems), ix.most}, {len(ix.decls), mostDeclarations}, {len(ix.attrs), mostAttributes}, {len(ix.prefixes), mostPrefixes}, {len(ix.ids), mostIDs}, {ix.comments, mostComments},
 	} {
 		if l.n > 0 {
 			end = min(end, max(at, at*uint64(l.most)/uint64(l.n)))

@@ -35,6 +35,9 @@ func TestLimits(t *testing.T) {
 		{"elements with text", 50_000, func(n int) string { return in(rep("<b>1</b>", n-1)) }},
 		{"prefixes, two of them ours", mostPrefixes - 2, func(n int) string { return in(many(n, `<b xmlns:p%d="u:"/>`)) }},
 		{"declarations, one of them ours", mostDeclarations - 1, func(n int) string { return in(rep(`<b xmlns="u:"/>`, n)) }},
+		{"attributes", mostAttributes, func(n int) string {
+			return in(rep("<b"+many(50, ` a%d=""`)+"/>", n/50) + "<b" + many(n%50, ` a%d=""`) + "/>")
+		}},
 		{"ids", mostIDs, func(n int) string { return in(many(n, `<b id="%d"/>`)) }},
 		{"comments", mostComments, func(n int) string { return in(rep("<!---->", n)) }},
 	} {

@@ -19,7 +19,7 @@ var (
 	tooManyElements = problem{roc.TooManyParts, "too many elements", "trop d'éléments"}
 	tooManyAttrs    = problem{roc.TooManyParts, "too many attributes on one element", "trop d'attributs sur un élément"}
 	tooManyDecls    = problem{roc.TooManyParts, "too many namespace declarations on one element", "trop de déclarations d'espaces de noms sur un élément"}
-	tooManyEntries  = problem{roc.TooManyParts, "too many prefixes, namespace declarations, Ids or comments in the message", "trop de préfixes, de déclarations d'espaces de noms, d'Ids ou de commentaires dans le message"}
+	tooManyEntries  = problem{roc.TooManyParts, "too many prefixes, namespace declarations, attributes, Ids or comments in the message", "trop de préfixes, de déclarations d'espaces de noms, d'attributs, d'Ids ou de commentaires dans le message"}
 	longName        = problem{roc.TooManyParts, "name too long", "un nom est trop long"}
 
 	emptyMessage   = problem{roc.EmptyMessage, "empty message", "le message est vide"}

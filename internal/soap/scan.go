@@ -22,6 +22,7 @@ type scanner struct {
 const (
 	mostPrefixes     = 1_000 // that differ
 	mostDeclarations = 25_000
+	mostAttributes   = 50_000 // each is compared, sorted and written when its element is signed
 	mostIDs          = 20_000 // attributes called id, in any form
 	mostComments     = 10_000
 )
@@ -362,7 +363,7 @@ func (s *scanner) startTag(i int) (int, *roc.Refusal) {
 			return i, err
 		}
 	}
-	if len(s.prefixes) > mostPrefixes || len(s.decls) > mostDeclarations || len(s.ids) > mostIDs {
+	if len(s.prefixes) > mostPrefixes || len(s.decls) > mostDeclarations || len(s.attrs) > mostAttributes || len(s.ids) > mostIDs {
 		return i, s.fail(tooManyEntries, i)
 	}
 	e.open = uint32(j)
