@@ -43,7 +43,7 @@ func (p *Proxy) carry(x *exchange) (http1.Response, error) {
 	if x.within(p.o.Deadlines.Of(op.Service)); errors.Is(x.ctx.Err(), context.DeadlineExceeded) {
 		return http1.Response{}, errBodyStopped // nobody has worked on it yet but its sender
 	}
-	if err := x.important(op.Service); err != nil {
+	if err := x.shed(op.Service); err != nil {
 		return http1.Response{}, err
 	}
 	checked, err := x.check(env, es, caller, op)

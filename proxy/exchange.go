@@ -45,8 +45,8 @@ type exchange struct {
 	status      int                     // of our fault; 0: 500
 	trace       trace                   // what the journal has of it
 	admitted    bool                    // it passed the one entrance, and spent its credit
-	asked       bool                    // the shedder was asked, and admitted it
-	checked     bool                    // and was told that it is processed
+	weighed     bool                    // the shedder was asked, and admitted it
+	processing  bool                    // and is not told yet that it is processed
 	described   bool                    // the description was asked for, and is the answer
 }
 
@@ -116,7 +116,7 @@ func (x *exchange) receive(es *register.Etablissement) error {
 		return err
 	}
 	if s := message.StatedService(x.media, x.action); s != roc.NoService { // CheckActions refuses a Body of another
-		if err := x.important(s); err != nil {
+		if err := x.shed(s); err != nil {
 			return err
 		}
 	}
@@ -151,21 +151,21 @@ func (x *exchange) receive(es *register.Etablissement) error {
 	return nil
 }
 
-// important asks the shedder, once: the service is known by the headers, or by
+// shed asks the shedder, once: the service is known by the headers, or by
 // the Body.
-func (x *exchange) important(s roc.Service) error {
-	if x.asked {
+func (x *exchange) shed(s roc.Service) error {
+	if x.weighed {
 		return nil
 	}
 	err := x.proxy.o.Shedder.Admit(s, x.proxy.o.Now())
-	x.asked = err == nil
+	x.weighed, x.processing = err == nil, err == nil
 	return err
 }
 
 // processed tells the shedder, once, of what it admitted.
 func (x *exchange) processed() {
-	if x.asked && !x.checked {
-		x.checked = true
+	if x.processing {
+		x.processing = false
 		x.proxy.o.Shedder.Processed(x.proxy.o.Now())
 	}
 }

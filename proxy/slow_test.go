@@ -110,3 +110,19 @@ func TestWithoutRoomForAnAnswerNothingIsSent(t *testing.T) {
 		t.Errorf("%d messages were sent", n)
 	}
 }
+
+// A body that took all the time that its service has is its sender's delay: it is
+// not checked, and no insurer is blamed.
+func TestABodyThatTakesAllTheTimeOfItsServiceIsGivenUp(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t, func(o *Options) { o.Deadlines.IDB = time.Nanosecond })
+	if r := c.send(good(t)); r.StatusCode != 408 {
+		t.Errorf("status %d, %s", r.StatusCode, r.body)
+	}
+	if rec := c.record(); rec.Outcome != roc.Abandoned || rec.CauseCode != roc.BodyStopped || rec.Check != 0 {
+		t.Errorf("%s %s, checked for %v", rec.Outcome, rec.CauseCode, rec.Check)
+	}
+	if len(c.far.Received()) != 0 {
+		t.Error("it was sent")
+	}
+}

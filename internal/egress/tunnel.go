@@ -95,24 +95,30 @@ func (t *Tunnel) connect(w http.ResponseWriter, r *http.Request) {
 	if _, err := io.WriteString(near, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
 		return
 	}
+	passed := func() { // what passes one way keeps both open
+		end := time.Now().Add(tunnelIdle)
+		near.SetDeadline(end)
+		far.SetDeadline(end)
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		carry(far, buffered)
+		copyAll(far, buffered, passed)
 		far.Close()
 	}()
-	carry(near, far)
+	copyAll(near, far, passed)
 	near.Close()
 	<-done
 }
 
-// carry copies until one end is closed, or nothing has passed for tunnelIdle.
-func carry(to net.Conn, from io.Reader) {
+// copyAll copies until one end is closed, or has waited too long; passed is
+// called before each part is waited for.
+func copyAll(to io.Writer, from io.Reader, passed func()) {
 	b := make([]byte, 16<<10)
 	for {
+		passed()
 		n, err := from.Read(b)
 		if n > 0 {
-			to.SetDeadline(time.Now().Add(tunnelIdle))
 			if _, err := to.Write(b[:n]); err != nil {
 				return
 			}
