@@ -29,7 +29,8 @@ type exchange struct {
 	begun   time.Time // by the clock of the machine
 	ctx     context.Context
 	cancel  context.CancelFunc
-	allowed time.Duration // by its service and its AMC; 0: no bound of their own
+	allowed time.Duration // by the RPN, its service and its AMC
+	stated  bool          // its deadline is the one that the caller stated: less than allowed
 
 	contentType string
 	media       message.ContentType // of the request: what was parsed leaves, and nothing else
@@ -59,11 +60,15 @@ var (
 
 // within ends the exchange at most d after it began; 0 changes nothing.
 func (x *exchange) within(d time.Duration) {
-	if d <= 0 || x.allowed > 0 && d >= x.allowed {
+	if d <= 0 || d >= x.allowed {
 		return
 	}
 	x.allowed = d
-	ctx, cancel := context.WithDeadline(x.ctx, x.begun.Add(d))
+	end := x.begun.Add(d)
+	if until, _ := x.ctx.Deadline(); end.Before(until) {
+		x.stated = false
+	}
+	ctx, cancel := context.WithDeadline(x.ctx, end)
 	before := x.cancel
 	x.ctx, x.cancel = ctx, func() { cancel(); before() }
 }
@@ -290,6 +295,9 @@ func (x *exchange) find(es *register.Etablissement, permit routing.Permit) (annu
 	start := x.proxy.o.Now()
 	defer func() { x.rec.Annuaire = x.proxy.o.Now().Sub(start) }()
 	entry, err := x.proxy.o.Directory.Find(x.ctx, es.Structure, permit.Key())
+	if r := (*roc.Refusal)(nil); x.stated && errors.As(err, &r) && r.Reason == roc.AnnuaireSilent && errors.Is(x.ctx.Err(), context.DeadlineExceeded) {
+		err = roc.Refuse(roc.AnnuaireSilent, "within what the caller stated: %w", r).Because(roc.AnnuaireStatedDelay).After(retrySoon)
+	}
 	x.rec.FromMemory = err == nil && entry.Remembered
 	x.rec.Stale = err == nil && entry.Stale
 	return entry, err
@@ -371,7 +379,7 @@ func ofAnnuaire(err error) error {
 	r := roc.RefusalOf(err)
 	switch r.Reason {
 	case roc.AMCUnreachable, roc.AMCSilent:
-		cause := map[roc.Responsable]roc.CauseCode{roc.ByRPN: roc.AnnuaireOurs, roc.ByReseau: roc.AnnuaireNetwork}[r.Meaning().Responsable]
+		cause := map[roc.Responsable]roc.CauseCode{roc.ByRPN: roc.AnnuaireOurs, roc.ByReseau: roc.AnnuaireNetwork, roc.ByEtablissement: roc.AnnuaireStatedDelay}[r.Meaning().Responsable]
 		return &roc.Refusal{Reason: roc.AnnuaireSilent, RetryAfter: retrySoon, Cause: r.Cause, CauseCode: cmp.Or(cause, roc.AnnuaireUnreachable)}
 	case roc.AMCBadAnswer:
 		return &roc.Refusal{Reason: roc.AnnuaireRefused, Cause: r.Cause, CauseCode: roc.AnnuaireBadAnswer}
@@ -389,6 +397,7 @@ func (x *exchange) outgoing(caller roc.StructureID, c *xmlsig.Checked) http1.Mes
 		Structure:   caller,
 		Left:        x.q.Gone,
 		Allowed:     x.allowed,
+		Stated:      x.stated,
 	}
 	if action, there := x.action.Header(); there {
 		m.SOAPAction = &action

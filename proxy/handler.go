@@ -165,8 +165,9 @@ func (p *Proxy) endpoint(q *http1.Request) string {
 func (p *Proxy) exchange(q *http1.Request) (answer, func(error)) {
 	rec := &roc.Record{ID: roc.NewExchangeID(q.Arrived()), RequestIn: q.Arrived(), Peer: q.Peer()}
 	begun := time.Now()
-	ctx, cancel := context.WithDeadline(p.ctx, begun.Add(p.patience(q.Header("RPN-Delai-Ms"))))
-	x := &exchange{proxy: p, q: q, rec: rec, begun: begun, ctx: ctx, cancel: cancel, contentType: q.Header("Content-Type")}
+	patience, stated := p.patience(q.Header("RPN-Delai-Ms"))
+	ctx, cancel := context.WithDeadline(p.ctx, begun.Add(patience))
+	x := &exchange{proxy: p, q: q, rec: rec, begun: begun, ctx: ctx, cancel: cancel, allowed: p.o.Deadline, stated: stated, contentType: q.Header("Content-Type")}
 	defer func() { x.cancel() }()
 	p.inFlight.Add(1)
 	a := p.recorded(x)
@@ -223,12 +224,12 @@ func (p *Proxy) broken(x *exchange, v any) answer {
 
 // patience is how long the exchange may last: ours, or what the caller says it
 // still waits (RPN-Delai-Ms, profile section 8) when that is less. What is no
-// number of milliseconds is refused later, by acceptable.
-func (p *Proxy) patience(stated string) time.Duration {
-	if d, ok := statedPatience(stated); ok {
-		return min(d, p.o.Deadline)
+// number of milliseconds is refused later, by acceptable. stated: it is less.
+func (p *Proxy) patience(header string) (d time.Duration, stated bool) {
+	if d, ok := statedPatience(header); ok && d < p.o.Deadline {
+		return d, true
 	}
-	return p.o.Deadline
+	return p.o.Deadline, false
 }
 
 // statedPatience reads RPN-Delai-Ms: at least 1 ms.

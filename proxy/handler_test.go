@@ -438,8 +438,8 @@ func TestTheDeadlineIsTheShorterOne(t *testing.T) {
 	for stated, want := range map[string]time.Duration{
 		"30": 30 * time.Millisecond, "60001": time.Minute, "": time.Minute, "0": time.Minute, "-5": time.Minute, "soon": time.Minute, "99999999999999": time.Minute,
 	} {
-		if got := p.patience(stated); got != want {
-			t.Errorf("RPN-Delai-Ms %q: %s, want %s", stated, got, want)
+		if got, less := p.patience(stated); got != want || less != (want < time.Minute) {
+			t.Errorf("RPN-Delai-Ms %q: %s (stated: %v), want %s", stated, got, less, want)
 		}
 	}
 }
@@ -780,5 +780,33 @@ func TestWhatIsMissingInOptionsIsNamed(t *testing.T) {
 		Deadline: time.Second, IdleTimeout: time.Second, HeadTimeout: time.Second, BodyTimeout: time.Second, WriteTimeout: time.Second,
 	}); err == nil || !strings.Contains(err.Error(), "AnswerSignatures") {
 		t.Errorf("observe without a verifier: %v", err)
+	}
+}
+
+// What a caller does not wait for is not counted against who was not given the
+// time: neither the annuaire, nor the insurer.
+func TestAStatedDelayThatIsTooShortIsTheCallers(t *testing.T) {
+	t.Parallel()
+	for cause, found := range map[roc.CauseCode]func(ctx context.Context, url string) (annuaire.Entry, error){
+		roc.AnnuaireStatedDelay: func(ctx context.Context, _ string) (annuaire.Entry, error) {
+			<-ctx.Done()
+			return annuaire.Entry{}, roc.Refuse(roc.AnnuaireSilent, "test").Because(roc.AnnuaireUnreachable)
+		},
+		roc.StatedDelayBefore: func(ctx context.Context, url string) (annuaire.Entry, error) {
+			<-ctx.Done()
+			return entry(url), nil
+		},
+	} {
+		var c *country
+		c = newCountry(t, func(o *Options) {
+			o.Directory = find(func(ctx context.Context, _ roc.Key) (annuaire.Entry, error) { return found(ctx, c.far.URL()) })
+		})
+		r := c.send(good(t), "RPN-Delai-Ms: 100")
+		if !strings.Contains(string(r.body), `<rpn:Cause code="`+string(cause)+`"`) || !strings.Contains(string(r.body), `responsable="etablissement"`) {
+			t.Errorf("%s: status %d, %s", cause, r.StatusCode, r.body)
+		}
+		if len(c.far.Received()) != 0 {
+			t.Errorf("%s: sent", cause)
+		}
 	}
 }

@@ -16,9 +16,14 @@ const bleue = roc.NumeroAMC("0099000003")
 // call adds an exchange with that insurer, which fails by that reason; none: it
 // is answered.
 func (b *book) call(at time.Time, service roc.Service, reason roc.Reason) {
+	b.callFor(at, service, reason, "")
+}
+
+// callFor is call, by a cause of the reason.
+func (b *book) callFor(at time.Time, service roc.Service, reason roc.Reason, cause roc.CauseCode) {
 	x := &journal.Exchange{Record: roc.Record{From: "1990000011", Service: service, Version: roc.V1, To: roc.Key{AMC: bleue}, RequestIn: at, RequestOut: at, AnswerOut: at, Outcome: roc.Answered, Origin: roc.FromAMC}}
 	if reason != "" {
-		x.Outcome, x.Origin, x.Reason = roc.Refused, roc.FromRPN, reason
+		x.Outcome, x.Origin, x.Reason, x.CauseCode = roc.Refused, roc.FromRPN, reason, cause
 	}
 	x.MustAct = x.Responsable()
 	b.add(journal.Entry{Exchange: x})
@@ -81,6 +86,15 @@ func theDefinitionOfAnOutage(t *testing.T, fresh func(*testing.T) *Store) {
 			several(b, 9, 0, 10, roc.TooMany)
 			several(b, 9, 0, 20, roc.StaleTimestamp)
 		}, Availability{Measured: 1, Sent: 5, Peak: 5}},
+		{"nor does what it was not given the time for", func(b *book) {
+			several(b, 5, 0, 0, "")
+			for i, c := range []roc.CauseCode{roc.DeadlineBefore, roc.NoTimeLeft, roc.StatedDelayBefore, roc.StatedDelayAfter} {
+				for n := range 9 {
+					b.callFor(at(0, 10*i+n), roc.IDB, roc.AMCSilent, c)
+				}
+			}
+			b.callFor(at(0, 59), roc.IDB, roc.AMCSilent, roc.NoAnswerInTime)
+		}, Availability{Measured: 1, Sent: 6, Failed: 1, Peak: 6}},
 	} {
 		b := &book{origin: "rpn.example/a"}
 		c.fill(b)

@@ -46,7 +46,12 @@ const (
 
 	// AMCSilent.
 	NoAnswerInTime CauseCode = "no-answer-in-time"
-	DeadlineBefore CauseCode = "deadline-before-sending"
+	// The insurer was not given its time: the exchange had none left, or its
+	// caller stated less (RPN-Delai-Ms). Before: nothing was sent.
+	DeadlineBefore    CauseCode = "deadline-before-sending"
+	NoTimeLeft        CauseCode = "no-answer-in-time-left"
+	StatedDelayBefore CauseCode = "stated-delay-before-sending"
+	StatedDelayAfter  CauseCode = "no-answer-in-stated-delay"
 
 	// AMCBadAnswer.
 	AnswerCut          CauseCode = "answer-cut"
@@ -96,7 +101,7 @@ var legCauses = []causeLine{
 		"Renvoyez le message après le délai indiqué (Retry-After), sur une connexion gardée ouverte."}},
 	{ExchangesFull, CauseMeaning{Overloaded, ByRPN,
 		"Le RPN ROC traite déjà autant de messages qu'il le peut.", ""}},
-	{AMCBusy, CauseMeaning{Overloaded, ByAMC,
+	{AMCBusy, CauseMeaning{Overloaded, "",
 		"Toutes les connexions vers cet organisme sont occupées : il répond trop lentement pour ce qui lui est envoyé.", ""}},
 	{OutOfResources, CauseMeaning{Overloaded, ByRPN,
 		"Le RPN ROC manque de ressources (descripteurs, ports ou mémoire) pour ouvrir une connexion ; rien n'a été transmis.", ""}},
@@ -147,9 +152,17 @@ var legCauses = []causeLine{
 		"Renvoyez le message plus tard ; l'organisme doit autoriser le certificat du RPN ROC."}},
 
 	{NoAnswerInTime, CauseMeaning{AMCSilent, "", "", ""}},
-	{DeadlineBefore, CauseMeaning{AMCSilent, "",
-		"Le délai est passé avant l'envoi : rien n'a été transmis à l'organisme.",
-		"Renvoyez le message, avec un délai (RPN-Delai-Ms) plus long s'il est indiqué."}},
+	{DeadlineBefore, CauseMeaning{AMCSilent, ByRPN,
+		"Le délai est passé au RPN ROC avant l'envoi : rien n'a été transmis à l'organisme.",
+		"Renvoyez le message."}},
+	{NoTimeLeft, CauseMeaning{AMCSilent, ByRPN,
+		"Quand le message est parvenu à l'organisme, il restait trop peu du délai de l'échange pour qu'il réponde.", verifyBefore}},
+	{StatedDelayBefore, CauseMeaning{AMCSilent, ByEtablissement,
+		"Le délai que l'établissement indique (RPN-Delai-Ms) est passé avant l'envoi : rien n'a été transmis à l'organisme.",
+		"Renvoyez le message, avec un RPN-Delai-Ms plus long, ou sans."}},
+	{StatedDelayAfter, CauseMeaning{AMCSilent, ByEtablissement,
+		"L'organisme n'a pas répondu dans le délai que l'établissement indique (RPN-Delai-Ms), trop court pour conclure qu'il ne répond pas.",
+		"Indiquez un RPN-Delai-Ms plus long. Le message a pu être traité : vérifiez avant de renvoyer un calcul ou une annulation."}},
 
 	{AnswerCut, CauseMeaning{AMCBadAnswer, "",
 		"La connexion avec l'organisme a été coupée avant la fin de sa réponse.", verifyBefore}},

@@ -29,3 +29,27 @@ func TestCausesAreWellFormed(t *testing.T) {
 		}
 	}
 }
+
+// An insurer has to act on what it did, or on what its own register line says,
+// and on nothing else: where it was not tried, or not given its time, somebody
+// else has. A cause that is added to the list below says why in its text.
+func TestAnInsurerActsOnWhatItDid(t *testing.T) {
+	t.Parallel()
+	its := []CauseCode{
+		SuspendedAMC, ClosedAMC, MaintainedAMC, // its own state
+		UnknownName, ConnectionRefused, ConnectTimeout, TLSFailed, OurCertificate, // it was tried
+		NoAnswerInTime,                                                               // it had its time
+		AnswerCut, AnswerMalformed, AnswerTooLarge, AnswerToAnother, AnswerSignature, // it answered
+		AnswerEmpty, AnswerRedirect, AnswerMediaType, AnswerNoSOAP,
+		AMCRests, // it failed so often that it is not tried
+	}
+	for _, c := range Causes() {
+		of := c.Meaning().Reason
+		if of == "" {
+			continue
+		}
+		if got, want := of.MeaningWith(c).Responsable == ByAMC, slices.Contains(its, c); got != want {
+			t.Errorf("%s (%s): the AMC has to act: %v, want %v", c, of.Meaning().Code, got, want)
+		}
+	}
+}

@@ -145,6 +145,7 @@ const (
 	AnnuaireUnreachable CauseCode = "annuaire-unreachable"
 	AnnuaireOurs        CauseCode = "annuaire-rpn-fault"
 	AnnuaireNetwork     CauseCode = "annuaire-no-route"
+	AnnuaireStatedDelay CauseCode = "annuaire-stated-delay"
 
 	// AnnuaireRefused.
 	AnnuaireBadAnswer CauseCode = "annuaire-bad-answer"
@@ -200,7 +201,7 @@ var senderCauses = []causeLine{
 		"L'établissement occupe déjà sa part auprès de cet organisme.",
 		"Attendez le délai indiqué (Retry-After) avant d'écrire de nouveau à cet organisme ; les autres restent joignables."}},
 
-	{AMCRate, CauseMeaning{Overloaded, ByAMC,
+	{AMCRate, CauseMeaning{Overloaded, "",
 		"Cet organisme reçoit déjà autant de messages par seconde qu'il en admet.",
 		""}},
 	{JournalFull, CauseMeaning{Overloaded, ByRPN,
@@ -443,6 +444,9 @@ var senderCauses = []causeLine{
 	{AnnuaireNetwork, CauseMeaning{AnnuaireSilent, ByReseau,
 		"Le réseau ne conduit pas à l'annuaire.",
 		""}},
+	{AnnuaireStatedDelay, CauseMeaning{AnnuaireSilent, ByEtablissement,
+		"L'annuaire n'a pas répondu dans le délai que l'établissement indique (RPN-Delai-Ms) ; rien n'a été transmis à l'organisme.",
+		"Renvoyez le message, avec un RPN-Delai-Ms plus long, ou sans."}},
 
 	{AnnuaireBadAnswer, CauseMeaning{AnnuaireRefused, "", "", ""}},
 	{UnusableAddress, CauseMeaning{AnnuaireRefused, "",

@@ -60,6 +60,42 @@ func refusalOf(err error) error {
 	return roc.Refuse(roc.AMCBadAnswer, "the answer is not HTTP we accept: %w", err).Because(roc.AnswerMalformed)
 }
 
+// errRanOut: there was no time left to connect.
+var errRanOut = errors.New("the deadline passed")
+
+// owned gives a failure for want of time to whom it is of: the far end had its
+// time to connect, or to answer (longWait), or it did not, and then the caller
+// stated too little of it, or the exchange had spent it here. What the far end
+// was not given does not count against it. took is how long the visit took.
+func (s *Upstream) owned(err error, took time.Duration, m *Message, deadline time.Time) error {
+	before, after := roc.DeadlineBefore, roc.NoTimeLeft
+	if m.Stated {
+		before, after = roc.StatedDelayBefore, roc.StatedDelayAfter
+	}
+	enough := longWait(m.Allowed)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errRanOut), neverLeft(err) && took < min(enough, s.o.DialTimeout) && wantedTime(err) && !time.Now().Before(deadline):
+		return &notSent{roc.Refuse(roc.AMCSilent, "the deadline passed before anything was sent: %w", err).Because(before)}
+	case !neverLeft(err) && took < enough && IsTimeout(err):
+		return roc.Refuse(roc.AMCSilent, "no answer in the time that was left: %w", err).Because(after)
+	}
+	return err
+}
+
+// wantedTime reports whether connecting ended because time was up.
+func wantedTime(err error) bool {
+	f := egress.FaultOf(err)
+	return f == egress.OfTime || f == egress.OfTheResolver
+}
+
+// ranOut reports whether nothing was sent because the exchange had no time left.
+func ranOut(err error) bool {
+	var r *roc.Refusal
+	return errors.As(err, &r) && (r.CauseCode == roc.DeadlineBefore || r.CauseCode == roc.StatedDelayBefore)
+}
+
 // causeOfConnecting says why no connection was made.
 func causeOfConnecting(err error) roc.CauseCode {
 	var handshake *tlsError

@@ -291,7 +291,7 @@ func TestWhoseFaultIsAFailure(t *testing.T) {
 		{"TLS", &notSent{&tlsError{io.ErrUnexpectedEOF}}, roc.TLSFailed, roc.ByAMC},
 		{"TLS that stays mute", &notSent{&tlsError{context.DeadlineExceeded}}, roc.ConnectTimeout, roc.ByAMC},
 		{"our certificate", &notSent{&tlsError{&net.OpError{Op: "remote error", Err: tls.AlertError(48)}}}, roc.OurCertificate, roc.ByAMC},
-		{"all in use", &notSent{errAllBusy}, roc.AMCBusy, roc.ByAMC},
+		{"all in use", &notSent{errAllBusy}, roc.AMCBusy, roc.ByRPN},
 		{"a cut answer", io.ErrUnexpectedEOF, roc.AnswerCut, roc.ByAMC},
 		{"a silent insurer", os.ErrDeadlineExceeded, roc.NoAnswerInTime, roc.ByAMC},
 		{"an answer too large", ErrTooLarge, roc.AnswerTooLarge, roc.ByAMC},

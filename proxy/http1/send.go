@@ -32,9 +32,13 @@ type Message struct {
 	// error, which is what Send returns, the answer is dropped. May be nil.
 	Hold func(n int) error
 
-	// Allowed is how long the exchange may take by what its service and its AMC
-	// are allowed; 0: they have no bound of their own.
+	// Allowed is how long the exchange may take by what its service, its AMC and
+	// the RPN allow; 0: as long as is usual.
 	Allowed time.Duration
+
+	// Stated says that the deadline is the one that the caller stated, which is
+	// shorter than what is allowed.
+	Stated bool
 
 	// Classic asks for a connection without post-quantum key exchange: an old
 	// front may not read a ClientHello of more than 1 500 bytes.
@@ -74,7 +78,9 @@ func (s *Upstream) Send(ctx context.Context, rec *roc.Record, urls []string, m M
 		if err == nil {
 			return a, nil
 		}
-		last = err
+		if last == nil || !ranOut(err) { // an address that had its time and failed is why there was none for the next
+			last = err
+		}
 		if !neverLeft(err) || errors.Is(err, ErrCallerLeft) {
 			break
 		}
@@ -99,6 +105,7 @@ func (s *Upstream) sendTo(ctx context.Context, rec *roc.Record, url string, m *M
 	}
 	a, err := s.visit(ctx, rec, t, m, deadline)
 	ended := s.o.Now()
+	err = s.owned(err, ended.Sub(begun), m, deadline)
 	visit.Done(endOf(a, err, ended.Sub(begun), m.Allowed), ended)
 	return a, err
 }
@@ -141,7 +148,7 @@ func (s *Upstream) visit(ctx context.Context, rec *roc.Record, t *target, m *Mes
 func (p *pool) acquire(ctx context.Context, owner roc.StructureID, deadline time.Time, spent *attempt) (*upstreamConn, error) {
 	for {
 		if !time.Now().Before(deadline) {
-			return nil, errDeadlineBefore()
+			return nil, errRanOut
 		}
 		c, closing, err := p.take(owner, p.up.o.Now())
 		for _, old := range closing {
@@ -156,9 +163,6 @@ func (p *pool) acquire(ctx context.Context, owner roc.StructureID, deadline time
 				return c, nil
 			}
 			p.lost()
-			if !time.Now().Before(deadline) { // the caller's patience, not the insurer's time to connect
-				err = errDeadlineBefore()
-			}
 			return nil, err
 		}
 		switch c.look() {
@@ -170,10 +174,6 @@ func (p *pool) acquire(ctx context.Context, owner roc.StructureID, deadline time
 		p.lost()
 		p.up.drop(c)
 	}
-}
-
-func errDeadlineBefore() error {
-	return roc.Refuse(roc.AMCSilent, "the deadline passed before anything was sent").Because(roc.DeadlineBefore)
 }
 
 // release gives a connection back, or closes it.

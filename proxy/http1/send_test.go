@@ -294,7 +294,7 @@ func TestASilentInsurerIsGivenUpAtTheDeadline(t *testing.T) {
 	defer cancel()
 	before := len(far.Received())
 	_, err := s.Send(over, new(roc.Record), []string{far.URL()}, carried("<a/>"))
-	if r := roc.RefusalOf(err); r.Reason != roc.AMCSilent || r.CauseCode != roc.DeadlineBefore {
+	if r := roc.RefusalOf(err); r.Reason != roc.AMCSilent || r.CauseCode != roc.DeadlineBefore || r.Meaning().Responsable != roc.ByRPN {
 		t.Errorf("past the deadline: %v %q", err, r.CauseCode)
 	}
 	if len(far.Received()) != before {

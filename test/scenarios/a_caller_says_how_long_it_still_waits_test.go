@@ -19,6 +19,9 @@ func TestACallerSaysHowLongItStillWaits(t *testing.T) {
 	if got := bleue.Last().Header.Values("RPN-Delai-Ms"); len(got) > 0 {
 		t.Errorf("RPN-Delai-Ms was passed on: %q", got)
 	}
+	if c := chu.Send(roc.IDB, "bleue", inner.WithHeader("RPN-Delai-Ms", "700")).WantRefused(roc.AMCSilent).Cause(); c != roc.StatedDelayAfter || c.Meaning().Responsable != roc.ByEtablissement {
+		t.Errorf("cause %q: an insurer that was given 700 ms is not silent", c)
+	}
 	bleue.Release()
 	for _, none := range []string{"bientôt", "-5", "0", ""} {
 		chu.Send(roc.IDB, "bleue", inner.WithHeader("RPN-Delai-Ms", none)).WantRefused(roc.NotSOAP).WantSaying("RPN-Delai-Ms")
