@@ -80,6 +80,9 @@ func (x *exchange) checkRelatesTo(body roc.Content) error {
 // retryAfter reads the Retry-After of a far end: seconds or a date, at most a
 // day; 0 when there is none that can be used.
 func retryAfter(v string, now time.Time) time.Duration {
+	if v == "" { // nearly always: ParseTime would make three errors of it
+		return 0
+	}
 	d := time.Duration(0)
 	if n, ok := http1.Number(v); ok && n < 1<<31 {
 		d = time.Duration(n) * time.Second

@@ -30,6 +30,8 @@ type clientConn struct {
 	request Request
 	unread  bool      // a body is still in front of the next request
 	arrived time.Time // of the first byte of the current request
+	drained bool      // the last read took all that was there
+	heard   time.Time // when it returned
 	broken  bool      // writing failed
 	last    bool      // no request after this one
 
@@ -182,9 +184,6 @@ func (c *clientConn) readBody(limit int) ([]byte, error) {
 				return nil, err
 			}
 		}
-		// A caller that writes its head and its body apart (Nagle's algorithm)
-		// sends the second once the first is acknowledged: at once, not in 40 ms.
-		acknowledgeNow(c.socket)
 	}
 	b, err := c.in.readBody(f, limit)
 	if err != nil {
@@ -219,6 +218,10 @@ func (c *clientConn) refused() error {
 
 // gone reports whether the caller has hung up.
 func (c *clientConn) gone() bool { return hasHungUp(c.socket) }
+
+// stillHere is how long a caller that was heard is taken to be there: the
+// kernel is asked only when something has made it wait.
+const stillHere = time.Millisecond
 
 // Lingering (RFC 9112 section 9.6): closing a socket on unread bytes resets
 // it, and the caller may lose the answer that says why. So: our side first,

@@ -31,9 +31,18 @@ func (p *pace) until(n int) time.Time {
 }
 
 // Read moves the deadline of a body with what has come of it.
+//
+// A caller that writes its head and its body apart (Nagle's algorithm) sends
+// the second once the first is acknowledged: before each wait for more of a
+// body it is, at once and not after 40 ms.
 func (c *clientConn) Read(b []byte) (int, error) {
+	body := !c.pace.begun.IsZero()
+	if body && c.drained {
+		acknowledgeNow(c.socket)
+	}
 	n, err := c.Conn.Read(b)
-	if !c.pace.begun.IsZero() {
+	c.drained, c.heard = n < len(b), time.Now()
+	if body {
 		c.pace.done += n
 		c.SetReadDeadline(c.pace.until(1))
 	}

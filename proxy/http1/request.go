@@ -47,8 +47,9 @@ func (q *Request) NoPlace() error { return q.conn.place.Full }
 // Refused says that the caller's certificate was revoked since its handshake.
 func (q *Request) Refused() error { return q.conn.refused() }
 
-// Gone reports whether the caller has hung up.
-func (q *Request) Gone() bool { return q.conn.gone() }
+// Gone reports whether the caller has hung up, but for one that was heard in
+// the last millisecond.
+func (q *Request) Gone() bool { return time.Since(q.conn.heard) > stillHere && q.conn.gone() }
 
 // Announced is how long the body will be, and false where the request does not
 // say (chunked).

@@ -192,7 +192,11 @@ func isCut(err error) bool {
 
 // IsTimeout reports whether err is a deadline of ours.
 func IsTimeout(err error) bool {
-	var t interface{ Timeout() bool }
+	type timeout interface{ Timeout() bool }
+	if t, ok := err.(timeout); ok || err == nil { // errors.As allocates
+		return ok && t.Timeout()
+	}
+	var t timeout
 	return errors.As(err, &t) && t.Timeout()
 }
 
