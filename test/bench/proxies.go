@@ -16,12 +16,12 @@ func (w *setting) startProxies(o options) ([]*process, error) {
 		return nil, err
 	}
 	starts := []func() (*process, error){
-		func() (*process, error) { return w.startRPN("RPN", rpn, "observe", "") },
+		func() (*process, error) { return w.startRPN("RPN", rpn, "observe", noShedding) },
 		func() (*process, error) {
-			return w.startRPN(withJournal, rpn, "observe", "state: "+w.file("state")+"\n")
+			return w.startRPN(withJournal, rpn, "observe", noShedding+"state: "+w.file("state")+"\n")
 		},
 		func() (*process, error) {
-			return w.startRPN("RPN, `answer_signatures: off`", rpn, "off", "")
+			return w.startRPN("RPN, `answer_signatures: off`", rpn, "off", noShedding)
 		},
 		w.startHAProxy, w.startCaddy,
 	}
@@ -37,6 +37,9 @@ func (w *setting) startProxies(o options) ([]*process, error) {
 	}
 	return w.processes, nil
 }
+
+// noShedding: the load fills the core, and every exchange must be answered.
+const noShedding = "limits: {shed_after: 1m}\n"
 
 // withJournal is the row of the RPN that has a state folder, as in production.
 const withJournal = "RPN, with its journal"
