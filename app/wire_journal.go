@@ -152,6 +152,8 @@ func (a *App) checkJournal(now time.Time) admin.Health {
 		h.Degraded, h.Detail = true, err.Error()+": free space in "+a.config.Journal.Folder
 	case s.Damaged > 0:
 		h.Degraded, h.Detail = true, "records are damaged: `rpn journal verify` shows them"
+	case s.ReadErrors > 0:
+		h.Degraded, h.Detail = true, "closed segments could not be read at the start: nothing is known of them; the log names them (journal_unreadable)"
 	case s.Sealed < s.Records && !s.SealedAt.IsZero() && now.Sub(s.SealedAt) > late:
 		h.Degraded, h.Detail = true, fmt.Sprintf("it was not sealed since %s: the log says why", s.SealedAt.UTC().Format(time.RFC3339))
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -64,26 +65,32 @@ func (f *footer) append(b []byte) []byte {
 	return append(b, payload...)
 }
 
-// readFooter reads the footer at the end of a closed segment.
-func readFooter(f *os.File) (*footer, error) {
+// readFooter reads the footer at the end of a closed segment, and the size of
+// the file.
+func readFooter(f *os.File) (*footer, int64, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	cut := fileDamage(f.Name() + ": its end is missing or damaged: the file was cut or changed")
+	t, err := footerOf(f, f.Name(), info.Size())
+	return t, info.Size(), err
+}
+
+func footerOf(f io.ReaderAt, name string, fileSize int64) (*footer, error) {
+	cut := fileDamage(name + ": its end is missing or damaged: the file was cut or changed")
 	var last [4]byte
-	if info.Size() < 4 {
+	if fileSize < 4 {
 		return nil, cut
 	}
-	if err := readAt(f, last[:], info.Size()-4, cut); err != nil {
+	if err := readAt(f, last[:], fileSize-4, cut); err != nil {
 		return nil, err
 	}
 	n := int64(binary.BigEndian.Uint32(last[:]))
-	if n < 48 || n > 64<<20 || n+4 > info.Size() {
+	if n < 48 || n > 64<<20 || n+4 > fileSize {
 		return nil, cut
 	}
 	p := make([]byte, n)
-	if err := readAt(f, p, info.Size()-4-n, cut); err != nil {
+	if err := readAt(f, p, fileSize-4-n, cut); err != nil {
 		return nil, err
 	}
 	p, sum := p[:n-32], Hash(p[n-32:])

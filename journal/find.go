@@ -37,17 +37,31 @@ type Match struct {
 type Result struct {
 	Matches []Match
 	Total   int
-	// Slow names the segments whose index was missing or damaged: they were
-	// read whole.
-	Slow []string
-	// Damaged is the number of records that match or may match, and that cannot
-	// be read: they are not in Total.
+	// Slow says which indexes were missing, damaged or could not be read: their
+	// segments were read whole.
+	Slow []error
+	// Damaged is the number of records that match or may match, and that are
+	// damaged: they are not in Total.
 	Damaged int
+	// Unread says what of the journal could not be read for now, at most
+	// MaxProblems of it: Total may lack what is there. Empty: all was read.
+	Unread []error
+}
+
+// miss notes n records that could not be read.
+func (r *Result) miss(n uint64, err error) {
+	switch {
+	case errors.Is(err, ErrPruned): // deleted meanwhile
+	case errors.Is(err, ErrDamaged):
+		r.Damaged += int(n)
+	case len(r.Unread) < MaxProblems:
+		r.Unread = append(r.Unread, err)
+	}
 }
 
 // Find searches the journal. Segments outside the period are not read, and of
-// the others only the columns that the query needs. A record that cannot be read
-// is counted, and the search goes on.
+// the others only the columns that the query needs. A record that is damaged is
+// counted, one that cannot be read for now is told, and the search goes on.
 func (l *Log) Find(q Query) (*Result, error) {
 	if q.Limit <= 0 {
 		q.Limit = 1000
@@ -63,12 +77,13 @@ func (l *Log) Find(q Query) (*Result, error) {
 			continue
 		}
 		if s.lost != nil {
-			res.Damaged += int(s.end - s.first)
+			res.miss(s.end-s.first, s.lost)
 			continue
 		}
-		if err := l.findIn(s, &q, res); err != nil {
-			return nil, err
-		}
+		l.findIn(s, &q, res)
+	}
+	for _, s := range l.unplaced {
+		res.miss(1, s.lost) // one at least
 	}
 	if q.ID != "" {
 		l.findAmendments(&q, res)
@@ -80,26 +95,18 @@ func (q *Query) touches(s *logSegment) bool {
 	return s.footer == nil || !(!q.To.IsZero() && !s.footer.From.Before(q.To) || s.footer.To.Before(q.From))
 }
 
-func (l *Log) findIn(s *logSegment, q *Query, res *Result) error {
+// findIn searches one segment: by its index, or, whatever keeps the index from
+// being read, by reading every record.
+func (l *Log) findIn(s *logSegment, q *Query, res *Result) {
 	if s.footer == nil {
-		l.scan(s, q, res)
-		return nil
+		l.readWhole(s, func(e *Entry) { l.take(e, q, res) }, res.miss)
+		return
 	}
-	x, err := openIndex(s.base + ".idx")
+	numbers, err := candidatesOf(s, q)
 	if err != nil {
-		res.Slow = append(res.Slow, s.base)
-		l.scan(s, q, res)
-		return nil
-	}
-	defer x.close()
-	numbers, err := x.candidates(q)
-	if errors.Is(err, errIndex) {
-		res.Slow = append(res.Slow, s.base)
-		l.scan(s, q, res)
-		return nil
-	}
-	if err != nil {
-		return err
+		res.Slow = append(res.Slow, err)
+		l.readWhole(s, func(e *Entry) { l.take(e, q, res) }, res.miss)
+		return
 	}
 	exact := q.ID == "" && q.MessageID == "" // the columns are enough
 	for _, n := range numbers {
@@ -108,43 +115,34 @@ func (l *Log) findIn(s *logSegment, q *Query, res *Result) error {
 			res.Total++
 			continue
 		}
-		switch e, err := l.Entry(s.first + uint64(n)); {
-		case err == nil:
-			l.take(&e, q, res)
-		case !errors.Is(err, ErrPruned): // deleted meanwhile
-			res.Damaged++
+		e, err := l.Entry(s.first + uint64(n))
+		if err != nil {
+			res.miss(1, err)
+			continue
 		}
+		l.take(&e, q, res)
 	}
-	return nil
 }
 
-func (l *Log) scan(s *logSegment, q *Query, res *Result) {
-	res.Damaged += l.readWhole(s, func(e *Entry) { l.take(e, q, res) })
-}
-
-// readWhole reads every record of a segment, and counts those that cannot be
-// read.
-func (l *Log) readWhole(s *logSegment, see func(*Entry)) (damaged int) {
+// readWhole reads every record of a segment, and says what cannot be read.
+func (l *Log) readWhole(s *logSegment, see func(*Entry), miss func(n uint64, err error)) {
 	for i := s.first; i < s.end; {
 		list, err := l.around(i)
 		if err != nil {
 			next := min(s.end, (i/tileWidth+1)*tileWidth)
-			if !errors.Is(err, ErrPruned) { // deleted meanwhile
-				damaged += int(next - i)
-			}
+			miss(next-i, err)
 			i = next
 			continue
 		}
 		for _, e := range list[i-list[0].Index:] {
-			if l.damaged(&e) != nil {
-				damaged++
+			if err := l.damaged(&e); err != nil {
+				miss(1, err)
 			} else {
 				see(&e)
 			}
 			i++
 		}
 	}
-	return damaged
 }
 
 func (l *Log) take(e *Entry, q *Query, res *Result) {
@@ -172,6 +170,11 @@ func (l *Log) findAmendments(q *Query, res *Result) {
 		return
 	}
 	m := &res.Matches[0]
+	unread := func(_ uint64, err error) {
+		if !errors.Is(err, ErrDamaged) { // the search itself has counted it
+			res.miss(0, err)
+		}
+	}
 	segments := l.segments // a Refresh replaces it
 	for i := range segments {
 		s := &segments[i]
@@ -179,22 +182,32 @@ func (l *Log) findAmendments(q *Query, res *Result) {
 			continue
 		}
 		if s.footer == nil {
-			for e := range l.Entries(max(s.first, m.Index)) {
-				m.amend(&e)
-			}
-			return
+			l.readWhole(s, m.amend, unread)
+			continue
 		}
 		numbers, err := lookupID(s, q.ID)
 		if err != nil {
-			l.readWhole(s, m.amend)
+			l.readWhole(s, m.amend, unread)
 			continue
 		}
 		for _, n := range numbers {
-			if e, err := l.Entry(s.first + uint64(n)); err == nil {
-				m.amend(&e)
+			e, err := l.Entry(s.first + uint64(n))
+			if err != nil {
+				unread(1, err)
+				continue
 			}
+			m.amend(&e)
 		}
 	}
+}
+
+func candidatesOf(s *logSegment, q *Query) ([]int, error) {
+	x, err := openIndex(s.base + ".idx")
+	if err != nil {
+		return nil, err
+	}
+	defer x.close()
+	return x.candidates(q)
 }
 
 // lookupID returns the numbers of the records of a closed segment that are about

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -74,20 +75,31 @@ func (l *Log) storedTile(level int, n uint64) ([]Hash, error) {
 	dir := filepath.Join(l.dir, "tiles")
 	t, err := readTile(dir, level, n, 0)
 	if errors.Is(err, os.ErrNotExist) {
-		widest := 0
-		all, _ := os.ReadDir(filepath.Join(dir, tilePath(level, n, 0)+".p"))
-		for _, e := range all {
-			if w, err := strconv.Atoi(e.Name()); err == nil && w > widest && w < tileWidth {
-				widest = w
-			}
+		widths, partialErr := partialTiles(dir, level, n)
+		if partialErr != nil || len(widths) == 0 {
+			return nil, partialErr
 		}
-		if widest == 0 {
-			return nil, nil
+		widest := slices.Max(widths)
+		if t, err = readTile(dir, level, n, widest); errors.Is(err, os.ErrNotExist) {
+			return nil, nil // a wider one has replaced it
 		}
-		t, err = readTile(dir, level, n, widest)
 	}
-	if errors.Is(err, errTile) || errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, errTile) {
 		return nil, nil
 	}
 	return t, err
+}
+
+// partialTiles are the widths of the partial tiles on disk of one tile.
+func partialTiles(dir string, level int, n uint64) (widths []int, err error) {
+	all, err := os.ReadDir(filepath.Join(dir, tilePath(level, n, 0)+".p"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	for _, e := range all {
+		if w, err := strconv.Atoi(e.Name()); err == nil && w > 0 && w < tileWidth {
+			widths = append(widths, w)
+		}
+	}
+	return widths, nil
 }

@@ -177,6 +177,8 @@ type index struct {
 
 const indexHead = 8 + 3*8 + sections*12 + 4
 
+// errIndex is an index that is damaged. Whatever keeps an index from being read,
+// the records are read instead: nothing depends on it.
 var errIndex = errors.New("the index is damaged")
 
 func openIndex(path string) (*index, error) {
@@ -187,7 +189,11 @@ func openIndex(path string) (*index, error) {
 	x := &index{f: f}
 	var h [indexHead]byte
 	be := binary.BigEndian
-	if _, err := f.ReadAt(h[:], 0); err != nil || string(h[:8]) != indexMagic || crc32.ChecksumIEEE(h[:indexHead-4]) != be.Uint32(h[indexHead-4:]) {
+	if err := readAt(f, h[:], 0, errIndex); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if string(h[:8]) != indexMagic || crc32.ChecksumIEEE(h[:indexHead-4]) != be.Uint32(h[indexHead-4:]) {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, errIndex)
 	}
@@ -198,7 +204,11 @@ func openIndex(path string) (*index, error) {
 		x.sums[i] = be.Uint32(h[32+12*i+8:])
 	}
 	info, err := f.Stat()
-	if err != nil || info.Size() != x.at[sections] || !slices.IsSorted(x.at[:]) || x.count < 0 || x.at[secStructure]-x.at[secTimes] != 4*int64(x.count) {
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	if info.Size() != x.at[sections] || !slices.IsSorted(x.at[:]) || x.count < 0 || x.at[secStructure]-x.at[secTimes] != 4*int64(x.count) {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, errIndex)
 	}
@@ -210,8 +220,12 @@ func (x *index) close() { x.f.Close() }
 // section reads one section and checks it.
 func (x *index) section(i int) ([]byte, error) {
 	b := make([]byte, x.at[i+1]-x.at[i])
-	if _, err := x.f.ReadAt(b, x.at[i]); err != nil || crc32.ChecksumIEEE(b) != x.sums[i] {
-		return nil, fmt.Errorf("%s: %w", x.f.Name(), errIndex)
+	err := readAt(x.f, b, x.at[i], errIndex)
+	if err == nil && crc32.ChecksumIEEE(b) != x.sums[i] {
+		err = errIndex
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", x.f.Name(), err)
 	}
 	return b, nil
 }

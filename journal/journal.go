@@ -48,7 +48,7 @@ type Journal struct {
 type counters struct {
 	notRecorded, turnedAway, notAmended atomic.Uint64
 	faults, syncErrors, sealErrors      atomic.Uint64
-	closeErrors, roomErrors             atomic.Uint64
+	closeErrors, roomErrors, readErrors atomic.Uint64
 	void, torn, pruned                  atomic.Uint64
 	closedBytes, closedSegments         atomic.Int64
 	oldest                              atomic.Int64 // unix microseconds of the oldest record kept; 0: unknown

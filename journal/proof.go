@@ -32,7 +32,7 @@ func (l *Log) Checkpoint() (*Checkpoint, error) {
 	text, _, _ := strings.Cut(string(b), "\n\n")
 	c, err := parseCheckpoint(text + "\n")
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(l.dir, "checkpoint"), err)
+		return nil, fmt.Errorf("%s: %w: %w", filepath.Join(l.dir, "checkpoint"), ErrDamaged, err)
 	}
 	c.Note = b
 	return c, nil

@@ -3,8 +3,11 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/piano-roc/rpn/internal/durable"
@@ -97,36 +100,61 @@ func (j *Journal) readSeal() error {
 }
 
 // takeClosed finds where the closed segments end. If a whole closed form exists
-// next to the open one, the open one was about to be removed.
+// next to the open one, the open one was about to be removed. A closed segment
+// that is damaged, or that cannot be read for now, does not keep the journal from
+// going on: it is sealed to its end, and nothing is written into it any more.
 func (j *Journal) takeClosed() error {
 	files, err := segmentFiles(j.o.Dir, ".zst")
 	if err != nil {
 		return err
 	}
 	for n, name := range files {
-		f, err := os.Open(name)
+		t, size, err := j.readClosed(name)
 		if err != nil {
-			return err
-		}
-		t, err := readFooter(f)
-		info, _ := f.Stat()
-		f.Close()
-		if err != nil {
-			// Its records may be lost; the ones after it must continue.
-			j.stats.void.Add(1)
 			j.holes = true
-			j.o.Log.Error("a closed segment of the journal is damaged: `rpn journal verify` reports what is still readable", "event", "journal_damaged", "file", name, "error", err.Error())
+			if j.sequence, err = afterName(name); err != nil {
+				return err
+			}
 			continue
 		}
 		if n == 0 {
 			j.stats.oldest.Store(t.From.UnixMicro())
 		}
-		j.stats.closedBytes.Add(info.Size())
+		j.stats.closedBytes.Add(size)
 		j.stats.closedSegments.Add(1)
 		j.next, j.sequence = t.end(), t.Sequence+1
 		os.Remove(strings.TrimSuffix(name, ".zst") + ".open")
 	}
 	return durable.RemoveLeftovers(j.o.Dir)
+}
+
+// readClosed reads the footer of a closed segment; an error is logged and
+// counted.
+func (j *Journal) readClosed(name string) (t *footer, size int64, err error) {
+	f, err := os.Open(name)
+	if err == nil {
+		t, size, err = readFooter(f)
+		f.Close()
+	}
+	switch {
+	case errors.Is(err, ErrDamaged):
+		j.stats.void.Add(1)
+		j.o.Log.Error("a closed segment of the journal is damaged: `rpn journal verify` reports what is still readable", "event", "journal_damaged", "file", name, "error", err.Error())
+	case err != nil:
+		j.stats.readErrors.Add(1)
+		j.o.Log.Error("a closed segment of the journal cannot be read for now: the journal goes on, and nothing is known of this segment until it can be read", "event", "journal_unreadable", "file", name, "error", err.Error())
+	}
+	return t, size, err
+}
+
+// afterName is the sequence number after the one in the name of a segment.
+func afterName(name string) (uint64, error) {
+	base := filepath.Base(name)
+	n, err := strconv.ParseUint(strings.TrimPrefix(strings.TrimSuffix(base, filepath.Ext(base)), "segment-"), 10, 63)
+	if err != nil {
+		return 0, fmt.Errorf("%s: not the name of a segment: move the file out of the folder and keep it", name)
+	}
+	return n + 1, nil
 }
 
 // found is what the open segments held.
@@ -189,12 +217,21 @@ func (j *Journal) mapOpen(name string) (*segment, error) {
 		return nil, err
 	}
 	s, err := mapSegment(f, name)
-	if err != nil {
+	if errors.Is(err, ErrDamaged) {
+		blank, e := isBlank(f)
 		f.Close()
-		if info, e := os.Stat(name); e == nil && (info.Size() == 0 || isBlank(name)) {
+		if e == nil && blank {
 			return nil, os.Remove(name) // the process died while making it
 		}
-		return nil, fmt.Errorf("%w: move the file out of the folder and keep it; the records it held are missing from the journal", err)
+		if e == nil {
+			return nil, fmt.Errorf("%w: move the file out of the folder and keep it; the records it held are missing from the journal", err)
+		}
+		err = fmt.Errorf("%s: %w", name, e)
+	} else if err != nil {
+		f.Close()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: this segment cannot be read for now, and may hold records that are not sealed yet: leave it where it is, and start again when it can be read", err)
 	}
 	if s.first == unused {
 		s.close()
@@ -208,20 +245,12 @@ func (j *Journal) mapOpen(name string) (*segment, error) {
 }
 
 // isBlank reports whether the header of a file was never written.
-func isBlank(name string) bool {
-	f, err := os.Open(name)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
+func isBlank(f io.ReaderAt) (bool, error) {
 	b := make([]byte, headerSize)
-	n, _ := f.ReadAt(b, 0)
-	for _, c := range b[:n] {
-		if c != 0 {
-			return false
-		}
+	if _, err := f.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
+		return false, err
 	}
-	return true
+	return !slices.ContainsFunc(b, func(c byte) bool { return c != 0 }), nil
 }
 
 // readSlots finds the records of a segment: up to limit or, in the last
@@ -234,7 +263,7 @@ func (j *Journal) readSlots(s *segment, limit int, last bool) (torn uint64, err 
 	var b slot
 	for last && limit > 0 {
 		if !s.get(limit-1, &b) {
-			return 0, fmt.Errorf("%s cannot be read: the file was cut", s.path)
+			return 0, s.whyUnread(limit - 1)
 		}
 		if b != (slot{}) {
 			break
@@ -243,7 +272,7 @@ func (j *Journal) readSlots(s *segment, limit int, last bool) (torn uint64, err 
 	}
 	for i := range limit {
 		if !s.get(i, &b) {
-			return 0, fmt.Errorf("%s cannot be read: the file was cut", s.path)
+			return 0, s.whyUnread(i)
 		}
 		_, _, whole := b.record()
 		index := s.first + uint64(i)

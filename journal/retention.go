@@ -1,6 +1,8 @@
 package journal
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,13 +34,12 @@ func (j *Journal) closedFiles() ([]closedFile, error) {
 		if err != nil {
 			return nil, err
 		}
-		t, err := readFooter(f)
-		info, e := f.Stat()
+		t, size, err := readFooter(f)
 		f.Close()
-		if err != nil || e != nil {
-			return list, err // never past a segment that cannot be read
+		if err != nil {
+			return list, fmt.Errorf("%s: %w", name, err) // never past a segment that cannot be read
 		}
-		list = append(list, closedFile{strings.TrimSuffix(name, ".zst"), info.Size(), t})
+		list = append(list, closedFile{strings.TrimSuffix(name, ".zst"), size, t})
 	}
 	return list, nil
 }
@@ -54,8 +55,11 @@ func (j *Journal) prune() {
 	}
 	j.pruned.at = time.Now()
 	list, err := j.closedFiles()
-	if err != nil {
-		j.o.Log.Error("a closed segment of the journal cannot be read: nothing is deleted", "event", "journal_damaged", "error", err.Error())
+	switch {
+	case errors.Is(err, ErrDamaged):
+		j.o.Log.Error("a closed segment of the journal is damaged: it and those after it are not deleted", "event", "journal_damaged", "error", err.Error())
+	case err != nil:
+		j.o.Log.Error("a closed segment of the journal cannot be read for now: it and those after it are not deleted", "event", "journal_unreadable", "error", err.Error())
 	}
 	limit := j.o.Now().Add(-j.o.KeepFor)
 	total := int64(0)

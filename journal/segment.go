@@ -120,12 +120,12 @@ func createSegment(path string, o *Options, sequence uint64) (s *segment, err er
 	return mapSegment(f, path)
 }
 
-var errNotSegment = errors.New("not a segment of this journal")
+const errNotSegment = fileDamage("not a segment of this journal")
 
 // mapSegment maps a file whose header is whole. count is left at zero.
 func mapSegment(f *os.File, path string) (*segment, error) {
 	var h [headerSize]byte
-	if _, err := f.ReadAt(h[:], 0); err != nil {
+	if err := readAt(f, h[:], 0, fileDamage("the file was cut")); err != nil {
 		return nil, fmt.Errorf("%s: its header: %w", path, err)
 	}
 	be := binary.BigEndian
@@ -138,7 +138,7 @@ func mapSegment(f *os.File, path string) (*segment, error) {
 		return nil, fmt.Errorf("%s: %w, or its layout is not known to this version of rpn", path, errNotSegment)
 	}
 	if capacity > 1<<30 || info.Size() < headerSize+int64(capacity)*slotSize {
-		return nil, fmt.Errorf("%s: the file has %d bytes; its header says %d records", path, info.Size(), capacity)
+		return nil, fmt.Errorf("%s: %w: the file has %d bytes; its header says %d records", path, errNotSegment, info.Size(), capacity)
 	}
 	s := &segment{path: path, f: f, sequence: be.Uint64(h[atSequence:]), capacity: int(capacity), first: be.Uint64(h[atFirst:])}
 	if s.first != unused && be.Uint64(h[atFirst+8:]) != ^s.first {
@@ -182,6 +182,17 @@ func (s *segment) put(b *slot) bool {
 // get copies slot i; false: the memory cannot be read.
 func (s *segment) get(i int, b *slot) bool {
 	return store(b[:], s.data[headerSize+i*slotSize:headerSize+(i+1)*slotSize])
+}
+
+// whyUnread is why the memory of slot i cannot be read: the file was cut, or what
+// its disk says.
+func (s *segment) whyUnread(i int) error {
+	var b slot
+	err := readAt(s.f, b[:], headerSize+int64(i)*slotSize, fileDamage("the file was cut"))
+	if err == nil {
+		return fmt.Errorf("%s: record %d could not be read, and can be now: start again", s.path, s.first+uint64(i))
+	}
+	return fmt.Errorf("%s: record %d cannot be read: %w", s.path, s.first+uint64(i), err)
 }
 
 func (s *segment) free() int { return s.capacity - int(s.count.Load()) }

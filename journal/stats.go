@@ -15,6 +15,7 @@ type Stats struct {
 
 	NotRecorded, TurnedAway, NotAmended                     uint64 // since this process began
 	Faults, SyncErrors, SealErrors, CloseErrors, RoomErrors uint64
+	ReadErrors                                              uint64 // closed segments that could not be read at startup: not the same as damaged
 	Damaged, Torn, Pruned                                   uint64
 }
 
@@ -24,7 +25,7 @@ func (j *Journal) Stats() Stats {
 	s := Stats{
 		Sealed: j.seal.size.Load(), Segments: int(c.closedSegments.Load()), Bytes: c.closedBytes.Load(),
 		NotRecorded: c.notRecorded.Load(), TurnedAway: c.turnedAway.Load(), NotAmended: c.notAmended.Load(),
-		Faults: c.faults.Load(), SyncErrors: c.syncErrors.Load(), SealErrors: c.sealErrors.Load(), CloseErrors: c.closeErrors.Load(), RoomErrors: c.roomErrors.Load(),
+		Faults: c.faults.Load(), SyncErrors: c.syncErrors.Load(), SealErrors: c.sealErrors.Load(), CloseErrors: c.closeErrors.Load(), RoomErrors: c.roomErrors.Load(), ReadErrors: c.readErrors.Load(),
 		Damaged: c.void.Load(), Torn: c.torn.Load(), Pruned: c.pruned.Load(),
 	}
 	if at := j.seal.at.Load(); at != 0 {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -21,17 +21,20 @@ type Report struct {
 	NotRecorded, TurnedAway      uint64 // according to the marks
 	From, To                     time.Time
 
-	// Problems lists what is wrong, in French: empty when all that is kept is
-	// what was sealed. More than MaxProblems are only counted.
+	// Problems lists what is wrong, in French: what was changed, taken away or
+	// destroyed. More than MaxProblems are only counted.
 	Problems []string
 	More     int
+	// Unread lists, in French, what could not be read for now, by the fault of the
+	// disk or of the system: nothing is known of it. MaxProblems at most.
+	Unread []string
 }
 
 // MaxProblems is how many problems a Report lists.
 const MaxProblems = 100
 
-// OK reports whether nothing was found wrong.
-func (r *Report) OK() bool { return len(r.Problems) == 0 }
+// OK reports whether everything was read and nothing was found wrong.
+func (r *Report) OK() bool { return len(r.Problems) == 0 && len(r.Unread) == 0 }
 
 func (r *Report) wrong(format string, args ...any) {
 	if len(r.Problems) == MaxProblems {
@@ -41,11 +44,32 @@ func (r *Report) wrong(format string, args ...any) {
 	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
 }
 
+func (r *Report) unread(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if len(r.Unread) < MaxProblems && !slices.Contains(r.Unread, text) {
+		r.Unread = append(r.Unread, text)
+	}
+}
+
+// cannotRead notes what an error kept from being read: what is damaged is a
+// problem, anything else is unread.
+func (r *Report) cannotRead(what string, err error) {
+	if errors.Is(err, ErrDamaged) {
+		r.wrong("%s : illisible : %v", what, err)
+	} else {
+		r.unread("%s : lecture impossible : %v", what, err)
+	}
+}
+
 // Verify reads every kept record, computes the whole tree again and compares it
 // with each signed checkpoint and each tile. progress, which may be nil, is
 // called with the number of records done.
 func (l *Log) Verify(keys []note.Verifier, progress func(done, total uint64)) (*Report, error) {
 	r := &Report{}
+	if err := l.Refresh(); err != nil {
+		return nil, err
+	}
+	closed := l.closed() // its records were sealed before the checkpoint that is read now
 	signed, err := os.ReadFile(filepath.Join(l.dir, "checkpoint"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
@@ -61,8 +85,14 @@ func (l *Log) Verify(keys []note.Verifier, progress func(done, total uint64)) (*
 	}
 	r.First, r.End = l.Bounds()
 	r.Origin, r.Sealed = last.Origin, last.Size
+	if closed > last.Size {
+		r.wrong("le point de contrôle couvre %d enregistrements et les segments clos en ont %d : il a été retiré ou remplacé par un plus ancien", last.Size, closed)
+	}
 	if r.End < r.Sealed {
 		r.wrong("le sceau couvre %d enregistrements et le journal s'arrête à %d : des enregistrements scellés manquent", r.Sealed, r.End)
+	}
+	for _, s := range l.unplaced {
+		r.cannotRead(filepath.Base(s.base), s.lost)
 	}
 	v := verification{log: l, report: r, keys: keys, last: last}
 	if err := v.begin(); err != nil {
@@ -73,7 +103,7 @@ func (l *Log) Verify(keys []note.Verifier, progress func(done, total uint64)) (*
 		v.segment(&segments[i], progress)
 	}
 	v.compare(r.End)
-	v.tile(0, v.tile0+uint64(len(v.roots)), v.leaves)
+	v.tileOfLeaves()
 	v.tilesAbove()
 	return r, nil
 }
@@ -88,6 +118,12 @@ type verification struct {
 	leaves []Hash // of the tile being filled, from the first record kept
 	roots  []Hash // of each full tile of leaves, by its number from the first one
 	tile0  uint64 // number of that first one
+
+	hole  bool // the tile being filled lacks a leaf that nothing tells
+	blind bool // and so does the tree: no root can be compared any more
+
+	stored  []Hash // the last tile of leaves as it is on disk; nil: none was read
+	storedN uint64
 }
 
 // begin takes from the tiles the edge of the tree before the first kept record:
@@ -138,6 +174,7 @@ func (v *verification) segment(s *logSegment, progress func(done, total uint64))
 	}
 	c, err := OpenCheckpoint(s.footer.Checkpoint, v.keys)
 	switch {
+	case err == nil && v.blind: // said once
 	case err != nil:
 		v.report.wrong("%s : son point de contrôle n'est pas valable : %v", filepath.Base(s.base), err)
 	case c.Size != s.end || c.Root != v.tree.root():
@@ -152,7 +189,7 @@ func (v *verification) record(s *logSegment, e *Entry) {
 	leaf := LeafHash(e.Raw)
 	sealed := e.Leaf // an open segment stores the hash next to the record
 	if s.footer != nil {
-		if t, err := v.log.storedTile0(e.Index); err == nil && t != (Hash{}) {
+		if t := v.storedLeaf(e.Index); t != (Hash{}) {
 			sealed = t
 		}
 	}
@@ -193,28 +230,60 @@ func (r *Report) see(e *Entry) {
 	}
 }
 
-// recordLost takes the hashes of an unreadable bundle from its tile.
+// lost takes the hashes of an unreadable bundle from its tile. Where there is no
+// tile, the tree cannot be computed any further.
 func (v *verification) lost(s *logSegment, lo, hi uint64, err error) {
-	v.report.wrong("%s : les enregistrements %d à %d sont illisibles : %v", filepath.Base(s.base), lo, hi-1, err)
+	v.report.cannotRead(fmt.Sprintf("%s : les enregistrements %d à %d", filepath.Base(s.base), lo, hi-1), err)
 	for i := lo; i < hi; i++ {
-		h, _ := v.log.storedTile0(i)
+		h := v.storedLeaf(i)
+		if h == (Hash{}) {
+			v.hole = true
+			if !v.blind {
+				v.blind = true
+				v.report.unread("les racines signées ne peuvent être comparées au-delà de l'enregistrement %d : l'empreinte de ce qui n'a pas pu être lu n'est nulle part ailleurs", i)
+			}
+		}
 		v.push(h)
 		v.compare(i + 1)
 	}
 }
 
+// storedLeaf is the leaf hash of a record according to its tile on disk; zero:
+// there is no tile.
+func (v *verification) storedLeaf(i uint64) Hash {
+	if n := i / tileWidth; v.stored == nil || v.storedN != n {
+		t, err := v.log.storedTile(0, n)
+		if err != nil {
+			v.report.cannotRead("tuile "+tilePath(0, n, 0), err)
+			t = nil
+		}
+		v.stored, v.storedN = append([]Hash{}, t...), n
+	}
+	if k := i % tileWidth; k < uint64(len(v.stored)) {
+		return v.stored[k]
+	}
+	return Hash{}
+}
+
 func (v *verification) push(leaf Hash) {
 	v.tree.push(leaf)
 	if v.leaves = append(v.leaves, leaf); len(v.leaves) == tileWidth {
-		v.tile(0, v.tile0+uint64(len(v.roots)), v.leaves)
+		v.tileOfLeaves()
 		v.roots = append(v.roots, rootOf(v.leaves))
-		v.leaves = v.leaves[:0]
+		v.leaves, v.hole = v.leaves[:0], false
+	}
+}
+
+// tileOfLeaves compares the tile being filled, when all of it is known.
+func (v *verification) tileOfLeaves() {
+	if !v.hole {
+		v.tile(0, v.tile0+uint64(len(v.roots)), v.leaves)
 	}
 }
 
 // compare checks the last checkpoint when the tree reaches its size.
 func (v *verification) compare(size uint64) {
-	if size == v.last.Size && size == v.tree.size && v.last.Size > 0 && v.last.Root != v.tree.root() {
+	if !v.blind && size == v.last.Size && size == v.tree.size && v.last.Size > 0 && v.last.Root != v.tree.root() {
 		v.report.wrong("le journal de %d enregistrements n'est pas celui qui a été scellé : sa racine diffère de celle du point de contrôle signé", size)
 	}
 }
@@ -229,11 +298,11 @@ func (v *verification) tile(level int, n uint64, hashes []Hash) {
 		switch {
 		case errors.Is(err, os.ErrNotExist) && w < tileWidth:
 		case errors.Is(err, os.ErrNotExist):
-			if end := (n + 1) << (8 * (level + 1)); end <= v.closed() {
+			if end := (n + 1) << (8 * (level + 1)); end <= v.log.closed() {
 				v.report.wrong("tuile %s : elle manque ; les preuves la refont à partir des enregistrements", path)
 			}
 		case err != nil:
-			v.report.wrong("tuile %s : %v", path, err)
+			v.report.cannotRead("tuile "+path, err)
 		case w > len(hashes) || !bytes.Equal(b, concat(hashes[:w])):
 			v.report.wrong("tuile %s : elle n'est pas celle de l'arbre", path)
 		}
@@ -241,25 +310,24 @@ func (v *verification) tile(level int, n uint64, hashes []Hash) {
 	if len(hashes) == tileWidth {
 		check(tileWidth)
 	}
-	all, _ := os.ReadDir(filepath.Join(dir, tilePath(level, n, 0)+".p"))
-	widths := map[int]bool{int(v.closed() >> (8 * level) % tileWidth): v.closed()>>(8*(level+1)) == n}
-	for _, e := range all {
-		if w, err := strconv.Atoi(e.Name()); err == nil && w > 0 && w < tileWidth {
-			widths[w] = false
-			check(w)
-		}
+	widths, err := partialTiles(dir, level, n)
+	if err != nil {
+		v.report.cannotRead("tuile "+tilePath(level, n, 0)+".p", err)
+		return
 	}
-	for w, missing := range widths {
-		if missing && w > 0 {
-			v.report.wrong("tuile %s : elle manque ; les preuves la refont à partir des enregistrements", tilePath(level, n, w))
-		}
+	for _, w := range widths {
+		check(w)
+	}
+	closed := v.log.closed()
+	if w := int(closed >> (8 * level) % tileWidth); w > 0 && closed>>(8*(level+1)) == n && !slices.Contains(widths, w) {
+		v.report.wrong("tuile %s : elle manque ; les preuves la refont à partir des enregistrements", tilePath(level, n, w))
 	}
 }
 
 // closed is the index after the last record of a closed segment.
-func (v *verification) closed() (end uint64) {
-	for i := range v.log.segments {
-		if s := &v.log.segments[i]; s.footer != nil {
+func (l *Log) closed() (end uint64) {
+	for i := range l.segments {
+		if s := &l.segments[i]; s.footer != nil {
 			end = s.end
 		}
 	}
@@ -278,11 +346,14 @@ func concat(hashes []Hash) []byte {
 // record are not recomputed: the checkpoints vouch for them.
 func (v *verification) tilesAbove() {
 	first, hashes := v.tile0, v.roots
+	if v.blind {
+		return // said once
+	}
 	for level := 1; len(hashes) > 0; level++ {
 		if skip := int(first % tileWidth); skip > 0 {
 			before, err := v.log.tile(level, first/tileWidth, skip)
 			if err != nil {
-				v.report.wrong("tuile %s : %v", tilePath(level, first/tileWidth, 0), err)
+				v.report.cannotRead("tuile "+tilePath(level, first/tileWidth, 0), err)
 				return
 			}
 			hashes, first = append(before[:skip:skip], hashes...), first-uint64(skip)
@@ -298,20 +369,4 @@ func (v *verification) tilesAbove() {
 		}
 		first, hashes = first/tileWidth, up
 	}
-}
-
-// storedTile0 is the leaf hash of a record according to its tile on disk; zero:
-// there is no tile.
-func (l *Log) storedTile0(i uint64) (Hash, error) {
-	if l.leafTile == nil || l.leafTileN != i/tileWidth {
-		t, err := l.storedTile(0, i/tileWidth)
-		if err != nil {
-			return Hash{}, err
-		}
-		l.leafTile, l.leafTileN = t, i/tileWidth
-	}
-	if k := i % tileWidth; k < uint64(len(l.leafTile)) {
-		return l.leafTile[k], nil
-	}
-	return Hash{}, nil
 }

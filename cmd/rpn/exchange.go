@@ -24,7 +24,7 @@ func exchangeCommand() *cobra.Command {
 				return err
 			}
 			defer done()
-			_, m, err := findOne(logs, args[0])
+			_, m, err := findOne(cmd, logs, args[0])
 			if err != nil {
 				return failed(err)
 			}

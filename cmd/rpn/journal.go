@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -83,8 +84,8 @@ func journalCatCommand() *cobra.Command {
 		Use:   "cat --dir DIR",
 		Short: "Print every record, one a line",
 		Long: `Cat prints the records in the order of the journal: in words, or with --json with
-the fields of docs/record.md and docs/journal.md. A record that is damaged is
-printed as such, and the exit code is then 1.`,
+the fields of docs/record.md and docs/journal.md. A record that is damaged, or
+that cannot be read, is printed as such, and the exit code is then 1.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			logs, done, err := openLogs(dirs)
@@ -94,20 +95,23 @@ printed as such, and the exit code is then 1.`,
 			defer done()
 			out := bufio.NewWriter(cmd.OutOrStdout())
 			defer out.Flush()
-			damaged := 0
+			wrong := 0
 			for _, l := range logs {
 				for e, err := range l.Entries(from) {
 					if err != nil {
-						damaged++
+						wrong++
 						fmt.Fprintln(cmd.ErrOrStderr(), "rpn: "+err.Error())
+					}
+					if err != nil && !errors.Is(err, journal.ErrDamaged) {
+						continue
 					}
 					if err := printEntry(out, &e, asJSON); err != nil {
 						return err
 					}
 				}
 			}
-			if damaged > 0 {
-				return failed(fmt.Errorf("%d records are damaged", damaged))
+			if wrong > 0 {
+				return failed(fmt.Errorf("%d times records are damaged or could not be read", wrong))
 			}
 			return nil
 		},
@@ -163,7 +167,7 @@ func journalProveCommand() *cobra.Command {
 				return err
 			}
 			defer done()
-			l, m, err := findOne(logs, args[0])
+			l, m, err := findOne(cmd, logs, args[0])
 			if err != nil {
 				return failed(err)
 			}
@@ -189,8 +193,9 @@ func journalVerifyCommand() *cobra.Command {
 		Use:   "verify --dir DIR --key FILE",
 		Short: "Vérifie tout ce qui est gardé : chaque enregistrement, l'arbre, les tuiles, les sceaux",
 		Long: `Verify reads every record that is kept, computes the tree again and compares it
-with every signed checkpoint and every tile. It exits with 0 when all holds, and
-with 1 when something was changed, taken away or is unreadable: it says what.
+with every signed checkpoint and every tile. It exits with 0 when all holds, with
+1 when something was changed, taken away or destroyed, and with 2 when nothing
+of that was found but something could not be read for now: it says what.
 
 The public key must come from whoever keeps it, not from the folder itself.`,
 		Args: cobra.NoArgs,
@@ -204,7 +209,7 @@ The public key must come from whoever keeps it, not from the folder itself.`,
 				return err
 			}
 			defer done()
-			sound := true
+			sound, altered := true, false
 			for i, l := range logs {
 				bar := newProgress(cmd.ErrOrStderr(), "vérification de "+dirs[i])
 				r, err := l.Verify(keys, bar.show)
@@ -213,10 +218,13 @@ The public key must come from whoever keeps it, not from the folder itself.`,
 					return failed(fmt.Errorf("%s: %w", dirs[i], err))
 				}
 				printReport(cmd.OutOrStdout(), dirs[i], r)
-				sound = sound && r.OK()
+				sound, altered = sound && r.OK(), altered || len(r.Problems) > 0
 			}
-			if !sound {
+			switch {
+			case altered:
 				return failed(nil)
+			case !sound:
+				return refused(errors.New("la vérification n'est pas complète : relancez-la quand ce qui est nommé ci-dessus peut être lu"))
 			}
 			return nil
 		},
@@ -262,6 +270,9 @@ func printReport(w io.Writer, dir string, r *journal.Report) {
 	}
 	if r.More > 0 {
 		fmt.Fprintf(w, "  et %d autres anomalies\n", r.More)
+	}
+	for _, p := range r.Unread {
+		fmt.Fprintf(w, "  NON VÉRIFIÉ : %s\n", p)
 	}
 	if r.OK() {
 		fmt.Fprintf(w, "  intègre : rien n'a été modifié, ajouté ni retiré\n")

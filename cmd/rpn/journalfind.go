@@ -34,19 +34,20 @@ func journalFindCommand() *cobra.Command {
 				return err
 			}
 			defer done()
-			total, shown := 0, 0
+			total, shown, unread := 0, 0, 0
 			for _, l := range logs {
 				res, err := l.Find(q)
 				if err != nil {
 					return failed(err)
 				}
-				for _, s := range res.Slow {
-					fmt.Fprintf(cmd.ErrOrStderr(), "rpn: %s has no sound index: it was read whole\n", s)
+				for _, why := range res.Slow {
+					fmt.Fprintf(cmd.ErrOrStderr(), "rpn: a segment was read whole, without its index: %v\n", why)
 				}
 				if res.Damaged > 0 {
-					fmt.Fprintf(cmd.ErrOrStderr(), "rpn: %d records that may match cannot be read: `rpn journal verify` lists them\n", res.Damaged)
+					fmt.Fprintf(cmd.ErrOrStderr(), "rpn: %d records that may match are damaged: `rpn journal verify` lists them\n", res.Damaged)
 				}
-				total += res.Total
+				printUnread(cmd, res)
+				total, unread = total+res.Total, unread+len(res.Unread)
 				for i := range res.Matches {
 					shown++
 					if err := printEntry(cmd.OutOrStdout(), &res.Matches[i].Entry, asJSON); err != nil {
@@ -57,7 +58,10 @@ func journalFindCommand() *cobra.Command {
 			if shown < total {
 				fmt.Fprintf(cmd.ErrOrStderr(), "rpn: %d of %d are shown: --limit shows more\n", shown, total)
 			}
-			if total == 0 {
+			switch {
+			case unread > 0:
+				return failed(errors.New("the search is not complete: what could not be read is named above"))
+			case total == 0:
 				return failed(errors.New("nothing was found"))
 			}
 			return nil
@@ -134,22 +138,33 @@ func trimURN(s string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(s, "urn:"), "uuid:")
 }
 
+// printUnread tells what a search could not read.
+func printUnread(cmd *cobra.Command, res *journal.Result) {
+	for _, why := range res.Unread {
+		fmt.Fprintf(cmd.ErrOrStderr(), "rpn: could not be read for now: %v\n", why)
+	}
+}
+
 // findOne finds an exchange by its id in several folders.
-func findOne(logs []*journal.Log, id string) (*journal.Log, *journal.Match, error) {
+func findOne(cmd *cobra.Command, logs []*journal.Log, id string) (*journal.Log, *journal.Match, error) {
 	q := journal.Query{ID: roc.ExchangeID(strings.ToLower(id))}
-	damaged := 0
+	damaged, unread := 0, 0
 	for _, l := range logs {
 		res, err := l.Find(q)
 		if err != nil {
 			return nil, nil, err
 		}
+		printUnread(cmd, res)
 		if len(res.Matches) > 0 {
 			return l, &res.Matches[0], nil
 		}
-		damaged += res.Damaged
+		damaged, unread = damaged+res.Damaged, unread+len(res.Unread)
+	}
+	if unread > 0 {
+		return nil, nil, fmt.Errorf("exchange %s is not in what could be read of these folders; what could not is named above: try again when it can be", id)
 	}
 	if damaged > 0 {
-		return nil, nil, fmt.Errorf("no exchange %s in what can be read of these folders: %d records cannot be, and `rpn journal verify` lists them", id, damaged)
+		return nil, nil, fmt.Errorf("no exchange %s in what can be read of these folders: %d records are damaged, and `rpn journal verify` lists them", id, damaged)
 	}
 	return nil, nil, fmt.Errorf("no exchange %s in these folders: give the folder of each instance, or a copy that goes back far enough", id)
 }

@@ -91,7 +91,7 @@ var catalogue = []Metric{
 	{journalGaps, Counter, []string{"gap"},
 		"What has no record in the journal: exchanges not-recorded (carried) or turned-away (refused), and amending records (not-amended). A mark in the journal reports it when there is room again."},
 	{journalErrors, Counter, []string{"step"},
-		"Failures of the journal, by step: write, sync, seal, close, room."},
+		"Failures of the journal, by step: write, sync, seal, close, room, read."},
 	{journalDamaged, Gauge, nil,
 		"Records found damaged since the start; run rpn journal verify."},
 	{figuresBehind, Gauge, nil,

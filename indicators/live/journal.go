@@ -44,7 +44,7 @@ func (c journalCollector) Collect(ch chan<- prometheus.Metric) {
 	count(journalGaps, s.NotRecorded, "not-recorded")
 	count(journalGaps, s.TurnedAway, "turned-away")
 	count(journalGaps, s.NotAmended, "not-amended")
-	for step, n := range map[string]uint64{"write": s.Faults, "sync": s.SyncErrors, "seal": s.SealErrors, "close": s.CloseErrors, "room": s.RoomErrors} {
+	for step, n := range map[string]uint64{"write": s.Faults, "sync": s.SyncErrors, "seal": s.SealErrors, "close": s.CloseErrors, "room": s.RoomErrors, "read": s.ReadErrors} {
 		count(journalErrors, n, step)
 	}
 	gauge(journalDamaged, float64(s.Damaged))

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -133,6 +134,16 @@ func TestTheJournalIsReadSearchedAndVerified(t *testing.T) {
 	}
 	if said := rpn(t, 1, "journal", "verify", "--dir", copyDir, "--key", key); !strings.Contains(said, "l'enregistrement 2 a été modifié") {
 		t.Errorf("the change is not told:\n%s", said)
+	}
+	// What cannot be read is not altered: a link to a folder in its place.
+	if err := errors.Join(os.Remove(filepath.Join(copyDir, filepath.Base(file))), os.Symlink(t.TempDir(), filepath.Join(copyDir, filepath.Base(file)))); err != nil {
+		t.Fatal(err)
+	}
+	if said := rpn(t, 2, "journal", "verify", "--dir", copyDir, "--key", key); !strings.Contains(said, "NON VÉRIFIÉ") || strings.Contains(said, "ANOMALIE") {
+		t.Errorf("what cannot be read is not told as such:\n%s", said)
+	}
+	if said := rpn(t, 1, "journal", "find", "--dir", copyDir); !strings.Contains(said, "the search is not complete") {
+		t.Errorf("a search that is not complete says\n%s", said)
 	}
 }
 
