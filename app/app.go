@@ -172,7 +172,9 @@ func New(o Options) (_ *App, err error) {
 	if err := a.openJournal(); err != nil {
 		return nil, err
 	}
-	a.openFigures()
+	if err := a.openFigures(); err != nil {
+		return nil, err
+	}
 	if err := a.openMail(); err != nil {
 		return nil, err
 	}

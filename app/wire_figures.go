@@ -1,27 +1,44 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/piano-roc/rpn/app/admin"
+	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/indicators/live"
 	"github.com/piano-roc/rpn/indicators/store"
 )
 
 // openFigures prepares what keeps the figures up to date. Their store is opened
 // in the background: it fails open, so an RPN whose store is away starts and
-// carries, and says in /readyz that the figures are late.
-func (a *App) openFigures() {
+// carries, and says in /readyz that the figures are late. Its address is judged
+// here: one that production does not accept is refused.
+func (a *App) openFigures() error {
 	c := &a.config.Indicators
 	if a.journal == nil || !c.Kept() {
-		return
+		return nil
+	}
+	if err := store.CheckAddress(c.Store, a.figuresOptions().Verified); err != nil {
+		return setup(fmt.Errorf("%s: indicators.store: %w", a.config.File(), err), "in production a PostgreSQL on another machine is reached by TLS, and its name is verified; PGSSLMODE and the like count too")
 	}
 	a.figures = store.NewFollower(store.FollowerOptions{
 		Open: a.openStore,
 		Dir:  a.config.Journal.Folder, Stats: a.journal.Stats, Every: c.Every, Keep: c.Keep, Log: a.log, Now: a.now,
 	})
+	return nil
+}
+
+// openStore opens the store of the figures.
+func (a *App) openStore(ctx context.Context) (*store.Store, error) {
+	return store.Open(ctx, a.config.Indicators.Store, a.figuresOptions())
+}
+
+func (a *App) figuresOptions() store.Options {
+	c := &a.config.Indicators
+	return store.Options{Password: c.Password(), Verified: a.config.Environment == config.Production, MinFree: uint64(c.MinFree), Dial: a.written().DialContext}
 }
 
 // figuresStats are the metrics of the figures; false: there are none.
@@ -45,9 +62,9 @@ func (a *App) checkFigures(time.Time) admin.Health {
 		return h
 	}
 	s := a.figures.State()
-	h.Detail = fmt.Sprintf("%d records are not in the figures yet, for %s at most", s.Behind, s.Lag.Round(time.Second))
+	h.Detail = fmt.Sprintf("%d records are not in the figures yet, the oldest of them for %s or less", s.Behind, s.Lag.Round(time.Second))
 	switch {
-	case errors.Is(s.Err, store.ErrOtherJournal), errors.Is(s.Err, store.ErrSchema):
+	case errors.Is(s.Err, store.ErrOtherJournal), errors.Is(s.Err, store.ErrSchema), errors.Is(s.Err, store.ErrNoRoom):
 		h.Degraded, h.Detail = true, s.Err.Error()
 	case s.Err != nil:
 		h.Degraded, h.Detail = true, "the store fails, and the figures catch up once it does not: "+s.Err.Error()+"; "+h.Detail

@@ -1,14 +1,12 @@
 package app
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"strconv"
 	"strings"
 
 	"github.com/piano-roc/rpn/indicators/mail"
-	"github.com/piano-roc/rpn/indicators/store"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/tlsconf/trust"
@@ -39,12 +37,6 @@ func (a *App) openMail() error {
 		Host: domain, Send: mail.NewSMTP(smtp), Log: a.log, Now: a.now,
 	})
 	return nil
-}
-
-// openStore opens the store of the figures.
-func (a *App) openStore(ctx context.Context) (*store.Store, error) {
-	c := &a.config.Indicators
-	return store.Open(ctx, c.Store, store.Options{Password: c.Password(), Dial: a.written().DialContext})
 }
 
 // recipients are the establishments of the register that are not closed, with

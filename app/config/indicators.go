@@ -32,6 +32,11 @@ type Indicators struct {
 	// Keep is how long figures are kept. Default: 9528h, thirteen months.
 	Keep time.Duration `yaml:"keep" strict:"positive"`
 
+	// MinFree is how much room the disk of a file must have left for figures to be
+	// added to it: below, they wait, and /readyz says so; the journal, which may be
+	// on the same disk, goes on. Default: 512MiB.
+	MinFree strict.Size `yaml:"min_free"`
+
 	password string
 }
 
@@ -64,6 +69,9 @@ func (c *Config) checkIndicators(doc *strict.Document) {
 	i.password = readPassword(doc, doc.At("indicators", "password_file"), i.PasswordFile)
 }
 
+// checkPostgres looks at what is written. Whether the name of the server is
+// verified, as production asks, is judged where the address is used
+// (store.CheckAddress): the environment has a say in it too.
 func (c *Config) checkPostgres(doc *strict.Document) {
 	at := doc.At("indicators", "store")
 	u, err := url.Parse(c.Indicators.Store)
@@ -74,8 +82,5 @@ func (c *Config) checkPostgres(doc *strict.Document) {
 	if _, given := u.User.Password(); given || u.Query().Has("password") {
 		doc.RefuseSecret(at, "move it to indicators.password_file", "the address holds a password")
 		return
-	}
-	if h := u.Hostname(); c.Environment == Production && u.Query().Get("sslmode") != "verify-full" && h != "" && !isLocal(h) {
-		doc.Refuse(at, "add ?sslmode=verify-full (and sslrootcert=FILE for an authority of your own)", "in production a PostgreSQL on another machine is reached by TLS, and its name is verified")
 	}
 }

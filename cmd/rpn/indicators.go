@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/indicators/report"
 	"github.com/piano-roc/rpn/indicators/store"
 	"github.com/piano-roc/rpn/internal/durable"
@@ -43,7 +44,7 @@ func openStore(cmd *cobra.Command, address string, mayMake bool) (*store.Store, 
 			return nil, refused(fmt.Errorf("--store %s : ce fichier n'existe pas ; `rpn indicators update` le fait à partir du journal", address))
 		}
 	}
-	s, err := store.Open(cmd.Context(), address, store.Options{Reads: !mayMake})
+	s, err := store.Open(cmd.Context(), address, store.Options{Reads: !mayMake, MinFree: uint64(config.Standard().Indicators.MinFree)})
 	if err != nil {
 		if errors.Is(err, store.ErrSchema) {
 			err = errors.New("ces chiffres sont d'une autre version de rpn ; `rpn indicators update` les recompte depuis le journal")

@@ -3,7 +3,9 @@ package main
 import (
 	"slices"
 	"testing"
+	"time"
 
+	"github.com/piano-roc/rpn/indicators/store"
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
@@ -29,5 +31,23 @@ func TestAnEstablishmentIsAllItsStructureIDs(t *testing.T) {
 	}
 	if got, err := structuresOf("", "", ""); err != nil || got != nil {
 		t.Errorf("none: %v, %v", got, err)
+	}
+}
+
+// An outage that is not over when the figures end may be over since: it is not
+// said to go on.
+func TestAnOutageIsToldAsFarAsTheFiguresGo(t *testing.T) {
+	t.Parallel()
+	at := func(hour int) time.Time { return time.Date(2026, 11, 24, hour, 0, 0, 0, store.Paris) }
+	for _, c := range []struct {
+		o    store.Outage
+		want string
+	}{
+		{store.Outage{From: at(9), To: at(11), Failed: 7}, "panne de IDB depuis le " + frenchInstant(at(9)) + ", jusqu'au " + frenchInstant(at(11)) + " : 7 échanges"},
+		{store.Outage{From: at(9), Failed: 7}, "panne de IDB depuis le " + frenchInstant(at(9)) + ", pas finie le " + frenchInstant(at(12)) + " : 7 échanges"},
+	} {
+		if got := outage(roc.IDB, c.o, at(12)); got != c.want {
+			t.Errorf("%s\nwant %s", got, c.want)
+		}
 	}
 }

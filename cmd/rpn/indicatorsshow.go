@@ -122,11 +122,11 @@ func (q *showQuestion) run(cmd *cobra.Command) error {
 			return failed(err)
 		}
 	}
+	to := filter.To // of the figures: what comes after is not known
+	if now := time.Now(); to.IsZero() || to.After(now) {
+		to = now
+	}
 	if filter.AMC != "" && filter.Structure == "" {
-		to := filter.To
-		if to.IsZero() {
-			to = time.Now()
-		}
 		if sum.Windows, err = s.Availability(ctx, filter.AMC, filter.From, to); err != nil {
 			return failed(err)
 		}
@@ -155,14 +155,20 @@ func (q *showQuestion) run(cmd *cobra.Command) error {
 	}
 	for _, a := range sum.Windows {
 		for _, o := range a.Outages {
-			end := "en cours"
-			if !o.To.IsZero() {
-				end = "jusqu'au " + frenchInstant(o.To)
-			}
-			fmt.Fprintf(out, "panne de %s depuis le %s, %s : %d échanges\n", a.Service, frenchInstant(o.From), end, o.Failed)
+			fmt.Fprintln(out, outage(a.Service, o, to))
 		}
 	}
 	return nil
+}
+
+// outage is one outage of a service, of figures that end at an instant: one that
+// is not over by then may have ended since.
+func outage(service roc.Service, o store.Outage, to time.Time) string {
+	end := "jusqu'au " + frenchInstant(o.To)
+	if o.To.IsZero() {
+		end = "pas finie le " + frenchInstant(to)
+	}
+	return fmt.Sprintf("panne de %s depuis le %s, %s : %d échanges", service, frenchInstant(o.From), end, o.Failed)
 }
 
 func (q *showQuestion) printJSON(cmd *cobra.Command, sum *report.Sum, others map[string]*report.Sum, mine string) error {

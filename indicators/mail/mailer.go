@@ -27,7 +27,8 @@ type Recipient struct {
 type Options struct {
 	Open func(context.Context) (*store.Store, error)
 
-	// Reached reports whether the figures have every exchange of before t.
+	// Reached reports whether the figures have every exchange of before t, of all
+	// instances that share the store.
 	Reached func(t time.Time) bool
 
 	Recipients  func() []Recipient                    // of now
@@ -168,6 +169,11 @@ func (m *Mailer) deliver(ctx context.Context, l *store.Letter) error {
 	note := context.WithoutCancel(ctx)
 	msg, err := m.compose(ctx, l)
 	now := m.o.Now()
+	// After the figures were read: they may have been counted again meanwhile.
+	if w, bad := report.ParseWeek(l.Week); bad == nil && !m.o.Reached(w.End()) {
+		l.Attempts--
+		return m.store.RetryLetter(note, l, now.Add(look), "the figures are being counted again")
+	}
 	if err != nil {
 		return errors.Join(err, m.store.RetryLetter(note, l, now.Add(firstRetry), err.Error()))
 	}

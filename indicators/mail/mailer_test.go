@@ -233,6 +233,35 @@ func TestFilesWaitForTheFigures(t *testing.T) {
 	})
 }
 
+// Figures that are counted again while a letter is being written make it wait:
+// it goes once they are whole, and none with half of them.
+func TestALetterIsNotMadeOfFiguresThatAreCountedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		monday := time.Date(2026, 11, 23, 6, 0, 0, 0, store.Paris)
+		whole := monday.Add(20 * time.Minute)
+		var sent box
+		db := filepath.Join(t.TempDir(), "store.db")
+		m := instance(db, func(_ context.Context, m *Message) error {
+			if time.Now().Before(whole) {
+				t.Errorf("%s was sent at %s", m.ID, time.Now())
+			}
+			sent.add(m)
+			return nil
+		})
+		asked := 0
+		m.o.Reached = func(time.Time) bool { // whole when the letters are put, and no longer when they are written
+			asked++
+			return asked == 1 || !time.Now().Before(whole)
+		}
+		runs(t, monday.Add(time.Second), monday.Add(time.Hour), m)
+		if len(sent.sent) != len(both) {
+			t.Errorf("sent: %v", sent.ids())
+		}
+		wantOutbox(t, db, monday, "sent")
+	})
+}
+
 // A week is a journal of exchanges.
 type week []*journal.Exchange
 

@@ -17,12 +17,14 @@ type Follower struct {
 	o FollowerOptions
 
 	log   *journal.Log // nil: not open
-	store *Store       // nil: not open
 	swept time.Time    // when old figures were last deleted
 	began time.Time    // when it was made
 
-	mu    sync.Mutex // guards state
+	silent map[string]bool // the journals whose silence was logged
+
+	mu    sync.Mutex // guards the fields below
 	state State
+	store *Store // nil: not open
 }
 
 // FollowerOptions are what a Follower needs, all of it.
@@ -42,12 +44,13 @@ type FollowerOptions struct {
 // A State is how far a Follower is.
 type State struct {
 	Behind   uint64        // records of the journal that are in no figure yet
-	Lag      time.Duration // for how long one of them has been missing at most; 0: none is missing
+	Lag      time.Duration // the oldest of them has been missing for this long, or less; 0: none is missing
 	Failures uint64        // rounds that failed, since the start
 	Err      error         // why the last round failed; nil: it did not
 
 	next    uint64    // as of the last round that succeeded
-	current time.Time // every record of before is in the figures; zero: not known yet
+	current time.Time // every record of before was in the figures; zero: not known yet
+	whole   bool      // and still is: the journal is not being counted again
 }
 
 // NewFollower makes a Follower. Call Run.
@@ -71,12 +74,25 @@ func (f *Follower) State() State {
 	return s
 }
 
-// Reached reports whether every record of before t is in the figures of the
-// journal that is followed. Safe for concurrent use.
+// asking bounds a question to the store by those who do not wait for it.
+const asking = 5 * time.Second
+
+// Reached reports whether every record of before t is in the figures, of this
+// journal and of those of the other instances that share the store. It fails
+// closed: while the store cannot be asked, or one of the journals is counted
+// again, they are not. An instance of which nothing was heard for a day is not
+// waited for (Freshness). Safe for concurrent use.
 func (f *Follower) Reached(t time.Time) bool {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.state.current.After(t)
+	s, mine := f.store, f.state.whole && f.state.current.After(t)
+	f.mu.Unlock()
+	if s == nil || !mine {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), asking)
+	defer cancel()
+	all, err := s.Freshness(ctx, f.o.Now())
+	return err == nil && all.Reached.After(t)
 }
 
 // Run projects the journal round after round until ctx ends, and closes the
@@ -85,7 +101,7 @@ func (f *Follower) Run(ctx context.Context) {
 	defer f.close()
 	for {
 		began, before := f.o.Now(), f.o.Stats()
-		next, err := f.round(ctx)
+		next, err := f.round(ctx, before, began)
 		if ctx.Err() != nil {
 			return
 		}
@@ -98,14 +114,34 @@ func (f *Follower) Run(ctx context.Context) {
 	}
 }
 
-// round opens what is not open, projects what was sealed, and deletes the
-// figures that are too old once a day.
-func (f *Follower) round(ctx context.Context) (next uint64, err error) {
-	if f.store == nil {
-		if f.store, err = f.o.Open(ctx); err != nil {
-			f.store = nil
+// open opens the store where it is not open.
+func (f *Follower) open(ctx context.Context) (*Store, error) {
+	if f.store != nil { // written by this goroutine alone
+		return f.store, nil
+	}
+	s, err := f.o.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.store = s
+	return s, nil
+}
+
+// round opens what is not open, deletes the figures that are too old once a day,
+// and projects what was sealed.
+func (f *Follower) round(ctx context.Context, before journal.Stats, began time.Time) (next uint64, err error) {
+	s, err := f.open(ctx)
+	if err != nil {
+		return 0, err
+	}
+	// Before what needs room: on a disk that is full it makes some.
+	if now := f.o.Now(); now.Sub(f.swept) >= 24*time.Hour {
+		if err := s.Prune(ctx, now.Add(-f.o.Keep)); err != nil {
 			return 0, err
 		}
+		f.swept = now
 	}
 	if f.log == nil {
 		f.log, err = journal.OpenLog(f.o.Dir)
@@ -122,27 +158,59 @@ func (f *Follower) round(ctx context.Context) (next uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	err = f.store.Project(ctx, f.log, func(_, _ uint64) { f.reach(ctx, sealed.Origin) })
+	err = s.Project(ctx, f.log, func(_, _ uint64) { f.reach(ctx, s, sealed.Origin) })
 	if err != nil && !errors.Is(err, ErrBusy) { // the other one goes on, and so do we in the next round
 		return 0, err
 	}
-	if now := f.o.Now(); now.Sub(f.swept) >= 24*time.Hour {
-		if err := f.store.Prune(ctx, now.Add(-f.o.Keep)); err != nil {
-			return 0, err
-		}
-		f.swept = now
+	p, err := s.Position(ctx, sealed.Origin)
+	if err != nil {
+		return 0, err
 	}
-	p, err := f.store.Position(ctx, sealed.Origin)
-	return p.Next, err
+	if err := s.hearOf(ctx, sealed.Origin, p.Next, currentAt(p.Next, before, began), f.o.Now()); err != nil {
+		return 0, err
+	}
+	return p.Next, f.hear(ctx, s)
+}
+
+// currentAt is the instant of which every record of before is among the first
+// next ones of a journal; zero: that is not known.
+func currentAt(next uint64, before journal.Stats, began time.Time) time.Time {
+	switch {
+	case next >= before.Records:
+		return began
+	case next >= before.Sealed:
+		return before.SealedAt
+	}
+	return time.Time{}
+}
+
+// hear logs, once, each journal of which nothing was heard for a day: the figures
+// are shown without what may still come of it.
+func (f *Follower) hear(ctx context.Context, s *Store) error {
+	all, err := s.Freshness(ctx, f.o.Now())
+	if err != nil {
+		return err
+	}
+	silent := map[string]bool{}
+	for _, origin := range all.Silent {
+		if silent[origin] = true; !f.silent[origin] {
+			f.o.Log.Warn("nothing was heard of an instance for a day: the figures no longer wait for what its journal may still hold", "event", "indicators_silent", "origin", origin)
+		}
+	}
+	f.silent = silent
+	return nil
 }
 
 // reach notes how far a long round has come.
-func (f *Follower) reach(ctx context.Context, origin string) {
-	if p, err := f.store.Position(ctx, origin); err == nil {
-		f.mu.Lock()
-		f.state.next = p.Next
-		f.mu.Unlock()
+func (f *Follower) reach(ctx context.Context, s *Store, origin string) {
+	p, err := s.Position(ctx, origin)
+	if err != nil {
+		return // the round says it
 	}
+	_ = s.hearOf(ctx, origin, 0, time.Time{}, f.o.Now()) // the same
+	f.mu.Lock()
+	f.state.next = p.Next
+	f.mu.Unlock()
 }
 
 // note takes the result of a round that began at that time and with that
@@ -164,11 +232,9 @@ func (f *Follower) note(err error, next uint64, before journal.Stats, began time
 		f.o.Log.Info("the figures are brought up to date again", "event", "indicators_resumed", "records", next)
 	}
 	s.next = next
-	switch {
-	case next >= before.Records:
-		s.current = began
-	case next >= before.Sealed && before.SealedAt.After(s.current):
-		s.current = before.SealedAt
+	current := currentAt(next, before, began)
+	if s.whole = !current.IsZero(); current.After(s.current) {
+		s.current = current
 	}
 }
 
@@ -176,7 +242,10 @@ func (f *Follower) close() {
 	if f.log != nil {
 		f.log.Close()
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.store != nil {
 		f.store.Close() // every transaction is over
+		f.store = nil
 	}
 }

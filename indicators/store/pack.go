@@ -22,6 +22,8 @@ const (
 	windows kind = "w" // one insurer: a day of five minutes, for its availability
 )
 
+var kinds = [...]kind{pairs, byHour, byDay, windows}
+
 // A packKey is the key of a row. An empty structure or amc is the sum over all.
 type packKey struct {
 	kind      kind
@@ -197,7 +199,19 @@ type sums struct {
 	cells   map[Cell]*Counts // of the finest grain
 	windows map[packKey]*pack
 	gaps    []gap
+
+	// weight is how many bytes of memory it takes at most, with the rows that are
+	// made of it.
+	weight int
 }
+
+// What a cell and an exchange take, at most: a cell comes in five rows, of which
+// most have others in them too; an exchange in a bin of five distributions of
+// each. Measured by TestABatchTakesNoMoreThanItsWeight.
+const (
+	weightOfCell     = 2800
+	weightOfExchange = 160
+)
 
 func newSums() *sums { return &sums{cells: map[Cell]*Counts{}, windows: map[packKey]*pack{}} }
 
@@ -206,6 +220,7 @@ func (b *sums) of(c Cell) *Counts {
 	if n == nil {
 		n = &Counts{}
 		b.cells[c] = n
+		b.weight += weightOfCell
 	}
 	return n
 }

@@ -23,8 +23,33 @@ type Journal interface {
 	Entry(i uint64) (journal.Entry, error)
 }
 
-// recordsAtOnce is how many records one transaction takes. A large one after an outage writes each row once.
-const recordsAtOnce = 200_000
+// recordsAtOnce is how many records one transaction takes: a large one after an
+// outage writes each row once. weightAtOnce ends it earlier, where they are of so
+// many cells that they would take more memory (sums.weight).
+const (
+	recordsAtOnce = 200_000
+	weightAtOnce  = 128 << 20
+)
+
+// ErrNoRoom is why nothing is added to the figures: their disk is nearly full. The
+// position stays, and they catch up from the journal once there is room.
+var ErrNoRoom = errors.New("the disk of the figures is nearly full")
+
+// room is nil when the disk has room for more figures. It fails closed: the disk
+// may be that of the journal, which needs it more.
+func (s *Store) room() error {
+	if s.minFree == 0 {
+		return nil
+	}
+	free, err := s.free(s.dir)
+	if err != nil {
+		return err
+	}
+	if free < s.minFree {
+		return fmt.Errorf("%w: %s has %d MiB left, and figures are added from %d MiB on: make room there, or move indicators.store", ErrNoRoom, s.dir, free>>20, s.minFree>>20)
+	}
+	return nil
+}
 
 // ErrOtherJournal is why a journal is not projected: the record before the
 // position is not the one that was counted.
@@ -125,8 +150,11 @@ func same(j Journal, p Position, sealed uint64) error {
 
 // projectBatch adds the next records and their position in one transaction.
 func (s *Store) projectBatch(ctx context.Context, origin string, j Journal, p Position, end uint64) (Position, error) {
+	if err := s.room(); err != nil {
+		return p, err
+	}
 	b := newSums()
-	next, err := b.read(ctx, j, p, end, s.atOnce)
+	next, err := b.read(ctx, j, p, end, s.atOnce, s.weight)
 	if err != nil {
 		return p, err
 	}
@@ -159,7 +187,7 @@ func (s *Store) projectBatch(ctx context.Context, origin string, j Journal, p Po
 		if !next.Newest.IsZero() {
 			newest = next.Newest.UnixMicro()
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO journals (origin, id, next, last_leaf, runs, newest, unreadable, pruned) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		_, err = tx.ExecContext(ctx, `INSERT INTO journals (origin, id, next, last_leaf, runs, newest, unreadable, pruned, reached, heard) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0)
 			ON CONFLICT (origin) DO UPDATE SET next = excluded.next, last_leaf = excluded.last_leaf, runs = excluded.runs, newest = excluded.newest,
 			unreadable = excluded.unreadable, pruned = excluded.pruned`,
 			origin, next.id, int64(next.Next), next.leaf, next.runs, newest, int64(next.Unreadable), int64(next.Pruned))
@@ -183,10 +211,10 @@ func neverRead(err error) bool {
 	return errors.Is(err, journal.ErrDamaged) || errors.Is(err, journal.ErrPruned)
 }
 
-// read adds the records from a position on, atOnce of them at most, and
-// returns the position behind them. It fails where a record cannot be read for
+// read adds the records from a position on, atOnce of them at most and as many as
+// take that much memory, and returns the position behind them. It fails where a record cannot be read for
 // now: nothing of the batch is written, and a later call reads it again.
-func (b *sums) read(ctx context.Context, j Journal, p Position, end, atOnce uint64) (Position, error) {
+func (b *sums) read(ctx context.Context, j Journal, p Position, end, atOnce uint64, weight int) (Position, error) {
 	runs, err := readRuns(p.runs)
 	if err != nil {
 		return p, err
@@ -198,6 +226,9 @@ func (b *sums) read(ctx context.Context, j Journal, p Position, end, atOnce uint
 	}
 	until := max(p.Next, min(end, p.Next+atOnce))
 	for e, err := range j.Entries(p.Next) {
+		if b.weight >= weight {
+			until = p.Next
+		}
 		if e.Index >= until || ctx.Err() != nil {
 			break
 		}
@@ -215,6 +246,7 @@ func (b *sums) read(ctx context.Context, j Journal, p Position, end, atOnce uint
 		switch {
 		case e.Exchange != nil:
 			b.of(cellOf(e.Exchange)).add(e.Exchange)
+			b.weight += weightOfExchange
 			b.watch(runs, e.Exchange)
 			if e.Exchange.RequestIn.After(p.Newest) {
 				p.Newest = e.Exchange.RequestIn
@@ -298,7 +330,7 @@ func (s *Store) mergeSQLite(ctx context.Context, tx *sql.Tx, id int64, rows []ro
 	// The driver guards each statement of a context that can end by a goroutine.
 	inner := context.WithoutCancel(ctx)
 	read := map[kind]*sql.Stmt{}
-	for _, k := range []kind{pairs, byHour, byDay, windows} {
+	for _, k := range kinds {
 		// The kind is no parameter: SQLite would plan anew for each value, for the
 		// sake of the index of one kind.
 		st, err := tx.PrepareContext(inner, `SELECT amc, data FROM cells WHERE kind = '`+string(k)+`' AND structure = $1 AND begins = $2 AND journal = $3 AND amc BETWEEN $4 AND $5`)
@@ -439,9 +471,12 @@ func each(rows *sql.Rows, do func(scan func(...any) error) error) error {
 }
 
 // Forget deletes all that comes from one journal, for it to be projected again.
+// That the journal is there stays: until it is counted again, the figures are not
+// whole (Freshness).
 func (s *Store) Forget(ctx context.Context, origin string) error {
 	return s.change(ctx, func(tx *sql.Tx) error {
-		for _, q := range []string{`DELETE FROM cells WHERE journal = (SELECT id FROM journals WHERE origin = $1)`, `DELETE FROM gaps WHERE origin = $1`, `DELETE FROM journals WHERE origin = $1`} {
+		for _, q := range []string{`DELETE FROM cells WHERE journal = (SELECT id FROM journals WHERE origin = $1)`, `DELETE FROM gaps WHERE origin = $1`,
+			`UPDATE journals SET next = 0, last_leaf = NULL, runs = NULL, newest = 0, unreadable = 0, pruned = 0, reached = 0 WHERE origin = $1`} {
 			if _, err := tx.ExecContext(ctx, q, origin); err != nil {
 				return err
 			}

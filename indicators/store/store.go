@@ -7,17 +7,17 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 )
 
 // schemaVersion is the version of the tables of figures. Those of another one are
 // made anew from the journal, as far as the journal goes back.
-const schemaVersion = "2"
+const schemaVersion = "3"
 
 // ErrSchema is why figures are neither read nor written: another version of rpn
 // made their tables, and this one does not make them anew while that one uses them.
@@ -26,9 +26,13 @@ var ErrSchema = errors.New("another version of rpn made the tables of figures: u
 // A Store holds the figures. It is safe for concurrent use; each journal has
 // one writer.
 type Store struct {
-	db     *sql.DB
-	d      dialect
-	atOnce uint64 // records of one transaction
+	db      *sql.DB
+	d       dialect
+	atOnce  uint64 // records of one transaction
+	weight  int    // of one transaction (sums.weight)
+	minFree uint64 // bytes left on the disk of dir; 0: they are not looked at
+	dir     string // of the file
+	free    func(dir string) (uint64, error)
 }
 
 // A dialect is what SQLite and PostgreSQL write differently.
@@ -47,6 +51,14 @@ var (
 // Options are what a store may need beside its address.
 type Options struct {
 	Password string // of PostgreSQL; "": as the address and the environment say
+
+	// Verified refuses a PostgreSQL on another machine whose name is not verified
+	// by TLS.
+	Verified bool
+
+	// MinFree is how many bytes the disk of a file must have left for figures to
+	// be added to it: below, Project fails with ErrNoRoom. 0: it is not looked at.
+	MinFree uint64
 
 	// Reads is of one who only reads figures: those of another version are refused
 	// (ErrSchema), and not made anew.
@@ -67,11 +79,6 @@ func Open(ctx context.Context, address string, o Options) (*Store, error) {
 	return openSQLite(ctx, address, o)
 }
 
-// IsPostgres reports whether an address is one of PostgreSQL, and not a file.
-func IsPostgres(address string) bool {
-	return strings.HasPrefix(address, "postgres://") || strings.HasPrefix(address, "postgresql://")
-}
-
 func openSQLite(ctx context.Context, path string, o Options) (*Store, error) {
 	// WAL: a page is read while the figures are written. NORMAL: a loss of
 	// power takes the last transactions, with their positions: they are
@@ -82,16 +89,16 @@ func openSQLite(ctx context.Context, path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return made(ctx, &Store{db, sqlite, recordsAtOnce}, o, path)
+	return made(ctx, &Store{db: db, d: sqlite, minFree: o.MinFree, dir: filepath.Dir(path)}, o, path)
 }
 
 // connecting bounds a connection to PostgreSQL whose address does not bound it.
 const connecting = 10 * time.Second
 
 func openPostgres(ctx context.Context, address string, o Options) (*Store, error) {
-	c, err := pgx.ParseConfig(address)
+	c, err := parsePostgres(address, o.Verified)
 	if err != nil {
-		return nil, errors.New("the address of PostgreSQL cannot be read") // pgx's error holds parts of it
+		return nil, err
 	}
 	if o.Password != "" {
 		c.Password = o.Password
@@ -106,11 +113,12 @@ func openPostgres(ctx context.Context, address string, o Options) (*Store, error
 	where := fmt.Sprintf("PostgreSQL %s:%d/%s", c.Host, c.Port, c.Database)
 	db := stdlib.OpenDB(*c)
 	db.SetMaxOpenConns(8)
-	return made(ctx, &Store{db, postgreSQL, recordsAtOnce}, o, where)
+	return made(ctx, &Store{db: db, d: postgreSQL}, o, where)
 }
 
 // made returns the store with its tables, or says which one cannot be opened.
 func made(ctx context.Context, s *Store, o Options, where string) (*Store, error) {
+	s.atOnce, s.weight, s.free = recordsAtOnce, weightAtOnce, freeBytes
 	if err := s.migrate(ctx, o); err != nil {
 		s.db.Close()
 		return nil, fmt.Errorf("%s: %w", where, err)
@@ -137,7 +145,7 @@ func (d dialect) derived() []string {
 	return []string{
 		`DROP TABLE IF EXISTS journals`, `DROP TABLE IF EXISTS cells`, `DROP TABLE IF EXISTS gaps`,
 		`CREATE TABLE journals (origin TEXT PRIMARY KEY, id SMALLINT NOT NULL UNIQUE, next BIGINT NOT NULL, last_leaf ` + d.blob + `, runs ` + d.blob + `,
-		 newest BIGINT NOT NULL, unreadable BIGINT NOT NULL, pruned BIGINT NOT NULL)` + d.keyed,
+		 newest BIGINT NOT NULL, unreadable BIGINT NOT NULL, pruned BIGINT NOT NULL, reached BIGINT NOT NULL, heard BIGINT NOT NULL)` + d.keyed,
 		`CREATE TABLE cells (kind TEXT NOT NULL, structure TEXT NOT NULL, begins BIGINT NOT NULL, amc TEXT NOT NULL, journal SMALLINT NOT NULL,
 		 data ` + d.blob + ` NOT NULL, PRIMARY KEY (kind, structure, begins, amc, journal))` + d.parted,
 		`CREATE INDEX cells_by_amc ON cells (amc, begins) WHERE kind = 'p'`,
@@ -226,39 +234,4 @@ func partition(ctx context.Context, tx *sql.Tx, from time.Time) error {
 	_, err := tx.ExecContext(ctx, fmt.Sprintf(`CREATE TABLE IF NOT EXISTS cells_%s PARTITION OF cells FOR VALUES FROM (%d) TO (%d)`,
 		from.Format("2006_01"), from.Unix(), from.AddDate(0, 1, 0).Unix()))
 	return err
-}
-
-// Prune deletes the figures of the periods that began before an instant.
-func (s *Store) Prune(ctx context.Context, before time.Time) error {
-	if _, err := s.db.ExecContext(ctx, `DELETE FROM cells WHERE begins < $1`, before.Unix()); err != nil {
-		return err
-	}
-	if !s.d.postgres {
-		return nil
-	}
-	rows, err := s.db.QueryContext(ctx, `SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent WHERE p.relname = 'cells'`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	var old []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return err
-		}
-		month, err := time.Parse("cells_2006_01", name)
-		if err == nil && !month.AddDate(0, 1, 0).After(before) {
-			old = append(old, name)
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	for _, name := range old { // a name that parsed as a month
-		if _, err := s.db.ExecContext(ctx, `DROP TABLE IF EXISTS `+name); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -403,15 +403,16 @@ func TestEachStore(t *testing.T) {
 	t.Parallel()
 	for name, fresh := range stores(t) {
 		for sentence, test := range map[string]func(*testing.T, func(*testing.T) *Store){
-			"The figures equal a naive recount":   theFiguresEqualANaiveRecount,
-			"A rebuild gives equal numbers":       aRebuildGivesEqualNumbers,
-			"A projection that is cut goes on":    aProjectionThatIsCutGoesOn,
-			"Figures of another version":          figuresOfAnotherVersionAreMadeAnew,
-			"A store of before the letters":       aStoreOfBeforeTheLettersHasThem,
-			"Old figures are deleted":             oldFiguresAreDeleted,
-			"Many may project":                    manyMayProject,
-			"The definition of an outage":         theDefinitionOfAnOutage,
-			"Availability equals a naive recount": availabilityEqualsANaiveRecount,
+			"The figures equal a naive recount":    theFiguresEqualANaiveRecount,
+			"A rebuild gives equal numbers":        aRebuildGivesEqualNumbers,
+			"A projection that is cut goes on":     aProjectionThatIsCutGoesOn,
+			"Figures of another version":           figuresOfAnotherVersionAreMadeAnew,
+			"A store of before the letters":        aStoreOfBeforeTheLettersHasThem,
+			"Old figures are deleted":              oldFiguresAreDeleted,
+			"Many may project":                     manyMayProject,
+			"Figures are as fresh as all journals": figuresAreAsFreshAsAllJournals,
+			"The definition of an outage":          theDefinitionOfAnOutage,
+			"Availability equals a naive recount":  availabilityEqualsANaiveRecount,
 		} {
 			t.Run(name+"/"+sentence, func(t *testing.T) { test(t, fresh) })
 		}
@@ -509,21 +510,20 @@ func manyMayProject(t *testing.T, fresh func(*testing.T) *Store) {
 	s.holds(t, r, a, b)
 }
 
-// The records of a real journal, in closed segments, with what amends them
-// hundreds of records later.
-func TestARealJournalIsCounted(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	origin := "rpn.example/journal/test"
-	private, _, err := journal.NewKey(origin)
+const realOrigin = "rpn.example/journal/test"
+
+// realJournal opens a real journal, of small segments.
+func realJournal(t *testing.T, dir string) (j *journal.Journal, stop func()) {
+	t.Helper()
+	private, _, err := journal.NewKey(realOrigin)
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := journal.ParseKeys(private, origin)
+	keys, err := journal.ParseKeys(private, realOrigin)
 	if err != nil {
 		t.Fatal(err)
 	}
-	j, err := journal.Open(journal.Options{Dir: dir, Origin: origin, Key: keys, Log: slog.New(slog.DiscardHandler), SegmentBytes: 128 << 10, SealEvery: 20 * time.Millisecond,
+	j, err = journal.Open(journal.Options{Dir: dir, Origin: realOrigin, Key: keys, Log: slog.New(slog.DiscardHandler), SegmentBytes: 128 << 10, SealEvery: 20 * time.Millisecond,
 		Durability: journal.Relaxed, OnFull: journal.Refuse, SegmentAge: 24 * time.Hour, KeepFor: 366 * 24 * time.Hour})
 	if err != nil {
 		t.Fatal(err)
@@ -531,8 +531,37 @@ func TestARealJournalIsCounted(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { j.Run(ctx) })
+	stop = sync.OnceFunc(func() {
+		end()
+		running.Wait()
+		if err := j.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	return j, stop
+}
+
+// appendTo writes the record of an exchange.
+func appendTo(t *testing.T, j *journal.Journal, x *journal.Exchange) roc.Receipt {
+	t.Helper()
+	await.Until(t, "there is room", func() bool { ok, err := j.Reserve(); return ok && err == nil })
+	defer j.Release()
+	receipt, err := j.Append(&x.Record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return receipt
+}
+
+// The records of a real journal, in closed segments, with what amends them
+// hundreds of records later.
+func TestARealJournalIsCounted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	j, stop := realJournal(t, dir)
 	r := rand.New(rand.NewPCG(13, 13))
-	b := &book{origin: origin}
+	b := &book{origin: realOrigin}
 	type written struct {
 		receipt roc.Receipt
 		inBook  uint64
@@ -543,13 +572,7 @@ func TestARealJournalIsCounted(t *testing.T) {
 		x := exchange(r)
 		x.Stale, x.FromMemory = false, false
 		x.MustAct = x.Responsable()
-		await.Until(t, "there is room", func() bool { ok, err := j.Reserve(); return ok && err == nil })
-		receipt, err := j.Append(&x.Record)
-		j.Release()
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, written{receipt, b.add(journal.Entry{Exchange: x}), x})
+		all = append(all, written{appendTo(t, j, x), b.add(journal.Entry{Exchange: x}), x})
 		if n >= 300 && n%7 == 0 {
 			of := all[n-300]
 			j.Amend(of.receipt, of.x.ID, journal.WriteFailed, "")
@@ -560,11 +583,7 @@ func TestARealJournalIsCounted(t *testing.T) {
 		closed, _ := filepath.Glob(filepath.Join(dir, "*.zst"))
 		return len(closed) >= 2
 	})
-	end()
-	running.Wait()
-	if err := j.Close(); err != nil {
-		t.Fatal(err)
-	}
+	stop()
 	l, err := journal.OpenLog(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -732,27 +751,6 @@ func aStoreOfBeforeTheLettersHasThem(t *testing.T, fresh func(*testing.T) *Store
 	if p, err := s.Position(t.Context(), b.origin); err != nil || p.Next != 60 {
 		t.Errorf("its figures begin at %d, %v", p.Next, err)
 	}
-}
-
-// What is older than what is kept goes, and the rest stays.
-func oldFiguresAreDeleted(t *testing.T, fresh func(*testing.T) *Store) {
-	s := fresh(t)
-	r := rand.New(rand.NewPCG(5, 5))
-	b := &book{origin: "rpn.example/a"}
-	old := exchange(r)
-	old.AnswerOut = old.AnswerOut.AddDate(0, -3, 0)
-	old.RequestIn = old.RequestIn.AddDate(0, -3, 0)
-	b.add(journal.Entry{Exchange: old})
-	b.fill(r, 60)
-	s.must(t, b)
-	if err := s.Prune(t.Context(), monday.AddDate(0, -1, 0)); err != nil {
-		t.Fatal(err)
-	}
-	rows, err := s.Figures(t.Context(), Query{Grain: Day, To: monday})
-	if err != nil || len(rows) != 0 {
-		t.Errorf("%v, %v", rows, err)
-	}
-	s.holds(t, r, b)
 }
 
 // A day in Paris has 23, 24 or 25 hours.
