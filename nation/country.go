@@ -56,6 +56,7 @@ func Establishments() []Character {
 			TLS: []igc.Option{igc.CN("gap.phare.test;demo.test")}, Sign: []igc.Option{igc.CN("gap.phare.test;demo.test")}},
 		{ID: "lac", Nom: "Polyclinique du Lac", EJ: "990000051", Etat: "cercle", PerSecond: 0.2, Burst: 2},
 		{ID: "hetre", Nom: "Clinique du Hêtre", EJ: "990000081", Etat: "cercle", Sign: []igc.Option{igc.ECDSA()}},
+		{ID: "peuplier", Nom: "Hôpital du Peuplier", EJ: "990000091", Etat: "cercle", PerSecond: 5, Burst: 10},
 		{ID: "orme", Nom: "Hôpital de l'Orme", EJ: "990000061", Etat: "suspendu"},
 	}
 }
@@ -74,6 +75,7 @@ func Strangers() []Character {
 func Insurers() []Insurer {
 	return []Insurer{
 		{ID: "validation", Nom: "Mutuelle ANS (validation)", Numero: "0099000001", Etat: "validation", Host: "roc.mutuelle-ans.example"},
+		{ID: "ambre", Nom: "Mutuelle Ambre", Numero: "0099000007", Etat: "cercle", Host: "roc.mutuelle-ambre.example"},
 		{ID: "verte", Nom: "Mutuelle Verte", Numero: "0099000002", Etat: "cercle", Host: "roc.mutuelle-verte.example"},
 		{ID: "bleue", Nom: "Mutuelle Bleue", Numero: "0099000003", Etat: "cercle", Host: "roc.mutuelle-bleue.example"},
 		{ID: "grise", Nom: "Mutuelle Grise", Numero: "0099000004", Etat: "suspendu", Host: "roc.mutuelle-grise.example", Absent: true},

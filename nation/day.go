@@ -25,8 +25,10 @@ type Scene struct {
 
 	Annuaire fictif.Fault // how the annuaire misbehaves meanwhile
 
-	before func(context.Context, *Nation) error // what happens to the nation first
-	after  func(*Nation, Outcome) error         // what else must be so
+	before  func(context.Context, *Nation) error   // what happens to the nation first
+	instead func(context.Context, *Nation) Outcome // sends, in place of one message
+	after   func(*Nation, Outcome) (string, error) // what else must be so; and what to say of it
+	once    bool                                   // it goes so once a day
 
 	Want string // a CodeCR ("00"), a code of the RPN ("RPN303"), or Handshake
 	Note string // French: what is special, or ""
@@ -39,10 +41,12 @@ const Handshake = "TLS"
 const unknownAMC = "0099000099"
 
 // Day is a day of the nation in small: every state of an establishment, both
-// versions, both SOAP, then what must be refused, and at the end somebody who
-// is put out and a certificate that is renewed, while everybody is connected.
+// versions, both SOAP, then what must be refused, then somebody who is put out
+// and a certificate that is renewed, while everybody is connected; at the end an
+// insurer that falls, and a hospital that sends far too much.
 func Day() []Scene {
 	yesterday := func(d *Draft) { d.Sign.At = d.Sign.At.AddDate(0, 0, -1) }
+	many := &crowd{greedy: "peuplier", others: []struct{ who, amc string }{{"phare", "verte"}, {"hopital", "validation"}, {"hetre", "bleue"}}}
 	return []Scene{
 		{Who: "chu", Service: roc.IDB, Version: roc.V2, SOAP: soap.SOAP12, AMC: "bleue", Want: "00"},
 		{Who: "chu", Service: roc.CLC, Version: roc.V2, SOAP: soap.SOAP12, AMC: "bleue", Want: "00"},
@@ -76,6 +80,11 @@ func Day() []Scene {
 		{Who: "hetre", Service: roc.CLC, Version: roc.V2, SOAP: soap.SOAP12, AMC: "bleue", before: admit, Want: "00", Note: "retirée de la liste d'exclusion"},
 		{Who: "chu", Service: roc.CLC, Version: roc.V1, SOAP: soap.SOAP11, AMC: "verte", before: renew, after: showsRenewed(false), Want: "00", Note: "certificat du RPN renouvelé : même connexion, aucun échange gêné"},
 		{Who: "phare", Service: roc.IDB, Version: roc.V1, SOAP: soap.SOAP11, AMC: "verte", before: hangup("phare"), after: showsRenewed(true), Want: "00", Note: "nouvelle connexion : le nouveau certificat"},
+
+		{Who: "chu", Service: roc.IDB, Version: roc.V1, SOAP: soap.SOAP12, AMC: "ambre", once: true, Want: "00", Note: "elle répond encore"},
+		{Who: "chu", Service: roc.IDB, Version: roc.V1, SOAP: soap.SOAP12, AMC: "ambre", before: falls("ambre", "chu"), after: rests, Want: code(roc.AMCResting)},
+		{Who: "chu", Service: roc.IDB, Version: roc.V2, SOAP: soap.SOAP12, AMC: "bleue", once: true, Want: "00", Note: "les autres organismes continuent"},
+		{Who: "peuplier", Service: roc.IDB, Version: roc.V1, SOAP: soap.SOAP12, AMC: "bleue", instead: many.press, after: many.told, Want: code(roc.TooMany)},
 	}
 }
 
@@ -108,10 +117,15 @@ func (n *Nation) Play(ctx context.Context, s Scene) (Scened, error) {
 			return p, nil
 		}
 	}
-	p.Outcome = e.Send(ctx, s.Service, s.Version, s.SOAP, s.AMC, s.How...)
-	if s.after != nil {
-		if err := s.after(n, p.Outcome); err != nil {
-			p.Outcome.Err = err
+	if s.instead != nil {
+		p.Outcome = s.instead(ctx, n)
+	} else {
+		p.Outcome = e.Send(ctx, s.Service, s.Version, s.SOAP, s.AMC, s.How...)
+	}
+	if s.after != nil && p.Outcome.Err == nil {
+		said, err := s.after(n, p.Outcome)
+		if p.Outcome.Err = err; said != "" {
+			p.Note = said
 		}
 	}
 	return p, nil
@@ -161,7 +175,7 @@ func (p Scened) AsExpected() bool {
 func (n *Nation) Traffic(ctx context.Context, period time.Duration, tell func(Scened)) {
 	var good []Scene
 	for _, s := range Day() {
-		if s.Want == "00" && s.Who != "lac" && s.Annuaire == fictif.None && s.before == nil {
+		if s.Want == "00" && s.Who != "lac" && s.Annuaire == fictif.None && s.before == nil && !s.once {
 			good = append(good, s)
 		}
 	}

@@ -82,6 +82,7 @@ func (n *Nation) run(name, host, path string, p igc.Pair, h http.Handler) error 
 			Time: n.now, NextProtos: []string{"http/1.1"},
 		},
 	}
+	n.servers[host] = server
 	done := make(chan error, 1)
 	go func() { done <- server.ServeTLS(ln, "", "") }()
 	n.onClose(func() error {

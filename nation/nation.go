@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -79,6 +80,7 @@ type Nation struct {
 	temporary bool
 	keys      struct{ server, client, sign, annuaire, annuaireSign igc.Pair }
 	insurers  map[string]*mutuelle.Mutuelle
+	servers   map[string]*http.Server // of the far side, by host
 	places    []Place
 
 	mu     sync.Mutex // guards people
@@ -112,7 +114,7 @@ func New(o Options) (_ *Nation, err error) {
 	}
 	n := &Nation{
 		Started: time.Now(), opts: o, now: o.Now, Dir: o.Dir,
-		people: map[string]*Etablissement{}, insurers: map[string]*mutuelle.Mutuelle{}, ports: map[string]string{},
+		people: map[string]*Etablissement{}, insurers: map[string]*mutuelle.Mutuelle{}, servers: map[string]*http.Server{}, ports: map[string]string{},
 	}
 	defer func() {
 		if err != nil {

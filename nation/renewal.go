@@ -107,15 +107,15 @@ func (n *Nation) connections() (opened, open int) {
 
 // showsRenewed fails unless the connection of the exchange was begun with the
 // renewed certificate (on a new connection), or was not (on one from before).
-func showsRenewed(want bool) func(*Nation, Outcome) error {
-	return func(n *Nation, o Outcome) error {
+func showsRenewed(want bool) func(*Nation, Outcome) (string, error) {
+	return func(n *Nation, o Outcome) (string, error) {
 		switch {
 		case o.Err != nil || o.Server == nil:
-			return nil // told by itself
+			return "", nil // told by itself
 		case o.Server.Equal(n.keys.server.Cert) != want:
-			return fmt.Errorf("the RPN showed %x, and the renewed certificate is %x", o.Server.SerialNumber, n.keys.server.Cert.SerialNumber)
+			return "", fmt.Errorf("the RPN showed %x, and the renewed certificate is %x", o.Server.SerialNumber, n.keys.server.Cert.SerialNumber)
 		}
-		return nil
+		return "", nil
 	}
 }
 

@@ -29,10 +29,11 @@ func demoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Play a small nation on this machine: PKI, annuaire, insurers, establishments and the RPN",
-		Long: `Demo makes throw-away certificates, starts an annuaire, three insurers and the
+		Long: `Demo makes throw-away certificates, starts an annuaire, four insurers and the
 RPN on loopback ports, and plays a day in small: establishments in every state
 send signed messages, some of which must be refused; one is put out while it is
-connected, and the RPN's certificate is renewed. It prints what came of
+connected, and the RPN's certificate is renewed; an insurer falls and is left to
+rest, and a hospital sends far too much while the others work. It prints what came of
 each, where everything listens, and four commands to copy; then it keeps light
 traffic going until Ctrl-C.
 

@@ -45,7 +45,7 @@ func TestDemoOnceEndsWellAndLeavesNothing(t *testing.T) {
 	if got, want := strings.Count(out, " V1 ")+strings.Count(out, " V2 "), len(nation.Day()); got != want {
 		t.Errorf("%d rows for %d scenes\n%s", got, want, out)
 	}
-	for _, want := range []string{"CHU de Sainte-Fiction", "RPN101", "RPN110", "RPN212", "RPN215", "RPN303", "TLS connexion refusée", "sa connexion a été fermée", "nouvelle connexion : le nouveau certificat", "every one as expected"} {
+	for _, want := range []string{"CHU de Sainte-Fiction", "RPN101", "RPN110", "RPN212", "RPN215", "RPN303", "TLS connexion refusée", "sa connexion a été fermée", "nouvelle connexion : le nouveau certificat", "RPN404", "refusé sans l'appeler", "pendant ce temps les autres", "every one as expected"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in the table\n%s", want, out)
 		}
