@@ -1,13 +1,15 @@
-// Package mail sends each establishment, and the national supervision, the three
-// weekly files of the week that ended: each Monday at six in Paris, once.
+// Package mail sends the letters of the outbox by SMTP, once each: the three
+// weekly files to each establishment and to the national supervision, each Monday
+// at six in Paris, and what others put there (the word of an outage).
 package mail
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"net/mail"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/piano-roc/rpn/indicators/report"
@@ -23,7 +25,7 @@ type Recipient struct {
 	Addresses []string // may be none: the supervision has the files all the same
 }
 
-// Options are what a Mailer needs, all of it.
+// Options are what a Mailer needs, all of it but Compose.
 type Options struct {
 	Open func(context.Context) (*store.Store, error)
 
@@ -31,19 +33,25 @@ type Options struct {
 	// instances that share the store.
 	Reached func(t time.Time) bool
 
-	Recipients  func() []Recipient                    // of now
-	Name        func(amc roc.NumeroAMC) string        // of an insurer; ""
-	Supervision []string                              // addresses; may be none
-	Host        string                                // of the Message-ID: one for all instances
-	Send        func(context.Context, *Message) error // of NewSMTP
+	Recipients  func() []Recipient             // of now
+	Name        func(amc roc.NumeroAMC) string // of an insurer; ""
+	Supervision []string                       // addresses; may be none
+	Host        string                         // of the Message-ID: one for all instances
+	Send        Send                           // of NewSMTP
+
+	// Compose writes the letters of other kinds. They wait for no weekly file.
+	Compose map[string]Compose
 
 	Log *slog.Logger
 	Now func() time.Time
 }
 
+// A Compose writes the mail of a letter; nil: there is nobody to write to.
+type Compose func(context.Context, *store.Store, *store.Letter) (*Message, error)
+
 // A Message is one mail.
 type Message struct {
-	ID       string // the same for a week of an establishment, whoever sends it
+	ID       string // the same for one letter, whoever sends it
 	To, Cc   []string
 	Subject  string
 	Body     string
@@ -51,112 +59,150 @@ type Message struct {
 	Attached []Attachment
 }
 
+func (m *Message) addresses() []string { return slices.Concat(m.To, m.Cc) }
+
 // An Attachment is one file of a Message.
 type Attachment struct {
 	Name    string
 	Content []byte
 }
 
-// Send tells a failure by these errors; any other one says that the message was
-// certainly not sent, and may be tried again.
+// Send sends a message to those of its addresses that the server accepts. It
+// calls begin once some are, and the server is about to be given the message;
+// when begin fails nothing is sent. A failure is told by the two errors; any
+// other one says that the message was certainly not sent, and may be tried again.
+// It gives up when the context ends.
+type Send func(ctx context.Context, m *Message, begin func() error) (Outcome, error)
+
+// The errors of Send.
 var (
 	ErrRefused = errors.New("the message is refused for good")
 	ErrUnknown = errors.New("it is not known whether the message was sent")
 )
 
+// An Outcome is what became of a message at each of its addresses.
+type Outcome struct {
+	Taken             []string
+	Refused, Deferred []Refusal // for good; for now
+}
+
+// A Refusal is what a server has against one address.
+type Refusal struct {
+	Address string
+	Reply   *Reply
+}
+
 const (
-	hour       = 6               // of Monday, in Paris
 	look       = time.Minute     // how often the outbox is looked at
-	lookSoon   = 5 * time.Second // the same, while letters wait for the figures
+	lookSoon   = 5 * time.Second // the same, while letters wait for the figures, and for those of other kinds
 	firstRetry = 5 * time.Minute // doubled at each attempt
 	lastRetry  = 4 * time.Hour
-	forgetting = 6 * 24 * time.Hour // a letter that cannot be sent for so long is dropped: the next week is near
 )
 
-// A Mailer sends the weekly files.
+// A Mailer sends the letters of the outbox.
 type Mailer struct {
-	o      Options
-	store  *store.Store  // nil: not open
-	put    report.Week   // the last week whose letters are in the outbox
-	pause  time.Duration // until the next round
-	logged string        // the failure that was logged last
+	o   Options
+	put report.Week // the last week whose letters are in the outbox
+
+	mu     sync.Mutex
+	store  *store.Store // nil: not open
+	logged string       // the failure that was logged last
 }
 
 // New makes a Mailer. Call Run.
 func New(o Options) *Mailer { return &Mailer{o: o} }
 
-// Due is when the files of a week are sent: the Monday after it, in Paris,
-// whatever the hours of the nights before.
-func Due(w report.Week) time.Time {
-	y, m, d := w.End().Date()
-	return time.Date(y, m, d, hour, 0, 0, 0, store.Paris)
-}
-
-// Run sends what is due until ctx ends.
+// Run sends what is due until ctx ends. The letters of other kinds are sent
+// beside the weekly files, which may be many.
 func (m *Mailer) Run(ctx context.Context) {
 	defer func() {
 		if m.store != nil {
 			m.store.Close()
+			m.store = nil
 		}
 	}()
+	var running sync.WaitGroup
+	defer running.Wait()
+	if len(m.o.Compose) > 0 {
+		var kinds []string
+		for k := range m.o.Compose {
+			kinds = append(kinds, k)
+		}
+		running.Go(func() {
+			m.loop(ctx, func(s *store.Store) (time.Duration, error) { return lookSoon, m.deliverAll(ctx, s, kinds) })
+		})
+	}
+	m.loop(ctx, func(s *store.Store) (time.Duration, error) { return m.weekly(ctx, s) })
+}
+
+// loop does rounds until ctx ends.
+func (m *Mailer) loop(ctx context.Context, round func(*store.Store) (time.Duration, error)) {
 	for {
-		if err := m.round(ctx); err != nil && ctx.Err() == nil && m.isNew(err) {
-			m.o.Log.Error("the weekly mails cannot be prepared; it is tried again", slog.String("event", "mail_failed"), slog.String("error", err.Error()))
+		pause := look
+		s, err := m.open(ctx)
+		if err == nil {
+			pause, err = round(s)
+		}
+		if err != nil && ctx.Err() == nil && m.isNew(err) {
+			m.o.Log.Error("the mails cannot be prepared; it is tried again", slog.String("event", "mail_failed"), slog.String("error", err.Error()))
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(m.pause):
+		case <-time.After(pause):
 		}
 	}
+}
+
+func (m *Mailer) open(ctx context.Context) (*store.Store, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.store == nil {
+		s, err := m.o.Open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		m.store = s
+	}
+	return m.store, nil
 }
 
 // isNew reports whether a failure is not the one before it: of a series the
 // first is logged.
 func (m *Mailer) isNew(err error) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	last := m.logged
 	m.logged = err.Error()
 	return m.logged != last
 }
 
-// round puts the letters of the last week into the outbox once they are due,
-// and sends all that is due.
-func (m *Mailer) round(ctx context.Context) (err error) {
-	m.pause = look
-	if m.store == nil {
-		if m.store, err = m.o.Open(ctx); err != nil {
-			m.store = nil
-			return err
-		}
+// weekly puts the letters of the last week into the outbox once they are due,
+// takes up what instances that ended have left, and sends all that is due.
+func (m *Mailer) weekly(ctx context.Context, s *store.Store) (pause time.Duration, err error) {
+	if pause, err = m.putWeek(ctx, s); err != nil {
+		return pause, err
 	}
-	now := m.o.Now()
-	switch w := report.WeekOf(now.AddDate(0, 0, -7)); {
-	case w == m.put || now.Before(Due(w)):
-	case !m.o.Reached(w.End()):
-		m.pause = lookSoon
-	default:
-		var all []roc.StructureID
-		for _, r := range m.o.Recipients() {
-			if len(r.Addresses)+len(m.o.Supervision) > 0 {
-				all = append(all, r.Structure)
-			}
-		}
-		if err := m.store.PutLetters(ctx, w.String(), all, now); err != nil {
-			return err
-		}
-		m.put = w
+	n, err := s.SweepLetters(ctx, m.o.Now())
+	if n.Doubted > 0 {
+		m.o.Log.Error("letters were being sent when an instance ended: nobody knows whether they were, and they are not sent again", slog.String("event", "mail_doubted"), slog.Int64("letters", n.Doubted))
 	}
-	if n, err := m.store.DoubtAbandoned(ctx, now); err != nil {
-		return err
-	} else if n > 0 {
-		m.o.Log.Error("weekly mails were being sent when an instance ended: nobody knows whether they were, and they are not sent again", slog.String("event", "mail_doubted"), slog.Int64("letters", n))
+	if n.Late > 0 {
+		m.o.Log.Error("letters could not be sent in time, and are given up", slog.String("event", "mail_late"), slog.Int64("letters", n.Late))
 	}
+	if err != nil {
+		return pause, err
+	}
+	return pause, m.deliverAll(ctx, s, []string{Weekly})
+}
+
+func (m *Mailer) deliverAll(ctx context.Context, s *store.Store, kinds []string) error {
 	for ctx.Err() == nil {
-		l, err := m.store.ClaimLetter(ctx, m.o.Now())
+		l, err := s.ClaimLetter(ctx, kinds, m.o.Now())
 		if err != nil || l == nil {
 			return err
 		}
-		if err := m.deliver(ctx, l); err != nil {
+		if err := m.deliver(ctx, s, l); err != nil {
 			return err
 		}
 	}
@@ -164,87 +210,139 @@ func (m *Mailer) round(ctx context.Context) (err error) {
 }
 
 // deliver sends one letter and writes down what became of it.
-func (m *Mailer) deliver(ctx context.Context, l *store.Letter) error {
+func (m *Mailer) deliver(ctx context.Context, s *store.Store, l *store.Letter) error {
+	compose := m.o.Compose[l.Kind]
+	if l.Kind == Weekly {
+		compose = m.compose
+	}
+	msg, err := compose(ctx, s, l)
+	var out Outcome
+	switch {
+	case errors.Is(err, errNotWhole):
+		l.State, l.Next, l.Error, l.Attempts = store.Due, m.o.Now().Add(look), err.Error(), l.Attempts-1
+	case err != nil:
+		m.again(l, err)
+	case msg == nil:
+		l.State, l.Next, l.Error = store.Undelivered, m.o.Now(), "nobody to write to"
+	default:
+		id := slog.String("message_id", msg.ID)
+		if msg = m.addressed(msg, l, id); msg == nil {
+			m.close(l, id)
+			break
+		}
+		out, err = m.o.Send(ctx, msg, func() error { return s.BeginSending(ctx, l, m.o.Now()) })
+		m.settle(l, out, err, id, ctx.Err() != nil)
+	}
 	// What became of it is written down even when the RPN stops meanwhile.
-	note := context.WithoutCancel(ctx)
-	msg, err := m.compose(ctx, l)
-	now := m.o.Now()
-	// After the figures were read: they may have been counted again meanwhile.
-	if w, bad := report.ParseWeek(l.Week); bad == nil && !m.o.Reached(w.End()) {
-		l.Attempts--
-		return m.store.RetryLetter(note, l, now.Add(look), "the figures are being counted again")
+	return s.SettleLetter(context.WithoutCancel(ctx), l)
+}
+
+// addressed leaves the message to those that do not have it; nil: to nobody. An
+// address that is none is skipped, and kept as refused.
+func (m *Mailer) addressed(msg *Message, l *store.Letter, id slog.Attr) *Message {
+	seen := map[string]bool{}
+	for _, d := range l.Done {
+		seen[d.Address] = true
 	}
-	if err != nil {
-		return errors.Join(err, m.store.RetryLetter(note, l, now.Add(firstRetry), err.Error()))
+	skipped := 0
+	left := func(list []string) (keep []string) {
+		for _, a := range list {
+			if seen[a] {
+				continue
+			}
+			seen[a] = true
+			if p, err := mail.ParseAddress(a); err != nil || p.Address != a {
+				skipped++
+				l.Done = append(l.Done, store.Delivery{Address: a, Refused: "it is not an address"})
+				continue
+			}
+			keep = append(keep, a)
+		}
+		return keep
 	}
-	if msg == nil {
-		return m.store.DropLetter(note, l, now, "nobody to write to")
+	n := *msg
+	n.To, n.Cc = left(msg.To), left(msg.Cc)
+	if skipped > 0 {
+		m.o.Log.Error("addresses of a letter are none, and are skipped", slog.String("event", "mail_skipped"), id, slog.Int("addresses", skipped))
 	}
-	err = m.o.Send(ctx, msg)
-	now = m.o.Now()
-	id := slog.String("message_id", msg.ID)
+	if len(n.To) == 0 {
+		n.To, n.Cc = n.Cc, nil
+	}
+	if len(n.To) == 0 {
+		return nil
+	}
+	return &n
+}
+
+// settle says what became of a letter that was sent, or not.
+func (m *Mailer) settle(l *store.Letter, out Outcome, err error, id slog.Attr, stopped bool) {
 	switch {
 	case err == nil:
-		m.logged = ""
-		m.o.Log.Info("the weekly files were sent", slog.String("event", "mail_sent"), id)
-		return m.store.SentLetter(note, l, now)
+		for _, a := range out.Taken {
+			l.Done = append(l.Done, store.Delivery{Address: a})
+		}
+		for _, r := range out.Refused {
+			l.Done = append(l.Done, store.Delivery{Address: r.Address, Refused: detail(r.Reply)})
+		}
+		if len(out.Deferred) > 0 {
+			m.again(l, out.Deferred[0].Reply)
+			return
+		}
+		m.close(l, id)
 	case errors.Is(err, ErrUnknown):
-		m.o.Log.Error("it is not known whether the weekly files were sent: they are not sent again", slog.String("event", "mail_doubted"), id, slog.String("error", err.Error()))
-		return m.store.DoubtLetter(note, l, now, err.Error())
-	case errors.Is(err, ErrRefused) || now.Sub(m.due(l)) > forgetting:
-		m.o.Log.Error("the weekly files cannot be sent", slog.String("event", "mail_refused"), id, slog.String("error", err.Error()))
-		return m.store.DropLetter(note, l, now, err.Error())
+		m.o.Log.Error("it is not known whether a letter was sent: it is not sent again", slog.String("event", "mail_doubted"), id, slog.String("error", err.Error()))
+		l.State, l.Next, l.Error = store.Doubted, m.o.Now(), detail(err)
+	case errors.Is(err, ErrRefused):
+		m.o.Log.Error("the server refuses a letter", slog.String("event", "mail_refused"), id, slog.String("error", err.Error()))
+		l.State, l.Next, l.Error = store.Undelivered, m.o.Now(), detail(err)
+	case stopped: // the next process does it
+		l.State, l.Next, l.Error, l.Attempts = store.Due, m.o.Now(), detail(err), l.Attempts-1
+	default:
+		m.again(l, err)
 	}
+}
+
+// close is of a letter for whose addresses there is nothing left to do.
+func (m *Mailer) close(l *store.Letter, id slog.Attr) {
+	refused, why := 0, ""
+	for _, d := range l.Done {
+		if d.Refused != "" {
+			refused++
+			why = d.Refused
+		}
+	}
+	l.Next, l.Error = m.o.Now(), why
+	n := slog.Int("refused", refused)
+	switch {
+	case refused == 0:
+		l.State = store.Sent
+		m.mu.Lock()
+		m.logged = ""
+		m.mu.Unlock()
+		m.o.Log.Info("a letter was sent", slog.String("event", "mail_sent"), id)
+	case refused < len(l.Done):
+		l.State = store.Partly
+		m.o.Log.Error("a letter was sent, and refused for some of its addresses", slog.String("event", "mail_partly"), id, n)
+	default:
+		l.State = store.Undelivered
+		m.o.Log.Error("a letter was refused for all of its addresses", slog.String("event", "mail_refused"), id, n)
+	}
+}
+
+// again gives a letter back that was certainly not sent, or not to all.
+func (m *Mailer) again(l *store.Letter, err error) {
 	if m.isNew(err) {
-		m.o.Log.Error("the weekly files could not be sent; it is tried again", slog.String("event", "mail_retried"), slog.String("error", err.Error()))
+		m.o.Log.Error("a letter could not be sent; it is tried again", slog.String("event", "mail_retried"), slog.String("error", err.Error()))
 	}
-	return m.store.RetryLetter(note, l, now.Add(min(lastRetry, firstRetry<<min(l.Attempts-1, 10))), err.Error())
+	l.State, l.Error = store.Due, detail(err)
+	l.Next = m.o.Now().Add(min(lastRetry, firstRetry<<min(l.Attempts-1, 10)))
 }
 
-func (m *Mailer) due(l *store.Letter) time.Time {
-	w, err := report.ParseWeek(l.Week)
-	if err != nil {
-		return time.Time{}
+// detail is an error with what the server wrote: for the outbox, and no log.
+func detail(err error) string {
+	var r *Reply
+	if errors.As(err, &r) {
+		return err.Error() + ": " + r.Text
 	}
-	return Due(w)
+	return err.Error()
 }
-
-// compose writes the mail of a letter; nil: there is nobody to write to.
-func (m *Mailer) compose(ctx context.Context, l *store.Letter) (*Message, error) {
-	w, err := report.ParseWeek(l.Week)
-	if err != nil {
-		return nil, err
-	}
-	r := Recipient{Structure: l.Structure}
-	for _, x := range m.o.Recipients() {
-		if x.Structure == l.Structure {
-			r = x
-		}
-	}
-	to, cc := r.Addresses, m.o.Supervision
-	if len(to) == 0 {
-		to, cc = cc, nil
-	}
-	if len(to) == 0 {
-		return nil, nil
-	}
-	who := report.FINESS(l.Structure)
-	msg := &Message{
-		ID: fmt.Sprintf("%s.%s@%s", who, w, m.o.Host), To: to, Cc: cc, Date: m.o.Now(),
-		Subject: fmt.Sprintf("RPN ROC : activité de la semaine %s, %s", w, who),
-		Body: fmt.Sprintf("Bonjour,\n\nVoici les trois fichiers de la semaine %s (du %s au %s) de l'établissement %s %s :\n"+
-			"activité, anomalies et temps de réponse. Ils sont calculés du journal scellé du RPN ROC ; une semaine sans activité\n"+
-			"donne des fichiers avec leurs seuls titres. Ils s'ouvrent dans un tableur.\n\nCe message est automatique : il n'y est pas répondu.\n",
-			w, frenchDay(w.Begin()), frenchDay(w.End().AddDate(0, 0, -1)), who, r.Name),
-	}
-	for _, f := range report.Files() {
-		var b bytes.Buffer
-		if err := f.Write(ctx, &b, m.store, append([]roc.StructureID{l.Structure}, r.Others...), w, m.o.Name); err != nil {
-			return nil, err
-		}
-		msg.Attached = append(msg.Attached, Attachment{f.Name(l.Structure, w), b.Bytes()})
-	}
-	return msg, nil
-}
-
-func frenchDay(t time.Time) string { return t.Format("02/01/2006") }

@@ -49,6 +49,16 @@ var both = []Recipient{
 
 // instance is a Mailer on a store that others may share.
 func instance(address string, send func(context.Context, *Message) error) *Mailer {
+	return answering(address, func(ctx context.Context, m *Message, begin func() error) (Outcome, error) {
+		if err := begin(); err != nil {
+			return Outcome{}, err
+		}
+		return Outcome{Taken: m.addresses()}, send(ctx, m)
+	})
+}
+
+// answering is an instance whose server answers so.
+func answering(address string, send Send) *Mailer {
 	return New(Options{
 		Open:    func(ctx context.Context) (*store.Store, error) { return store.Open(ctx, address, store.Options{}) },
 		Reached: func(time.Time) bool { return true }, Recipients: func() []Recipient { return both }, Name: func(roc.NumeroAMC) string { return "" },
@@ -101,12 +111,13 @@ func TestEachMondayAtSixInParisOnce(t *testing.T) {
 			}
 			before := report.WeekOf(at.AddDate(0, 0, -9))
 			for _, r := range both {
-				if err := errors.Join(s.PutLetters(t.Context(), before.String(), []roc.StructureID{r.Structure}, time.Now()), func() error {
-					l, err := s.ClaimLetter(t.Context(), time.Now())
+				if err := errors.Join(s.PutLetters(t.Context(), []store.Letter{weeklyLetter(before, r.Structure, time.Now())}, time.Now()), func() error {
+					l, err := s.ClaimLetter(t.Context(), []string{Weekly}, time.Now())
 					if err != nil {
 						return err
 					}
-					return s.SentLetter(t.Context(), l, time.Now())
+					l.State = store.Sent
+					return s.SettleLetter(t.Context(), l)
 				}()); err != nil {
 					t.Fatal(err)
 				}
@@ -130,19 +141,18 @@ func TestEachMondayAtSixInParisOnce(t *testing.T) {
 	}
 }
 
-// A failure is tried again, less and less often; what is refused is not; and
-// what an instance was sending when it died is in doubt, and not sent again.
+// A failure is tried again, less and less often; a message that is refused is
+// not, nor one that may have been sent.
 func TestFailures(t *testing.T) {
 	t.Parallel()
-	monday := time.Date(2026, 11, 23, 6, 0, 0, 0, store.Paris)
 	for name, c := range map[string]struct {
 		errs []error // of the attempts in turn
-		want string  // state of the letters in the end
-		n    int     // attempts for each letter
+		want store.LetterState
+		n    int // attempts for each letter
 	}{
-		"the server is away for a while": {[]error{errors.New("connection refused"), errors.New("connection refused")}, "sent", 3},
-		"an address is refused":          {[]error{ErrRefused}, "dropped", 1},
-		"nobody knows":                   {[]error{ErrUnknown}, "doubted", 1},
+		"the server is away for a while": {[]error{errors.New("connection refused"), errors.New("connection refused")}, store.Sent, 3},
+		"a message is refused":           {[]error{ErrRefused}, store.Undelivered, 1},
+		"nobody knows":                   {[]error{ErrUnknown}, store.Doubted, 1},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			attempts := map[string]int{}
@@ -162,51 +172,169 @@ func TestFailures(t *testing.T) {
 					t.Errorf("%s: %s was tried %d times, want %d", name, id, n, c.n)
 				}
 			}
-			wantOutbox(t, db, monday, c.want)
+			wantOutbox(t, db, c.want)
 		})
 	}
 }
 
-func wantOutbox(t *testing.T, db string, monday time.Time, state string) {
+var monday = time.Date(2026, 11, 23, 6, 0, 0, 0, store.Paris)
+
+// wantOutbox fails unless all letters are in a state; it returns them.
+func wantOutbox(t *testing.T, db string, state store.LetterState) []store.Letter {
 	t.Helper()
 	s, err := store.Open(t.Context(), db, store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	got, err := s.Outbox(t.Context(), report.WeekOf(monday.AddDate(0, 0, -7)).String())
-	if err != nil || len(got) != 1 || got[state] != len(both) {
-		t.Errorf("the outbox is %v, %v; want all %s", got, err, state)
+	got, err := s.Letters(t.Context())
+	if err != nil || len(got) != len(both) {
+		t.Errorf("the outbox has %d letters, %v", len(got), err)
+	}
+	for _, l := range got {
+		if l.State != state {
+			t.Errorf("%s is %s (%s), want %s", l.ID, l.State, l.Error, state)
+		}
+	}
+	return got
+}
+
+// One refused address takes the letter from nobody else, in the whole country
+// neither; who was refused is kept, and no log names an address. An address that
+// has the letter does not get it again with those that were deferred.
+func TestARefusedAddressTakesTheLetterFromNobodyElse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		given := map[string]int{}
+		deferred := true
+		send := func(_ context.Context, m *Message, begin func() error) (out Outcome, err error) {
+			for _, a := range m.addresses() {
+				switch {
+				case strings.HasPrefix(a, "nobody@"):
+					out.Refused = append(out.Refused, Refusal{a, &Reply{"RCPT", 550, "5.1.1 <" + a + "> nobody"}})
+				case strings.HasPrefix(a, "later@") && deferred:
+					out.Deferred = append(out.Deferred, Refusal{a, &Reply{"RCPT", 451, "4.2.0 <" + a + "> later"}})
+				default:
+					out.Taken = append(out.Taken, a)
+					given[m.ID+" "+a]++
+				}
+			}
+			return out, begin()
+		}
+		var log strings.Builder
+		db := filepath.Join(t.TempDir(), "store.db")
+		m := answering(db, send)
+		m.o.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		m.o.Supervision = []string{"nobody@ans.example"}
+		m.o.Recipients = func() []Recipient {
+			return []Recipient{{Structure: both[0].Structure, Addresses: []string{"nobody@chu.example", "a..b@chu.example", "dsi@chu.example", "later@chu.example"}},
+				{Structure: both[1].Structure, Addresses: []string{"dsi@clinique.example"}}}
+		}
+		time.AfterFunc(time.Until(monday)+7*time.Minute, func() { deferred = false })
+		runs(t, monday.Add(time.Second), monday.Add(time.Hour), m)
+		for _, a := range []string{"010003812.2026-S47@rpn.example dsi@chu.example", "010003812.2026-S47@rpn.example later@chu.example", "020000012.2026-S47@rpn.example dsi@clinique.example"} {
+			if given[a] != 1 {
+				t.Errorf("%s: %d times", a, given[a])
+			}
+		}
+		refused := 0
+		for _, l := range wantOutbox(t, db, store.Partly) {
+			for _, d := range l.Done {
+				if d.Refused != "" {
+					refused++
+				}
+			}
+		}
+		if refused != 4 {
+			t.Errorf("%d refused addresses are kept, want 4", refused)
+		}
+		if text := strings.ReplaceAll(log.String(), "@rpn.example", ""); strings.Contains(text, "@") || !strings.Contains(text, "mail_skipped") || !strings.Contains(text, "mail_partly") {
+			t.Errorf("the log:\n%s", &log)
+		}
+	})
+}
+
+// An instance that dies while it sends leaves a letter that no other one sends;
+// one that dies before leaves one that another sends.
+func TestAnInstanceThatDies(t *testing.T) {
+	t.Parallel()
+	for _, began := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			until(monday)
+			db := filepath.Join(t.TempDir(), "store.db")
+			s, err := store.Open(t.Context(), db, store.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range both {
+				if err := s.PutLetters(t.Context(), []store.Letter{weeklyLetter(report.Week{Year: 2026, Number: 47}, r.Structure, time.Now())}, time.Now()); err != nil {
+					t.Fatal(err)
+				}
+				l, err := s.ClaimLetter(t.Context(), []string{Weekly}, time.Now())
+				if err == nil && began {
+					err = s.BeginSending(t.Context(), l, time.Now())
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.Close()
+			var sent box
+			runs(t, monday.Add(time.Minute), monday.Add(time.Hour), instance(db, func(_ context.Context, m *Message) error { sent.add(m); return nil }))
+			if began {
+				wantOutbox(t, db, store.Doubted)
+			} else {
+				wantOutbox(t, db, store.Sent)
+			}
+			if n := len(sent.sent); n != 0 && began || n != len(both) && !began {
+				t.Errorf("began: %v; sent: %v", began, sent.ids())
+			}
+		})
 	}
 }
 
-// An instance that dies while it sends leaves a letter that no other one sends.
-func TestAnInstanceThatDiesWhileItSends(t *testing.T) {
+// A process that stops while it sends leaves a letter that the next one sends at
+// once.
+func TestAStopLeavesTheLetterToTheNextOne(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		monday := time.Date(2026, 11, 23, 6, 0, 0, 0, store.Paris)
-		until(monday)
 		db := filepath.Join(t.TempDir(), "store.db")
+		waits := answering(db, func(ctx context.Context, _ *Message, _ func() error) (Outcome, error) {
+			<-ctx.Done()
+			return Outcome{}, ctx.Err()
+		})
+		runs(t, monday.Add(time.Second), monday.Add(time.Minute), waits)
+		var sent box
+		runs(t, monday.Add(time.Minute), monday.Add(time.Minute+time.Second), instance(db, func(_ context.Context, m *Message) error { sent.add(m); return nil }))
+		if len(sent.sent) != len(both) {
+			t.Errorf("sent: %v", sent.ids())
+		}
+	})
+}
+
+// After a long stop the files of the last week go, those of the weeks before do
+// not: they are exported on demand.
+func TestOldWeeksAreNotSentLate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := filepath.Join(t.TempDir(), "store.db")
+		away := func(context.Context, *Message) error { return errors.New("connection refused") }
+		runs(t, monday.Add(time.Second), monday.Add(time.Hour), instance(db, away))
+		back := monday.AddDate(0, 0, 24) // the Thursday of the week 51
+		var sent box
+		runs(t, back, back.Add(time.Hour), instance(db, func(_ context.Context, m *Message) error { sent.add(m); return nil }))
+		if want := []string{"010003812.2026-S50@rpn.example", "020000012.2026-S50@rpn.example"}; !slices.Equal(sent.ids(), want) {
+			t.Errorf("sent: %v, want %v", sent.ids(), want)
+		}
 		s, err := store.Open(t.Context(), db, store.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		week := report.WeekOf(monday.AddDate(0, 0, -7)).String()
-		for _, r := range both {
-			if err := s.PutLetters(t.Context(), week, []roc.StructureID{r.Structure}, time.Now()); err != nil {
-				t.Fatal(err)
-			}
-			if l, err := s.ClaimLetter(t.Context(), time.Now()); err != nil || l == nil {
-				t.Fatal(l, err)
-			}
+		defer s.Close()
+		late, err := s.Letters(t.Context(), store.Undelivered)
+		if err != nil || len(late) != 2 || late[0].About != "2026-S47" {
+			t.Errorf("given up: %+v, %v", late, err)
 		}
-		s.Close()
-		var sent box
-		runs(t, monday.Add(time.Minute), monday.Add(time.Hour), instance(db, func(_ context.Context, m *Message) error { sent.add(m); return nil }))
-		if len(sent.sent) != 0 {
-			t.Errorf("sent: %v", sent.ids())
-		}
-		wantOutbox(t, db, monday, "doubted")
 	})
 }
 
@@ -214,7 +342,6 @@ func TestAnInstanceThatDiesWhileItSends(t *testing.T) {
 func TestFilesWaitForTheFigures(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		monday := time.Date(2026, 11, 23, 6, 0, 0, 0, store.Paris)
 		caughtUp := monday.Add(30 * time.Minute)
 		m := instance(filepath.Join(t.TempDir(), "store.db"), func(_ context.Context, m *Message) error {
 			if time.Now().Before(caughtUp) {
@@ -229,7 +356,6 @@ func TestFilesWaitForTheFigures(t *testing.T) {
 			return !time.Now().Before(caughtUp)
 		}
 		runs(t, monday.Add(-time.Hour).Add(time.Second), monday.Add(time.Hour), m)
-		m.store = nil
 	})
 }
 
@@ -258,7 +384,7 @@ func TestALetterIsNotMadeOfFiguresThatAreCountedAgain(t *testing.T) {
 		if len(sent.sent) != len(both) {
 			t.Errorf("sent: %v", sent.ids())
 		}
-		wantOutbox(t, db, monday, "sent")
+		wantOutbox(t, db, store.Sent)
 	})
 }
 
@@ -286,7 +412,6 @@ func (w week) Entries(from uint64) iter.Seq2[journal.Entry, error] {
 func TestTheFilesAreOfAllCertificates(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		monday := time.Date(2026, 11, 23, 6, 0, 0, 0, store.Paris)
 		db := filepath.Join(t.TempDir(), "store.db")
 		s, err := store.Open(t.Context(), db, store.Options{})
 		if err != nil {

@@ -11,10 +11,14 @@ import (
 // one kind of sums, is never cut.
 const pruneAtOnce = 5000
 
-// Prune deletes the figures of the periods that began before an instant; of
-// PostgreSQL whole months, each once all of it is that old. Stopped at any point,
+// Prune deletes the figures of the periods that began before an instant, and the
+// letters and gaps of before; of PostgreSQL the figures go by whole months, each
+// once all of it is that old. Stopped at any point,
 // it goes on the next time.
 func (s *Store) Prune(ctx context.Context, before time.Time) error {
+	if err := s.pruneKept(ctx, before); err != nil {
+		return err
+	}
 	if s.d.postgres {
 		return s.dropMonths(ctx, before)
 	}

@@ -134,8 +134,6 @@ func (s *Store) Close() error { return s.db.Close() }
 func (d dialect) kept() []string {
 	return []string{
 		`CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)`,
-		`CREATE TABLE IF NOT EXISTS outbox (structure TEXT, week TEXT, state TEXT NOT NULL, next BIGINT NOT NULL, attempts INTEGER NOT NULL, error TEXT NOT NULL,
-		 PRIMARY KEY (structure, week))` + d.keyed,
 	}
 }
 
@@ -165,11 +163,11 @@ func (s *Store) migrate(ctx context.Context, o Options) error {
 	switch {
 	case known && v != schemaVersion && o.Reads:
 		return ErrSchema
-	case known && v == schemaVersion && (o.Reads || s.db.QueryRowContext(ctx, `SELECT COUNT(*) FROM outbox WHERE 1 = 0`).Scan(&letters) == nil):
+	case known && v == schemaVersion && (o.Reads || s.db.QueryRowContext(ctx, `SELECT COUNT(*) FROM letters WHERE 1 = 0`).Scan(&letters) == nil):
 		return nil
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
-		if err := execAll(ctx, tx, s.d.kept()); err != nil {
+		if err := execAll(ctx, tx, append(s.d.kept(), s.d.letterTables()...)); err != nil {
 			return err
 		}
 		// Another process may have made them meanwhile.

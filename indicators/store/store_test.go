@@ -413,6 +413,9 @@ func TestEachStore(t *testing.T) {
 			"Figures are as fresh as all journals": figuresAreAsFreshAsAllJournals,
 			"The definition of an outage":          theDefinitionOfAnOutage,
 			"Availability equals a naive recount":  availabilityEqualsANaiveRecount,
+			"A letter has one outcome":             aLetterHasOneOutcome,
+			"What ended instances have left":       whatEndedInstancesHaveLeft,
+			"Letters and gaps are pruned by age":   lettersAndGapsArePrunedByAge,
 		} {
 			t.Run(name+"/"+sentence, func(t *testing.T) { test(t, fresh) })
 		}
@@ -691,16 +694,18 @@ func figuresOfAnotherVersionAreMadeAnew(t *testing.T, fresh func(*testing.T) *St
 	s.must(t, b)
 	put := func() *Letter {
 		t.Helper()
-		if err := s.PutLetters(t.Context(), "2026-S43", []roc.StructureID{"1990000001"}, monday); err != nil {
+		if err := s.PutLetters(t.Context(), []Letter{week43}, monday); err != nil {
 			t.Fatal(err)
 		}
-		l, err := s.ClaimLetter(t.Context(), monday)
+		l, err := s.ClaimLetter(t.Context(), []string{"semaine"}, monday)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return l
 	}
-	if err := s.SentLetter(t.Context(), put(), monday); err != nil {
+	l := put()
+	l.State = Sent
+	if err := s.SettleLetter(t.Context(), l); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.db.Exec(`UPDATE meta SET value = '999'`); err != nil {
@@ -728,28 +733,6 @@ func figuresOfAnotherVersionAreMadeAnew(t *testing.T, fresh func(*testing.T) *St
 	s.holds(t, r, b)
 	if l := put(); l != nil {
 		t.Errorf("%+v is sent again", l)
-	}
-}
-
-// A store that was made before there were letters gets their table, and keeps
-// its figures.
-func aStoreOfBeforeTheLettersHasThem(t *testing.T, fresh func(*testing.T) *Store) {
-	r := rand.New(rand.NewPCG(8, 8))
-	s := fresh(t)
-	b := &book{origin: "rpn.example/a"}
-	b.fill(r, 60)
-	s.must(t, b)
-	if _, err := s.db.Exec(`DROP TABLE outbox`); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.migrate(t.Context(), Options{}); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.PutLetters(t.Context(), "2026-S43", []roc.StructureID{"1990000001"}, monday); err != nil {
-		t.Error(err)
-	}
-	if p, err := s.Position(t.Context(), b.origin); err != nil || p.Next != 60 {
-		t.Errorf("its figures begin at %d, %v", p.Next, err)
 	}
 }
 

@@ -25,28 +25,45 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
-// script refuses the addresses nobody@ for good and later@ for now. It writes
-// its port, then each message as a line of JSON.
+// script refuses the addresses nobody@ for good and later@ for now; relay@ is one
+// that it does not relay for. A message for spam@ is refused as a message, and
+// one for slow@ gets no reply; a sender banned@ may not write. It knows the user
+// rpn with the password "the password", and writes its port, then each message as
+// a line of JSON.
 const script = `
 import asyncio, json, ssl, sys
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, AuthResult
 class Handler:
+    async def handle_MAIL(self, server, session, envelope, address, options):
+        if address.startswith("banned@"):
+            return "550 5.7.1 not you"
+        envelope.mail_from = address
+        return "250 OK"
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address.startswith("nobody@"):
-            return "550 nobody here"
+            return "550 5.1.1 <" + address + ">: nobody here"
+        if address.startswith("relay@"):
+            return "554 5.7.1 <" + address + ">: relay access denied"
         if address.startswith("later@"):
             return "451 come back"
         envelope.rcpt_tos.append(address)
         return "250 OK"
     async def handle_DATA(self, server, session, envelope):
-        print(json.dumps({"from": envelope.mail_from, "to": envelope.rcpt_tos, "tls": session.ssl is not None, "text": envelope.content.decode("utf-8")}), flush=True)
+        if envelope.rcpt_tos[0].startswith("spam@"):
+            return "554 5.7.1 spam"
+        print(json.dumps({"from": envelope.mail_from, "to": envelope.rcpt_tos, "tls": session.ssl is not None, "user": session.auth_data or "", "text": envelope.content.decode("utf-8")}), flush=True)
+        if envelope.rcpt_tos[0].startswith("slow@"):
+            await asyncio.sleep(3600)
         return "250 taken"
+def knows(server, session, envelope, mechanism, data):
+    good = data.login == b"rpn" and data.password == b"the password"
+    return AuthResult(success=good, handled=False, auth_data=data.login.decode() if good else None)
 async def main():
     tls = None
     if len(sys.argv) > 1:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(sys.argv[1], sys.argv[2])
-    server = await asyncio.get_running_loop().create_server(lambda: SMTP(Handler(), tls_context=tls, require_starttls=tls is not None), "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(lambda: SMTP(Handler(), tls_context=tls, require_starttls=tls is not None, authenticator=knows), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 asyncio.run(main())
@@ -57,6 +74,7 @@ type Message struct {
 	From string
 	To   []string
 	TLS  bool
+	User string // who authenticated; "": nobody
 	Text string // headers and body, as they came
 }
 
