@@ -117,7 +117,7 @@ func (e *Etablissement) Post(ctx context.Context, d *Draft, m roc.Content) Outco
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	o := Outcome{Err: err, Status: resp.StatusCode, Header: resp.Header, Body: roc.NewContent(body), Took: time.Since(start)}
+	o := Outcome{Err: err, Status: resp.StatusCode, Header: resp.Header, Sent: m, Body: roc.NewContent(body), Took: time.Since(start)}
 	if resp.TLS != nil && len(resp.TLS.PeerCertificates) > 0 {
 		o.Server = resp.TLS.PeerCertificates[0]
 	}

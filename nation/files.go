@@ -27,6 +27,7 @@ import (
 //	exclusion/                                 the deny list, and the key that signs it
 //	messages/                                  messages to send, unsigned
 //	rpn/state/                                 what the RPN keeps
+//	preuve/ indicateurs/ indicateurs.db        what a day leaves to an establishment
 
 // PairFiles are the files of an establishment.
 type PairFiles struct{ Cert, Key, SignCert, SignKey string }

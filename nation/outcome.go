@@ -19,6 +19,7 @@ type Outcome struct {
 
 	Status int         // HTTP
 	Header http.Header // RPN-Echange, RPN-Origine...
+	Sent   roc.Content // the message, as it was sent
 	Body   roc.Content
 	Took   time.Duration
 

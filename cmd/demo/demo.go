@@ -35,7 +35,9 @@ send signed messages, some of which must be refused; one is put out while it is
 connected, and the RPN's certificate is renewed; an insurer falls and is left to
 rest, and a hospital sends far too much while the others work. It prints what came of
 each, where everything listens, and four commands to copy; then it keeps light
-traffic going until Ctrl-C.
+traffic going until Ctrl-C. With --once it ends instead with what the day leaves:
+a receipt verified without the RPN, the figures of an establishment, and its
+journal verified.
 
 Everything is fictitious. Nothing is left behind, unless --dir keeps it.`,
 		Args:          cobra.NoArgs,
@@ -72,7 +74,7 @@ func demo(ctx context.Context, o options, out io.Writer) (err error) {
 		return nil
 	}
 	p.head()
-	wrong, err := playDay(ctx, n, p)
+	day, wrong, err := playDay(ctx, n, p)
 	if ctx.Err() != nil {
 		return nil // Ctrl-C
 	}
@@ -81,6 +83,9 @@ func demo(ctx context.Context, o options, out io.Writer) (err error) {
 	}
 	if o.once {
 		p.end(n, wrong)
+		if wrong == nil {
+			return p.proofs(ctx, n, day)
+		}
 	} else {
 		p.places(n, o.dir)
 		p.commands(n)
@@ -94,23 +99,25 @@ func demo(ctx context.Context, o options, out io.Writer) (err error) {
 	return nil
 }
 
-// playDay plays every scene and returns the first that did not go as expected.
-func playDay(ctx context.Context, n *nation.Nation, p *printer) (wrong, err error) {
+// playDay plays every scene and returns them, and the first that did not go as
+// expected.
+func playDay(ctx context.Context, n *nation.Nation, p *printer) (day []nation.Scened, wrong, err error) {
 	for i, s := range nation.Day() {
 		played, err := n.Play(ctx, s)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if ctx.Err() != nil {
-			return wrong, nil
+			return day, wrong, nil
 		}
 		p.row(played)
+		day = append(day, played)
 		if wrong == nil && !played.AsExpected() {
 			wrong = fmt.Errorf("scene %d (%s, %s %s to %s) should have ended with %s: %s",
 				i+1, played.Nom, s.Service, s.Version, played.AMCName, s.Want, played.Outcome)
 		}
 	}
-	return wrong, nil
+	return day, wrong, nil
 }
 
 // A printer writes the table and what follows, in colour on a terminal.
@@ -190,6 +197,34 @@ func (p *printer) end(n *nation.Nation, wrong error) {
 	if wrong == nil {
 		fmt.Fprintf(p.out, "\n%d scenes, every one as expected, %.1f s after the start.\n", len(nation.Day()), time.Since(n.Started).Seconds())
 	}
+}
+
+// proofs ends --once: what is left of the day, with the RPN stopped.
+func (p *printer) proofs(ctx context.Context, n *nation.Nation, day []nation.Scened) error {
+	e, err := n.Prove(ctx, day)
+	if err != nil {
+		return err
+	}
+	x, r := e.Proof.Entry.Exchange, e.Journal
+	fmt.Fprintf(p.out, `
+%s
+  %s exchange %s of %s: record %d of %s, verified
+  %s with the public key alone; request and answer are, byte for byte, those of the record
+`,
+		p.paint(bold, "What the day leaves, now that the RPN is stopped"),
+		pad("receipt", 10), x.ID, e.Scene.Nom, e.Proof.Entry.Index, e.Proof.Checkpoint.Origin, pad("", 10))
+	title := "figures"
+	for _, file := range e.CSV {
+		fmt.Fprintf(p.out, "  %s %s\n", pad(title, 10), filepath.Base(file))
+		title = ""
+	}
+	fmt.Fprintf(p.out, "  %s the %d exchanges of the day are in it once each; %d records verified: nothing was changed, added or taken away\n",
+		pad("journal", 10), e.Exchanges, r.End-r.First)
+	if !n.Temporary() {
+		fmt.Fprintf(p.out, "\nThe same by hand:\n  %s receipt verify --key %s --proof %s --request %s --answer %s\n  %s journal verify --dir %s --key %s\n",
+			rpn(), quoted(n.JournalKeyFile()), quoted(e.Files[0]), quoted(e.Files[1]), quoted(e.Files[2]), rpn(), quoted(n.JournalDir()), quoted(n.JournalKeyFile()))
+	}
+	return nil
 }
 
 func (p *printer) places(n *nation.Nation, dir string) {

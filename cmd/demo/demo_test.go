@@ -50,6 +50,11 @@ func TestDemoOnceEndsWellAndLeavesNothing(t *testing.T) {
 			t.Errorf("%q is not in the table\n%s", want, out)
 		}
 	}
+	for _, want := range []string{"with the public key alone", "activite_", "anomalies_", "temps_", "nothing was changed, added or taken away"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not at its end\n%s", want, out)
+		}
+	}
 	if strings.Contains(out, "\x1b") {
 		t.Error("colours on what is no terminal")
 	}
