@@ -66,6 +66,7 @@ func (a *App) startProxy() error {
 	secure, err := tlsconf.NewListener(ln, tlsconf.ListenerOptions{
 		Server: a.server, Log: a.log, Deadline: a.config.Timeouts.Handshake,
 		Handshakes: a.config.Limits.Handshakes, PerAddress: a.config.Limits.PerAddress,
+		Balancers: a.config.ProxyProtocol.From, HeaderDeadline: a.config.Timeouts.ProxyHeader,
 		OnHandshake: a.live.Handshake,
 		OnPeer:      a.sawCaller,
 		OnFailure:   func(f *trust.Failure) { a.live.HandshakeFailed(string(f.Reason)) },

@@ -31,11 +31,18 @@ type Etablissement struct {
 }
 
 // lines counts connections.
-type lines struct{ opened, ended atomic.Int64 }
+type lines struct {
+	opened, ended atomic.Int64
+	from          net.IP // nil: the system chooses
+}
 
 // dial opens one that is counted.
 func (l *lines) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	c, err := new(net.Dialer).DialContext(ctx, network, address)
+	d := new(net.Dialer)
+	if l.from != nil {
+		d.LocalAddr = &net.TCPAddr{IP: l.from}
+	}
+	c, err := d.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +60,10 @@ func (l *line) Close() error {
 	l.ended()
 	return l.Conn.Close()
 }
+
+// ComesFrom has the connections of the establishment leave from an address of
+// this machine. It is called before the first.
+func (e *Etablissement) ComesFrom(address string) { e.lines.from = net.ParseIP(address) }
 
 // Opened is how many connections the establishment has opened so far.
 func (e *Etablissement) Opened() int { return int(e.lines.opened.Load()) }
@@ -109,7 +120,9 @@ func (e *Etablissement) Post(ctx context.Context, d *Draft, m roc.Content) Outco
 	// A kept connection that the RPN cuts while we write (a reload looks at every
 	// peer anew) ends without an answer: net/http then asks again on a new one,
 	// as a GAP does. A key without a value is not sent.
-	req.Header["X-Idempotency-Key"] = nil
+	if !d.Once {
+		req.Header["X-Idempotency-Key"] = nil
+	}
 	start := time.Now() // what the caller waits; the nation's clock may stand still
 	resp, err := e.client.Do(req)
 	if err != nil {

@@ -28,6 +28,8 @@ type Draft struct {
 	SOAPAction  *string           // nil: the right one
 	Header      map[string]string // more headers of the request
 	Path        string            // after the RPN's address: "/clef"
+
+	Once bool // a connection that ends without an answer is an error: nothing is sent again
 }
 
 // A Mutation changes a draft.

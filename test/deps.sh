@@ -29,8 +29,8 @@ needs npm npm
 needs redis-server redis-server        # what instances share
 needs /usr/lib/postgresql postgresql      # the store of indicators
 needs /usr/lib/python3/dist-packages/aiosmtpd python3-aiosmtpd # takes the weekly mails
+needs haproxy haproxy                  # before two instances, and peer of the bench
 if [ "${1:-}" = bench ]; then
-	needs haproxy haproxy
 	needs caddy caddy
 	needs taskset util-linux
 	needs /usr/include/xmlsec1 libxmlsec1-dev # peer of the signature check

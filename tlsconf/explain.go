@@ -39,6 +39,8 @@ func reasonOf(err error, hello offered) (trust.Reason, string) {
 			"; it may not trust our CA, or not accept our certificate"
 	case errors.Is(err, errTooMuch):
 		return trust.Oversized, fmt.Sprintf("the peer sent more than %d bytes in its handshake: send the certificate and the CAs above it, nothing else", maxHandshakeBytes)
+	case errors.As(err, &record) && looksForwarded(record):
+		return trust.BadForwarding, "the peer sends a PROXY protocol header, and proxy_protocol.from does not name it"
 	case errors.As(err, &record):
 		return trust.Protocol, badRecord(record)
 	case hello.tooOld():

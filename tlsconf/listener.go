@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime"
 	"sync"
 	"syscall"
@@ -30,6 +31,12 @@ type ListenerOptions struct {
 	// PerAddress is how many of them one address (IPv4, or IPv6 /64) may have.
 	// Default: an eighth, at least 4.
 	PerAddress int
+	// Balancers are the networks of the load balancers that say whose connection
+	// they forward (tlsconf/proxyproto): theirs must begin with that header, and
+	// nobody else's may. HeaderDeadline is how long the header may take; required
+	// with Balancers. Default: none.
+	Balancers      []netip.Prefix
+	HeaderDeadline time.Duration
 	// Drain is how long handshakes under way may still last once the Listener
 	// is closed. Default: 1 s.
 	Drain time.Duration
@@ -93,6 +100,9 @@ func (c *Conn) Handshake() error { return nil }
 func NewListener(inner net.Listener, o ListenerOptions) (*Listener, error) {
 	if o.Server == nil || o.Log == nil || o.Deadline <= 0 || o.Handshakes <= 0 {
 		return nil, errors.New("tlsconf: a listener needs Server, Log, Deadline and Handshakes")
+	}
+	if len(o.Balancers) > 0 && o.HeaderDeadline <= 0 {
+		return nil, errors.New("tlsconf: a listener with Balancers needs HeaderDeadline")
 	}
 	o.Drain = or(o.Drain, time.Second)
 	o.PerAddress = or(o.PerAddress, max(4, o.Handshakes/8))
@@ -224,18 +234,12 @@ func passes(err error) bool {
 
 // welcome makes the handshake of c and waits until Accept takes it.
 func (l *Listener) welcome(ctx context.Context, c net.Conn) {
-	p := &pending{Conn: c, listener: l}
-	leaves, ok := l.queue.enter(p, time.Now())
-	if !ok {
-		c.Close()
-		l.report(p, &trust.Failure{Reason: trust.Overloaded, Detail: "too many handshakes under way, in all or of its address"})
-		return
+	p := &pending{Conn: c, listener: l, peer: c.RemoteAddr()}
+	var conn *Conn
+	err := l.learnPeer(ctx, p)
+	if err == nil {
+		err = l.queued(p, false, func() (err error) { conn, err = l.handshake(ctx, p); return err })
 	}
-	if leaves != nil {
-		leaves.pushOut()
-	}
-	conn, err := l.handshake(ctx, p)
-	l.queue.leave(p, err == nil, time.Now())
 	if err != nil {
 		f := l.failure(p, err)
 		c.Close()
@@ -247,6 +251,21 @@ func (l *Listener) welcome(ctx context.Context, c net.Conn) {
 	case <-ctx.Done():
 		conn.Close()
 	}
+}
+
+// queued has do done while p has a slot of the queue. trusted: of a balancer,
+// which has its slots beside the strangers.
+func (l *Listener) queued(p *pending, trusted bool, do func() error) error {
+	leaves, ok := l.queue.enter(p, trusted, time.Now())
+	if !ok {
+		return &trust.Failure{Reason: trust.Overloaded, Detail: "too many handshakes under way, in all or of its address"}
+	}
+	if leaves != nil {
+		leaves.pushOut()
+	}
+	err := do()
+	l.queue.leave(p, err == nil && !trusted, time.Now())
+	return err
 }
 
 func (l *Listener) handshake(ctx context.Context, p *pending) (*Conn, error) {
@@ -286,6 +305,9 @@ func (l *Listener) handshake(ctx context.Context, p *pending) (*Conn, error) {
 func (l *Listener) failure(p *pending, err error) *trust.Failure {
 	if p.pushed.Load() {
 		return &trust.Failure{Reason: trust.Overloaded, Detail: "too many handshakes under way, in all or of its address, and this peer kept us waiting longest", Err: err}
+	}
+	if p.forwarding {
+		return explainHeader(err)
 	}
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) && record.Conn != nil && looksLikeHTTP(record) {

@@ -26,6 +26,9 @@ type pending struct {
 	pushed   atomic.Bool // another took its slot
 	ours     atomic.Bool // it waits for us: for a turn, or for what we compute
 
+	peer       net.Addr // who connected: to us, or to the balancer that says so
+	forwarding bool     // the header of its balancer is being read
+
 	member atomic.Pointer[member] // once the handshake ended well
 
 	// What follows belongs to the handshake's goroutine; once it is over it does
@@ -54,6 +57,9 @@ func (p *pending) pushOut() {
 // NetConn is the connection beneath: whoever asks the kernel about the socket
 // goes down through it.
 func (p *pending) NetConn() net.Conn { return p.Conn }
+
+// RemoteAddr is who connected: behind a balancer, to the balancer.
+func (p *pending) RemoteAddr() net.Addr { return p.peer }
 
 // Close takes it out of the open connections.
 func (p *pending) Close() error {

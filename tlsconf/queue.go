@@ -73,13 +73,14 @@ func newHandshakeQueue(size, share int) *handshakeQueue {
 }
 
 // enter lets p in, or reports false: those that would have to leave wait for us.
-// It returns who must leave for it, or nil.
-func (q *handshakeQueue) enter(p *pending, at time.Time) (leaves *pending, ok bool) {
+// It returns who must leave for it, or nil. trusted: it is known whatever came
+// before. A connection may enter again once it left, from another address.
+func (q *handshakeQueue) enter(p *pending, trusted bool, at time.Time) (leaves *pending, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	s := &p.slot
-	s.address = addressOf(p.RemoteAddr())
-	s.known = q.good.has(s.address, at)
+	*s = slot{address: addressOf(p.RemoteAddr())}
+	s.known = trusted || q.good.has(s.address, at)
 	same := q.of[s.address]
 	full := q.count >= q.size || !s.known && q.unknown >= q.size-q.kept
 	switch {

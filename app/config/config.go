@@ -52,6 +52,10 @@ type Config struct {
 	// TLS: "0.0.0.0:8443", "[::]:443". Port 0 takes a free one. Required.
 	Listen string `yaml:"listen" strict:"required"`
 
+	// ProxyProtocol names the load balancers in front of listen, where there are
+	// several instances. Default: none.
+	ProxyProtocol ProxyProtocol `yaml:"proxy_protocol"`
+
 	// Endpoint is the public URL of POST /roc, as the WSDL (GET /roc?wsdl) says
 	// it: "https://rpn.example/roc". Default: as each caller's Host says it.
 	Endpoint string `yaml:"endpoint"`

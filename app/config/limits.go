@@ -60,8 +60,9 @@ type Limits struct {
 	Handshakes int `yaml:"handshakes" strict:"positive"`
 
 	// PerAddress is how many of them one address (IPv4, or IPv6 /64) may have.
-	// Give it the value of handshakes where all come through one address, as
-	// behind a load balancer. Default: an eighth of handshakes.
+	// Behind load balancers it is the address that they give (proxy_protocol).
+	// Give it the value of handshakes where all come through one address that
+	// gives none. Default: an eighth of handshakes.
 	PerAddress int `yaml:"handshakes_per_address"`
 
 	// MinRate is the fewest bytes in a second, after the first 5 seconds, of a
@@ -98,6 +99,10 @@ type Limits struct {
 type Timeouts struct {
 	// Handshake is how long a TLS handshake may take. Default: 10s.
 	Handshake time.Duration `yaml:"handshake" strict:"positive"`
+
+	// ProxyHeader is how long the header of a load balancer may take, from the
+	// connection on (proxy_protocol). Default: 5s.
+	ProxyHeader time.Duration `yaml:"proxy_header" strict:"positive"`
 
 	// Head is how long the head of a request may take, from its first byte.
 	// Default: 10s.

@@ -30,6 +30,26 @@ type Network struct {
 	Resolver netip.AddrPort `yaml:"resolver"`
 }
 
+// ProxyProtocol names the load balancers that forward the connections of
+// establishments (TCP, not TLS: the RPN makes the handshake) and say whose each
+// is, by PROXY protocol version 2: HAProxy's send-proxy-v2. The address that they
+// give is the one of every share, of the log and of the record.
+type ProxyProtocol struct {
+	// From are their networks: ["10.20.0.5/32"]. A connection from there without
+	// the header is refused, and so is one from elsewhere that has it: who could
+	// choose its own address would have the shares of everybody. Name the
+	// balancers alone. Default: none.
+	From []netip.Prefix `yaml:"from"`
+}
+
+// widest is the largest network that may be one of balancers, in bits.
+func widest(a netip.Addr) int {
+	if a.Is4() {
+		return 8
+	}
+	return 32
+}
+
 func isHTTPS(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && u.Scheme == "https" && u.Host != ""

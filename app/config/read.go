@@ -44,7 +44,7 @@ func defaults() Config {
 			Declarations: soap.DefaultLimits.Declarations, NameBytes: soap.DefaultLimits.NameBytes,
 		},
 		Timeouts: Timeouts{
-			Handshake: 10 * time.Second, Head: 10 * time.Second, Body: 30 * time.Second, Write: 30 * time.Second,
+			Handshake: 10 * time.Second, ProxyHeader: 5 * time.Second, Head: 10 * time.Second, Body: 30 * time.Second, Write: 30 * time.Second,
 			Idle: 3 * time.Minute, Connect: 2 * time.Second, Exchange: 20 * time.Second, Stop: 25 * time.Second,
 		},
 		Policies: Policies{AnswerSignatures: AnswersObserve, Replay: ReplayObserve, VIHF: VIHFObserve, SecondOpinions: 1000, NewDomain: Quarantine, UnknownAMC: Quarantine},
@@ -170,6 +170,11 @@ func (c *Config) checkAddresses(doc *strict.Document) {
 		}
 		if _, _, err := splitAddress(f.address); err != nil {
 			doc.Refuse(doc.At(f.name), "write an address and a port: 0.0.0.0:8443", "%q is not an address to listen on: %v", f.address, err)
+		}
+	}
+	for i, n := range c.ProxyProtocol.From {
+		if n.Bits() < widest(n.Addr()) {
+			doc.Refuse(doc.At("proxy_protocol", "from", i), "name the load balancers alone: 10.20.0.5/32", "%s holds far more than load balancers: whoever connects from there chooses its own address", n)
 		}
 	}
 	if c.Listen == c.Admin && !strings.HasSuffix(c.Listen, ":0") {

@@ -164,6 +164,13 @@ func (p *Process) Signal(s os.Signal) {
 	}
 }
 
+// Kill kills the process (kill -9), and waits for its end.
+func (p *Process) Kill() {
+	p.t.Helper()
+	p.Signal(syscall.SIGKILL)
+	p.WantExit(-1)
+}
+
 // Stop stops the RPN as a service manager does, and checks that it ends as the
 // test wants, well unless it says otherwise, and has said nothing on its
 // standard error then.

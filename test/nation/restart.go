@@ -1,8 +1,6 @@
 package nation
 
 import (
-	"syscall"
-
 	"github.com/piano-roc/rpn/internal/await"
 )
 
@@ -26,9 +24,7 @@ func (n *Nation) RestartAfter(between func()) {
 func (n *Nation) Crash() {
 	n.t.Helper()
 	n.hangUp()
-	n.rpn.wanted = -1 // killed
-	n.rpn.Signal(syscall.SIGKILL)
-	n.rpn.WantExit(-1)
+	n.rpn.Kill()
 	n.again()
 }
 

@@ -32,13 +32,16 @@ const (
 	TimedOut          Reason = "timeout"         // the handshake did not end within its deadline
 	Closed            Reason = "closed"          // the peer went away
 	Overloaded        Reason = "overloaded"      // too many handshakes under way
-	Other             Reason = "other"
+	// BadForwarding: the header of a load balancer is missing, malformed, or of
+	// one that is not named.
+	BadForwarding Reason = "bad-forwarding"
+	Other         Reason = "other"
 )
 
 // Reasons lists them all.
 func Reasons() []Reason {
 	return []Reason{NoCertificate, Expired, NotYetValid, UnknownCA, WrongUsage, Malformed, Oversized, WrongCategory, WeakKey, Revoked, Denied,
-		RevocationUnknown, StruckOff, BadName, Protocol, NoCommonSuite, PeerRefused, TimedOut, Closed, Overloaded, Other}
+		RevocationUnknown, StruckOff, BadName, Protocol, NoCommonSuite, PeerRefused, TimedOut, Closed, Overloaded, BadForwarding, Other}
 }
 
 // A Failure is a handshake that failed. Its texts are English, one line, and
