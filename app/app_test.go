@@ -490,7 +490,7 @@ func TestCheckSummarizesAndOpensNoPort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"rpn.yaml: ok (test)", "9 (1 accrochage, 1 surveillance, 6 cercle, 1 suspendu)", "5, 5 numbers", "CN=localhost", "days", "1 roots, 1 intermediates"} {
+	for _, want := range []string{"rpn.yaml: ok (test)", "10 (1 accrochage, 1 surveillance, 7 cercle, 1 suspendu)", "6, 6 numbers", "CN=localhost", "days", "1 roots, 1 intermediates"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in\n%s", want, got)
 		}
