@@ -16,6 +16,7 @@ import (
 	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/app/logsink"
+	"github.com/piano-roc/rpn/indicators/dossiers"
 	"github.com/piano-roc/rpn/indicators/live"
 	"github.com/piano-roc/rpn/indicators/mail"
 	"github.com/piano-roc/rpn/indicators/store"
@@ -108,6 +109,7 @@ type App struct {
 	journal     *journal.Journal // nil: none
 	journalStop func()           // ends its work in the background; nil: it was not begun
 	figures     *store.Follower  // nil: none
+	dossiers    *dossiers.Keys   // nil: exchanges are not linked
 	mailer      *mail.Mailer     // nil: no mail is sent
 
 	inventory *expiry.Inventory
@@ -172,6 +174,7 @@ func New(o Options) (_ *App, err error) {
 	if err := a.openJournal(); err != nil {
 		return nil, err
 	}
+	a.openDossiers()
 	if err := a.openFigures(); err != nil {
 		return nil, err
 	}
@@ -221,7 +224,7 @@ func New(o Options) (_ *App, err error) {
 		Directory: a.directory, AMC: toAMC, AnnuaireURL: c.Annuaire.URL, Annuaire: toAnnuaire,
 		Routing: a.routingPolicy(),
 		Log:     a.log, Limits: soapLimits(c), Endpoint: c.Endpoint, ServerName: a.serverName,
-		OnMalformed: a.live.Malformed, OnDescribed: a.live.Described, OnTurnedAway: a.turnedAway, Journal: a.tracer(),
+		OnMalformed: a.live.Malformed, OnDescribed: a.live.Described, OnTurnedAway: a.turnedAway, Journal: a.tracer(), Dossier: a.dossierOf(),
 		Observers: append([]func(*roc.Record){a.repeats.Observe, a.live.Observe, a.clocks.Observe, a.keepAttempt, a.countCertificates}, o.Observers...),
 		Deadline:  c.Timeouts.Exchange, Deadlines: c.Timeouts.Services, MinRate: int(c.Limits.MinRate),
 		IdleTimeout: c.Timeouts.Idle, HeadTimeout: c.Timeouts.Head, BodyTimeout: c.Timeouts.Body, WriteTimeout: c.Timeouts.Write,
@@ -299,6 +302,7 @@ func (a *App) startLoops() {
 	a.running.Go(func() { a.revocation.Run(ctx) })
 	a.running.Go(func() { a.watchConnections(ctx, began) })
 	a.running.Go(func() { a.saveState(ctx) })
+	a.runDossiers(ctx)
 	if a.figures != nil {
 		a.running.Go(func() { a.figures.Run(ctx) })
 	}

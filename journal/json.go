@@ -2,10 +2,13 @@ package journal
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
 )
 
 // JSON is the entry as one line of JSON. The fields of an exchange have the
@@ -26,6 +29,9 @@ func (e *Entry) JSON() ([]byte, error) {
 		}
 		if e.Exchange.MustAct != "" {
 			w.put("responsable", string(e.Exchange.MustAct))
+		}
+		if d := e.Exchange.Dossier; d != (roc.Dossier{}) { // the log, which goes elsewhere, has none
+			w.put("dossier", hex.EncodeToString(d[:]))
 		}
 	case e.Amendment != nil:
 		a := e.Amendment

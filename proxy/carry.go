@@ -69,6 +69,7 @@ func (p *Proxy) carry(x *exchange) (http1.Response, error) {
 	if err := list.CheckSites(es, caller, ej, eg); err != nil {
 		return http1.Response{}, err
 	}
+	x.link(es, key, checked)
 	if err := x.once(checked); err != nil {
 		return http1.Response{}, err
 	}

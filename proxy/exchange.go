@@ -249,6 +249,14 @@ func (x *exchange) check(env *soap.Envelope, es *register.Etablissement, caller 
 	return c, nil
 }
 
+// link writes into the record which dossier this exchange is of, whatever becomes
+// of it.
+func (x *exchange) link(es *register.Etablissement, key roc.Key, c *xmlsig.Checked) {
+	if x.proxy.o.Dossier != nil {
+		x.rec.Dossier = x.proxy.o.Dossier(es.Structure, key, c, x.proxy.o.Now())
+	}
+}
+
 // once reserves the message in the replay window: it looks whether the same
 // signed message came before (profile section 3) and, by policy, refuses it. A window that cannot be asked fails open: a
 // message carried twice is answered twice by its insurer, while refusing all

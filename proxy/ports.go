@@ -141,6 +141,11 @@ type Options struct {
 	// leaves. nil: nothing does.
 	Journal Journal
 
+	// Dossier returns the link of a checked request of an establishment: the only
+	// thing that is made of its beneficiary. It must not block, and refuses nothing.
+	// May be nil.
+	Dossier func(es roc.StructureID, key roc.Key, c *xmlsig.Checked, at time.Time) roc.Dossier
+
 	// Observers are told of each exchange once, after its answer is written,
 	// in order, on the exchange's goroutine: they must not block and must not
 	// keep or change the record.

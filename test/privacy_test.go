@@ -66,7 +66,12 @@ func holders(t *testing.T) map[string]any {
 	if text, _ := nom.Text(); text != canary {
 		t.Fatalf("the node holds %q", text)
 	}
+	key, err := message.ParseDossierKey([]byte(canary + canary + canary)[:32])
+	if err != nil {
+		t.Fatal(err)
+	}
 	return map[string]any{
+		"internal/message.DossierKey":   key,
 		"internal/roc.Content":          signed,
 		"internal/soap.Envelope":        env,
 		"internal/soap.Node":            nom,
@@ -121,6 +126,8 @@ func hiding(v any) any {
 		return struct{ c roc.Content }{v}
 	case *soap.Envelope:
 		return struct{ e *soap.Envelope }{v}
+	case message.DossierKey:
+		return struct{ k message.DossierKey }{v}
 	case soap.Node:
 		return struct{ n soap.Node }{v}
 	case soap.C14N:

@@ -37,8 +37,17 @@ type Indicators struct {
 	// on the same disk, goes on. Default: 512MiB.
 	MinFree strict.Size `yaml:"min_free"`
 
+	// Dossiers is for how many days exchanges of one establishment about one adherent
+	// can be joined (docs/decisions/0018-dossiers.md): by the ISO week for 7. The
+	// journal then has a link of each, made with a key that is deleted at the end of
+	// these days. 0 makes no links: no figure of dossiers. 31 at most. Default: 7.
+	Dossiers int `yaml:"dossiers"`
+
 	password string
 }
+
+// mostDossiers is the largest value of dossiers.
+const mostDossiers = 31
 
 // noStore is the word for no figures.
 const noStore = "none"
@@ -65,6 +74,9 @@ func (c *Config) checkIndicators(doc *strict.Document) {
 		i.Store = c.path(i.Store)
 	case c.Journal.Kept():
 		i.Store = c.IndicatorsFile()
+	}
+	if i.Dossiers < 0 || i.Dossiers > mostDossiers {
+		doc.Refuse(doc.At("indicators", "dossiers"), "write a number from 0 to 31", "%d is not a number of days that exchanges may be joined for", i.Dossiers)
 	}
 	i.password = readPassword(doc, doc.At("indicators", "password_file"), i.PasswordFile)
 }

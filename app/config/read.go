@@ -56,7 +56,7 @@ func defaults() Config {
 			Durability: Relaxed, WhenFull: RefuseWhenFull, SegmentBytes: 64 << 20, SegmentAge: 24 * time.Hour,
 			Seal: 10 * time.Second, Keep: 366 * 24 * time.Hour,
 		},
-		Indicators: Indicators{Every: 5 * time.Second, Keep: 397 * 24 * time.Hour, MinFree: 512 << 20},
+		Indicators: Indicators{Every: 5 * time.Second, Keep: 397 * 24 * time.Hour, MinFree: 512 << 20, Dossiers: 7},
 		Log:        Log{Level: LogInfo, Exchanges: true},
 	}
 }

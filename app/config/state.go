@@ -34,6 +34,9 @@ func (c *Config) ActsFile() string { return c.inState("annuaire-actes.jsonl") }
 // IndicatorsFile is where the figures are kept.
 func (c *Config) IndicatorsFile() string { return c.inState("indicateurs.db") }
 
+// DossiersFile is where the key of dossiers is kept until its period ends.
+func (c *Config) DossiersFile() string { return c.inState("dossiers.key") }
+
 func (c *Config) inState(name string) string {
 	if c.State == "" {
 		return ""

@@ -44,8 +44,8 @@ type Adressage struct {
 	Domaine    roc.Domaine
 }
 
-// Beneficiaire is the patient. The RPN never reads it; like roc.Content it
-// cannot be printed.
+// Beneficiaire is the patient. The RPN reads nothing of it but to make the link of
+// a dossier (DossierKey); like roc.Content it cannot be printed.
 type Beneficiaire struct {
 	NumeroAdherent string
 	Nom            string

@@ -115,10 +115,10 @@ type Record struct {
 // was checked: a result other than "good" then amends it.
 const CheckedLater = "later"
 
-// A Dossier links the exchanges of one establishment about one stay or visit: a
-// keyed hash of the routing key and the adherent, made by internal/message,
-// whose key is deleted after a few days. It cannot be traced back to a person,
-// and it has no meaning outside its establishment and its days.
+// A Dossier links the exchanges of one establishment about one adherent: a keyed
+// hash of the routing key and the adherent, made by internal/message, whose key is
+// deleted after a few days (docs/decisions/0018-dossiers.md). It cannot be traced
+// back to a person, and it has no meaning outside its establishment and its days.
 type Dossier [6]byte
 
 // A Receipt says where the record of an exchange is in the journal, so that its

@@ -88,6 +88,12 @@ func (c canaries) inTheJournal(t *testing.T, n *nation.Nation, seen *searched) {
 	if strings.Count(records, `"kind":"exchange"`) < 100 {
 		t.Errorf("the journal has too few exchanges:\n%.2000s", records)
 	}
+	if strings.Count(records, `"dossier":"`) < 10 {
+		t.Error("the exchanges of the journal are of no dossier: what is made of an adherent was not searched")
+	}
+	if strings.Contains(n.Log(), "dossier\"") {
+		t.Error("the log holds links of dossiers")
+	}
 	seen.add("the journal as JSON", records)
 	seen.add("the journal in words", rpn(t, 0, "journal", "cat", "--dir", journalOf(n)))
 	id := n.Lines("exchange")[0].Text("record.echange")

@@ -1,0 +1,40 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/piano-roc/rpn/indicators/dossiers"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/xmlsig"
+)
+
+// openDossiers prepares the keys by which exchanges of one dossier are linked.
+// Without a journal there is nothing to write a link in.
+func (a *App) openDossiers() {
+	c := &a.config.Indicators
+	if a.journal == nil || c.Dossiers == 0 {
+		return
+	}
+	o := dossiers.Options{Days: c.Dossiers, Secrets: a.secrets, File: a.config.DossiersFile(), Log: a.log, Now: a.now}
+	if a.secrets != nil {
+		o.Redis = a.redis // a key leaves this machine sealed, or not
+	}
+	a.dossiers = dossiers.Open(o)
+}
+
+// dossierOf is the link of a checked request, as the proxy asks for it; nil: there
+// are none.
+func (a *App) dossierOf() func(roc.StructureID, roc.Key, *xmlsig.Checked, time.Time) roc.Dossier {
+	if a.dossiers == nil {
+		return nil
+	}
+	return a.dossiers.Link
+}
+
+// runDossiers makes, shares and drops keys until ctx ends.
+func (a *App) runDossiers(ctx context.Context) {
+	if a.dossiers != nil {
+		a.running.Go(func() { a.dossiers.Run(ctx) })
+	}
+}
