@@ -20,6 +20,7 @@ import (
 	"github.com/piano-roc/rpn/indicators/live"
 	"github.com/piano-roc/rpn/indicators/mail"
 	"github.com/piano-roc/rpn/indicators/store"
+	"github.com/piano-roc/rpn/indicators/top"
 	"github.com/piano-roc/rpn/internal/redis"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/secret"
@@ -114,6 +115,7 @@ type App struct {
 
 	inventory *expiry.Inventory
 	clocks    *live.Clocks
+	top       *top.Board
 	checks    []func(time.Time) admin.Health
 
 	seats   *crossbar.Crossbar
@@ -191,7 +193,7 @@ func New(o Options) (_ *App, err error) {
 	answers := xmlsig.NewVerifier(xmlsig.Options{Trust: a.signatureTrust(a.stores.AMCSignature, expiry.PeerSignature), AllowSHA1: c.Policies.AllowSHA1, OnDisagreement: a.rsaDisagreed})
 
 	a.logRSA()
-	a.live, a.clocks = live.New(a.indicatorOptions()), live.NewClocks()
+	a.live, a.clocks, a.top = live.New(a.indicatorOptions()), live.NewClocks(), a.board()
 
 	a.openLimits()
 	a.openLog()
@@ -225,7 +227,7 @@ func New(o Options) (_ *App, err error) {
 		Routing: a.routingPolicy(),
 		Log:     a.log, Limits: soapLimits(c), Endpoint: c.Endpoint, ServerName: a.serverName,
 		OnMalformed: a.live.Malformed, OnDescribed: a.live.Described, OnTurnedAway: a.turnedAway, Journal: a.tracer(), Dossier: a.dossierOf(),
-		Observers: append([]func(*roc.Record){a.repeats.Observe, a.live.Observe, a.clocks.Observe, a.keepAttempt, a.countCertificates}, o.Observers...),
+		Observers: append([]func(*roc.Record){a.repeats.Observe, a.live.Observe, a.clocks.Observe, a.top.Observe, a.keepAttempt, a.countCertificates}, o.Observers...),
 		Deadline:  c.Timeouts.Exchange, Deadlines: c.Timeouts.Services, MinRate: int(c.Limits.MinRate),
 		IdleTimeout: c.Timeouts.Idle, HeadTimeout: c.Timeouts.Head, BodyTimeout: c.Timeouts.Body, WriteTimeout: c.Timeouts.Write,
 		Now: a.now,

@@ -63,6 +63,7 @@ func (a *App) adminParts() admin.Parts {
 		Metrics:   a.live.Handler(),
 		Readiness: a.Readiness,
 		Clocks:    func() any { return a.clocks.List() },
+		Top:       a.activity,
 		Certificates: func() admin.Certificates {
 			all := a.expiries()
 			return admin.Certificates{At: a.now().UTC(), Territories: a.territories(all), Certificates: all}

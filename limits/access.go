@@ -56,3 +56,23 @@ func noSeat(err error, name string) error {
 		Saying("L'organisme %s répond lentement : ses %d places sont prises et aucune ne se libérerait dans le délai. Prochain envoi possible dans %s s.",
 			name, r.Seats, inSeconds(r.Wait))
 }
+
+// Pool is how many exchanges are in flight to an AMC, and wait for a seat there;
+// Number is its first number, "" of those that are not in the register.
+type Pool struct {
+	Number                  roc.NumeroAMC
+	Seats, Running, Waiting int
+}
+
+// Pools returns the state of each pool that was entered since the start.
+func (a *Access) Pools() []Pool {
+	var list []Pool
+	for _, p := range a.seats.Pools() {
+		number := roc.NumeroAMC(p.Insurer)
+		if p.Insurer == outside {
+			number = ""
+		}
+		list = append(list, Pool{number, p.Seats, p.Running, p.Waiting})
+	}
+	return list
+}

@@ -21,6 +21,7 @@ needs /usr/include/stdlib.h libc6-dev
 needs xmlsec1 xmlsec1                  # oracle of signatures
 needs xmllint libxml2-utils            # oracle of schemas and canonical bytes
 needs curl curl
+needs script bsdutils                 # the terminal of `rpn top`
 needs openssl openssl
 needs gnutls-cli gnutls-bin
 needs /usr/lib/python3/dist-packages/zeep python3-zeep

@@ -87,6 +87,7 @@ var doors = map[string][]string{
 	"golang.org/x/mod":                    {"journal"},
 	"github.com/klauspost/compress":       {"journal"},
 	"github.com/spf13/cobra":              {"cmd/rpn", "cmd/demo", "cmd/mutuelle", "cmd/annuaire"},
+	"golang.org/x/term":                   {"cmd/rpn"},
 	"encoding/xml":                        {}, // reads what must be refused (docs/decisions/0003)
 	"net/http/httputil":                   {}, // the exchange goes by proxy alone
 }

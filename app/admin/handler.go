@@ -1,12 +1,14 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/piano-roc/rpn/internal/roc"
@@ -20,8 +22,9 @@ type Parts struct {
 
 	Metrics      http.Handler
 	Readiness    func() Readiness
-	Clocks       func() any          // of the AMCs and establishments, as JSON shows them
-	Certificates func() Certificates // all of them, unfiltered
+	Clocks       func() any                              // of the AMCs and establishments, as JSON shows them
+	Top          func(by string, lines int) (any, error) // what goes on; its error is of the question
+	Certificates func() Certificates                     // all of them, unfiltered
 
 	// Reload says what changed, a line each. who asks for it; register takes a
 	// register whatever it loses, certificates a set that is worse.
@@ -65,6 +68,7 @@ func Handler(p Parts) http.Handler {
 		fmt.Fprintln(w, "each remembered answer is asked again when it is next needed, a minute from now at the latest")
 	})
 	on("GET /-/explain", p.serveExplain)
+	on("GET /-/top", p.serveTop)
 	on("GET /-/socket", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, p.Socket) })
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -115,6 +119,22 @@ func (p Parts) serveExplain(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusOK, explanation)
+}
+
+// serveTop answers `rpn top`. It is under /-/, for this machine and for operators
+// only: it says who exchanges with whom at this instant.
+func (p Parts) serveTop(w http.ResponseWriter, r *http.Request) {
+	lines, err := strconv.Atoi(cmp.Or(r.URL.Query().Get("lignes"), "100"))
+	if err != nil || lines < 1 {
+		http.Error(w, "lignes: how many lines of each side, at least 1", http.StatusBadRequest)
+		return
+	}
+	activity, err := p.Top(r.URL.Query().Get("tri"), lines)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	writeJSON(w, http.StatusOK, activity)
 }
 
 // serveDecide approves or rejects what is held or quarantined: ?amc=, ?host=,

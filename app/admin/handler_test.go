@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -22,6 +23,12 @@ func fictive() Parts {
 		Metrics:   http.NotFoundHandler(),
 		Readiness: func() Readiness { return Ready(nil, time.Time{}) },
 		Clocks:    func() any { return nil },
+		Top: func(by string, lines int) (any, error) {
+			if by == "taille" {
+				return nil, errors.New("tri: none of")
+			}
+			return map[string]any{"tri": by, "lignes": lines}, nil
+		},
 		Certificates: func() (c Certificates) {
 			for _, k := range expiry.Kinds() {
 				c.Certificates = append(c.Certificates, expiry.Expiry{Kind: k, Subject: "CN=" + string(k), Days: 90})
@@ -58,6 +65,18 @@ func TestTheFirstPageListsWhatIsThere(t *testing.T) {
 		}
 		if w := answer(p, method, path+"?amc=0077565712"); w.Code != http.StatusOK {
 			t.Errorf("%s %s: %d", method, path, w.Code)
+		}
+	}
+}
+
+// How many lines and in which order is what was asked for, or it is said what is
+// wrong with it.
+func TestTopIsAskedForSoManyLines(t *testing.T) {
+	t.Parallel()
+	for query, want := range map[string]string{"": `"lignes": 100`, "?tri=p95&lignes=7": `"tri": "p95"`, "?lignes=0": "400", "?lignes=-1": "400", "?lignes=x": "400", "?tri=taille": "400"} {
+		w := answer(fictive(), http.MethodGet, "/-/top"+query)
+		if got := fmt.Sprint(w.Code) + w.Body.String(); !strings.Contains(got, want) {
+			t.Errorf("%q: %s, want %s", query, got, want)
 		}
 	}
 }

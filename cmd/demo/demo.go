@@ -34,7 +34,7 @@ RPN on loopback ports, and plays a day in small: establishments in every state
 send signed messages, some of which must be refused; one is put out while it is
 connected, and the RPN's certificate is renewed; an insurer falls and is left to
 rest, and a hospital sends far too much while the others work. It prints what came of
-each, where everything listens, and four commands to copy; then it keeps light
+each, where everything listens, and five commands to copy; then it keeps light
 traffic going until Ctrl-C. With --once it ends instead with what the day leaves:
 a receipt verified without the RPN, the figures of an establishment, and its
 journal verified.
@@ -250,7 +250,7 @@ func (p *printer) around(n *nation.Nation) {
 		rpn(), quoted(filepath.Join(n.Dir, "rpn.yaml")))
 }
 
-// commands prints four commands to copy. They are those of a shell in the
+// commands prints five commands to copy. They are those of a shell in the
 // directory where the demo was started.
 func (p *printer) commands(n *nation.Nation) {
 	e := n.Files("chu")
@@ -267,6 +267,9 @@ func (p *printer) commands(n *nation.Nation) {
   tail -n 3 %s
 
 %s
+  %s top --admin %s
+
+%s
   %s certificates --admin %s --within 0
 
 Light traffic goes on; Ctrl-C ends the demo%s.
@@ -275,6 +278,7 @@ Light traffic goes on; Ctrl-C ends the demo%s.
 		rpn(), n.URL(), quoted(n.AuthorityFile()), quoted(e.Cert), quoted(e.Key), quoted(e.SignCert), quoted(e.SignKey), quoted(n.MessageFile()),
 		p.paint(bold, "See the metrics"), n.AdminURL(),
 		p.paint(bold, "See the record of each exchange"), quoted(n.LogFile()),
+		p.paint(bold, "See what goes on: who is refused, which insurer rests"), rpn(), strings.TrimPrefix(n.AdminURL(), "http://"),
 		p.paint(bold, "See which certificates end first, and what rests on them"), rpn(), strings.TrimPrefix(n.AdminURL(), "http://"),
 		map[bool]string{true: " and removes its files"}[n.Temporary()])
 }

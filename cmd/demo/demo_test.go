@@ -185,6 +185,9 @@ func TestTheCommandsThatTheDemoPrintsWork(t *testing.T) {
 	if err != nil || !strings.Contains(string(log), `"msg":"exchange"`) {
 		t.Errorf("the log: %v\n%.300s", err, log)
 	}
+	if b, err := exec.Command(built(t), append([]string{"top"}, command(t, text, rpn()+" top")...)...).CombinedOutput(); err != nil || !strings.Contains(string(b), "AU REPOS") || !strings.Contains(string(b), "Hôpital du Peuplier") {
+		t.Errorf("rpn top: %v\n%s", err, b)
+	}
 	end()
 
 	around, aroundDone, endAround := began(t, command(t, text, self())...)

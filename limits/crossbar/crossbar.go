@@ -11,6 +11,7 @@ package crossbar
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 )
@@ -142,3 +143,23 @@ func (c *Crossbar) pool(insurer string) *guarded {
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// A PoolState is how full the pool of one insurer is.
+type PoolState struct {
+	Insurer                 string
+	Seats, Running, Waiting int
+}
+
+// Pools returns the state of each pool, in no order.
+func (c *Crossbar) Pools() []PoolState {
+	c.mu.Lock()
+	all := maps.Clone(c.by)
+	c.mu.Unlock()
+	list := make([]PoolState, 0, len(all))
+	for insurer, g := range all {
+		g.mu.Lock()
+		list = append(list, PoolState{insurer, g.seats, g.running, g.waiting})
+		g.mu.Unlock()
+	}
+	return list
+}

@@ -159,3 +159,16 @@ func (l *Ledger) Saturated(k Kind) bool {
 	used, total := l.Used(k)
 	return total > 0 && used >= total-l.limits[k].Kept
 }
+
+// Holders returns how much of a kind each owner holds, of those who hold any.
+func (l *Ledger) Holders(k Kind) map[string]int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := make(map[string]int64, len(l.by))
+	for owner, h := range l.by {
+		if h[k] > 0 {
+			all[owner] = h[k]
+		}
+	}
+	return all
+}
