@@ -106,6 +106,7 @@ type App struct {
 	revocation *revocation.Checker
 	proxy      *proxy.Proxy
 	live       *live.Metrics
+	eachES     *live.Etablissements
 
 	journal     *journal.Journal // nil: none
 	journalStop func()           // ends its work in the background; nil: it was not begun
@@ -194,6 +195,7 @@ func New(o Options) (_ *App, err error) {
 
 	a.logRSA()
 	a.live, a.clocks, a.top = live.New(a.indicatorOptions()), live.NewClocks(), a.board()
+	a.eachES = live.NewEtablissements(a.labelOfES, a.labelsOfES)
 
 	a.openLimits()
 	a.openLog()
@@ -227,7 +229,7 @@ func New(o Options) (_ *App, err error) {
 		Routing: a.routingPolicy(),
 		Log:     a.log, Limits: soapLimits(c), Endpoint: c.Endpoint, ServerName: a.serverName,
 		OnMalformed: a.live.Malformed, OnDescribed: a.live.Described, OnTurnedAway: a.turnedAway, Journal: a.tracer(), Dossier: a.dossierOf(),
-		Observers: append([]func(*roc.Record){a.repeats.Observe, a.live.Observe, a.clocks.Observe, a.top.Observe, a.keepAttempt, a.countCertificates}, o.Observers...),
+		Observers: append([]func(*roc.Record){a.repeats.Observe, a.live.Observe, a.eachES.Observe, a.clocks.Observe, a.top.Observe, a.keepAttempt, a.countCertificates}, o.Observers...),
 		Deadline:  c.Timeouts.Exchange, Deadlines: c.Timeouts.Services, MinRate: int(c.Limits.MinRate),
 		IdleTimeout: c.Timeouts.Idle, HeadTimeout: c.Timeouts.Head, BodyTimeout: c.Timeouts.Body, WriteTimeout: c.Timeouts.Write,
 		Now: a.now,

@@ -61,6 +61,7 @@ func (a *App) adminParts() admin.Parts {
 	return admin.Parts{
 		Version: a.opts.Version, Socket: a.config.AdminSocket, Log: a.log,
 		Metrics:   a.live.Handler(),
+		EachES:    a.eachES.Handler(),
 		Readiness: a.Readiness,
 		Clocks:    func() any { return a.clocks.List() },
 		Top:       a.activity,

@@ -6,6 +6,7 @@ import (
 	"github.com/piano-roc/rpn/indicators/live"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/rsaverify"
+	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -36,6 +37,10 @@ func (a *App) indicatorOptions() live.Options {
 		},
 		InFlight:     func() int { return a.proxy.InFlight() },
 		Shed:         func() float64 { return a.shedder.Ratio(a.now()) },
+		Capacity:     a.capacity,
+		Resting:      a.restingStats,
+		LimitsShared: a.limitsState,
+		Mail:         a.mailStats,
 		Revocation:   a.revocationStats,
 		Journal:      a.journalStats,
 		Figures:      a.figuresStats,
@@ -65,6 +70,25 @@ func (a *App) indicatorOptions() live.Options {
 			return a.replay.Forgotten()
 		},
 		RSAWay: rsaWay(), RSASelfTest: rsaverify.Current().SelfTest,
+	}
+}
+
+// labelOfES is the label of an establishment, its first structure, whichever of
+// its structures calls.
+func (a *App) labelOfES(id roc.StructureID) (string, bool) {
+	es, ok := a.register.Current().ByStructure(id)
+	if !ok {
+		return "", false
+	}
+	return string(es.Structure), true
+}
+
+// labelsOfES yields those of the register that are not closed.
+func (a *App) labelsOfES(yield func(label, nom string)) {
+	for es := range a.register.Current().Etablissements() {
+		if es.Etat != register.Clos {
+			yield(string(es.Structure), es.Nom)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/app/admin"
+	"github.com/piano-roc/rpn/indicators/live"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/limits"
 	"github.com/piano-roc/rpn/limits/breaker"
@@ -120,6 +121,40 @@ func (a *App) checkShares(now time.Time) admin.Health {
 	}
 	h.Detail = strings.Join(say, ", ")
 	return h
+}
+
+// restingStats says how many addresses rest, and since when the first of them.
+func (a *App) restingStats() (addresses int, since time.Time) {
+	list := a.resting.Resting()
+	for _, s := range list {
+		if since.IsZero() || s.Since.Before(since) {
+			since = s.Since
+		}
+	}
+	return len(list), since
+}
+
+// capacity says which part of each resource of this instance is taken.
+func (a *App) capacity() live.CapacityStats {
+	part := func(k shares.Kind) float64 {
+		used, total := a.ledger.Used(k)
+		if total <= 0 { // not limited
+			return 0
+		}
+		return float64(used) / float64(total)
+	}
+	return live.CapacityStats{Connections: part(shares.Connections), Exchanges: part(shares.Exchanges), Memory: part(shares.Bytes)}
+}
+
+// limitsState says whether the limits hold over all instances.
+func (a *App) limitsState() live.RedisState {
+	switch {
+	case a.meter == nil:
+		return live.NoRedis
+	case a.meter.Away().IsZero():
+		return live.RedisThere
+	}
+	return live.RedisLost
 }
 
 // breakers is a breaker.Set as the upstream connections ask it.

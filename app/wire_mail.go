@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/piano-roc/rpn/indicators/live"
 	"github.com/piano-roc/rpn/indicators/mail"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
@@ -37,6 +38,16 @@ func (a *App) openMail() error {
 		Host: domain, Send: mail.NewSMTP(smtp), Log: a.log, Now: a.now,
 	})
 	return nil
+}
+
+// mailStats are the metrics of the weekly mails; false: none is sent, or the
+// outbox was not read yet.
+func (a *App) mailStats() (live.MailStats, bool) {
+	if a.mailer == nil {
+		return live.MailStats{}, false
+	}
+	s, read := a.mailer.State()
+	return live.MailStats{Waiting: s.Waiting, Doubted: s.Doubted, Undelivered: s.Undelivered, Oldest: s.Oldest}, read
 }
 
 // recipients are the establishments of the register that are not closed, with

@@ -23,7 +23,7 @@ func encode(r *roc.Record) []byte {
 func kept(r *roc.Record) roc.Record {
 	k := *r
 	k.Peer, k.AMCName, k.Target, k.Cause, k.To.CSR = "", "", "", "", ""
-	k.Lookup, k.Connect = 0, 0
+	k.Lookup, k.Connect, k.Waited = 0, 0, 0
 	for _, t := range []*time.Time{&k.RequestIn, &k.RequestOut, &k.AnswerIn, &k.AnswerOut} {
 		if !t.IsZero() {
 			*t = t.UTC().Truncate(time.Microsecond)

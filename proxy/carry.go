@@ -87,7 +87,7 @@ func (p *Proxy) carry(x *exchange) (http1.Response, error) {
 	if err != nil {
 		return http1.Response{}, err
 	}
-	leave, err := p.o.AMCAccess.Enter(x.ctx, amc, route.Host(), es, p.o.Now())
+	leave, err := x.turn(route, amc, es)
 	if err != nil {
 		return http1.Response{}, err
 	}

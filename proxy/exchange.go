@@ -136,7 +136,9 @@ func (x *exchange) receive(es *register.Etablissement) error {
 		}
 		x.held, x.bytes = es, announced
 	}
+	waits := x.proxy.o.Now()
 	b, err := x.q.ReadBody(limit)
+	x.rec.Waited += x.proxy.o.Now().Sub(waits)
 	switch {
 	case errors.Is(err, http1.ErrTooLarge):
 		return roc.Refuse(roc.TooLarge, "the body is larger than %d bytes", limit).Because(roc.MessageTooLarge).
@@ -309,6 +311,14 @@ func (x *exchange) find(es *register.Etablissement, permit routing.Permit) (annu
 	x.rec.FromMemory = err == nil && entry.Remembered
 	x.rec.Stale = err == nil && entry.Stale
 	return entry, err
+}
+
+// turn waits for a free seat at the insurer.
+func (x *exchange) turn(route routing.Route, amc *register.AMC, es *register.Etablissement) (leave func(time.Time), err error) {
+	start := x.proxy.o.Now()
+	leave, err = x.proxy.o.AMCAccess.Enter(x.ctx, amc, route.Host(), es, start)
+	x.rec.Waited += x.proxy.o.Now().Sub(start)
+	return leave, err
 }
 
 // send carries the message to its insurer, unless the caller has left: a

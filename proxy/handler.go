@@ -175,7 +175,9 @@ func (p *Proxy) exchange(q *http1.Request) (answer, func(error)) {
 		x.env.Release()
 	}
 	hungUp := q.Gone()
+	ready := p.o.Now()
 	return a, func(writeErr error) {
+		rec.Waited += p.o.Now().Sub(ready) // the caller takes the answer
 		if rec.Outcome != roc.Refused && rec.Outcome != roc.Abandoned {
 			switch {
 			case hungUp:

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"io"
 	"net"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/piano-roc/rpn/limits"
 	"github.com/piano-roc/rpn/limits/shares"
 	"github.com/piano-roc/rpn/proxy/http1/http1test"
+	"github.com/piano-roc/rpn/register"
 )
 
 // aMegabyteASecond asks more than who dribbles will ever give, and leaves all
@@ -124,5 +126,39 @@ func TestABodyThatTakesAllTheTimeOfItsServiceIsGivenUp(t *testing.T) {
 	}
 	if len(c.far.Received()) != 0 {
 		t.Error("it was sent")
+	}
+}
+
+// slowSeat has a free seat after a while.
+type slowSeat struct{ unlimited }
+
+func (s slowSeat) Enter(ctx context.Context, amc *register.AMC, host string, es *register.Etablissement, at time.Time) (func(time.Time), error) {
+	time.Sleep(takesItsTime) // the insurer is busy: nothing is awaited
+	return s.unlimited.Enter(ctx, amc, host, es, at)
+}
+
+const takesItsTime = 300 * time.Millisecond
+
+// The time that a caller takes for its body, and an insurer for a free seat, is
+// not what the RPN adds.
+func TestWaitingForOthersIsNotWhatTheRPNAdds(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t, func(o *Options) { o.AMCAccess = slowSeat{} })
+	w := c.call()
+	body := good(t)
+	head, _, _ := strings.Cut(post(body, "Expect: 100-continue"), "\r\n\r\n")
+	w.say(head + "\r\n\r\n")
+	for range 2 { // from here on, the body is being read
+		if _, err := w.r.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(takesItsTime) // a caller on a slow line: nothing is awaited
+	w.say(string(body))
+	if r := w.hear(); r.StatusCode != 200 {
+		t.Fatalf("status %d, %s", r.StatusCode, r.body)
+	}
+	if rec := c.record(); rec.Waited < 2*takesItsTime || rec.Total()-rec.Added() < rec.Waited {
+		t.Errorf("waited %s, added %s of %s", rec.Waited, rec.Added(), rec.Total())
 	}
 }

@@ -141,7 +141,7 @@ func TestEveryKeyOfARecordHasItsLine(t *testing.T) {
 		ID: "id", From: "1010003812", Peer: "192.0.2.1", Service: roc.IDB, Version: roc.V1,
 		To:      roc.Key{AMC: "0077565712", Convention: "RO", CSR: "030255400", Domaine: roc.HOSP, Service: roc.IDB, Version: roc.V1},
 		AMCName: "AMC", Target: "amc.example", RequestIn: at, RequestOut: at, AnswerIn: at, AnswerOut: at.Add(time.Second),
-		Read: 1e6, Check: 1e6, Annuaire: 1e6, Lookup: 1e6, Connect: 1e6, AMC: 1e6, RequestBytes: 1, AnswerBytes: 1,
+		Read: 1e6, Check: 1e6, Annuaire: 1e6, Lookup: 1e6, Connect: 1e6, AMC: 1e6, Waited: 1e6, RequestBytes: 1, AnswerBytes: 1,
 		RequestSHA256: [32]byte{1}, AnswerSHA256: [32]byte{1}, SignatureSHA256: [32]byte{1}, SignerSerial: "01", MessageID: "id",
 		Outcome: roc.Refused, Origin: roc.FromRPN, Reason: roc.TooMany, Cause: "cause", CauseCode: roc.CallerLeft, FarStatus: 500, FromMemory: true, Stale: true, AnswerCheck: "good", VIHF: "good", ClockOffset: new(time.Second), Replayed: true, Dossier: roc.Dossier{1},
 	}

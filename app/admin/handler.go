@@ -21,6 +21,7 @@ type Parts struct {
 	Log     *slog.Logger
 
 	Metrics      http.Handler
+	EachES       http.Handler // the metrics of each establishment
 	Readiness    func() Readiness
 	Clocks       func() any                              // of the AMCs and establishments, as JSON shows them
 	Top          func(by string, lines int) (any, error) // what goes on; its error is of the question
@@ -51,6 +52,7 @@ func Handler(p Parts) http.Handler {
 		}
 	}
 	on("GET /metrics", p.Metrics.ServeHTTP)
+	on("GET /metrics/etablissements", p.EachES.ServeHTTP)
 	on("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]bool{"live": true})
 	})

@@ -21,6 +21,7 @@ func fictive() Parts {
 	return Parts{
 		Version: "1.2.3", Socket: "/run/rpn/admin.sock", Log: slog.New(slog.DiscardHandler),
 		Metrics:   http.NotFoundHandler(),
+		EachES:    http.NotFoundHandler(),
 		Readiness: func() Readiness { return Ready(nil, time.Time{}) },
 		Clocks:    func() any { return nil },
 		Top: func(by string, lines int) (any, error) {
@@ -54,8 +55,9 @@ func TestTheFirstPageListsWhatIsThere(t *testing.T) {
 	t.Parallel()
 	p := fictive()
 	p.Metrics = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	p.EachES = p.Metrics
 	lines := strings.Split(strings.TrimSpace(answer(p, http.MethodGet, "/").Body.String()), "\n")
-	if lines[0] != "rpn 1.2.3" || len(lines) != 11 {
+	if lines[0] != "rpn 1.2.3" || len(lines) != 12 {
 		t.Fatalf("the first page: %q", lines)
 	}
 	for _, line := range lines[1:] {

@@ -1,5 +1,7 @@
 package live
 
+import "slices"
+
 // A Kind is the type of a metric, as Prometheus names it.
 type Kind string
 
@@ -32,6 +34,8 @@ var catalogue = []Metric{
 		"Time an exchange spent in one step: read (body and envelope), check (signature), annuaire (waiting for it), connect (to the insurer: TCP and TLS), amc (waiting for the insurer, connecting included), and total."},
 	{amcTime, Histogram, []string{"amc"},
 		"Time an exchange waited for the insurer, from the start of connecting to the last byte received, answers and failures alike."},
+	{added, Histogram, nil,
+		"Time that the RPN itself took for an exchange: all of it, without the waiting for the annuaire, the DNS, the insurer (a free seat included) and the caller. Abandoned exchanges are left out."},
 	{requestSize, Histogram, nil,
 		"Size of the requests whose body was read."},
 	{answerSize, Histogram, nil,
@@ -54,6 +58,18 @@ var catalogue = []Metric{
 		"Exchanges whose answer is not written yet."},
 	{shedRatio, Gauge, nil,
 		"The part of the messages that is refused now for want of a processor (cause load-shed), the least important first: 0 while every message has its turn in time."},
+	{capacityRatio, Gauge, []string{"what"},
+		"The part of a resource of this instance that is taken, 0 to 1: connections, exchanges (in flight) or memory (bytes of messages and answers). From 0.75 on only who holds little is served."},
+	{restingAddresses, Gauge, nil,
+		"Addresses of insurers that rest after repeated failures: which, is at /readyz (amc) and in the log (event amc_resting)."},
+	{restingSince, Gauge, nil,
+		"Since when the address that rests longest has rested, in seconds since the epoch; absent while none rests."},
+	{limitsShared, Gauge, nil,
+		"Whether the limits of establishments are held over all instances (1), or each instance gives its part (0); absent without Redis."},
+	{mailLetters, Gauge, []string{"state"},
+		"Letters of the outbox that were not sent, or not to all: waiting, doubted (nobody knows whether they were sent) or undelivered (refused by an address, or too late); rpn indicators mail list."},
+	{mailOldest, Gauge, nil,
+		"Since when the letter that waits longest has been in the outbox, in seconds since the epoch; absent while none waits."},
 	{causes, Counter, []string{"cause"},
 		"Exchanges that were not answered, by the stable name of their cause (docs/refusals.md)."},
 	{unsolicited, Counter, nil,
@@ -156,7 +172,31 @@ var catalogue = []Metric{
 		"Always 1; the labels say what runs."},
 }
 
+// etablissementMetrics are those of /metrics/etablissements.
+var etablissementMetrics = []Metric{
+	{etablissementExchanges, Counter, []string{"structure", "responsable"},
+		"Exchanges that ended, by establishment of the register (its first Struct_IdNat) and who must act: personne after an answer."},
+	{etablissementLimited, Counter, []string{"structure"},
+		"Exchanges of an establishment that were refused because it sent too many (RPN110); they are also in rpn_etablissement_exchanges_total."},
+	{etablissementSeconds, Counter, []string{"structure", "part"},
+		"Time that the exchanges of an establishment took, by part: total, amc (waiting for the insurer) and rpn (see rpn_added_seconds)."},
+	{etablissementInfo, Gauge, []string{"structure", "nom"},
+		"Always 1, for each establishment of the register; the labels give its Struct_IdNat and its name."},
+}
+
 const (
+	added                  = "rpn_added_seconds"
+	capacityRatio          = "rpn_capacity_ratio"
+	restingAddresses       = "rpn_amc_resting_addresses"
+	restingSince           = "rpn_amc_rest_since_timestamp_seconds"
+	limitsShared           = "rpn_limits_shared"
+	mailLetters            = "rpn_mail_letters"
+	mailOldest             = "rpn_mail_oldest_timestamp_seconds"
+	etablissementExchanges = "rpn_etablissement_exchanges_total"
+	etablissementLimited   = "rpn_etablissement_limited_total"
+	etablissementSeconds   = "rpn_etablissement_seconds_total"
+	etablissementInfo      = "rpn_etablissement_info"
+
 	exchanges          = "rpn_exchanges_total"
 	steps              = "rpn_exchange_step_seconds"
 	amcTime            = "rpn_amc_seconds"
@@ -225,12 +265,12 @@ const (
 	buildInfo          = "rpn_build_info"
 )
 
-// Catalogue returns every metric of ours, in order. Dashboards and alerts may
-// name nothing else.
-func Catalogue() []Metric { return append([]Metric(nil), catalogue...) }
+// Catalogue returns every metric of ours, in order: those of /metrics, then
+// those of /metrics/etablissements. Dashboards and alerts may name nothing else.
+func Catalogue() []Metric { return slices.Concat(catalogue, etablissementMetrics) }
 
 func metric(name string) Metric {
-	for _, m := range catalogue {
+	for _, m := range Catalogue() {
 		if m.Name == name {
 			return m
 		}

@@ -10,7 +10,7 @@ import (
 
 // Clocks remembers, for each establishment, the clock offset of its last signed
 // message, so that an establishment can see its offset before it is refused for
-// it. It is no Prometheus metric, since an establishment is never a label. Safe
+// it. It is no Prometheus metric, since an establishment is no label of /metrics. Safe
 // for concurrent use.
 type Clocks struct {
 	mu   sync.Mutex // guards last

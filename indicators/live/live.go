@@ -5,7 +5,8 @@
 // profile section 7, the insurers of the register (any other is "autre"), by their
 // number; rpn_amc_info has their names. An insurer is never multiplied by a
 // service or a code: TestSeriesStayWithinTheBudget. An
-// establishment is never a label, nor is a message id, an address or the text
+// establishment is never a label of /metrics (etablissements.go has a page of
+// its own, of few series each), nor is a message id, an address or the text
 // of an error: those questions are the record's.
 package live
 
@@ -65,6 +66,16 @@ type Options struct {
 	// Shed is the part of the messages that is refused for want of a processor.
 	// Optional.
 	Shed func() float64
+	// Capacity is which part of the instance is taken. Optional.
+	Capacity func() CapacityStats
+	// Resting says how many addresses of insurers rest, and since when the first of
+	// them. Optional.
+	Resting func() (addresses int, since time.Time)
+	// LimitsShared says whether the limits are held over all instances. Optional.
+	LimitsShared func() RedisState
+	// Mail is the outbox of the weekly mails; false: there is none. Optional.
+	Mail func() (MailStats, bool)
+
 	// LogDropped is how many lines of the log were dropped since the start.
 	LogDropped func() uint64
 	Annuaire   func() AnnuaireStats
@@ -104,6 +115,7 @@ type Metrics struct {
 	amcTime      *prometheus.HistogramVec
 	amcEnds      *prometheus.CounterVec
 	amcInfo      *prometheus.GaugeVec
+	added        prometheus.Observer
 	requestSize  prometheus.Observer
 	answerSize   prometheus.Observer
 	answerChecks *prometheus.CounterVec
@@ -184,6 +196,7 @@ func New(o Options) *Metrics {
 	l.amcTime = l.histogram(amcTime, amcBuckets)
 	l.amcEnds = l.counter(amcExchanges)
 	l.amcInfo = l.gauge(amcInfo)
+	l.added = l.histogram(added, stepBuckets).WithLabelValues()
 	l.requestSize = l.histogram(requestSize, sizeBuckets).WithLabelValues()
 	l.answerSize = l.histogram(answerSize, sizeBuckets).WithLabelValues()
 	l.answerChecks = l.counter(answerChecks)
@@ -228,6 +241,7 @@ func New(o Options) *Metrics {
 		l.registry.MustRegister(prometheus.NewCounterFunc(
 			prometheus.CounterOpts{Name: replaysForgotten, Help: metric(replaysForgotten).Help}, func() float64 { return float64(o.ReplaysForgotten()) }))
 	}
+	l.registry.MustRegister(partsCollector{o.Capacity, o.Resting, o.LimitsShared, o.Mail})
 	if o.Revocation != nil {
 		l.registry.MustRegister(revocationCollector{o.Revocation})
 	}
@@ -264,6 +278,9 @@ func (l *Metrics) Observe(rec *roc.Record) {
 	observe(h.connect, rec.Connect)
 	observe(h.amc, rec.AMC)
 	observe(h.total, rec.Total())
+	if rec.Outcome != roc.Abandoned {
+		l.added.Observe(rec.Added().Seconds())
+	}
 	if rec.AMC > 0 {
 		observe(amc.time, rec.AMC)
 	}

@@ -38,10 +38,14 @@ func full(t testing.TB, amcs int) *Metrics {
 				yield(string(numero(i)), fmt.Sprint("Mutuelle ", i))
 			}
 		},
-		InFlight:   func() int { return 3 },
-		Shed:       func() float64 { return 0.25 },
-		LogDropped: func() uint64 { return 2 },
-		Refusals:   []string{"expired", "unknown-ca"}, ReplaysForgotten: func() uint64 { return 0 },
+		InFlight:     func() int { return 3 },
+		Shed:         func() float64 { return 0.25 },
+		Capacity:     func() CapacityStats { return CapacityStats{0.1, 0.2, 0.3} },
+		Resting:      func() (int, time.Time) { return 1, noon },
+		LimitsShared: func() RedisState { return RedisThere },
+		Mail:         func() (MailStats, bool) { return MailStats{Waiting: 1, Oldest: noon}, true },
+		LogDropped:   func() uint64 { return 2 },
+		Refusals:     []string{"expired", "unknown-ca"}, ReplaysForgotten: func() uint64 { return 0 },
 		Certificates: func() []CertificateCount {
 			return []CertificateCount{{Kind: "rpn-serveur", Level: "30j", Count: 1, Calls: 12, FirstEnd: noon}}
 		},
@@ -102,7 +106,11 @@ func TestWhatIsExportedIsTheCatalogue(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := map[string]*dto.MetricFamily{}
-	for _, f := range families {
+	ofEtablissements, err := NewEtablissements(structure, structures).Gatherer().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range append(families, ofEtablissements...) {
 		if strings.HasPrefix(f.GetName(), "rpn_") {
 			seen[f.GetName()] = f
 		}

@@ -10,6 +10,7 @@ import (
 	"net/mail"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/piano-roc/rpn/indicators/report"
@@ -107,6 +108,17 @@ type Mailer struct {
 	mu     sync.Mutex
 	store  *store.Store // nil: not open
 	logged string       // the failure that was logged last
+
+	state atomic.Pointer[store.OutboxState] // nil: the outbox was not read yet
+}
+
+// State is what was not sent, by the last look at the outbox, at most a minute
+// ago; false: there was none yet. Safe for concurrent use.
+func (m *Mailer) State() (store.OutboxState, bool) {
+	if s := m.state.Load(); s != nil {
+		return *s, true
+	}
+	return store.OutboxState{}, false
 }
 
 // New makes a Mailer. Call Run.
@@ -193,7 +205,12 @@ func (m *Mailer) weekly(ctx context.Context, s *store.Store) (pause time.Duratio
 	if err != nil {
 		return pause, err
 	}
-	return pause, m.deliverAll(ctx, s, []string{Weekly})
+	err = m.deliverAll(ctx, s, []string{Weekly})
+	o, bad := s.OutboxState(ctx)
+	if bad == nil {
+		m.state.Store(&o)
+	}
+	return pause, errors.Join(err, bad)
 }
 
 func (m *Mailer) deliverAll(ctx context.Context, s *store.Store, kinds []string) error {

@@ -173,8 +173,27 @@ func TestFailures(t *testing.T) {
 				}
 			}
 			wantOutbox(t, db, c.want)
+			if got, read := m.State(); !read || got.Waiting != 0 || got.Doubted != map[store.LetterState]int{store.Doubted: len(both)}[c.want] ||
+				got.Undelivered != map[store.LetterState]int{store.Undelivered: len(both)}[c.want] {
+				t.Errorf("%s: the state is %+v", name, got)
+			}
 		})
 	}
+}
+
+// While its server is away, who looks sees how many mails wait, and since when.
+func TestTheStateSaysWhatWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := instance(filepath.Join(t.TempDir(), "store.db"), func(context.Context, *Message) error { return errors.New("connection refused") })
+		if _, read := m.State(); read {
+			t.Error("it knows the outbox before it looked")
+		}
+		runs(t, monday.Add(time.Second), monday.Add(time.Hour), m)
+		if got, _ := m.State(); got.Waiting != len(both) || got.Oldest.Sub(monday) > time.Minute {
+			t.Errorf("%+v, want %d since %s", got, len(both), monday)
+		}
+	})
 }
 
 var monday = time.Date(2026, 11, 23, 6, 0, 0, 0, store.Paris)

@@ -227,6 +227,37 @@ func stateTexts(states []LetterState) (list []string) {
 	return list
 }
 
+// An OutboxState counts the letters that were not sent, or not to all.
+type OutboxState struct {
+	Waiting, Doubted, Undelivered int
+	Oldest                        time.Time // when the oldest of Waiting was put; zero: none
+}
+
+// OutboxState counts the letters that the outbox keeps.
+func (s *Store) OutboxState(ctx context.Context) (o OutboxState, err error) {
+	err = query(ctx, s.db, `SELECT state, COUNT(*), MIN(made) FROM letters WHERE state <> $1 GROUP BY state`, func(scan func(...any) error) error {
+		var state string
+		var n int
+		var oldest int64
+		if err := scan(&state, &n, &oldest); err != nil {
+			return err
+		}
+		switch LetterState(state) {
+		case Due, Claimed, Sending:
+			o.Waiting += n
+			if at := time.Unix(oldest, 0); o.Oldest.IsZero() || at.Before(o.Oldest) {
+				o.Oldest = at
+			}
+		case Doubted:
+			o.Doubted += n
+		case Partly, Undelivered:
+			o.Undelivered += n
+		}
+		return nil
+	}, string(Sent))
+	return o, err
+}
+
 // RetryLetter puts a letter back that is Undelivered, Partly or Doubted: the
 // addresses that refused it are tried again, those that have it are not. It
 // reports whether it was in one of those states.

@@ -78,6 +78,10 @@ type Record struct {
 	// (TCP and TLS). Lookup is the DNS, and counted for nobody.
 	Read, Check, Annuaire, Lookup, Connect, AMC time.Duration
 
+	// Waited is the time spent on waiting for others than those: for the body to
+	// arrive, for a free seat at the insurer, for the caller to take the answer.
+	Waited time.Duration
+
 	RequestBytes, AnswerBytes   int
 	RequestSHA256, AnswerSHA256 [32]byte // zero: no such message
 	SignatureSHA256             [32]byte // of the decoded SignatureValue; zero: none
@@ -174,6 +178,12 @@ func (r *Record) Total() time.Duration {
 	return r.AnswerOut.Sub(r.RequestIn)
 }
 
+// Added is the part of Total that the RPN itself took: what is left without the
+// waiting for the annuaire, the DNS, the insurer and the caller.
+func (r *Record) Added() time.Duration {
+	return max(0, r.Total()-r.Annuaire-r.Lookup-r.AMC-r.Waited)
+}
+
 // LogValue writes the record for slog: the names are those of
 // docs/record.md and do not change without a line there.
 func (r *Record) LogValue() slog.Value {
@@ -231,6 +241,7 @@ func (r *Record) LogValue() slog.Value {
 	micros("dns_us", r.Lookup)
 	micros("connect_us", r.Connect)
 	micros("amc_us", r.AMC)
+	micros("waited_us", r.Waited)
 	micros("total_us", r.Total())
 	a = append(a, slog.Int("request_bytes", r.RequestBytes), slog.Int("answer_bytes", r.AnswerBytes))
 	hash("request_sha256", r.RequestSHA256)
