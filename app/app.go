@@ -194,8 +194,7 @@ func New(o Options) (_ *App, err error) {
 	answers := xmlsig.NewVerifier(xmlsig.Options{Trust: a.signatureTrust(a.stores.AMCSignature, expiry.PeerSignature), AllowSHA1: c.Policies.AllowSHA1, OnDisagreement: a.rsaDisagreed})
 
 	a.logRSA()
-	a.live, a.clocks, a.top = live.New(a.indicatorOptions()), live.NewClocks(), a.board()
-	a.eachES = live.NewEtablissements(a.labelOfES, a.labelsOfES)
+	a.live, a.clocks, a.top, a.eachES = live.New(a.indicatorOptions()), live.NewClocks(), a.board(), live.NewEtablissements(a.labelOfES, a.labelsOfES)
 
 	a.openLimits()
 	a.openLog()
