@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/piano-roc/rpn/indicators/store"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
+	"github.com/piano-roc/rpn/routing/explain"
 )
 
 // A showQuestion is what `rpn indicators show` is asked.
@@ -50,7 +53,7 @@ même groupe, s'ils sont dix au moins.`,
 	f.StringVar(&q.to, "to", "", "avant ce jour")
 	f.StringVar(&q.of, "of", "", "un groupe d'établissements : region=NOM, departement=NUMERO ou gap=NOM")
 	f.StringVar(&q.compare, "compare", "", "comparer l'établissement aux autres : region, departement, gap ou nation")
-	f.StringVar(&q.etablissements, "etablissements", "", "liste des établissements, pour --of, --compare, et tous les identifiants de --structure")
+	f.StringVar(&q.etablissements, "etablissements", "", "liste des établissements, pour --of, --compare, tous les identifiants de --structure, et ce que le registre ajoute à --amc")
 	f.StringVar(&q.amcs, "amcs", "", "liste des organismes, avec --etablissements")
 	f.BoolVar(&q.asJSON, "json", false, "un objet JSON, dont les champs sont ceux de docs/indicators.md")
 	return cmd
@@ -130,6 +133,12 @@ func (q *showQuestion) run(cmd *cobra.Command) error {
 		if sum.Windows, err = s.Availability(ctx, filter.AMC, filter.From, to); err != nil {
 			return failed(err)
 		}
+		if sum.Insurer, err = q.insurer(ctx, s, filter.AMC, filter.From, to); err != nil {
+			return failed(err)
+		}
+	}
+	if sum.Dossiers, err = q.dossiers(ctx, s, store.DossierQuery{From: filter.From, To: filter.To, Structures: structures, AMC: filter.AMC}); err != nil {
+		return failed(err)
 	}
 	if q.asJSON {
 		return q.printJSON(cmd, sum, others, string(filter.Structure))
@@ -147,7 +156,11 @@ func (q *showQuestion) run(cmd *cobra.Command) error {
 	}
 	out := cmd.OutOrStdout()
 	if filter.AMC != "" && filter.Structure != "" {
-		p, err := report.Perceived(ctx, s, structures, filter.AMC, filter.From, filter.To)
+		establishment, err := q.establishments()
+		if err != nil {
+			return refused(err)
+		}
+		p, err := report.PerceivedBy(ctx, s, structures, filter.AMC, filter.From, filter.To, establishment)
 		if err != nil {
 			return failed(err)
 		}
@@ -169,6 +182,66 @@ func outage(service roc.Service, o store.Outage, to time.Time) string {
 		end = "pas finie le " + frenchInstant(to)
 	}
 	return fmt.Sprintf("panne de %s depuis le %s, %s : %d échanges", service, frenchInstant(o.From), end, o.Failed)
+}
+
+// dossiers are the figures of dossiers of what is asked for.
+func (q *showQuestion) dossiers(ctx context.Context, s *store.Store, ask store.DossierQuery) (*store.Dossiers, error) {
+	in := func(roc.StructureID) bool { return true }
+	if q.of != "" {
+		group, err := q.groups(q.of, "")
+		if err != nil {
+			return nil, err
+		}
+		ask.ByStructure, in = true, func(id roc.StructureID) bool { _, is := group(id); return is }
+	}
+	rows, err := s.Dossiers(ctx, ask)
+	rows = slices.DeleteFunc(rows, func(r store.DossierRow) bool { return !in(r.Structure) })
+	return store.SumOfDossiers(rows), err
+}
+
+// establishments names the establishment of a structure id: by the register where
+// it is given, else each id is one.
+func (q *showQuestion) establishments() (func(roc.StructureID) roc.StructureID, error) {
+	if q.etablissements == "" || q.amcs == "" {
+		return func(id roc.StructureID) roc.StructureID { return id }, nil
+	}
+	list, err := register.Load(q.etablissements, q.amcs, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return func(id roc.StructureID) roc.StructureID {
+		if es, known := list.ByStructure(id); known {
+			return es.Structure
+		}
+		return id
+	}, nil
+}
+
+// insurer is what the register adds to the figures of one insurer; nil: it is not
+// given, or does not know the insurer.
+func (q *showQuestion) insurer(ctx context.Context, s *store.Store, number roc.NumeroAMC, from, to time.Time) (*report.Insurer, error) {
+	if q.etablissements == "" || q.amcs == "" {
+		return nil, nil
+	}
+	list, err := register.Load(q.etablissements, q.amcs, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	amc, known := list.AMC(number)
+	if !known {
+		return nil, nil
+	}
+	may, reached := map[roc.StructureID]bool{}, explain.Reached(list)
+	for es := range list.Etablissements() {
+		if slices.Contains(reached(es), amc) {
+			may[es.Structure] = true
+		}
+	}
+	establishment, err := q.establishments()
+	if err != nil {
+		return nil, err
+	}
+	return report.InsurerOf(ctx, s, number, amc.Limite.ParSeconde, from, to, may, establishment)
 }
 
 func (q *showQuestion) printJSON(cmd *cobra.Command, sum *report.Sum, others map[string]*report.Sum, mine string) error {

@@ -15,6 +15,8 @@ type Unit string
 // The units.
 const (
 	Exchanges Unit = "échanges"
+	Folders   Unit = "dossiers"
+	Sites     Unit = "établissements"
 	Share     Unit = "part"    // between 0 and 1
 	Seconds   Unit = "s"       // with decimals
 	Bytes     Unit = "octets"  //
@@ -70,6 +72,8 @@ func (c *Card) format(v float64) string {
 type Sum struct {
 	All       store.Counts
 	Windows   []store.Availability // of one insurer, by service; else none
+	Dossiers  *store.Dossiers      // nil: not asked for
+	Insurer   *Insurer             // of one insurer, with the register; else nil
 	byCode    map[string]*store.Counts
 	byOwner   map[roc.Responsable]*store.Counts
 	byService map[roc.Service]*store.Counts
@@ -226,6 +230,15 @@ func Cards() []Card {
 		ofWindows("pointe", "Débit de pointe", PerSecond, "échanges transmis dans la fenêtre la plus chargée d'un service", "300 s", func(a store.Availability) (float64, bool) {
 			return float64(a.Peak) / store.Window.Seconds(), true
 		}),
+		ofInsurer("part_debit_accorde", "Part du débit accordé au plus fort", Share, "débit de pointe de l'organisme, tous services réunis, dans la fenêtre de cinq minutes la plus chargée", "débit que l'organisme accorde à une instance (registre), à multiplier par leur nombre", func(s *Sum) (float64, bool) {
+			if s.Insurer.Granted <= 0 || s.Windows == nil {
+				return 0, false
+			}
+			return float64(s.Insurer.Peak) / store.Window.Seconds() / s.Insurer.Granted, true
+		}),
+		ofInsurer("etablissements_sans_appel", "Établissements qui n'appellent pas encore", Sites, "établissements du registre qui peuvent joindre l'organisme, moins ceux qui ont un échange avec lui", "", func(s *Sum) (float64, bool) {
+			return float64(s.Insurer.Reachable - s.Insurer.Calling), true
+		}),
 		count("reponses_inutilisables", "Réponses inutilisables", "réponses de l'organisme que le RPN n'a pas remises", "code = RPN403 ou RPN405", func(s *Sum) int64 {
 			return s.code(roc.AMCBadAnswer.Meaning().Code) + s.code(roc.AMCNotSOAP.Meaning().Code)
 		}),
@@ -257,6 +270,7 @@ func Cards() []Card {
 		code := service.String()
 		cards = append(cards, count(strings.ToLower(code), service.Exchanges()+" ("+code+")", "échanges "+code, "service", func(s *Sum) int64 { return s.service(service) }))
 	}
+	cards = append(cards, dossierCards()...)
 	return append(cards, []Card{
 		{ID: "clc_par_idb", Name: "Calculs par interrogation", Unit: PerOther, Numerator: "échanges CLC", Denominator: "échanges IDB", Fields: "service", Version: 1,
 			Of: func(s *Sum) (float64, bool) { return ratio(s.service(roc.CLC), s.service(roc.IDB)) }},
@@ -280,7 +294,7 @@ const Outages = "Panne d'un organisme, service par service, par fenêtres de cin
 func Markdown() string {
 	var b strings.Builder
 	b.WriteString("# Indicateurs : les fiches\n\nPage écrite par `go test ./indicators/report -update` d'après la table `Cards` de `indicators/report` : même fiche, même nombre, dans les CSV, le JSON et les pages.\n\n")
-	b.WriteString(Common + "\n\n" + Outages + "\n\n| champ | indicateur | unité | numérateur | dénominateur | vient de | version |\n|---|---|---|---|---|---|---|\n")
+	b.WriteString(Common + "\n\n" + Outages + "\n\n" + AboutDossiers + "\n\n" + NotBuilt + "\n\n| champ | indicateur | unité | numérateur | dénominateur | vient de | version |\n|---|---|---|---|---|---|---|\n")
 	for _, c := range Cards() {
 		d := c.Denominator
 		if d == "" {

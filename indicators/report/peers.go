@@ -67,38 +67,48 @@ func BandOf(c *Card, sums map[string]*Sum, but string) (Band, bool) {
 type Perception struct {
 	Hours        int   // in which it failed the establishment
 	Sent, Failed int64 // of the establishment
-	// Of all others, in the same hours.
+
+	// Of all others, in the same hours: zero, with Hidden, when they are fewer than
+	// SmallestBand.
 	OthersSent, OthersFailed int64
+	Hidden                   bool
 }
 
-// Perceived returns it for a period, and an establishment with all its structure
-// ids. Whole hours are compared: of a failure of
-// some minutes, the share of both is that of its hour.
-func Perceived(ctx context.Context, s *store.Store, structures []roc.StructureID, amc roc.NumeroAMC, from, to time.Time) (p Perception, err error) {
-	q := store.Query{Grain: store.Hour, From: from, To: to, Structures: structures, AMC: amc, By: []store.Dimension{store.ByPeriod}}
-	mine, err := s.Figures(ctx, q)
+// Perceived is PerceivedBy for those who have no register: each structure id counts
+// as an establishment.
+func Perceived(ctx context.Context, s *store.Store, structures []roc.StructureID, amc roc.NumeroAMC, from, to time.Time) (Perception, error) {
+	return PerceivedBy(ctx, s, structures, amc, from, to, func(id roc.StructureID) roc.StructureID { return id })
+}
+
+// PerceivedBy returns it for a period, and an establishment with all its structure
+// ids. establishment names the one of a structure id, so that the others are
+// establishments, and not ids. Whole hours are compared: of a failure of some
+// minutes, the share of both is that of its hour.
+func PerceivedBy(ctx context.Context, s *store.Store, structures []roc.StructureID, amc roc.NumeroAMC, from, to time.Time, establishment func(roc.StructureID) roc.StructureID) (p Perception, err error) {
+	rows, err := s.Figures(ctx, store.Query{Grain: store.Hour, From: from, To: to, AMC: amc, By: []store.Dimension{store.ByPeriod, store.ByStructure}})
 	if err != nil {
 		return p, err
 	}
-	q.Structures = nil
-	all, err := s.Figures(ctx, q)
-	if err != nil {
-		return p, err
-	}
-	everybody := map[int64]*store.Row{}
-	for i := range all {
-		everybody[all[i].Begin] = &all[i]
-	}
-	for i := range mine {
-		m := &mine[i]
-		if m.Failed == 0 {
-			continue
+	failed := map[int64]bool{} // hours in which it failed the establishment
+	for i := range rows {
+		if r := &rows[i]; r.Failed > 0 && slices.Contains(structures, r.Structure) {
+			failed[r.Begin] = true
 		}
-		p.Hours++
-		p.Sent, p.Failed = p.Sent+m.Sent, p.Failed+m.Failed
-		if a := everybody[m.Begin]; a != nil {
-			p.OthersSent, p.OthersFailed = p.OthersSent+a.Sent-m.Sent, p.OthersFailed+a.Failed-m.Failed
+	}
+	p.Hours = len(failed)
+	others := map[roc.StructureID]bool{}
+	for i := range rows {
+		switch r := &rows[i]; {
+		case !failed[r.Begin]:
+		case slices.Contains(structures, r.Structure):
+			p.Sent, p.Failed = p.Sent+r.Sent, p.Failed+r.Failed
+		case r.Sent > 0:
+			others[establishment(r.Structure)] = true
+			p.OthersSent, p.OthersFailed = p.OthersSent+r.Sent, p.OthersFailed+r.Failed
 		}
+	}
+	if p.Hidden = p.Hours > 0 && len(others) < SmallestBand; p.Hidden {
+		p.OthersSent, p.OthersFailed = 0, 0
 	}
 	return p, nil
 }
@@ -112,8 +122,8 @@ func (p Perception) String() string {
 	text := "échecs du fait de l'organisme dans les heures où il y en a eu : " + percent(mine) + " des vôtres, "
 	others, known := ratio(p.OthersFailed, p.OthersSent)
 	switch {
-	case !known:
-		return text + "et personne d'autre ne l'appelait"
+	case p.Hidden || !known:
+		return text + "et moins de dix autres établissements l'appelaient : rien n'en est montré"
 	case 2*others >= mine:
 		return text + percent(others) + " de ceux des autres : c'était lui"
 	}

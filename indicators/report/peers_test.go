@@ -161,7 +161,7 @@ func TestABandNeedsTenOthers(t *testing.T) {
 // The hours in which an insurer failed one are compared with those of others.
 func TestWasItThemOrYou(t *testing.T) {
 	t.Parallel()
-	s, p := played(t, 3, 4)
+	s, p := played(t, 3, 14)
 	mine, amc := []roc.StructureID{"1010000002", "1010000001"}, roc.NumeroAMC("0099000000") // of one establishment
 	got, err := Perceived(t.Context(), s, mine, amc, time.Time{}, time.Time{})
 	if err != nil {
@@ -189,10 +189,102 @@ func TestWasItThemOrYou(t *testing.T) {
 		{}: "n'a rien fait échouer",
 		{Hours: 1, Sent: 10, Failed: 5, OthersSent: 100, OthersFailed: 50}: "c'était lui",
 		{Hours: 1, Sent: 10, Failed: 5, OthersSent: 100, OthersFailed: 2}:  "cherchez d'abord chez vous",
-		{Hours: 1, Sent: 10, Failed: 5}:                                    "personne d'autre",
+		{Hours: 1, Sent: 10, Failed: 5, Hidden: true}:                      "moins de dix autres",
 	} {
 		if !strings.Contains(p.String(), says) {
 			t.Errorf("%+v: %s", p, p)
 		}
+	}
+}
+
+// What an insurer did to fewer than ten others is not shown: ten structure ids of
+// fewer establishments are fewer than ten.
+func TestAPerceptionNeedsTenOthers(t *testing.T) {
+	t.Parallel()
+	mine, amc := []roc.StructureID{"1010000000"}, roc.NumeroAMC("0099000000")
+	own := func(id roc.StructureID) roc.StructureID { return id }
+	half := func(id roc.StructureID) roc.StructureID { return id[:9] + roc.StructureID(rune('0'+(id[9]-'0')/2)) }
+	for _, c := range []struct {
+		establishments int
+		establishment  func(roc.StructureID) roc.StructureID
+		hidden         bool
+	}{{4, own, true}, {10, own, true}, {11, own, false}, {14, own, false}, {14, half, true}} {
+		s, _ := played(t, 5, c.establishments)
+		p, err := PerceivedBy(t.Context(), s, mine, amc, time.Time{}, time.Time{}, c.establishment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Hidden != c.hidden || p.Hidden != (p.OthersSent == 0) || p.Failed == 0 {
+			t.Errorf("%d establishments: %+v", c.establishments, p)
+		}
+		if c.hidden && strings.Contains(p.String(), "des autres") {
+			t.Errorf("%d establishments: %s", c.establishments, p)
+		}
+	}
+}
+
+// What an insurer is told with the register: its peak against what it grants, and
+// who does not call it yet.
+func TestWhatAnInsurerIsTold(t *testing.T) {
+	t.Parallel()
+	s, p := played(t, 6, 9)
+	amc := roc.NumeroAMC("0099000001")
+	w := Week{2026, 43}
+	may := map[roc.StructureID]bool{}
+	for n := 2; n < 14; n++ { // five of them never call, and two that call may not
+		may[roc.StructureOf(roc.FINESS(fmt.Sprintf("%09d", 10000000+n)))] = true
+	}
+	in, err := InsurerOf(t.Context(), s, amc, 0.5, w.Begin(), w.End(), may, func(id roc.StructureID) roc.StructureID { return id })
+	if err != nil {
+		t.Fatal(err)
+	}
+	calling, windows, peak := map[roc.StructureID]bool{}, map[int64]int64{}, int64(0)
+	for _, x := range p {
+		if x.To.AMC == amc && amcCalled(x) {
+			if may[x.From] {
+				calling[x.From] = true
+			}
+			at := x.RequestIn.Unix() / 300
+			windows[at]++
+			peak = max(peak, windows[at])
+		}
+	}
+	if want := (Insurer{Granted: 0.5, Peak: peak, Reachable: 12, Calling: 7}); *in != want || len(calling) != 7 {
+		t.Errorf("%+v, want %+v (%d call)", *in, want, len(calling))
+	}
+	sum := SumOf(nil)
+	sum.Insurer, sum.Windows = in, []store.Availability{}
+	for id, want := range map[string]float64{"etablissements_sans_appel": 5, "part_debit_accorde": float64(peak) / 300 / 0.5} {
+		if got, known := CardsOf(id)[0].Of(sum); !known || math.Abs(got-want) > 1e-9 {
+			t.Errorf("%s is %v, %v; want %v", id, got, known, want)
+		}
+		if _, known := CardsOf(id)[0].Of(SumOf(nil)); known {
+			t.Errorf("%s is known without the register", id)
+		}
+	}
+}
+
+// The cards of dossiers, of figures that are easily counted by hand.
+func TestTheCardsOfDossiers(t *testing.T) {
+	t.Parallel()
+	d := &store.Dossiers{Dossiers: 10, AllAtFirst: 6, AllAnswered: 8, CLCWithoutIDB: 1, IDBAlone: 3,
+		With:      map[roc.Service]int64{roc.IDB: 9, roc.CLC: 5},
+		ByService: map[roc.Service]store.Requests{roc.IDB: {Requests: 10, AtFirst: 7, Answered: 9, Tries: 14}, roc.CLC: {Requests: 6, AtFirst: 5, Answered: 5, Tries: 6}}}
+	d.ToCLC.Add(time.Hour)
+	sum := SumOf(nil)
+	sum.Dossiers = d
+	for id, want := range map[string]float64{
+		"dossiers": 10, "part_dossiers_premier_essai": 0.6, "part_dossiers_aboutis": 0.8, "essais_par_dossier": 2, "part_demandes_premier_essai": 12. / 16, "part_demandes_abouties": 14. / 16,
+		"essais_par_demande": 20. / 16, "dossiers_idb": 9, "dossiers_sim": 0, "dossiers_clc": 5, "dossiers_anl": 0, "part_clc_sans_idb": 0.2, "part_idb_sans_suite": 3. / 9,
+	} {
+		if got, known := CardsOf(id)[0].Of(sum); !known || math.Abs(got-want) > 1e-9 {
+			t.Errorf("%s is %v, %v; want %v", id, got, known, want)
+		}
+		if _, known := CardsOf(id)[0].Of(SumOf(nil)); known {
+			t.Errorf("%s is known without dossiers", id)
+		}
+	}
+	if got, known := CardsOf("p50_idb_clc")[0].Of(sum); !known || math.Abs(got-3600) > 37 {
+		t.Errorf("from IDB to CLC: %v, %v", got, known)
 	}
 }

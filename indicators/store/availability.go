@@ -46,16 +46,8 @@ func (a *Availability) Minutes() float64 { return float64(a.Out) * Window.Minute
 // begin from from on and before to. The figures of several instances add up,
 // except that the rule of five looks at the exchanges of one.
 func (s *Store) Availability(ctx context.Context, amc roc.NumeroAMC, from, to time.Time) ([]Availability, error) {
-	f := rowFilter{kind: windows}
-	f.side("structure", nil, false)
-	f.side("amc", []string{string(amc)}, true)
-	f.period(Day.Begin(from), to)
 	all := map[roc.Service]map[int64]*Counts{}
-	err := s.packs(ctx, &f, func(k packKey, e entry) {
-		at := k.begins + int64(e.slot)*int64(Window/time.Second)
-		if at < from.Unix() || at >= to.Unix() {
-			return
-		}
+	err := s.windows(ctx, amc, from, to, func(at int64, e entry) {
 		if all[e.service] == nil {
 			all[e.service] = map[int64]*Counts{}
 		}
@@ -75,6 +67,31 @@ func (s *Store) Availability(ctx context.Context, amc roc.NumeroAMC, from, to ti
 	}
 	slices.SortFunc(list, func(x, y Availability) int { return cmp.Compare(x.Service, y.Service) })
 	return list, nil
+}
+
+// windows calls each for every window of an insurer that begins from from on and
+// before to, with when it does.
+func (s *Store) windows(ctx context.Context, amc roc.NumeroAMC, from, to time.Time, each func(at int64, e entry)) error {
+	f := rowFilter{kind: windows}
+	f.side("structure", nil, false)
+	f.side("amc", []string{string(amc)}, true)
+	f.period(Day.Begin(from), to)
+	return s.packs(ctx, &f, func(k packKey, e entry) {
+		if at := k.begins + int64(e.slot)*int64(Window/time.Second); at >= from.Unix() && at < to.Unix() {
+			each(at, e)
+		}
+	})
+}
+
+// Peak returns the most exchanges that were sent to an insurer in one window, all
+// services and instances together.
+func (s *Store) Peak(ctx context.Context, amc roc.NumeroAMC, from, to time.Time) (most int64, err error) {
+	sent := map[int64]int64{}
+	err = s.windows(ctx, amc, from, to, func(at int64, e entry) { sent[at] += e.Sent })
+	for _, n := range sent {
+		most = max(most, n)
+	}
+	return most, err
 }
 
 // availabilityOf goes through the windows of a service, by when they begin.

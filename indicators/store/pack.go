@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/journal"
 )
 
 // A kind is how the rows of the store are cut.
@@ -53,7 +54,10 @@ func (k entryKey) order() uint64 {
 // rows of a country are of one establishment and one insurer that exchange a
 // few messages a day, so that a row for each hour and outcome would be mostly
 // key.
-type pack struct{ entries []entry }
+type pack struct {
+	entries []entry
+	touches []touch // of pairs: the exchanges of dossiers, in no order
+}
 
 type entry struct {
 	entryKey
@@ -95,6 +99,7 @@ func (p *pack) add(o *pack) {
 	for _, e := range o.entries {
 		p.give(e.entryKey, e.Counts)
 	}
+	p.touches = append(p.touches, o.touches...)
 }
 
 // append writes a pack. What is zero takes no room.
@@ -125,24 +130,27 @@ func (p *pack) append(b []byte) []byte {
 			}
 		}
 	}
-	return b
+	return appendTouches(b, p.touches)
 }
 
 // readPack reads what append wrote.
 func readPack(b []byte) (*pack, error) {
 	p := &pack{}
-	err := scanPack(b, func() *Counts { return &Counts{} }, func(e entry) { p.entries = append(p.entries, e) })
-	return p, err
+	rest, err := scanPack(b, func() *Counts { return &Counts{} }, func(e entry) { p.entries = append(p.entries, e) })
+	if err != nil {
+		return nil, err
+	}
+	return p, scanTouches(rest, func(t touch) { p.touches = append(p.touches, t) })
 }
 
 // scanPack calls each for every entry of what append wrote, with the counts
-// that room gives for it.
-func scanPack(b []byte, room func() *Counts, each func(entry)) error {
+// that room gives for it; it returns what follows them, the touches.
+func scanPack(b []byte, room func() *Counts, each func(entry)) (rest []byte, err error) {
 	r := &reader{b: b}
 	for range r.uvarint() {
 		e := entry{entryKey{slot: uint16(r.uvarint())}, room()}
 		if len(r.b) < 3 {
-			return errCut
+			return nil, errCut
 		}
 		e.service, e.version, e.owner = roc.Service(r.b[0]), roc.Version(r.b[1]), r.b[2]
 		r.b = r.b[3:]
@@ -160,11 +168,11 @@ func scanPack(b []byte, room func() *Counts, each func(entry)) error {
 			}
 		}
 		if r.err != nil {
-			return r.err
+			return nil, r.err
 		}
 		each(e)
 	}
-	return r.err
+	return r.b, r.err
 }
 
 // owners are those who must act, by their number.
@@ -198,7 +206,10 @@ func endOf(n uint16) string {
 type sums struct {
 	cells   map[Cell]*Counts // of the finest grain
 	windows map[packKey]*pack
+	touches map[packKey][]touch // of pairs
 	gaps    []gap
+
+	hour, day int64 // the last hour that dayOf was asked for, and its day
 
 	// weight is how many bytes of memory it takes at most, with the rows that are
 	// made of it.
@@ -210,10 +221,37 @@ type sums struct {
 // each. Measured by TestABatchTakesNoMoreThanItsWeight.
 const (
 	weightOfCell     = 2800
-	weightOfExchange = 160
+	weightOfExchange = 220
 )
 
-func newSums() *sums { return &sums{cells: map[Cell]*Counts{}, windows: map[packKey]*pack{}} }
+func newSums() *sums {
+	return &sums{cells: map[Cell]*Counts{}, windows: map[packKey]*pack{}, touches: map[packKey][]touch{}}
+}
+
+// touch takes an exchange of a dossier, or that its answer was lost.
+func (b *sums) touch(x *journal.Exchange, c *Cell, lost bool) {
+	if x.Dossier == (roc.Dossier{}) || x.Service > touchService {
+		return
+	}
+	day := b.dayOf(c.Begin)
+	t := touch{link: x.Dossier, at: uint32(x.RequestIn.UnixMilli() - day*1000), flags: byte(x.Service)}
+	switch {
+	case lost:
+		t.flags |= touchLost
+	case x.Outcome == roc.Answered:
+		t.flags |= touchUsable
+	}
+	k := packKey{pairs, c.Structure, day, c.AMC}
+	b.touches[k] = append(b.touches[k], t)
+}
+
+// dayOf is the day of an hour.
+func (b *sums) dayOf(hour int64) int64 {
+	if hour != b.hour || b.day == 0 {
+		b.hour, b.day = hour, Day.Begin(time.Unix(hour, 0)).Unix()
+	}
+	return b.day
+}
 
 func (b *sums) of(c Cell) *Counts {
 	n := b.cells[c]
@@ -243,21 +281,12 @@ func (b *sums) rows() []row {
 		}
 		return p
 	}
-	days := map[int64]int64{} // the day of an hour
-	dayOf := func(hour int64) int64 {
-		d, known := days[hour]
-		if !known {
-			d = Day.Begin(time.Unix(hour, 0)).Unix()
-			days[hour] = d
-		}
-		return d
-	}
 	for c, n := range b.cells {
 		k := entryKey{service: c.Service, version: c.Version, owner: ownerNumber(c.Owner), code: endNumber(c.Code)}
 		for _, key := range [...]packKey{{byHour, c.Structure, c.Begin, ""}, {byHour, "", c.Begin, c.AMC}, {byHour, "", c.Begin, ""}} {
 			of(key).of(k).Add(n)
 		}
-		day := dayOf(c.Begin)
+		day := b.dayOf(c.Begin)
 		k.slot = uint16((c.Begin - day) / 3600)
 		of(packKey{pairs, c.Structure, day, c.AMC}).give(k, n)
 	}
@@ -268,10 +297,13 @@ func (b *sums) rows() []row {
 		}
 	}
 	for _, h := range hours {
-		p := of(packKey{byDay, h.structure, dayOf(h.begins), h.amc})
+		p := of(packKey{byDay, h.structure, b.dayOf(h.begins), h.amc})
 		for _, e := range h.entries {
 			p.of(e.entryKey).Add(e.Counts)
 		}
+	}
+	for k, list := range b.touches {
+		of(k).touches = list // its exchange, or what amends it, counts in a cell of the row
 	}
 	list := make([]row, 0, len(packs)+len(b.windows))
 	for k, p := range packs {

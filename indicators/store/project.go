@@ -245,7 +245,9 @@ func (b *sums) read(ctx context.Context, j Journal, p Position, end, atOnce uint
 		p.leaf = slices.Clone(e.Leaf[:])
 		switch {
 		case e.Exchange != nil:
-			b.of(cellOf(e.Exchange)).add(e.Exchange)
+			c := cellOf(e.Exchange)
+			b.of(c).add(e.Exchange)
+			b.touch(e.Exchange, &c, false)
 			b.weight += weightOfExchange
 			b.watch(runs, e.Exchange)
 			if e.Exchange.RequestIn.After(p.Newest) {
@@ -278,7 +280,11 @@ func (b *sums) amend(j Journal, a *journal.Amendment) error {
 	case err != nil && !neverRead(err) && !errors.Is(err, io.EOF): // beyond the end: no record of ours says so
 		return fmt.Errorf("record %d: %w", a.Of, err)
 	case err == nil && e.Exchange != nil && e.Exchange.ID == a.Exchange:
-		b.of(cellOf(e.Exchange)).amend(a)
+		c := cellOf(e.Exchange)
+		b.of(c).amend(a)
+		if a.Change == journal.WriteFailed || a.Change == journal.CallerLeft {
+			b.touch(e.Exchange, &c, true)
+		}
 	}
 	return nil
 }

@@ -159,19 +159,26 @@ func (f *rowFilter) period(from, to time.Time) {
 // counts are the entry's until each returns.
 func (s *Store) packs(ctx context.Context, f *rowFilter, each func(packKey, entry)) error {
 	var room Counts
+	return s.rows(ctx, f, "", func(k packKey, data []byte) error {
+		_, err := scanPack(data, func() *Counts { return &room }, func(e entry) { each(k, e) })
+		return err
+	})
+}
+
+// rows calls each for every row that a filter lets through, in an order.
+func (s *Store) rows(ctx context.Context, f *rowFilter, order string, each func(packKey, []byte) error) error {
 	text := `SELECT structure, begins, amc, data FROM cells WHERE kind = '` + string(f.kind) + `'`
 	for _, w := range f.where {
 		text += " AND " + w
 	}
-	return query(ctx, s.db, text, func(scan func(...any) error) error {
+	return query(ctx, s.db, text+order, func(scan func(...any) error) error {
 		var structure, amc string
 		var begins int64
 		var data []byte
 		if err := scan(&structure, &begins, &amc, &data); err != nil {
 			return err
 		}
-		k := packKey{f.kind, roc.StructureID(structure), begins, roc.NumeroAMC(amc)}
-		return scanPack(data, func() *Counts { return &room }, func(e entry) { each(k, e) })
+		return each(packKey{f.kind, roc.StructureID(structure), begins, roc.NumeroAMC(amc)}, data)
 	}, f.args...)
 }
 

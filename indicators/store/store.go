@@ -17,7 +17,7 @@ import (
 
 // schemaVersion is the version of the tables of figures. Those of another one are
 // made anew from the journal, as far as the journal goes back.
-const schemaVersion = "3"
+const schemaVersion = "4"
 
 // ErrSchema is why figures are neither read nor written: another version of rpn
 // made their tables, and this one does not make them anew while that one uses them.

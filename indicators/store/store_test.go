@@ -410,6 +410,8 @@ func TestEachStore(t *testing.T) {
 			"A store of before the letters":        aStoreOfBeforeTheLettersHasThem,
 			"Old figures are deleted":              oldFiguresAreDeleted,
 			"Many may project":                     manyMayProject,
+			"The figures of dossiers":              theFiguresOfDossiers,
+			"Dossiers equal a naive recount":       dossiersEqualANaiveRecount,
 			"Figures are as fresh as all journals": figuresAreAsFreshAsAllJournals,
 			"The definition of an outage":          theDefinitionOfAnOutage,
 			"Availability equals a naive recount":  availabilityEqualsANaiveRecount,
