@@ -16,6 +16,7 @@ import (
 	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/app/logsink"
+	"github.com/piano-roc/rpn/indicators/alert"
 	"github.com/piano-roc/rpn/indicators/dossiers"
 	"github.com/piano-roc/rpn/indicators/live"
 	"github.com/piano-roc/rpn/indicators/mail"
@@ -112,6 +113,7 @@ type App struct {
 	journalStop func()           // ends its work in the background; nil: it was not begun
 	figures     *store.Follower  // nil: none
 	dossiers    *dossiers.Keys   // nil: exchanges are not linked
+	watcher     *alert.Watcher   // of outages; nil: without figures
 	mailer      *mail.Mailer     // nil: no mail is sent
 
 	inventory *expiry.Inventory
@@ -179,6 +181,9 @@ func New(o Options) (_ *App, err error) {
 	}
 	a.openDossiers()
 	if err := a.openFigures(); err != nil {
+		return nil, err
+	}
+	if err := a.openAlerts(); err != nil {
 		return nil, err
 	}
 	if err := a.openMail(); err != nil {
@@ -308,6 +313,9 @@ func (a *App) startLoops() {
 	a.runDossiers(ctx)
 	if a.figures != nil {
 		a.running.Go(func() { a.figures.Run(ctx) })
+	}
+	if a.watcher != nil {
+		a.running.Go(func() { a.watcher.Run(ctx) })
 	}
 	if a.mailer != nil {
 		a.running.Go(func() { a.mailer.Run(ctx) })

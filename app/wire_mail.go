@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"strings"
 
 	"github.com/piano-roc/rpn/indicators/live"
 	"github.com/piano-roc/rpn/indicators/mail"
@@ -31,11 +30,10 @@ func (a *App) openMail() error {
 			return setup(fmt.Errorf("%s: mail.ca: %w", a.config.File(), err), "give the authorities of the mail server, in PEM")
 		}
 	}
-	_, domain, _ := strings.Cut(c.From, "@")
 	a.mailer = mail.New(mail.Options{
 		Open: a.openStore, Reached: a.figures.Reached,
 		Recipients: a.recipients, Name: a.nameOfAMC, Supervision: c.Supervision,
-		Host: domain, Send: mail.NewSMTP(smtp), Log: a.log, Now: a.now,
+		Host: a.mailDomain(), Compose: a.watcher.Compose(), Send: mail.NewSMTP(smtp), Log: a.log, Now: a.now,
 	})
 	return nil
 }

@@ -75,6 +75,9 @@ type AMC struct {
 
 	// Contacts are whom to call. Optional.
 	Contacts []Contact `yaml:"contacts"`
+
+	// Alertes are who is told when it goes out and when it is back. Optional.
+	Alertes []Alerte `yaml:"alertes"`
 }
 
 // An AMCTLS is what the front end of an AMC needs from our TLS connections.

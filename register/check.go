@@ -41,6 +41,7 @@ func checkAMCs(l *List, doc *strict.Document) {
 		}
 		refuseTwice(doc, a.Versions, itself, "version", "amcs", i, "versions")
 		checkContacts(doc, a.Contacts, "amcs", i)
+		checkAlertes(l, doc, a.Alertes, false, "amcs", i)
 	}
 }
 
@@ -66,6 +67,7 @@ func checkEtablissements(l *List, doc *strict.Document, amcsKnown bool) {
 		}
 		refuseTwice(doc, e.Versions, itself, "version", "etablissements", i, "versions")
 		checkContacts(doc, e.Contacts, "etablissements", i)
+		checkAlertes(l, doc, e.Alertes, amcsKnown, "etablissements", i)
 	}
 	l.bySite = sites.owner
 	checkStructures(l, doc)

@@ -36,6 +36,9 @@ type Etablissement struct {
 	// Contacts are whom to contact. Optional.
 	Contacts []Contact `yaml:"contacts"`
 
+	// Alertes are who is told when an AMC goes out and when it is back. Optional.
+	Alertes []Alerte `yaml:"alertes"`
+
 	// Contrat is when its contract takes effect: before that day it reaches
 	// nobody, whatever its state. Optional.
 	Contrat Moment `yaml:"contrat"`
@@ -119,6 +122,18 @@ type Contact struct {
 	Role      string `yaml:"role" json:"role,omitzero"` // "DSI", "GAP", "facturation"
 	Courriel  string `yaml:"courriel" json:"courriel,omitzero"`
 	Telephone string `yaml:"telephone" json:"telephone,omitzero"`
+}
+
+// An Alerte is one way to tell somebody when an AMC goes out, by the definition of
+// its card (docs/indicators.md), and when it is back: a mail, or the call of a
+// webhook.
+type Alerte struct {
+	Courriel string `yaml:"courriel" json:"courriel,omitzero"`
+	Webhook  string `yaml:"webhook" json:"webhook,omitzero"` // https
+
+	// Organismes are the AMCs that it is told of, by one of their numbers. Empty:
+	// all. Of an establishment alone: an AMC is told of itself.
+	Organismes []roc.NumeroAMC `yaml:"organismes" json:"organismes,omitzero"`
 }
 
 // A Limite is how fast an establishment may send, or an AMC be sent to; 0 is the

@@ -148,6 +148,10 @@ type Config struct {
 	// to the national supervision. Default: none are sent.
 	Mail Mail `yaml:"mail"`
 
+	// Alerts is how it is told that an insurer goes out and that it is back.
+	// Default: to those of the register, with the default of each field.
+	Alerts Alerts `yaml:"alerts"`
+
 	// Redis is where the instances of one RPN share what the annuaire
 	// answered. Default: none; an instance alone needs none.
 	Redis Redis `yaml:"redis"`

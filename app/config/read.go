@@ -57,6 +57,7 @@ func defaults() Config {
 			Seal: 10 * time.Second, Keep: 366 * 24 * time.Hour,
 		},
 		Indicators: Indicators{Every: 5 * time.Second, Keep: 397 * 24 * time.Hour, MinFree: 512 << 20, Dossiers: 7},
+		Alerts:     Alerts{Down: 2 * time.Minute, Up: 10 * time.Minute},
 		Log:        Log{Level: LogInfo, Exchanges: true},
 	}
 }
@@ -125,6 +126,7 @@ func (c *Config) check(doc *strict.Document) {
 	c.checkJournal(doc)
 	c.checkIndicators(doc)
 	c.checkMail(doc)
+	c.checkAlerts(doc)
 	if c.Environment == Production && c.Policies.AllowSHA1 {
 		doc.Refuse(doc.At("policies", "allow_sha1"), "remove the line: SHA-1 can be accepted in a test environment only", "SHA-1 is never accepted in production")
 	}

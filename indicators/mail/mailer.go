@@ -50,6 +50,13 @@ type Options struct {
 // A Compose writes the mail of a letter; nil: there is nobody to write to.
 type Compose func(context.Context, *store.Store, *store.Letter) (*Message, error)
 
+// Later is an error of Compose: the letter waits, and nothing failed.
+func Later(err error) error { return later{err} }
+
+type later struct{ error }
+
+func (l later) Unwrap() error { return l.error }
+
 // A Message is one mail.
 type Message struct {
 	ID       string // the same for one letter, whoever sends it
@@ -235,7 +242,7 @@ func (m *Mailer) deliver(ctx context.Context, s *store.Store, l *store.Letter) e
 	msg, err := compose(ctx, s, l)
 	var out Outcome
 	switch {
-	case errors.Is(err, errNotWhole):
+	case errors.As(err, new(later)):
 		l.State, l.Next, l.Error, l.Attempts = store.Due, m.o.Now().Add(look), err.Error(), l.Attempts-1
 	case err != nil:
 		m.again(l, err)

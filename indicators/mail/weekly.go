@@ -18,7 +18,7 @@ const Weekly = "semaine"
 
 // errNotWhole is why the files of a week are not made yet, though they were about
 // to be.
-var errNotWhole = errors.New("the figures are being counted again")
+var errNotWhole = Later(errors.New("the figures are being counted again"))
 
 const hour = 6 // of Monday, in Paris
 

@@ -116,13 +116,18 @@ func scanLetter(scan func(...any) error) (l Letter, err error) {
 // ClaimLetter takes the next letter of a kind that is due, for this instance
 // alone; nil: there is none.
 func (s *Store) ClaimLetter(ctx context.Context, kinds []string, now time.Time) (l *Letter, err error) {
+	f := rowFilter{}
+	f.in("kind", kinds)
+	f.ask("state", "=", string(Due))
+	f.ask("next", "<=", now.Unix())
+	f.ask("expires", ">", now.Unix())
+	text := `SELECT ` + letterColumns + ` FROM letters WHERE ` + strings.Join(f.where, " AND ") + ` ORDER BY next, id LIMIT 1`
+	// Mostly there is none, and nobody has to wait for that.
+	if _, err := scanLetter(s.db.QueryRowContext(ctx, text, f.args...).Scan); errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
 	err = s.change(ctx, func(tx *sql.Tx) error {
-		f := rowFilter{}
-		f.in("kind", kinds)
-		f.ask("state", "=", string(Due))
-		f.ask("next", "<=", now.Unix())
-		f.ask("expires", ">", now.Unix())
-		found, err := scanLetter(tx.QueryRowContext(ctx, `SELECT `+letterColumns+` FROM letters WHERE `+strings.Join(f.where, " AND ")+` ORDER BY next, id LIMIT 1`, f.args...).Scan)
+		found, err := scanLetter(tx.QueryRowContext(ctx, text, f.args...).Scan)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
@@ -291,12 +296,14 @@ func (s *Store) RetryLetter(ctx context.Context, id string, now, expires time.Ti
 }
 
 // pruneKept deletes the letters that nobody can send since before an instant, and
-// the gaps that are older. A letter that expired is not put again: its week, or
+// the gaps and outages that are older. A letter that expired is not put again: its week, or
 // its outage, is over.
 func (s *Store) pruneKept(ctx context.Context, before time.Time) error {
 	if _, err := s.db.ExecContext(ctx, `DELETE FROM letters WHERE expires < $1`, before.Unix()); err != nil {
 		return err
 	}
-	_, err := s.db.ExecContext(ctx, `DELETE FROM gaps WHERE until < $1`, before.UnixMicro())
-	return err
+	if _, err := s.db.ExecContext(ctx, `DELETE FROM gaps WHERE until < $1`, before.UnixMicro()); err != nil {
+		return err
+	}
+	return s.pruneOutages(ctx, before)
 }

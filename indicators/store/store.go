@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -163,11 +164,11 @@ func (s *Store) migrate(ctx context.Context, o Options) error {
 	switch {
 	case known && v != schemaVersion && o.Reads:
 		return ErrSchema
-	case known && v == schemaVersion && (o.Reads || s.db.QueryRowContext(ctx, `SELECT COUNT(*) FROM letters WHERE 1 = 0`).Scan(&letters) == nil):
+	case known && v == schemaVersion && (o.Reads || s.db.QueryRowContext(ctx, `SELECT COUNT(*) FROM letters, outages, replays WHERE 1 = 0`).Scan(&letters) == nil):
 		return nil
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
-		if err := execAll(ctx, tx, append(s.d.kept(), s.d.letterTables()...)); err != nil {
+		if err := execAll(ctx, tx, slices.Concat(s.d.kept(), s.d.letterTables(), s.d.outageTables())); err != nil {
 			return err
 		}
 		// Another process may have made them meanwhile.

@@ -418,6 +418,8 @@ func TestEachStore(t *testing.T) {
 			"A letter has one outcome":             aLetterHasOneOutcome,
 			"What ended instances have left":       whatEndedInstancesHaveLeft,
 			"Letters and gaps are pruned by age":   lettersAndGapsArePrunedByAge,
+			"An outage is told once":               anOutageIsToldOnce,
+			"The state of a service":               theStateOfAService,
 		} {
 			t.Run(name+"/"+sentence, func(t *testing.T) { test(t, fresh) })
 		}

@@ -123,6 +123,16 @@ func (r *Ring) Holds(tag []byte, purpose string, parts ...[]byte) bool {
 	return k != nil && hmac.Equal(tag[idSize:], k.mac(purpose, parts))
 }
 
+// Derived returns a secret of 32 bytes for that purpose and those parts, of each
+// key, the one in use first. It is for one party outside, who learns nothing of the
+// keys by it.
+func (r *Ring) Derived(purpose string, parts ...[]byte) (list [][]byte) {
+	for i := range r.keys {
+		list = append(list, r.keys[i].mac("derived "+purpose, parts))
+	}
+	return list
+}
+
 func (k *key) mac(purpose string, parts [][]byte) []byte {
 	h := hmac.New(sha256.New, k.derive("tag "+purpose))
 	for _, p := range parts {

@@ -117,3 +117,19 @@ func TestAFileOfKeysIsReadStrictly(t *testing.T) {
 		t.Error("a file that is not there was read")
 	}
 }
+
+// What is derived is of its purpose, its parts and its key alone, and one for each
+// key.
+func TestWhatIsDerivedIsOfItsPurposePartsAndKeyAlone(t *testing.T) {
+	t.Parallel()
+	both, first := ring(t, one, two), ring(t, one)
+	got := both.Derived("webhook", []byte("a"), []byte("b"))
+	if len(got) != 2 || len(got[0]) != 32 || string(got[0]) != string(first.Derived("webhook", []byte("a"), []byte("b"))[0]) || string(got[0]) == string(got[1]) {
+		t.Errorf("derived %x", got)
+	}
+	for _, other := range [][]byte{first.Derived("other", []byte("a"), []byte("b"))[0], first.Derived("webhook", []byte("ab"), nil)[0], first.Tag("webhook", []byte("a"), []byte("b"))[4:]} {
+		if string(other) == string(got[0]) {
+			t.Errorf("%x is derived twice", other)
+		}
+	}
+}

@@ -67,6 +67,7 @@ func TestAnEditKeepsTheOrderAndTheComments(t *testing.T) {
 	orme.EGs = []roc.FINESS{"690000039", "690000047"}
 	orme.Etats = append(slices.Clone(orme.Etats), register.Changement{Depuis: day(t, "2026-12-01"), Etat: register.Suspendu, Motif: "travaux"})
 	orme.Departement = "69"
+	orme.Alertes = []register.Alerte{{Courriel: "dsi@orme.example", Organismes: []roc.NumeroAMC{"0075500025"}}}
 	ain.GAP = "Logiciel fictif"
 	clinique.Etats = []register.Changement{{Depuis: day(t, "2026-01-01"), Etat: register.Accrochage}, {Depuis: day(t, "2026-06-01"), Etat: register.Surveillance, Miroir: "0075500025"}}
 	more := append(rows, register.Etablissement{EJ: "990000018", Nom: "Nouvelle", Etats: []register.Changement{{Etat: register.Suspendu}}})
@@ -88,6 +89,8 @@ etablissements:
       - {depuis: 2026-12-01, etat: suspendu, motif: "travaux"}
     limite: {par_seconde: 5}
     departement: "69"
+    alertes:
+      - {courriel: "dsi@orme.example", organismes: ["0075500025"]}
 
   # puis l'Ain
   - finess_ej: "010003812"

@@ -142,6 +142,9 @@ func (i *importer) overlay(s *stated, row *register.Etablissement) {
 	if len(s.Contacts) > 0 {
 		row.Contacts = s.Contacts
 	}
+	if len(s.Alertes) > 0 {
+		row.Alertes = s.Alertes
+	}
 	row.Delegations = slices.Clone(row.Delegations)
 	for _, m := range s.Delegations {
 		if !slices.ContainsFunc(row.Delegations, func(d register.Mandat) bool { return d.Structure == m.Structure }) {

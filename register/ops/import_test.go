@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -220,6 +221,7 @@ func TestWhatIsWrittenReadsBackTheSame(t *testing.T) {
 			e.Delegations = []register.Mandat{{Structure: "318751275100020", Period: register.Period{Depuis: moment(0), Jusque: moment(3)}}, {Structure: "12A0000014"}}
 			e.Contacts = []register.Contact{{Nom: text.Draw(t, "contact"), Courriel: "a@b.example"}}
 			e.Contrat = moment(0)
+			e.Alertes = []register.Alerte{{Courriel: "a@b.example"}, {Webhook: "https://b.example/rpn?a=b#", Organismes: []roc.NumeroAMC{"0075500025"}}}
 		}
 		first := ops.YAML([]register.Etablissement{e}, "")
 		l, err := register.Parse("f.yaml", first, "amc.yaml", []byte("amcs: [{nom: A, numeros: [0075500025], etat: cercle}]"), today)
@@ -232,6 +234,9 @@ func TestWhatIsWrittenReadsBackTheSame(t *testing.T) {
 		}
 		if again := ops.YAML([]register.Etablissement{*back}, ""); string(again) != string(first) {
 			t.Fatalf("wrote\n%s\nread back as\n%s", first, again)
+		}
+		if !slices.EqualFunc(back.Alertes, e.Alertes, func(a, b register.Alerte) bool { return fmt.Sprint(a) == fmt.Sprint(b) }) {
+			t.Fatalf("the alerts %+v are read back as %+v", e.Alertes, back.Alertes)
 		}
 		if back.Nom != e.Nom || back.GAP != e.GAP {
 			t.Fatalf("%q became %q", e.Nom, back.Nom)

@@ -35,6 +35,7 @@ type EtablissementView struct {
 	SansTimestamp bool                  `json:"sans_timestamp,omitzero"`
 	Mandats       []register.Mandat     `json:"mandats,omitzero"`
 	Contacts      []register.Contact    `json:"contacts,omitzero"`
+	Alertes       []register.Alerte     `json:"alertes,omitzero"`
 
 	everyone bool // of the circle
 	next     *register.Changement
@@ -52,6 +53,7 @@ type AMCView struct {
 	Limite   register.Limite          `json:"limite,omitzero"`
 	Delais   roc.ServiceTimes         `json:"delais,omitzero"`
 	Contacts []register.Contact       `json:"contacts,omitzero"`
+	Alertes  []register.Alerte        `json:"alertes,omitzero"`
 	MiroirOf []roc.FINESS             `json:"miroir_of"` // establishments under surveillance with it
 
 	next *register.ChangementAMC
@@ -132,7 +134,7 @@ func viewOf(l *register.List, reached Reached, e *register.Etablissement) Etabli
 	v := EtablissementView{
 		EJ: e.EJ, Structure: e.Structure, Nom: e.Nom, Departement: e.Departement, Region: e.Region, GAP: e.GAP, Contrat: e.Contrat,
 		Etats: e.Etats, Reaches: []string{}, EGs: e.EGs, Structures: e.Structures, Versions: words.Texts(e.Versions), Limite: e.Limite, SansTimestamp: e.SansTimestamp,
-		Mandats: e.Delegations, Contacts: e.Contacts, everyone: e.Etat == register.Cercle,
+		Mandats: e.Delegations, Contacts: e.Contacts, Alertes: e.Alertes, everyone: e.Etat == register.Cercle,
 	}
 	v.InForce, _ = e.EtatAt(l.Moment())
 	if next, ok := e.Next(l.Moment()); ok {
@@ -146,7 +148,7 @@ func viewOf(l *register.List, reached Reached, e *register.Etablissement) Etabli
 
 func viewOfAMC(l *register.List, a *register.AMC) AMCView {
 	v := AMCView{
-		Nom: a.Nom, Numeros: a.Numeros, Etats: a.Etats, Domaines: a.Connus, Essais: a.EssaisAvec, Versions: words.Texts(a.Versions), Limite: a.Limite, Delais: a.Delais, Contacts: a.Contacts,
+		Nom: a.Nom, Numeros: a.Numeros, Etats: a.Etats, Domaines: a.Connus, Essais: a.EssaisAvec, Versions: words.Texts(a.Versions), Limite: a.Limite, Delais: a.Delais, Contacts: a.Contacts, Alertes: a.Alertes,
 		MiroirOf: []roc.FINESS{},
 	}
 	v.InForce, _ = a.EtatAt(l.Moment())
@@ -213,6 +215,7 @@ func (v *EtablissementView) write(b *strings.Builder, whole bool) {
 		line("mandate", "%s may sign%s", m.Structure, words.Dates(m.Period))
 	}
 	writeContacts(line, v.Contacts)
+	writeAlertes(line, v.Alertes)
 }
 
 func (v *EtablissementView) reachWords() string {
@@ -272,6 +275,7 @@ func (v *AMCView) write(b *strings.Builder, whole bool) {
 		line("AMC miroir of", "%s: %s", words.Plural(n, "establishment"), words.Join(v.MiroirOf, " "))
 	}
 	writeContacts(line, v.Contacts)
+	writeAlertes(line, v.Alertes)
 }
 
 // liner writes one line a field; an empty field has none.
@@ -280,6 +284,16 @@ func liner(b *strings.Builder) func(name, format string, args ...any) {
 		if s := fmt.Sprintf(format, args...); strings.TrimSpace(s) != "" {
 			fmt.Fprintf(b, "  %-14s %s\n", name, s)
 		}
+	}
+}
+
+func writeAlertes(line func(string, string, ...any), alertes []register.Alerte) {
+	for _, a := range alertes {
+		of := "every AMC"
+		if len(a.Organismes) > 0 {
+			of = words.Join(a.Organismes, " ")
+		}
+		line("alert", "%s (%s)", a.Courriel+a.Webhook, of)
 	}
 }
 

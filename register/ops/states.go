@@ -15,7 +15,7 @@ import (
 // are needed.
 var stateColumns = []string{
 	"finess_ej", "etat", "depuis", "amc_miroir", "motif", "nom", "gap", "contrat", "versions", "par_seconde", "rafale", "mandats",
-	"contact_nom", "contact_role", "contact_courriel", "contact_telephone",
+	"contact_nom", "contact_role", "contact_courriel", "contact_telephone", "alerte_courriel", "alerte_webhook",
 }
 
 // A stated is what a table of states says of one establishment, over all its
@@ -106,6 +106,11 @@ func (t *table) details(s *stated) {
 			c.Nom = "contact"
 		}
 		s.Contacts = append(s.Contacts, c)
+	}
+	for _, a := range []register.Alerte{{Courriel: t.get("alerte_courriel")}, {Webhook: t.get("alerte_webhook")}} {
+		if known := func(x register.Alerte) bool { return x.Courriel == a.Courriel && x.Webhook == a.Webhook }; a.Courriel+a.Webhook != "" && !slices.ContainsFunc(s.Alertes, known) {
+			s.Alertes = append(s.Alertes, a)
+		}
 	}
 }
 

@@ -42,6 +42,12 @@ func writeRow(b *bytes.Buffer, e *register.Etablissement) {
 			fmt.Fprintf(b, "      - %s\n", mapping("nom", quoted(c.Nom), "role", quoted(c.Role), "courriel", quoted(c.Courriel), "telephone", quoted(c.Telephone)))
 		}
 	}
+	if len(e.Alertes) > 0 {
+		b.WriteString("    alertes:\n")
+		for _, a := range e.Alertes {
+			fmt.Fprintf(b, "      - %s\n", mapping("courriel", quoted(a.Courriel), "webhook", quoted(a.Webhook), "organismes", flow(a.Organismes)))
+		}
+	}
 	field("contrat", e.Contrat.String())
 	writeEtats(b, e)
 	field("versions", flow(e.Versions))

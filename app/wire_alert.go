@@ -1,0 +1,94 @@
+package app
+
+import (
+	"crypto/tls"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/piano-roc/rpn/indicators/alert"
+	"github.com/piano-roc/rpn/internal/egress"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/journal"
+	"github.com/piano-roc/rpn/register"
+	"github.com/piano-roc/rpn/tlsconf/trust"
+)
+
+// openAlerts prepares what tells outages of insurers. It comes before openMail,
+// which sends its mails. Nothing of an exchange waits for it.
+func (a *App) openAlerts() error {
+	c := &a.config.Alerts
+	if a.figures == nil {
+		return nil
+	}
+	o := alert.Options{
+		Open: a.openStore, Reached: a.figures.Reached, Subscribers: a.subscribers, AMC: a.alertedAMC,
+		Find:   func() (alert.Search, error) { return journal.OpenLog(a.config.Journal.Folder) },
+		Origin: a.config.Journal.Origin, Down: c.Down, Up: c.Up,
+		Mails: a.config.Mail.Sent(), Host: a.mailDomain(), Log: a.log, Now: a.now,
+	}
+	if a.secrets != nil {
+		t := &tls.Config{MinVersion: tls.VersionTLS12}
+		if c.CA != "" {
+			pool, err := trust.ReadPool(c.CA)
+			if err != nil {
+				return setup(fmt.Errorf("%s: alerts.ca: %w", a.config.File(), err), "give the authorities of the webhooks, in PEM")
+			}
+			t.RootCAs = pool
+		}
+		// The register names the webhooks: public addresses, and the networks that
+		// are allowed to them alone.
+		client := a.filter(egress.Filter{Allow: c.Networks}).Client(t, 0)
+		o.Post = alert.NewWebhook(client, a.secrets, a.now)
+	}
+	a.watcher = alert.New(o)
+	return nil
+}
+
+// mailDomain is that of the Message-ID.
+func (a *App) mailDomain() string {
+	_, domain, _ := strings.Cut(a.config.Mail.From, "@")
+	return domain
+}
+
+// subscribers are those who are told of outages, as the register and the
+// configuration have them now.
+func (a *App) subscribers() (list []alert.Subscriber) {
+	l := a.register.Current()
+	for es := range l.Etablissements() {
+		if es.Etat != register.Clos && len(es.Alertes) > 0 {
+			list = append(list, alert.Subscriber{ID: string(es.Structure), Name: es.Nom, Structures: es.IDs(), Channels: channels(es.Alertes, nil)})
+		}
+	}
+	for amc := range l.AMCs() {
+		if len(amc.Alertes) > 0 {
+			list = append(list, alert.Subscriber{ID: "amc-" + string(amc.Numeros[0]), Name: amc.Nom, Channels: channels(amc.Alertes, amc.Numeros)})
+		}
+	}
+	operators := alert.Subscriber{ID: alert.Operators}
+	for _, to := range a.config.Alerts.Operators {
+		operators.Channels = append(operators.Channels, alert.Channel{Mail: to})
+	}
+	for _, to := range a.config.Alerts.Webhooks {
+		operators.Channels = append(operators.Channels, alert.Channel{Webhook: to})
+	}
+	if len(operators.Channels) > 0 {
+		list = append(list, operators)
+	}
+	return list
+}
+
+// channels are the alerts of a row of the register; of an AMC about itself.
+func channels(alertes []register.Alerte, itself []roc.NumeroAMC) (list []alert.Channel) {
+	for _, x := range alertes {
+		list = append(list, alert.Channel{Mail: x.Courriel, Webhook: x.Webhook, AMCs: slices.Concat(x.Organismes, itself)})
+	}
+	return list
+}
+
+func (a *App) alertedAMC(n roc.NumeroAMC) alert.AMC {
+	if amc, ok := a.register.Current().AMC(n); ok {
+		return alert.AMC{Nom: amc.Nom, Numeros: amc.Numeros}
+	}
+	return alert.AMC{Numeros: []roc.NumeroAMC{n}}
+}

@@ -1,0 +1,152 @@
+package alert
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/piano-roc/rpn/indicators/mail"
+	"github.com/piano-roc/rpn/indicators/store"
+	"github.com/piano-roc/rpn/internal/roc"
+)
+
+// The kinds of the letters; those of webhooks end in "-webhook".
+const (
+	Outage  = "panne"
+	Back    = "retour"
+	webhook = "-webhook"
+)
+
+// Compose writes the mails, for the Mailer.
+func (w *Watcher) Compose() map[string]mail.Compose {
+	return map[string]mail.Compose{Outage: w.compose, Back: w.compose}
+}
+
+// waitForOthers is how long the end of an outage waits for what other instances
+// have of it.
+const waitForOthers = 2 * time.Minute
+
+// errOthers is why a letter waits.
+var errOthers = errors.New("another instance has not said yet which exchanges failed there")
+
+// A word is what there is to say of an outage to one subscriber.
+type word struct {
+	sub    Subscriber
+	amc    AMC
+	outage store.ToldOutage
+
+	rows   []string // of the exchanges to play again, in the order of time
+	missed int64    // those that are in none
+	waited int      // instances of which it is not known
+}
+
+// of finds what a letter says; false: it is for nobody any more.
+func (w *Watcher) of(ctx context.Context, s *store.Store, l *store.Letter) (*word, bool, error) {
+	number, instant, _ := strings.Cut(l.About, "/")
+	began, err := strconv.ParseInt(instant, 10, 64)
+	if err != nil {
+		return nil, false, fmt.Errorf("letter %s: %w", l.ID, err)
+	}
+	o, known, err := s.Outage(ctx, roc.NumeroAMC(number), time.Unix(began, 0))
+	if err != nil || !known {
+		return nil, false, err
+	}
+	id, _, _ := strings.Cut(l.For, " ")
+	sub, there := w.subscriber(id)
+	if !there {
+		return nil, false, nil
+	}
+	word := &word{sub: sub, amc: w.o.AMC(o.AMC), outage: o}
+	if o.Ended.IsZero() || len(sub.Structures) == 0 {
+		return word, true, nil
+	}
+	list, waited, err := s.Replays(ctx, &o, sub.ID)
+	if err != nil {
+		return nil, false, err
+	}
+	if waited > 0 && w.o.Now().Before(o.Ended.Add(waitForOthers)) {
+		return nil, false, mail.Later(errOthers)
+	}
+	word.waited = waited
+	for _, r := range list {
+		word.missed += r.Missed
+		word.rows = slices.AppendSeq(word.rows, strings.Lines(r.Rows))
+	}
+	slices.Sort(word.rows) // each begins with its instant
+	return word, true, nil
+}
+
+// compose writes the mail of a letter.
+func (w *Watcher) compose(ctx context.Context, s *store.Store, l *store.Letter) (*mail.Message, error) {
+	word, there, err := w.of(ctx, s, l)
+	if err != nil || !there {
+		return nil, err
+	}
+	to, _ := word.sub.told(word.amc)
+	if len(to) == 0 {
+		return nil, nil
+	}
+	m := &mail.Message{ID: strings.ReplaceAll(l.ID, "/", ".") + "@" + w.o.Host, To: to, Date: w.o.Now()}
+	if l.Kind == Outage {
+		m.Subject, m.Body = word.outageText()
+		return m, nil
+	}
+	m.Subject, m.Body = word.backText()
+	if len(word.rows) > 0 {
+		m.Attached = []mail.Attachment{{Name: fmt.Sprintf("a_rejouer_%s_%s.csv", word.outage.AMC, word.outage.Began.In(store.Paris).Format("2006-01-02_1504")), Content: word.csv()}}
+	}
+	return m, nil
+}
+
+// csv is the exchanges to play again, as a French spreadsheet opens it.
+func (d *word) csv() []byte {
+	return []byte("\uFEFF" + replayHead + "\r\n" + strings.Join(d.rows, ""))
+}
+
+func (d *word) insurer() string { return strings.TrimSpace(d.amc.Nom + " " + string(d.outage.AMC)) }
+
+const automatic = "\nCe message est automatique : il n'y est pas répondu.\n"
+
+func (d *word) outageText() (subject, body string) {
+	subject = fmt.Sprintf("RPN ROC : panne de %s", d.insurer())
+	body = fmt.Sprintf("Bonjour,\n\nL'organisme %s est en panne depuis le %s.\nServices touchés : %s.\n\n", d.insurer(), frenchTime(d.outage.Began), d.services())
+	if len(d.sub.Structures) == 0 {
+		return subject, body + "La fin de la panne sera annoncée de même.\n" + automatic
+	}
+	return subject, body + "La panne est celle de l'organisme : il n'y a rien à corriger chez vous, et vos échanges avec les autres organismes continuent.\n" +
+		"Sa fin sera annoncée de même, avec la liste de vos échanges à rejouer.\n" + automatic
+}
+
+func (d *word) backText() (subject, body string) {
+	subject = fmt.Sprintf("RPN ROC : fin de la panne de %s", d.insurer())
+	minutes := int(d.outage.Over.Sub(d.outage.Began).Minutes())
+	body = fmt.Sprintf("Bonjour,\n\nL'organisme %s répond de nouveau depuis le %s. La panne avait commencé le %s (%d min).\nServices touchés : %s.\n\n",
+		d.insurer(), frenchTime(d.outage.Over), frenchTime(d.outage.Began), minutes, d.services())
+	if len(d.sub.Structures) == 0 {
+		return subject, body + automatic
+	}
+	switch {
+	case len(d.rows) > 0:
+		body += fmt.Sprintf("Échanges de votre établissement que l'organisme a fait échouer : %d. Le fichier joint les liste ; ils sont à rejouer, s'ils sont encore utiles.\n", len(d.rows))
+	case d.missed == 0 && d.waited == 0:
+		body += "Aucun échange de votre établissement n'a échoué.\n"
+	}
+	if d.missed > 0 || d.waited > 0 {
+		body += "La liste n'est pas complète : demandez le reste à l'exploitant du RPN.\n"
+	}
+	return subject, body + automatic
+}
+
+func (d *word) services() string {
+	var names []string
+	for _, v := range d.outage.Services {
+		names = append(names, v.String())
+	}
+	return strings.Join(names, ", ")
+}
+
+func frenchTime(t time.Time) string { return t.In(store.Paris).Format("02/01/2006 à 15:04") }
