@@ -27,7 +27,7 @@ func indicatorsCommand() *cobra.Command {
 		Long: `Les indicateurs sont calculés du journal scellé et de rien d'autre. docs/indicators.md
 donne la fiche de chacun ; docs/operating/indicators.md dit comment les tenir.`,
 	}
-	cmd.AddCommand(indicatorsUpdateCommand(), indicatorsRebuildCommand(), indicatorsShowCommand(), indicatorsExportCommand(), indicatorsMailCommand(), indicatorsOutagesCommand(), indicatorsWebhookSecretCommand(), indicatorsCardsCommand())
+	cmd.AddCommand(indicatorsUpdateCommand(), indicatorsRebuildCommand(), indicatorsShowCommand(), indicatorsExportCommand(), indicatorsMailCommand(), indicatorsOutagesCommand(), indicatorsReconcileCommand(), indicatorsWebhookSecretCommand(), indicatorsCardsCommand())
 	return cmd
 }
 
