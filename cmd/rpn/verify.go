@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/x509"
@@ -39,20 +40,21 @@ func verifyCommand() *cobra.Command {
 	var o verifyOptions
 	cmd := &cobra.Command{
 		Use:   "verify [flags] FILE...",
-		Short: "Check signed SOAP messages as the RPN does, and say why one is refused",
-		Long: `Verify checks each FILE ("-": standard input) with the code of the request path
-and says what is signed, by whom, with what, each step that passed, and the
-verdict with the RPN's code and remedy.
+		Short: "Vérifie des messages SOAP signés comme le RPN, et dit pourquoi l'un est refusé",
+		Long: `Vérifie chaque FILE (« - » : l'entrée standard) avec le code qui vérifie les
+messages reçus, et dit ce qui est signé, par qui, comment, chaque étape réussie,
+et le verdict, avec le code, la cause, le libellé et le remède de la faute.
 
-Without --trust the signer's chain is not checked (the certificate is taken as
-it is, and the output says so); without --caller its structure is not compared.
+Sans --trust, la chaîne du signataire n'est pas vérifiée (son certificat est
+admis tel quel, et le résultat le dit) ; sans --caller, sa structure n'est pas
+comparée.
 
-With --c14n ID it writes, instead, the canonical bytes of the part of that Id
-(or of SignedInfo) to standard output, and its digest beside the expected one to
-standard error, so that two implementations can be compared.
+Avec --c14n ID, écrit à la place les octets canoniques de la partie de cet Id (ou
+de SignedInfo) sur la sortie standard, et sur la sortie d'erreur son empreinte et
+celle que le message annonce : deux logiciels peuvent ainsi être comparés.
 
-It exits with 0 when every message is accepted, 1 when one is refused, 2 when
-the command line or a file is wrong.`,
+Code de sortie : 0 quand chaque message est accepté, 1 quand l'un est refusé, 2
+quand la ligne de commande ou un fichier est faux.`,
 		Example: `  rpn verify --trust igc-sante-signature.pem --caller 1010003812 message.xml
   rpn verify --json --at 2026-11-21T09:30:00Z *.xml
   rpn verify --c14n SignedInfo message.xml > signedinfo.c14n`,
@@ -69,15 +71,15 @@ the command line or a file is wrong.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&o.trust, "trust", nil, "PEM file of CAs of the signature trust store (may be repeated)")
-	f.StringArrayVar(&o.crl, "crl", nil, "CRL file, PEM or DER, of those CAs (may be repeated)")
-	f.StringVar(&o.caller, "caller", "", "structure id that the TLS certificate would carry, 1 and the FINESS")
-	f.StringVar(&o.at, "at", "", "instant of the check, RFC 3339 (default: now)")
-	f.BoolVar(&o.json, "json", false, "one JSON object a line for each file")
-	f.StringVar(&o.c14n, "c14n", "", "write the canonical bytes of the part of that Id, or of SignedInfo")
-	f.BoolVar(&o.allowSHA1, "allow-sha1", false, "accept SHA-1, as a test environment may")
-	f.BoolVar(&o.second, "second-opinion", false, "verify the signature of each message again with etree, goxmldsig and the standard library, and show both verdicts")
-	f.BoolVar(&o.noTimestamp, "no-timestamp", false, "do not ask for a signed Timestamp, as the register may exempt")
+	f.StringArrayVar(&o.trust, "trust", nil, "fichier PEM d'autorités de signature (peut être répété)")
+	f.StringArrayVar(&o.crl, "crl", nil, "liste de révocation de ces autorités, PEM ou DER (peut être répété)")
+	f.StringVar(&o.caller, "caller", "", "structure que le certificat TLS porterait : 1 et le FINESS")
+	f.StringVar(&o.at, "at", "", "instant de la vérification, RFC 3339 (par défaut : maintenant)")
+	f.BoolVar(&o.json, "json", false, "un objet JSON par ligne et par fichier")
+	f.StringVar(&o.c14n, "c14n", "", "écrit les octets canoniques de la partie de cet Id, ou de SignedInfo")
+	f.BoolVar(&o.allowSHA1, "allow-sha1", false, "admet SHA-1, comme un environnement de test le peut")
+	f.BoolVar(&o.second, "second-opinion", false, "vérifie encore chaque signature avec etree, goxmldsig et la bibliothèque standard, et montre les deux verdicts")
+	f.BoolVar(&o.noTimestamp, "no-timestamp", false, "n'exige pas de Timestamp signé, comme le registre peut en dispenser")
 	return cmd
 }
 
@@ -95,19 +97,19 @@ func newVerification(o verifyOptions) (*verification, error) {
 	if o.at != "" {
 		at, err := time.Parse(time.RFC3339, o.at)
 		if err != nil {
-			return nil, fmt.Errorf("--at %q is not an RFC 3339 instant such as 2026-11-21T09:30:00Z", o.at)
+			return nil, fmt.Errorf("--at %q n'est pas un instant RFC 3339, comme 2026-11-21T09:30:00Z", o.at)
 		}
 		v.at = at
 	}
 	if o.caller != "" {
 		id, err := roc.ParseStructureID(o.caller)
 		if err != nil {
-			return nil, fmt.Errorf("--caller %q: %w; it is the OU of the TLS certificate, such as 1010003812", o.caller, err)
+			return nil, fmt.Errorf("--caller %q n'est pas une structure : donnez l'OU du certificat TLS, comme 1010003812 (%w)", o.caller, err)
 		}
 		v.expect.Structure = id
 	}
 	if len(o.crl) > 0 && len(o.trust) == 0 {
-		return nil, errors.New("--crl needs --trust: a CRL is believed by the CA that signed it")
+		return nil, errors.New("--crl demande --trust : une liste de révocation est vérifiée par l'autorité qui l'a signée")
 	}
 	if len(o.trust) > 0 {
 		signers, err := readTrust(o.trust, o.crl)
@@ -202,10 +204,11 @@ type verdict struct {
 	Verdict string   `json:"verdict"` // accepted | refused
 	Code    string   `json:"code,omitempty"`
 	Reason  string   `json:"reason,omitempty"`
+	Cause   string   `json:"cause,omitempty"`  // its stable name, as rpn:Cause of the fault has it
 	Signer  string   `json:"signer,omitempty"` // structure id, else the subject
 	Covered []string `json:"covered"`
-	Chain   string   `json:"chain"` // checked | unchecked
-	Says    string   `json:"says,omitempty"`
+	Chain   string   `json:"chain"`          // checked | unchecked
+	Says    string   `json:"says,omitempty"` // what the fault says, in French
 	Remedy  string   `json:"remedy,omitempty"`
 	Second  string   `json:"second,omitempty"` // of the signature alone: holds | does-not-hold | cannot, and why
 }
@@ -293,15 +296,16 @@ func (v *verification) verdict(name string, r *xmlsig.Report, err error) verdict
 	}
 	if err != nil {
 		refusal := roc.RefusalOf(err)
-		m := refusal.Reason.Meaning()
-		d.Verdict, d.Code, d.Reason = "refused", m.Code, string(refusal.Reason)
-		d.Says, d.Remedy = strings.TrimSpace(m.Libelle+" "+refusal.Detail), m.Remede
+		m := refusal.Meaning()
+		d.Verdict, d.Code, d.Reason, d.Cause = "refused", m.Code, string(refusal.Reason), string(refusal.CauseCode)
+		d.Says, d.Remedy = refusal.Libelle(), m.Remede
 	}
 	return d
 }
 
-// print writes the report for a person, in French; the names of the steps and
-// the cause are those of the log.
+// print writes the report for a person, in French, with the texts of the fault
+// that the RPN would answer. The names of steps, reasons and causes are those of
+// docs/refusals.md, for whoever looks them up.
 func (v *verification) print(out io.Writer, d verdict, r *xmlsig.Report, err error) {
 	fmt.Fprintf(out, "%s\n", d.File)
 	if c := r.Signer; c != nil {
@@ -337,7 +341,7 @@ func (v *verification) print(out io.Writer, d verdict, r *xmlsig.Report, err err
 		fmt.Fprintf(out, "  ACCEPTÉ\n")
 		return
 	}
-	fmt.Fprintf(out, "  REFUSÉ     %s\n", err)
+	fmt.Fprintf(out, "  REFUSÉ     %s %s, cause %s\n", d.Code, d.Reason, cmp.Or(d.Cause, "non précisée"))
 	fmt.Fprintf(out, "  libellé    %s\n  remède     %s\n", d.Says, d.Remedy)
 }
 
@@ -365,7 +369,7 @@ func keyName(c *x509.Certificate) string {
 
 func (v *verification) canonical(cmd *cobra.Command, files []string) error {
 	if len(files) != 1 {
-		return refused(errors.New("--c14n works on one file"))
+		return refused(errors.New("--c14n ne prend qu'un fichier"))
 	}
 	data, err := readMessage(files[0], cmd.InOrStdin())
 	if err != nil {
@@ -380,19 +384,19 @@ func (v *verification) canonical(cmd *cobra.Command, files []string) error {
 	}
 	part, err := v.verifier.CanonicalPart(env, v.o.c14n)
 	if err != nil {
-		return failed(fmt.Errorf("%w; %s", err, roc.RefusalOf(err).Detail))
+		return failed(errors.New(roc.RefusalOf(err).Libelle()))
 	}
 	if _, err := cmd.OutOrStdout().Write(part.Canonical.Bytes()); err != nil {
 		return failed(err)
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "%v of %d canonical bytes: %s\n", part.Hash, part.Canonical.Len(), base64.StdEncoding.EncodeToString(part.Computed))
+	fmt.Fprintf(cmd.ErrOrStderr(), "%v de %d octets canoniques : %s\n", part.Hash, part.Canonical.Len(), base64.StdEncoding.EncodeToString(part.Computed))
 	if part.Expected == nil {
-		fmt.Fprintf(cmd.ErrOrStderr(), "no reference states a digest for it\n")
+		fmt.Fprintf(cmd.ErrOrStderr(), "aucune référence n'annonce d'empreinte pour cette partie\n")
 		return nil
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "the message states:   %s\n", base64.StdEncoding.EncodeToString(part.Expected))
+	fmt.Fprintf(cmd.ErrOrStderr(), "le message annonce : %s\n", base64.StdEncoding.EncodeToString(part.Expected))
 	if !bytes.Equal(part.Expected, part.Computed) {
-		return failed(errors.New("the two differ"))
+		return failed(errors.New("les deux diffèrent"))
 	}
 	return nil
 }

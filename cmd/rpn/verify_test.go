@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"html"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 )
 
@@ -108,7 +110,7 @@ func TestVerifyWritesCanonicalBytesAndTheirDigest(t *testing.T) {
 	_, after, _ := strings.Cut(string(signed), `URI="#corps`)
 	id, _, _ := strings.Cut(after, `"`)
 	code, out, stderr = runRPN(t, "verify", "--c14n", "corps"+id, filepath.Join(dir, "altered.xml"))
-	if code != exitFailed || !strings.Contains(out, "FICTIVE") || !strings.Contains(stderr, "differ") {
+	if code != exitFailed || !strings.Contains(out, "FICTIVE") || !strings.Contains(stderr, "diffèrent") {
 		t.Errorf("exit %d, %q, %q: the altered Body has another digest than stated", code, out, stderr)
 	}
 }
@@ -163,5 +165,56 @@ func TestVerifyShowsASecondOpinion(t *testing.T) {
 		if text := out.String(); !strings.Contains(text, "2e avis    "+want.text) || !strings.Contains(text, want.first) {
 			t.Errorf("%s: %s", name, text)
 		}
+	}
+}
+
+// What `rpn verify` says of a message that it refuses is what the fault of the
+// RPN says, in French: never the cause of the log, which is in English.
+func TestVerifySaysInFrenchWhatTheFaultSays(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(filepath.Join("..", "..", "internal", "xmlsig", "testdata", "attacks", "*.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, m, _ := bytes.Cut(data, []byte("\n---\n"))
+		_, at, _ := bytes.Cut(head, []byte("\nat: "))
+		at, _, _ = bytes.Cut(at, []byte("\n"))
+		v, err := newVerification(verifyOptions{at: string(at), caller: "1010003812"})
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		report, err := v.check(roc.NewContent(m))
+		if err == nil {
+			continue
+		}
+		refused++
+		refusal := roc.RefusalOf(err)
+		var out bytes.Buffer
+		v.print(&out, v.verdict(filepath.Base(file), report, err), report, err)
+		text := out.String()
+		if refusal.CauseCode == "" || !strings.Contains(text, "cause "+string(refusal.CauseCode)+"\n") {
+			t.Errorf("%s: the cause %q has no name in\n%s", file, refusal.CauseCode, text)
+		}
+		if c := refusal.Cause; c != nil && strings.Contains(c.Error(), " ") && strings.Contains(text, c.Error()) { // one word may be a name of both
+			t.Errorf("%s: the cause of the log, %q, is in\n%s", file, refusal.Cause, text)
+		}
+		fault := string(soap.Fault(soap.SOAP12, "id", refusal).Bytes())
+		element := func(name string) string {
+			_, rest, _ := strings.Cut(fault, "<rpn:"+name+">")
+			text, _, _ := strings.Cut(rest, "</rpn:"+name+">")
+			return html.UnescapeString(text)
+		}
+		if !strings.Contains(text, "libellé    "+element("Libelle")+"\n") || !strings.Contains(text, "remède     "+element("Remede")+"\n") {
+			t.Errorf("%s: the fault says\n%s\nand this was printed:\n%s", file, fault, text)
+		}
+	}
+	if refused < 200 {
+		t.Errorf("only %d of %d messages were refused", refused, len(files))
 	}
 }

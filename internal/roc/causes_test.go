@@ -30,6 +30,24 @@ func TestCausesAreWellFormed(t *testing.T) {
 	}
 }
 
+// No two causes of one reason read the same: a caller knows which it was.
+func TestCausesOfOneReasonReadDifferently(t *testing.T) {
+	t.Parallel()
+	read := map[string]CauseCode{}
+	for _, c := range Causes() {
+		m := c.Meaning()
+		if m.Reason == "" {
+			continue
+		}
+		full := m.Reason.MeaningWith(c)
+		text := full.Code + " " + full.Libelle + " " + full.Remede
+		if other, ok := read[text]; ok {
+			t.Errorf("%s and %s read the same: %s", other, c, text)
+		}
+		read[text] = c
+	}
+}
+
 // An insurer has to act on what it did, or on what its own register line says,
 // and on nothing else: where it was not tried, or not given its time, somebody
 // else has. A cause that is added to the list below says why in its text.

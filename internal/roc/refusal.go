@@ -138,6 +138,20 @@ func (r *Refusal) Because(c CauseCode) *Refusal {
 // Meaning is the meaning of the Reason with what the cause adds.
 func (r *Refusal) Meaning() Meaning { return r.Reason.MeaningWith(r.CauseCode) }
 
+// Libelle is the French text that the caller reads: that of the cause or of the
+// Reason, then the Detail, then since when. A fault and `rpn verify` have the
+// same.
+func (r *Refusal) Libelle() string {
+	text := r.Meaning().Libelle
+	if r.Detail != "" {
+		text += " " + r.Detail
+	}
+	if !r.Since.IsZero() {
+		text += " Depuis le " + r.Since.UTC().Format("02/01/2006 à 15:04 UTC") + "."
+	}
+	return text
+}
+
 // After sets how long the caller should wait, and returns the refusal.
 func (r *Refusal) After(d time.Duration) *Refusal {
 	r.RetryAfter = d

@@ -17,13 +17,7 @@ const NSErreur = "urn:rpn:erreur:1"
 // one, the detail; the remedy is in the Detail.
 func Fault(v Version, id roc.ExchangeID, r *roc.Refusal) roc.Content {
 	m := r.Meaning()
-	libelle := m.Libelle
-	if r.Detail != "" {
-		libelle += " " + r.Detail
-	}
-	if !r.Since.IsZero() {
-		libelle += " Depuis le " + r.Since.UTC().Format("02/01/2006 à 15:04 UTC") + "."
-	}
+	libelle := r.Libelle()
 	severity := "erreur"
 	if !m.Sender {
 		severity = "fatal"
