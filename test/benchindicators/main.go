@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"flag"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"syscall"
@@ -83,6 +85,8 @@ func (c *country) exchange(day int, share float64) roc.Record {
 	x.RequestOut = x.RequestIn.Add(x.Read + x.Check)
 	x.AnswerOut = x.RequestOut.Add(x.AMC)
 	x.RequestBytes, x.AnswerBytes = 5300, 5100
+	binary.BigEndian.PutUint32(x.Dossier[:], c.r.Uint32()) // most dossiers are of one exchange: those that take most room
+	x.Dossier[5] = 1
 	off := time.Duration(c.r.IntN(2000)) * time.Millisecond
 	x.ClockOffset = &off
 	switch n := c.r.IntN(100); {
@@ -166,7 +170,7 @@ func write(dir string, c *country, n int) error {
 }
 
 // rate projects a real journal, and returns the records and the processor time.
-func rate(ctx context.Context, dir, address string, c *country, records int) (uint64, time.Duration, error) {
+func rate(ctx context.Context, dir, address, profile string, c *country, records int) (uint64, time.Duration, error) {
 	if err := write(dir, c, records); err != nil {
 		return 0, 0, err
 	}
@@ -181,6 +185,17 @@ func rate(ctx context.Context, dir, address string, c *country, records int) (ui
 	}
 	defer s.Close()
 	runtime.GC()
+	if profile != "" {
+		f, err := os.Create(profile)
+		if err != nil {
+			return 0, 0, err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return 0, 0, err
+		}
+		defer pprof.StopCPUProfile()
+	}
 	before := cpu()
 	if err := s.Project(ctx, l, nil); err != nil {
 		return 0, 0, err
@@ -211,7 +226,7 @@ func page(ctx context.Context, s *store.Store, who roc.StructureID, end time.Tim
 	return time.Since(began), rows, nil
 }
 
-func run(ctx context.Context, out io.Writer, address string, records int, c *country) error {
+func run(ctx context.Context, out io.Writer, address, profile string, records int, c *country) error {
 	runtime.GOMAXPROCS(1)
 	dir, err := os.MkdirTemp("", "benchindicators")
 	if err != nil {
@@ -223,7 +238,7 @@ func run(ctx context.Context, out io.Writer, address string, records int, c *cou
 	if address == "" {
 		where, first, address = "SQLite", filepath.Join(dir, "rate.db"), filepath.Join(dir, "country.db")
 	}
-	n, used, err := rate(ctx, filepath.Join(dir, "journal"), first, newCountry(c.establishments, c.amcs, c.perDay, c.days), records)
+	n, used, err := rate(ctx, filepath.Join(dir, "journal"), first, profile, newCountry(c.establishments, c.amcs, c.perDay, c.days), records)
 	if err != nil {
 		return err
 	}
@@ -283,9 +298,10 @@ func main() {
 	perDay := flag.Int("per-day", 500_000, "exchanges of a day")
 	days := flag.Int("days", 396, "")
 	file := flag.String("out", "", "file whose table is replaced; none: standard output")
+	profile := flag.String("cpuprofile", "", "file of a profile of the first line; none: not profiled")
 	flag.Parse()
 	var table strings.Builder
-	err := run(context.Background(), io.MultiWriter(os.Stderr, &table), *address, *records, newCountry(*establishments, *amcs, *perDay, *days))
+	err := run(context.Background(), io.MultiWriter(os.Stderr, &table), *address, *profile, *records, newCountry(*establishments, *amcs, *perDay, *days))
 	if err == nil && *file != "" {
 		err = replace(*file, fmt.Sprintf("%s, %s/%s, %s:\n\n| | |\n|---|---|\n%s", time.Now().Format(time.DateOnly), runtime.GOOS, runtime.GOARCH, runtime.Version(), &table))
 	}
