@@ -3,7 +3,7 @@
 GO ?= go
 BIN := bin
 
-.PHONY: help build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check bench-denial deps clean drill-annuaire drill-trust drill-fairness drill-revocation drill-journal bench-journal bench-indicators mutants
+.PHONY: help build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check bench-denial deps clean drill-annuaire drill-trust drill-fairness drill-revocation drill-journal oracle-tessera bench-journal bench-indicators mutants
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -97,8 +97,18 @@ drill-trust: ## who may come in: certificates, lists, responders, LISTS (2000) g
 	$(GO) test -count 1 -v -timeout 30m -run '^TestRevocationIsWhatOpenSSLSays$$' ./tlsconf/revocation -openssl-cases $(LISTS)
 
 ROUNDS ?= 1000
-drill-journal: ## kill -9, damage, full disks, clocks that jump: lost, unprovable, undetected, double
-	$(GO) test -count 1 -v -timeout 2h ./journal -rounds $(ROUNDS) -damages $(ROUNDS) -run 'Kill9|Changed|Holes|Cut|Full|ReadOnly|Clock|Gap'
+drill-journal: ## kill -9, damage, full and read-only disks, clocks, two instances and PostgreSQL: lost, unprovable, undetected, double
+	./test/deps.sh
+	@mkdir -p $(BIN)
+	@{ $(GO) test -count 1 -v -timeout 2h ./journal -rounds $(ROUNDS) -damages $(ROUNDS) -run 'Kill9|Changed|Holes|Cut|Full|ReadOnly|Clock|Gap' && \
+	  $(GO) test -count 1 -v -timeout 2h ./test/drill/journal -rounds $$(($(ROUNDS) / 10 + 1)) || echo 'drill: FAILED'; } | tee $(BIN)/drill-journal.log
+	@sort -u $(BIN)/drill-journal.log | awk -F' [|] ' '/^drill: / { if (/FAILED/) { bad = 1; next } sub("drill: ", ""); if (!n++) print "\n| | | lost | unprovable | undetected | double |\n|---|---|---|---|---|---|"; print "| " $$0 " |"; \
+	  for (i = 3; i <= 6; i++) sum[i] += $$i } END { printf "\nlost %d, unprovable %d, undetected %d, double %d\n", sum[3], sum[4], sum[5], sum[6]; \
+	  if (n != $(DRILLS)) { print "drill-journal: " n " of $(DRILLS) drills were played"; bad = 1 } exit bad || sum[3] || sum[4] || sum[5] || sum[6] }'
+DRILLS := 13
+
+oracle-tessera: ## the tree of a journal beside Tessera, in a module of its own
+	cd tools/tessera && $(GO) vet . && $(GO) test -count 1 -v .
 
 bench-journal: ## what a record costs, on the path and off it
 	$(GO) test -run '^$$' -bench . -benchtime 500000x ./journal

@@ -28,6 +28,8 @@ import (
 	"github.com/piano-roc/rpn/internal/strict"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/journal"
+	"github.com/piano-roc/rpn/journal/timestamp"
+	"github.com/piano-roc/rpn/journal/witness"
 	"github.com/piano-roc/rpn/limits"
 	"github.com/piano-roc/rpn/limits/breaker"
 	"github.com/piano-roc/rpn/limits/crossbar"
@@ -109,12 +111,14 @@ type App struct {
 	live       *live.Metrics
 	eachES     *live.Etablissements
 
-	journal     *journal.Journal // nil: none
-	journalStop func()           // ends its work in the background; nil: it was not begun
-	figures     *store.Follower  // nil: none
-	dossiers    *dossiers.Keys   // nil: exchanges are not linked
-	watcher     *alert.Watcher   // of outages; nil: without figures
-	mailer      *mail.Mailer     // nil: no mail is sent
+	journal     *journal.Journal  // nil: none
+	journalStop func()            // ends its work in the background; nil: it was not begun
+	stamps      *timestamp.Keeper // nil: nobody time-stamps the journal
+	witnesses   *witness.Keeper   // nil: nobody cosigns it
+	figures     *store.Follower   // nil: none
+	dossiers    *dossiers.Keys    // nil: exchanges are not linked
+	watcher     *alert.Watcher    // of outages; nil: without figures
+	mailer      *mail.Mailer      // nil: no mail is sent
 
 	inventory *expiry.Inventory
 	clocks    *live.Clocks
@@ -180,6 +184,12 @@ func New(o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.openDossiers()
+	if err := a.openTimestamp(); err != nil {
+		return nil, err
+	}
+	if err := a.openWitnesses(); err != nil {
+		return nil, err
+	}
 	if err := a.openFigures(); err != nil {
 		return nil, err
 	}

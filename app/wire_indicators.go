@@ -43,6 +43,7 @@ func (a *App) indicatorOptions() live.Options {
 		Mail:         a.mailStats,
 		Revocation:   a.revocationStats,
 		Journal:      a.journalStats,
+		Evidence:     a.evidence,
 		Figures:      a.figuresStats,
 		Open:         func() (int, int) { return a.server.Open(), a.client.Open() },
 		Certificates: a.certificateCounts,

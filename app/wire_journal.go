@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/piano-roc/rpn/app/admin"
@@ -92,6 +93,14 @@ func (a *App) startJournal() {
 	a.journalStop = func() { cancel(); <-done }
 	go func() {
 		defer close(done)
+		var all sync.WaitGroup
+		defer all.Wait()
+		if a.stamps != nil {
+			all.Go(func() { a.stamps.Run(ctx) })
+		}
+		if a.witnesses != nil {
+			all.Go(func() { a.witnesses.Run(ctx) })
+		}
 		a.journal.Run(ctx)
 	}()
 }

@@ -160,36 +160,39 @@ func (j *Journal) bounded(s *segment) bool {
 }
 
 // rebuildBoundary signs the tree that ends with a segment when the process that
-// sealed it died before closing it. It starts from the tiles, which go up to
-// the first record of the segment, and adds the leaves of the segment. The
-// leaves after it must lead to the tree that was sealed; if they do not,
+// sealed it died before closing it, and with each sealed segment after it. It
+// starts from the tiles, which go up to the first record of the segment, and adds
+// the leaves. They must lead to the tree that was sealed; if they do not,
 // something was changed on disk and nothing is signed: verify reports it.
 func (j *Journal) rebuildBoundary(s *segment) {
 	j.seal.mu.Lock()
 	defer j.seal.mu.Unlock()
 	f, err := edgeOf(j.path("tiles"), s.first)
-	var root Hash
+	roots := map[*segment]Hash{}
 	if err == nil {
 		j.mu.Lock()
 		list := append([]*segment{}, j.closing...)
+		closing := len(list)
 		if j.current != nil {
 			list = append(list, j.current)
 		}
 		j.mu.Unlock()
-		for _, t := range list {
+		for n, t := range list {
 			for i := int64(0); i < t.count.Load() && f.size < j.seal.tree.size; i++ {
 				f.push(j.leafOf(t, int(i)))
-				if f.size == s.end() {
-					root = f.root()
-				}
+			}
+			if n < closing && f.size == t.end() {
+				roots[t] = f.root()
 			}
 		}
 		if f.root() != j.seal.tree.root() {
 			err = errors.New("the records do not lead to the tree that was sealed")
 		}
 	}
-	if err == nil {
-		s.boundary, err = j.o.Key.signCheckpoint(j.o.Origin, s.end(), root)
+	for t, root := range roots {
+		if err == nil && t.boundary == nil {
+			t.boundary, err = j.o.Key.signCheckpoint(j.o.Origin, t.end(), root)
+		}
 	}
 	if err != nil {
 		j.stats.void.Add(1)

@@ -21,8 +21,10 @@ var ErrNotSealed = errors.New("the record is not sealed yet: the journal seals e
 
 // Checkpoint reads the last checkpoint of the folder, without verifying its
 // signature: Prove needs its text, and VerifyProof verifies it.
-func (l *Log) Checkpoint() (*Checkpoint, error) {
-	b, err := os.ReadFile(filepath.Join(l.dir, "checkpoint"))
+func (l *Log) Checkpoint() (*Checkpoint, error) { return l.readCheckpoint("checkpoint") }
+
+func (l *Log) readCheckpoint(name string) (*Checkpoint, error) {
+	b, err := os.ReadFile(filepath.Join(l.dir, name))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, ErrNotSealed
 	}
@@ -32,17 +34,45 @@ func (l *Log) Checkpoint() (*Checkpoint, error) {
 	text, _, _ := strings.Cut(string(b), "\n\n")
 	c, err := parseCheckpoint(text + "\n")
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", filepath.Join(l.dir, "checkpoint"), ErrDamaged, err)
+		return nil, fmt.Errorf("%s: %w: %w", filepath.Join(l.dir, name), ErrDamaged, err)
 	}
 	c.Note = b
 	return c, nil
+}
+
+// CosignedFile is the last checkpoint that enough witnesses cosigned, next to the
+// last checkpoint.
+const CosignedFile = "checkpoint.cosigned"
+
+// Consistency proves that the tree of one size leads to that of another (RFC
+// 6962, section 2.1.2); from 0 records, or to the same size, there is nothing to
+// prove.
+func (l *Log) Consistency(from, to uint64) ([]Hash, error) {
+	if from == 0 || from == to {
+		return nil, nil
+	}
+	path, err := tlog.ProveTree(int64(to), int64(from), tlog.HashReaderFunc(l.readHashes))
+	list := make([]Hash, len(path))
+	for i, h := range path {
+		list[i] = Hash(h)
+	}
+	return list, err
+}
+
+// checkpointOf is the checkpoint in which a record is proved: the one that
+// witnesses cosigned, if it covers the record, else the last one.
+func (l *Log) checkpointOf(index uint64) (*Checkpoint, error) {
+	if c, err := l.readCheckpoint(CosignedFile); err == nil && index < c.Size {
+		return c, nil
+	}
+	return l.Checkpoint()
 }
 
 // Prove writes the proof of a record (C2SP tlog-proof), with the record itself
 // as its extra data. The proof, the journal's public key and the messages are
 // all that a verification needs.
 func (l *Log) Prove(index uint64) ([]byte, error) {
-	c, err := l.Checkpoint()
+	c, err := l.checkpointOf(index)
 	if err != nil {
 		return nil, err
 	}

@@ -64,8 +64,11 @@ func (l *Log) readSlots(s *logSegment, lo, hi uint64) ([]Entry, error) {
 	}
 	list := make([]Entry, 0, hi-lo)
 	for i := lo; i < hi; i, b = i+1, b[slotSize:] {
-		n := min(int(binary.BigEndian.Uint16(b[slotLength:])), exchangeSize)
-		e, err := Decode(i, b[slotRecord:slotRecord+n])
+		end := slotRecord + int(binary.BigEndian.Uint16(b[slotLength:]))
+		if end > slotLength { // no record is that long: its length was changed, and is shown with it
+			end = slotSize
+		}
+		e, err := Decode(i, b[slotRecord:end])
 		if stored := Hash(b[:slotRecord]); err == nil && stored != e.Leaf {
 			e = Entry{Index: i, Raw: e.Raw} // its own hash shows that it was changed
 		}

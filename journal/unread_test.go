@@ -207,3 +207,25 @@ func TestAnErrorOfTheDiskIsNoDamage(t *testing.T) {
 		t.Error("a file that was not seen is damaged, or one that is gone is not")
 	}
 }
+
+// A length that no record has is a change, although the record is what it was.
+func TestALengthThatWasChangedIsFound(t *testing.T) {
+	t.Parallel()
+	dir := closedJournal(t)
+	opened, err := segmentFiles(dir, ".open")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(opened[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[headerSize+3*slotSize+slotLength] ^= 8
+	if err := os.WriteFile(opened[0], b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	report, err := openLog(t, dir).Verify(testKeys().verifiers, nil)
+	if err != nil || len(report.Problems) != 1 || !strings.Contains(report.Problems[0], "a été modifié") {
+		t.Errorf("%q, %v", report.Problems, err)
+	}
+}

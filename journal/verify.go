@@ -18,6 +18,7 @@ type Report struct {
 	First, End                   uint64 // the records kept: from First to before End
 	Sealed                       uint64 // size of the last checkpoint
 	Exchanges, Amendments, Marks uint64
+	Before                       int    // of the other checkpoints, those of before the records kept: not comparable any more
 	NotRecorded, TurnedAway      uint64 // according to the marks
 	From, To                     time.Time
 
@@ -63,8 +64,9 @@ func (r *Report) cannotRead(what string, err error) {
 
 // Verify reads every kept record, computes the whole tree again and compares it
 // with each signed checkpoint and each tile. progress, which may be nil, is
-// called with the number of records done.
-func (l *Log) Verify(keys []note.Verifier, progress func(done, total uint64)) (*Report, error) {
+// called with the number of records done. others are checkpoints that were kept
+// elsewhere or time-stamped: they must be of this tree too.
+func (l *Log) Verify(keys []note.Verifier, progress func(done, total uint64), others ...*Checkpoint) (*Report, error) {
 	r := &Report{}
 	if err := l.Refresh(); err != nil {
 		return nil, err
@@ -98,6 +100,7 @@ func (l *Log) Verify(keys []note.Verifier, progress func(done, total uint64)) (*
 	if err := v.begin(); err != nil {
 		return nil, err
 	}
+	v.expect(others)
 	segments := l.segments // a Refresh replaces it
 	for i := range segments {
 		v.segment(&segments[i], progress)
@@ -118,6 +121,8 @@ type verification struct {
 	leaves []Hash // of the tile being filled, from the first record kept
 	roots  []Hash // of each full tile of leaves, by its number from the first one
 	tile0  uint64 // number of that first one
+
+	others map[uint64][]*Checkpoint // by their size
 
 	hole  bool // the tile being filled lacks a leaf that nothing tells
 	blind bool // and so does the tree: no root can be compared any more
@@ -281,8 +286,34 @@ func (v *verification) tileOfLeaves() {
 	}
 }
 
-// compare checks the last checkpoint when the tree reaches its size.
+// expect takes the other checkpoints to compare. One of more than was ever sealed
+// is of records that are gone.
+func (v *verification) expect(others []*Checkpoint) {
+	v.others = map[uint64][]*Checkpoint{}
+	for _, c := range others {
+		switch {
+		case c.Size < v.report.First:
+			v.report.Before++
+		case c.Size > v.report.End:
+			v.report.wrong("un autre point de contrôle signé couvre %d enregistrements, et le journal s'arrête à %d : des enregistrements scellés manquent", c.Size, v.report.End)
+		default:
+			v.others[c.Size] = append(v.others[c.Size], c)
+		}
+	}
+	v.compare(v.report.First)
+}
+
+// compare checks the last checkpoint, and the others, when the tree reaches their
+// size.
 func (v *verification) compare(size uint64) {
+	if list := v.others[size]; len(list) > 0 && !v.blind && size == v.tree.size {
+		for _, c := range list {
+			if c.Root != v.tree.root() {
+				v.report.wrong("le journal de %d enregistrements n'est pas celui d'un autre point de contrôle signé (horodaté, ou gardé ailleurs) : leurs racines diffèrent", size)
+			}
+		}
+		delete(v.others, size)
+	}
 	if !v.blind && size == v.last.Size && size == v.tree.size && v.last.Size > 0 && v.last.Root != v.tree.root() {
 		v.report.wrong("le journal de %d enregistrements n'est pas celui qui a été scellé : sa racine diffère de celle du point de contrôle signé", size)
 	}

@@ -23,6 +23,7 @@ needs xmllint libxml2-utils            # oracle of schemas and canonical bytes
 needs curl curl
 needs script bsdutils                 # the terminal of `rpn top`
 needs openssl openssl
+needs zstd zstd                        # reads closed segments
 needs gnutls-cli gnutls-bin
 needs /usr/lib/python3/dist-packages/zeep python3-zeep
 needs /usr/lib/python3/dist-packages/xmlsec python3-xmlsec

@@ -84,8 +84,10 @@ var doors = map[string][]string{
 	"software.sslmate.com/src/go-pkcs12":  {"tlsconf/identity"},
 	"golang.org/x/time":                   {"limits"},
 	"golang.org/x/sys":                    {"internal/rsaverify", "proxy/http1", "journal"},
-	"golang.org/x/mod":                    {"journal"},
+	"golang.org/x/mod":                    {"journal", "journal/witness"},
 	"github.com/klauspost/compress":       {"journal"},
+	"github.com/smallstep/pkcs7":          {"journal/timestamp"},
+	"filippo.io/torchwood":                {"journal/witness"},
 	"github.com/spf13/cobra":              {"cmd/rpn", "cmd/demo", "cmd/mutuelle", "cmd/annuaire"},
 	"golang.org/x/term":                   {"cmd/rpn"},
 	"encoding/xml":                        {}, // reads what must be refused (docs/decisions/0003)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -61,6 +62,29 @@ type Journal struct {
 	// KeepBytes is how large the closed segments may be together: beyond it the
 	// oldest are deleted before their time, with an alarm. Default: 0, no cap.
 	KeepBytes strict.Size `yaml:"keep_bytes"`
+
+	// Timestamp has the checkpoint of each day time-stamped. Default: none.
+	Timestamp Timestamp `yaml:"timestamp"`
+
+	// Witnesses is a policy file (C2SP tlog-policy): the witnesses that cosign the
+	// checkpoints, each with the address where it is asked, and how many of them
+	// are enough. They are asked once a minute, and nothing waits for them.
+	// Default: none.
+	Witnesses string `yaml:"witnesses"`
+}
+
+// Timestamp is a time-stamping authority (RFC 3161) that says when a checkpoint
+// was there. No exchange and no seal waits for it: it is asked once a day, and
+// again after a failure.
+type Timestamp struct {
+	// URL is where it answers: "http://tsa.example/tsr". Its tokens are signed:
+	// plain HTTP will do. It is reached by what network says.
+	URL string `yaml:"url"`
+
+	// Authority is a PEM file: the certificates with which it signs, and their
+	// CAs up to the root. A token of any other certificate is refused: when the
+	// authority renews its own, add the new one and keep the old ones.
+	Authority string `yaml:"authority"`
 }
 
 // A Durability is what a record survives before its answer leaves, and a
@@ -106,5 +130,33 @@ func (c *Config) checkJournal(doc *strict.Document) {
 		if _, err := os.Stat(j.Key); err != nil {
 			doc.Refuse(doc.At("journal", "key"), "make it: rpn journal key --origin "+j.Origin+" > "+j.Key, "%s", Missing(j.Key, err))
 		}
+	}
+	c.checkTimestamp(doc)
+	if j.Witnesses != "" {
+		j.Witnesses = c.path(j.Witnesses)
+		if _, err := os.Stat(j.Witnesses); err != nil {
+			doc.Refuse(doc.At("journal", "witnesses"), "give the file of the policy", "%s", Missing(j.Witnesses, err))
+		}
+		if !j.Kept() {
+			doc.Refuse(doc.At("journal", "witnesses"), "give journal.folder or state, or remove the line", "there is no journal to cosign")
+		}
+	}
+}
+
+func (c *Config) checkTimestamp(doc *strict.Document) {
+	t := &c.Journal.Timestamp
+	if t.URL == "" && t.Authority == "" {
+		return
+	}
+	if u, err := url.Parse(t.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+		doc.Refuse(doc.At("journal", "timestamp", "url"), "write it like http://tsa.example/tsr", "it is not the address of a time-stamping authority")
+	}
+	if t.Authority = c.path(t.Authority); t.Authority == "" {
+		doc.Refuse(doc.At("journal", "timestamp", "authority"), "give the file of its certificates", "without it no token can be verified")
+	} else if _, err := os.Stat(t.Authority); err != nil {
+		doc.Refuse(doc.At("journal", "timestamp", "authority"), "give the file of its certificates", "%s", Missing(t.Authority, err))
+	}
+	if !c.Journal.Kept() {
+		doc.Refuse(doc.At("journal", "timestamp"), "give journal.folder or state, or remove the section", "there is no journal to time-stamp")
 	}
 }

@@ -187,53 +187,6 @@ func journalProveCommand() *cobra.Command {
 	return cmd
 }
 
-func journalVerifyCommand() *cobra.Command {
-	var dirs, keyFiles []string
-	cmd := &cobra.Command{
-		Use:   "verify --dir DIR --key FILE",
-		Short: "Vérifie tout ce qui est gardé : chaque enregistrement, l'arbre, les tuiles, les sceaux",
-		Long: `Verify reads every record that is kept, computes the tree again and compares it
-with every signed checkpoint and every tile. It exits with 0 when all holds, with
-1 when something was changed, taken away or destroyed, and with 2 when nothing
-of that was found but something could not be read for now: it says what.
-
-The public key must come from whoever keeps it, not from the folder itself.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			keys, err := publicKeys(keyFiles)
-			if err != nil {
-				return refused(err)
-			}
-			logs, done, err := openLogs(dirs)
-			if err != nil {
-				return err
-			}
-			defer done()
-			sound, altered := true, false
-			for i, l := range logs {
-				bar := newProgress(cmd.ErrOrStderr(), "vérification de "+dirs[i])
-				r, err := l.Verify(keys, bar.show)
-				bar.end()
-				if err != nil {
-					return failed(fmt.Errorf("%s: %w", dirs[i], err))
-				}
-				printReport(cmd.OutOrStdout(), dirs[i], r)
-				sound, altered = sound && r.OK(), altered || len(r.Problems) > 0
-			}
-			switch {
-			case altered:
-				return failed(nil)
-			case !sound:
-				return refused(errors.New("la vérification n'est pas complète : relancez-la quand ce qui est nommé ci-dessus peut être lu"))
-			}
-			return nil
-		},
-	}
-	dirFlag(cmd, &dirs)
-	keyFlag(cmd, &keyFiles)
-	return cmd
-}
-
 func keyFlag(cmd *cobra.Command, files *[]string) {
 	cmd.Flags().StringArrayVar(files, "key", nil, "public key of the journal, a file of one line; repeat it after a change of key (required)")
 	cmd.MarkFlagRequired("key")
@@ -254,29 +207,6 @@ func publicKeys(files []string) ([]journal.PublicKey, error) {
 		keys = append(keys, v)
 	}
 	return keys, nil
-}
-
-func printReport(w io.Writer, dir string, r *journal.Report) {
-	fmt.Fprintf(w, "%s : journal %s\n", dir, dash(r.Origin))
-	if r.End > r.First {
-		fmt.Fprintf(w, "  enregistrements %d à %d, du %s au %s\n", r.First, r.End-1, frenchInstant(r.From), frenchInstant(r.To))
-	}
-	fmt.Fprintf(w, "  %d échanges, %d compléments, %d marques ; %d enregistrements scellés\n", r.Exchanges, r.Amendments, r.Marks, r.Sealed)
-	if r.NotRecorded > 0 || r.TurnedAway > 0 {
-		fmt.Fprintf(w, "  le journal dit lui-même : %d échanges portés sans trace, %d refusés faute de place\n", r.NotRecorded, r.TurnedAway)
-	}
-	for _, p := range r.Problems {
-		fmt.Fprintf(w, "  ANOMALIE : %s\n", p)
-	}
-	if r.More > 0 {
-		fmt.Fprintf(w, "  et %d autres anomalies\n", r.More)
-	}
-	for _, p := range r.Unread {
-		fmt.Fprintf(w, "  NON VÉRIFIÉ : %s\n", p)
-	}
-	if r.OK() {
-		fmt.Fprintf(w, "  intègre : rien n'a été modifié, ajouté ni retiré\n")
-	}
 }
 
 func frenchInstant(t time.Time) string { return t.UTC().Format("02/01/2006 15:04:05") + " UTC" }

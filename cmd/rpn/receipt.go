@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/piano-roc/rpn/journal"
+	"github.com/piano-roc/rpn/journal/witness"
 )
 
 func receiptCommand() *cobra.Command {
@@ -21,14 +22,16 @@ func receiptCommand() *cobra.Command {
 
 func receiptVerifyCommand() *cobra.Command {
 	var keyFiles []string
-	var proofFile, requestFile, answerFile string
+	var proofFile, requestFile, answerFile, policyFile string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "verify --key FILE --proof FILE [--request FILE] [--answer FILE]",
 		Short: "Vérifie hors ligne une preuve, et que les messages donnés sont ceux de l'échange",
 		Long: `Verify needs the public key of the journal, the proof that rpn journal prove
 wrote, and the message's own bytes: nothing else, and no network. It exits with
-0 when the proof holds and every message given is the one of the record.`,
+0 when the proof holds and every message given is the one of the record. With
+--policy, the proof must also be cosigned by a quorum of the witnesses of that
+file (C2SP tlog-policy).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			keys, err := publicKeys(keyFiles)
@@ -42,6 +45,11 @@ wrote, and the message's own bytes: nothing else, and no network. It exits with
 			p, err := journal.VerifyProof(proof, keys)
 			if err != nil {
 				return failed(fmt.Errorf("la preuve n'est pas valable : %w", err))
+			}
+			if policyFile != "" {
+				if err := witnessed(policyFile, proof, p.Entry.Leaf); err != nil {
+					return err
+				}
 			}
 			x := p.Entry.Exchange
 			if x == nil {
@@ -62,6 +70,9 @@ wrote, and the message's own bytes: nothing else, and no network. It exits with
 				return printEntry(cmd.OutOrStdout(), &p.Entry, true)
 			}
 			printProof(cmd.OutOrStdout(), p, requestFile, answerFile)
+			if policyFile != "" {
+				fmt.Fprintln(cmd.OutOrStdout(), "  le point de contrôle est cosigné par assez de témoins de la politique donnée")
+			}
 			return nil
 		},
 	}
@@ -70,9 +81,26 @@ wrote, and the message's own bytes: nothing else, and no network. It exits with
 	f.StringVar(&proofFile, "proof", "", "the proof (required)")
 	f.StringVar(&requestFile, "request", "", "the request as it was sent, byte for byte")
 	f.StringVar(&answerFile, "answer", "", "the answer as it came, byte for byte")
+	f.StringVar(&policyFile, "policy", "", "a policy (C2SP tlog-policy): a quorum of its witnesses must have cosigned")
 	f.BoolVar(&asJSON, "json", false, "write the record as JSON")
 	cmd.MarkFlagRequired("proof")
 	return cmd
+}
+
+// witnessed checks that a quorum of the witnesses of a policy cosigned a proof.
+func witnessed(file string, proof []byte, leaf journal.Hash) error {
+	text, err := os.ReadFile(file)
+	var policy *witness.Policy
+	if err == nil {
+		policy, err = witness.ParsePolicy(text)
+	}
+	if err != nil {
+		return refused(fmt.Errorf("--policy %s: %w", file, err))
+	}
+	if err := policy.VerifyProof(proof, leaf); err != nil {
+		return failed(fmt.Errorf("la preuve est valable, mais pas selon la politique donnée : %w", err))
+	}
+	return nil
 }
 
 func sameMessage(what, file string, want [32]byte) error {

@@ -110,6 +110,10 @@ var catalogue = []Metric{
 		"Failures of the journal, by step: write, sync, seal, close, room, read."},
 	{journalDamaged, Gauge, nil,
 		"Records found damaged since the start; run rpn journal verify."},
+	{evidenceAt, Gauge, []string{"by"},
+		"When a checkpoint of the journal was last confirmed by somebody else, by whom: timestamp (the authority of journal.timestamp) or witnesses (a quorum of journal.witnesses). Absent until the first one."},
+	{evidenceFailures, Counter, []string{"by"},
+		"Times that a checkpoint could not be confirmed; it is tried again, and /readyz says why."},
 	{figuresBehind, Gauge, nil,
 		"Records of the journal that are in no figure of the store yet."},
 	{figuresLag, Gauge, nil,
@@ -235,6 +239,8 @@ const (
 	journalGaps        = "rpn_journal_gaps_total"
 	journalErrors      = "rpn_journal_errors_total"
 	journalDamaged     = "rpn_journal_damaged_records"
+	evidenceAt         = "rpn_journal_confirmed_timestamp_seconds"
+	evidenceFailures   = "rpn_journal_confirm_failures_total"
 	figuresBehind      = "rpn_indicators_behind_records"
 	figuresLag         = "rpn_indicators_lag_seconds"
 	figuresFailures    = "rpn_indicators_failures_total"

@@ -88,6 +88,9 @@ type Options struct {
 	// Journal is the state of the journal; false: there is none.
 	Journal func() (journal.Stats, bool)
 
+	// Evidence is how those do who confirm the checkpoints of the journal.
+	Evidence func() []EvidenceStats
+
 	// Figures says how far the figures of the store are; false: there are none.
 	Figures func() (FiguresStats, bool)
 	Open    func() (etablissements, amc int) // connections
@@ -247,6 +250,9 @@ func New(o Options) *Metrics {
 	}
 	if o.Journal != nil {
 		l.registry.MustRegister(journalCollector{o.Journal})
+	}
+	if o.Evidence != nil {
+		l.registry.MustRegister(evidenceCollector{o.Evidence})
 	}
 	if o.Figures != nil {
 		l.registry.MustRegister(figuresCollector{o.Figures})
