@@ -23,7 +23,7 @@ test-interop: ## the SOAP clients that need a JDK, Mono, PHP or C++, against the
 	$(GO) vet -tags interop ./test/interop
 	$(GO) test -tags interop -count 1 -timeout 5m ./test/interop
 
-record-clients: ## keep anew what every SOAP client sends, for internal/xmlsig
+record-clients: ## keep again what every SOAP client sends, for internal/xmlsig
 	./test/deps.sh interop
 	$(GO) test -tags interop -count 1 -timeout 5m ./test/interop -record $(CURDIR)/internal/xmlsig/testdata/clients
 	$(GO) test -count 1 -run '^TestMessagesOfRealClients$$' ./internal/xmlsig

@@ -173,7 +173,7 @@ func searchAction() string {
 	return op.Action
 }
 
-// receive reads the body of an HTTP answer within the bound, and judges its
+// receive reads the body of an HTTP answer within the bound, and checks its
 // status: 200 only; a 5xx without an envelope is silence.
 func (c *Client) receive(ctx context.Context, answer *http.Response) (roc.Content, error) {
 	body, err := io.ReadAll(io.LimitReader(answer.Body, int64(c.o.MaxBytes)+1))

@@ -76,7 +76,7 @@ type Options struct {
 	// value holds nothing.
 	Changes ChangeOptions
 
-	// ChangesFile keeps over a restart what Changes is judged by. Default: it
+	// ChangesFile keeps over a restart what Changes decides by. Default: it
 	// is forgotten.
 	ChangesFile string
 
@@ -186,7 +186,7 @@ func New(o Options) *Directory {
 	d.limiter.decided = o.Acts.all()
 	if o.ChangesFile != "" {
 		if err := d.limiter.load(o.ChangesFile); err != nil {
-			o.Log.Error("what the annuaire moved before the restart cannot be read: counting begins anew", "event", "annuaire_routes_unreadable", "error", err)
+			o.Log.Error("what the annuaire moved before the restart cannot be read: counting starts again", "event", "annuaire_routes_unreadable", "error", err)
 		}
 	}
 	if o.Disk != nil {
@@ -213,7 +213,7 @@ func (d *Directory) Close() {
 }
 
 // tend does again and again what nobody asks for: what is held is asked again,
-// and what the changes are judged by is saved.
+// and what the changes are decided by is saved.
 func (d *Directory) tend() {
 	tick := time.NewTicker(20 * time.Second)
 	defer tick.Stop()

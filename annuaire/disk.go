@@ -25,7 +25,7 @@ type DiskOptions struct {
 
 	// MaxAge is the age up to which an answer serves. One that is older is kept
 	// as long again, should the clock have jumped, then forgotten when the file
-	// is written anew. Required.
+	// is written again. Required.
 	MaxAge time.Duration
 
 	// MaxBytes bounds the file; when it is reached the oldest answers go.
@@ -50,7 +50,7 @@ type DiskOptions struct {
 // its checksum: what the annuaire said, by its digest, once; and which key it
 // was said about, when, and under which sequence of its route. A record that is
 // damaged is copied beside (File.bad), counted and logged, and the rest is
-// read. The file is written anew when more than half of it is of no use: in the background,
+// read. The file is written again when more than half of it is of no use: in the background,
 // then renamed, so that at each instant there is a whole one.
 type Disk struct {
 	o DiskOptions

@@ -208,7 +208,7 @@ func (f fakeTags) Holds(tag []byte, _ string, parts ...[]byte) bool {
 	return string(tag) == string(f.Tag("", parts...))
 }
 
-func TestADiskIsBoundedAndWrittenAnew(t *testing.T) {
+func TestADiskIsBoundedAndWrittenAgain(t *testing.T) {
 	t.Parallel()
 	c, file := newClock(), filepath.Join(t.TempDir(), "annuaire.log")
 	d := openDisk(t, DiskOptions{File: file, MaxBytes: 4 << 20, Now: c.now})

@@ -229,7 +229,7 @@ func (d *Disk) openContent(says digest, c keptContent) (roc.Content, error) {
 	return roc.NewContent(raw), nil
 }
 
-// compactIfWorth writes the file anew when it is mostly of no use, or full.
+// compactIfWorth writes the file again when it is mostly of no use, or full.
 func (d *Disk) compactIfWorth() {
 	full := d.size > d.o.MaxBytes
 	if d.file == nil || !full && (d.size < compactAt || d.size < 2*d.live) {

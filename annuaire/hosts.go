@@ -147,7 +147,7 @@ func ReadHosts(path string) ([]Host, error) {
 	for line := 1; r.Scan(); line++ {
 		var x Host
 		if err := json.Unmarshal(r.Bytes(), &x); err != nil || x.AMC == "" || x.Name == "" {
-			return nil, fmt.Errorf("%s:%d: not a line of the hosts that the annuaire has named; remove the file to start anew", path, line)
+			return nil, fmt.Errorf("%s:%d: not a line of the hosts that the annuaire has named; remove the file to start again", path, line)
 		}
 		list = append(list, x)
 	}

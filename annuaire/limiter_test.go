@@ -18,7 +18,7 @@ func ofRoute(n int, csr, from, to string, debut, end, at time.Time) candidate {
 	return candidate{key: k, from: from, next: firstAddress{URL: to, Debut: debut, End: end, Seen: at}}
 }
 
-// moves judges moves of one route after the other, and returns at which one it
+// moves decides on moves of one route after the other, and returns at which one it
 // holds; 0: at none.
 func moves(l *changeLimiter, n int, at time.Time, of func(i int) candidate) int {
 	for i := range n {
@@ -166,7 +166,7 @@ func TestTheLimiterIsKeptOverARestart(t *testing.T) {
 	}
 }
 
-// The judgement is pure: it changes nothing but what it is judged by.
+// The decision is pure: it changes nothing but what it decides by.
 func TestAVerdictIsGivenTwice(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 6, 15, 10, 0, 0, 0, time.UTC)

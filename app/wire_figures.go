@@ -14,7 +14,7 @@ import (
 
 // openFigures prepares what keeps the figures up to date. Their store is opened
 // in the background: it fails open, so an RPN whose store is away starts and
-// carries, and says in /readyz that the figures are late. Its address is judged
+// carries, and says in /readyz that the figures are late. Its address is checked
 // here: one that production does not accept is refused.
 func (a *App) openFigures() error {
 	c := &a.config.Indicators

@@ -291,7 +291,7 @@ func sureOf(n int) (int, bool) {
 	return n, true
 }
 
-// How a record relates to a period, judging by the column of times, which has
+// How a record relates to a period, by the column of times, which has
 // whole milliseconds and an upper limit.
 const (
 	outside = iota

@@ -118,7 +118,7 @@ func (e *Etablissement) Post(ctx context.Context, d *Draft, m roc.Content) Outco
 	}
 	d.setHeaders(req.Header)
 	// A kept connection that the RPN cuts while we write (a reload looks at every
-	// peer anew) ends without an answer: net/http then asks again on a new one,
+	// peer again) ends without an answer: net/http then asks again on a new one,
 	// as a GAP does. A key without a value is not sent.
 	if !d.Once {
 		req.Header["X-Idempotency-Key"] = nil

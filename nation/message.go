@@ -27,7 +27,7 @@ type Draft struct {
 	ContentType string            // "": that of SOAP
 	SOAPAction  *string           // nil: the right one
 	Header      map[string]string // more headers of the request
-	Path        string            // after the RPN's address: "/clef"
+	Path        string            // after the RPN's address: "/token"
 
 	Once bool // a connection that ends without an answer is an error: nothing is sent again
 }

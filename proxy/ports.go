@@ -163,8 +163,8 @@ type Options struct {
 	// its structure ("": none that is known): it had too many already. May be nil.
 	OnTurnedAway func(roc.StructureID)
 
-	// Endpoint is the public address of POST /roc, as the WSDL says it. "": it
-	// is made of ServerName, a DNS name of our certificate.
+	// Endpoint is the public URL of POST /roc, written in the WSDL. "": made
+	// from the Host header of each request.
 	Endpoint   string
 	ServerName func() string // may be nil
 

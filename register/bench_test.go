@@ -134,7 +134,7 @@ func BenchmarkExchange(b *testing.B) {
 	}
 }
 
-// A date is reached: the whole register is settled anew.
+// A date is reached: the whole register is settled again.
 func BenchmarkAt(b *testing.B) {
 	l := whole(b)
 	at := today

@@ -18,7 +18,7 @@ import (
 
 const module = "github.com/piano-roc/rpn/"
 
-var update = flag.Bool("update", false, "write imports.txt anew; its diff is for a reader")
+var update = flag.Bool("update", false, "write imports.txt again; its diff is for a reader")
 
 // arrowsFile holds every arrow of the import map, one a line. It is exact: an
 // arrow that is not in it fails, and so does one that nobody uses.

@@ -25,6 +25,13 @@ var retired = map[string]string{
 	"farAnswer": "upstream response",
 	"telling":   "publication, notification",
 	"world":     "nation, or what it is: keys, a setting",
+	"anew":      "again",
+	"clef":      "address token; in a page, clef de routage",
+	"dearest":   "most expensive",
+	"judge":     "verify, decide, compare",
+	"judged":    "verified, decided, compared",
+	"judging":   "verifying, deciding",
+	"judgement": "verdict",
 }
 
 // verbs begin no name of a function: what writes a log line is logX, what

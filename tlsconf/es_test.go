@@ -92,7 +92,7 @@ func TestASessionEndsWithItsTrust(t *testing.T) {
 	}
 }
 
-// A resumed session is judged by the clock of the moment too, and ticket keys
+// A resumed session is verified by the clock of the moment too, and ticket keys
 // rotate without losing sessions.
 func TestASessionAgesWithTheClock(t *testing.T) {
 	t.Parallel()
@@ -137,7 +137,7 @@ type keepFirst struct{ tls.ClientSessionCache }
 
 func (keepFirst) Put(string, *tls.ClientSessionState) {}
 
-// A handshake is judged by what the files hold at that moment, the
+// A handshake is verified by what the files hold at that moment, the
 // certificate we present too.
 func TestAReloadIsSeenByTheNextHandshake(t *testing.T) {
 	t.Parallel()

@@ -85,7 +85,7 @@ func (f *forge) leaf(by forged, changes ...func(*x509.Certificate)) forged {
 	})
 }
 
-func TestChainsThatAreHardToJudge(t *testing.T) {
+func TestChainsThatAreHardToVerify(t *testing.T) {
 	t.Parallel()
 	f := &forge{t: t}
 	root := f.make(forged{}, "AC RACINE", nil)
@@ -209,7 +209,7 @@ func TestChainsThatAreHardToJudge(t *testing.T) {
 			Clients:     trust.FixedStore(trust.NewTrust(certs(c.trusts.roots), certs(c.trusts.intermediates))),
 		}, nil)
 		pair := igc.Pair{Cert: c.presents[0].cert, Key: c.presents[0].key, Chain: slices.Clone(certs(c.presents[1:]))}
-		// Verified anew, and remembered: the same verdict.
+		// Verified again, and remembered: the same verdict.
 		for _, as := range []string{"stranger", "second time"} {
 			_, err := d.Knock(tlstest.Client(server, pair))
 			if c.want == "" && err != nil {

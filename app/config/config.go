@@ -56,8 +56,9 @@ type Config struct {
 	// several instances. Default: none.
 	ProxyProtocol ProxyProtocol `yaml:"proxy_protocol"`
 
-	// Endpoint is the public URL of POST /roc, as the WSDL (GET /roc?wsdl) says
-	// it: "https://rpn.example/roc". Default: as each caller's Host says it.
+	// Endpoint is the public URL of POST /roc, written in the WSDL (GET
+	// /roc?wsdl): "https://rpn.example/roc". Default: made from the Host header
+	// of each request.
 	Endpoint string `yaml:"endpoint"`
 
 	// Admin is the address and port of the operator's listener: /metrics,

@@ -82,7 +82,7 @@ func (c *Config) checkIndicators(doc *strict.Document) {
 }
 
 // checkPostgres looks at what is written. Whether the name of the server is
-// verified, as production asks, is judged where the address is used
+// verified, as production asks, is checked where the address is used
 // (store.CheckAddress): the environment has a say in it too.
 func (c *Config) checkPostgres(doc *strict.Document) {
 	at := doc.At("indicators", "store")

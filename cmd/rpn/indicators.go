@@ -37,7 +37,7 @@ func storeFlag(cmd *cobra.Command, address *string) {
 	cmd.MarkFlagRequired("store")
 }
 
-// openStore opens the store; one that only reads makes no file, and nothing anew.
+// openStore opens the store; one that only reads makes neither the file nor its tables.
 func openStore(cmd *cobra.Command, address string, mayMake bool) (*store.Store, error) {
 	if !mayMake && !store.IsPostgres(address) {
 		if _, err := os.Stat(address); errors.Is(err, fs.ErrNotExist) {

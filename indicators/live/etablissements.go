@@ -13,10 +13,11 @@ import (
 )
 
 // Etablissements are the metrics of each establishment, on a page of their own
-// (/metrics/etablissements): some ten series for each of thousands, which only
-// who wants them scrapes, and less often. Its labels are the structures of the
-// register: a caller that is not there adds nothing, and an establishment is
-// never multiplied by an insurer or a service. Safe for concurrent use.
+// (/metrics/etablissements): about ten series for each of thousands, to be
+// scraped less often, and only where they are used. Its labels are the
+// structures of the register: a caller that is not there adds no series, and no
+// series is of an establishment and an insurer or a service. Safe for concurrent
+// use.
 type Etablissements struct {
 	label func(roc.StructureID) (string, bool)
 	all   func(yield func(label, nom string))

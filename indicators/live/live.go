@@ -57,13 +57,13 @@ type Options struct {
 	AMC func(roc.NumeroAMC) (label string, ok bool)
 
 	// AMCs gives the label and the name of each insurer of the register. It is
-	// asked at each scrape: their series are there before their first exchange,
-	// and go with them.
+	// asked at each scrape: an insurer has its series before its first exchange,
+	// and loses them when it leaves the register.
 	AMCs func(yield func(label, nom string))
 
 	InFlight func() int
 
-	// Shed is the part of the messages that is refused for want of a processor.
+	// Shed is the share of the messages refused because no processor is free.
 	// Optional.
 	Shed func() float64
 	// Capacity is which part of the instance is taken. Optional.
@@ -97,7 +97,8 @@ type Options struct {
 
 	Version, Revision, GoVersion string // of the build
 
-	// Refusals are why a peer is not accepted, or no more: tlsconf's closed list.
+	// Refusals are the reasons why a peer is refused, or cut later: tlsconf's
+	// closed list.
 	Refusals []string
 
 	// ReplaysForgotten is how many messages were forgotten within their life.
@@ -158,8 +159,8 @@ type amcHandles struct {
 	ends map[string]prometheus.Counter
 }
 
-// How an exchange ended, as far as its insurer is concerned: few words, for they
-// are multiplied by the insurers.
+// How an exchange with an insurer ended: few values, because each insurer has a
+// series for each of them.
 const (
 	failed = "failed" // no answer, and the insurer is at fault
 	turned = "refused"
@@ -393,7 +394,7 @@ func (l *Metrics) UnsolicitedAnswer() { l.unsolicited.WithLabelValues().Inc() }
 // LateAnswer counts an answer that began after the deadline of its exchange.
 func (l *Metrics) LateAnswer() { l.lateAnswers.Inc() }
 
-// TurnedAway counts a connection that was closed without a word.
+// TurnedAway counts a connection that was closed without an answer.
 func (l *Metrics) TurnedAway() { l.turnedAway.Inc() }
 
 // Described counts a description that was answered.

@@ -46,8 +46,8 @@ func (l *Metrics) histogram(name string, buckets []float64) *prometheus.Histogra
 	return v
 }
 
-// zeros makes the series of a closed list before their first event: who alerts
-// on a rise needs what it rises from.
+// zeros makes the series of a closed list before their first event: an alert on
+// an increase needs the value before it.
 func (l *Metrics) zeros() {
 	for _, s := range append([]roc.Service{roc.NoService}, roc.Services...) {
 		for _, v := range []roc.Version{roc.NoVersion, roc.V1, roc.V2} {
@@ -85,8 +85,8 @@ func (l *Metrics) zeros() {
 	l.amcHandle(OtherAMC)
 }
 
-// refresh gives the insurers of the register their series, and takes those of
-// the others away.
+// refresh makes the series of the insurers of the register, and removes those of
+// insurers that left it.
 func (l *Metrics) refresh() {
 	if l.o.AMCs == nil {
 		return

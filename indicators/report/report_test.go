@@ -16,7 +16,7 @@ import (
 	"github.com/piano-roc/rpn/journal"
 )
 
-var update = flag.Bool("update", false, "write docs/indicators.md anew")
+var update = flag.Bool("update", false, "write docs/indicators.md again")
 
 // docs/indicators.md is made of the cards.
 func TestTheCardsAreTheDocumentation(t *testing.T) {

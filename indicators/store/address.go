@@ -21,7 +21,7 @@ var errAddress = errors.New("the address of PostgreSQL cannot be read, or a file
 
 // parsePostgres reads an address, with all that pgx adds to it from the
 // environment. Verified refuses one by which a server on another machine could be
-// reached without TLS, or without its name being verified: it judges what pgx
+// reached without TLS, or without its name being verified: it checks what pgx
 // will do, not what the address says, so that a "host" among the parameters, a
 // second host or PGSSLMODE passes by no door. It fails closed.
 func parsePostgres(address string, verified bool) (*pgx.ConnConfig, error) {

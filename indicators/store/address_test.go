@@ -9,7 +9,7 @@ import (
 
 // Where the name of the server must be verified, an address by which another one
 // could be reached is refused, however it says so; on this machine all are good.
-func TestAnAddressIsJudgedByWhatItDoes(t *testing.T) {
+func TestAnAddressIsCheckedByWhatItDoes(t *testing.T) {
 	const base = "postgres://rpn@base.example/indicateurs"
 	for address, good := range map[string]bool{
 		base + "?sslmode=verify-full": true,

@@ -159,7 +159,7 @@ func (s *Store) projectBatch(ctx context.Context, origin string, j Journal, p Po
 		return p, err
 	}
 	err = s.change(ctx, func(tx *sql.Tx) error {
-		// Another version may have made the tables anew meanwhile.
+		// Another version may have made the tables again meanwhile.
 		var v string
 		if err := tx.QueryRowContext(ctx, readSchema).Scan(&v); err != nil {
 			return err
@@ -337,7 +337,7 @@ func (s *Store) mergeSQLite(ctx context.Context, tx *sql.Tx, id int64, rows []ro
 	inner := context.WithoutCancel(ctx)
 	read := map[kind]*sql.Stmt{}
 	for _, k := range kinds {
-		// The kind is no parameter: SQLite would plan anew for each value, for the
+		// The kind is no parameter: SQLite would plan again for each value, for the
 		// sake of the index of one kind.
 		st, err := tx.PrepareContext(inner, `SELECT amc, data FROM cells WHERE kind = '`+string(k)+`' AND structure = $1 AND begins = $2 AND journal = $3 AND amc BETWEEN $4 AND $5`)
 		if err != nil {

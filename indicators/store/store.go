@@ -17,12 +17,12 @@ import (
 )
 
 // schemaVersion is the version of the tables of figures. Those of another one are
-// made anew from the journal, as far as the journal goes back.
+// made again from the journal, as far as the journal goes back.
 const schemaVersion = "4"
 
 // ErrSchema is why figures are neither read nor written: another version of rpn
-// made their tables, and this one does not make them anew while that one uses them.
-var ErrSchema = errors.New("another version of rpn made the tables of figures: use one version for all that open the store; at its start, `rpn serve` makes them anew from the journal, and so does `rpn indicators update`")
+// made their tables, and this one does not make them again while that one uses them.
+var ErrSchema = errors.New("another version of rpn made the tables of figures: use one version for all that open the store; at its start, `rpn serve` makes them again from the journal, and so does `rpn indicators update`")
 
 // A Store holds the figures. It is safe for concurrent use; each journal has
 // one writer.
@@ -62,7 +62,7 @@ type Options struct {
 	MinFree uint64
 
 	// Reads is of one who only reads figures: those of another version are refused
-	// (ErrSchema), and not made anew.
+	// (ErrSchema), and not made again.
 	Reads bool
 
 	// Dial opens the connections to PostgreSQL. Nil: pgx does. A socket of this
@@ -138,7 +138,7 @@ func (d dialect) kept() []string {
 	}
 }
 
-// derived makes the tables of figures anew. The key of a row begins with what
+// derived makes the tables of figures again. The key of a row begins with what
 // a page asks for: an establishment, a period.
 func (d dialect) derived() []string {
 	return []string{
@@ -155,7 +155,7 @@ func (d dialect) derived() []string {
 
 const readSchema = `SELECT value FROM meta WHERE name = 'schema'`
 
-// migrate makes the tables that are not there, and those of figures anew when
+// migrate makes the tables that are not there, and those of figures again when
 // they are of another version. A store that has them all is not written.
 func (s *Store) migrate(ctx context.Context, o Options) error {
 	var v string

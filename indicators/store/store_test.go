@@ -406,7 +406,7 @@ func TestEachStore(t *testing.T) {
 			"The figures equal a naive recount":    theFiguresEqualANaiveRecount,
 			"A rebuild gives equal numbers":        aRebuildGivesEqualNumbers,
 			"A projection that is cut goes on":     aProjectionThatIsCutGoesOn,
-			"Figures of another version":           figuresOfAnotherVersionAreMadeAnew,
+			"Figures of another version":           figuresOfAnotherVersionAreMadeAgain,
 			"A store of before the letters":        aStoreOfBeforeTheLettersHasThem,
 			"Old figures are deleted":              oldFiguresAreDeleted,
 			"Many may project":                     manyMayProject,
@@ -689,8 +689,8 @@ func TestAnotherJournalIsNotCounted(t *testing.T) {
 
 // The figures of another version are counted again from the journal, and the
 // letters stay: what was sent is not sent again. Who only reads refuses them, and
-// who has the store open while another version makes them anew writes nothing.
-func figuresOfAnotherVersionAreMadeAnew(t *testing.T, fresh func(*testing.T) *Store) {
+// who has the store open while another version makes them again writes nothing.
+func figuresOfAnotherVersionAreMadeAgain(t *testing.T, fresh func(*testing.T) *Store) {
 	r := rand.New(rand.NewPCG(6, 6))
 	s := fresh(t)
 	b := &book{origin: "rpn.example/a"}

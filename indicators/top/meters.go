@@ -57,7 +57,7 @@ func (d *durations) add(took time.Duration, at time.Time) {
 
 func (d *durations) rotate(at time.Time) {
 	switch gone := at.Sub(d.turn); {
-	case gone < half && gone > -half: // a clock that was put back begins anew
+	case gone < half && gone > -half: // a clock that was put back begins again
 		return
 	case gone >= half && gone < 2*half:
 		d.earlier = d.now

@@ -11,7 +11,7 @@ import (
 )
 
 // What is written is what was parsed, in one form.
-func TestContentTypeIsParsedOnceAndWrittenAnew(t *testing.T) {
+func TestContentTypeIsParsedOnceAndWrittenAgain(t *testing.T) {
 	t.Parallel()
 	const idb = "urn:roc:idb:1.0.0:interroger"
 	for in, want := range map[string]string{ // as real clients write it
@@ -105,7 +105,7 @@ func TestSOAPActionIsWrittenAsItWasParsed(t *testing.T) {
 	}
 }
 
-// FuzzContentType: what is parsed is, written anew, parsed as the same; and it
+// FuzzContentType: what is parsed is, written again, parsed as the same; and it
 // says to a reader by the RFCs, and to one that looks for "action=" (CXF), the
 // one action that was compared.
 func FuzzContentType(f *testing.F) {

@@ -71,7 +71,7 @@ func (d *Descriptions) Find(query, endpoint string) (body []byte, contentType st
 }
 
 // wsdl keeps the last one: a caller that names ever new ports has it put
-// together anew, and makes nothing grow.
+// together again, and makes nothing grow.
 func (d *Descriptions) wsdl(endpoint string) []byte {
 	if w := d.last.Load(); w != nil && w.endpoint == endpoint {
 		return w.body

@@ -93,7 +93,7 @@ func (c *canon) flush() {
 }
 
 // canonFactor and canonLeast bound the canonical bytes written of one message:
-// a namespace declared once is written anew on each sibling that uses it, so
+// a namespace declared once is written again on each sibling that uses it, so
 // the form of a small message may be huge.
 const (
 	canonFactor = 4

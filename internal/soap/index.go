@@ -75,7 +75,7 @@ type fix struct {
 type fixKind uint8
 
 const (
-	fixTag     fixKind = iota // start tag to be written anew
+	fixTag     fixKind = iota // start tag to be written again
 	fixEnd                    // end tag with white space
 	fixText                   // character data with something to rewrite
 	fixComment                // character data that holds a comment (and maybe more)
@@ -142,7 +142,7 @@ func room[T any](ix *index, list []T, at uint32, where func(*T) uint32) []T {
 	return larger(list, int(more+more/8)+max(n/16, 64))
 }
 
-// end estimates where the scan of the message ends, judging by what was read up
+// end estimates where the scan of the message ends, from what was read up
 // to at: at its end, or where a limit will be reached.
 func (ix *index) end(at uint64) uint64 {
 	end := uint64(len(ix.raw))

@@ -196,10 +196,10 @@ func denialCases() []denialCase {
 		{"signed: dense elements", signedThen(func(d *draft, size int) {
 			d.content = "<o>" + strings.Repeat("<montant>12.00</montant>", size/24) + "</o>"
 		})},
-		{"signed: a namespace rendered anew on each element", signedThen(func(d *draft, size int) {
+		{"signed: a namespace rendered again on each element", signedThen(func(d *draft, size int) {
 			d.content = `<o xmlns:p="u:` + strings.Repeat("x", 200) + `">` + strings.Repeat("<p:a/>", min(size/6, 49_000)) + "</o>"
 		})},
-		{"signed: 32 namespaces rendered anew on each element", signedThen(func(d *draft, size int) {
+		{"signed: 32 namespaces rendered again on each element", signedThen(func(d *draft, size int) {
 			decls, uses := "", ""
 			for i := range 32 {
 				decls += fmt.Sprintf(` xmlns:p%d="u:%s"`, i, strings.Repeat("x", 200)+fmt.Sprint(i))

@@ -102,7 +102,7 @@ func TestVectors(t *testing.T) {
 		if v.class == "certs" {
 			continue
 		}
-		got, held := v.judge(t, all)
+		got, held := v.check(t, all)
 		was := known[v.class+"\t"+v.file]
 		fmt.Fprintf(&table, "%s\t%s\t%s\t%s\n", v.class, v.file, got, was.why)
 		count[fmt.Sprintf("%s held=%v", v.class, held)]++
@@ -128,12 +128,12 @@ func TestVectors(t *testing.T) {
 	t.Log(count)
 }
 
-// judge says what a file gave, and whether that is the best of its class.
-func (v vector) judge(t *testing.T, all []vector) (got string, held bool) {
+// check says what a file gave, and whether that is the best of its class.
+func (v vector) check(t *testing.T, all []vector) (got string, held bool) {
 	t.Helper()
 	switch v.class {
 	case "c14n":
-		return v.judgeC14N(t, all)
+		return v.checkC14N(t, all)
 	case "sig-full":
 		got = coreVerdict(t, v.read(t))
 		return got, strings.Contains(got, "signature good") && !strings.Contains(got, "unequal")
@@ -141,7 +141,7 @@ func (v vector) judge(t *testing.T, all []vector) (got string, held bool) {
 		got = coreVerdict(t, v.read(t))
 		return got, strings.HasPrefix(got, "digests equal")
 	case "wss":
-		return v.judgeWSS(t), true
+		return v.checkWSS(t), true
 	case "negative":
 		m := v.read(t)
 		strict := profileVerdict(m, false)
@@ -180,7 +180,7 @@ var excPairs = map[string]struct{ input, apex string }{
 	"santuario/31_c14n-comments.xml":                {"santuario/31_input.xml", ""},
 }
 
-func (v vector) judgeC14N(t *testing.T, all []vector) (string, bool) {
+func (v vector) checkC14N(t *testing.T, all []vector) (string, bool) {
 	t.Helper()
 	name := path.Base(v.file)
 	if p, ok := excPairs[v.file]; ok {
@@ -289,7 +289,7 @@ type core struct {
 }
 
 type coreReference struct {
-	other     string // why it is not judged, or ""
+	other     string // why it is not checked, or ""
 	canonical []byte
 	equal     bool
 }
@@ -432,7 +432,7 @@ func byAnyID(n soap.Node, id string) soap.Node {
 }
 
 // coreVerdict is "digests equal; signature good" when all is as its maker
-// says; each digest and signature that is not, or is not judged, is named.
+// says; each digest and signature that is not, or is not checked, is named.
 func coreVerdict(t *testing.T, b []byte) string {
 	t.Helper()
 	env, err := soap.ReadDocument(roc.NewContent(b), soap.DefaultLimits)
@@ -547,15 +547,15 @@ func keysOf(data []byte) []crypto.PublicKey {
 
 // ---- wss
 
-// judgeWSS gives the verdict of the profile, and that of a test environment
+// checkWSS gives the verdict of the profile, and that of a test environment
 // which allows SHA-1.
-func (v vector) judgeWSS(t *testing.T) string {
+func (v vector) checkWSS(t *testing.T) string {
 	m := v.read(t)
 	return profileVerdict(m, false) + "; with SHA-1 allowed: " + profileVerdict(m, true) + "; " + coreVerdict(t, m)
 }
 
 // profileVerdict trusts whatever certificate the message carries, and reads it
-// when it was made: what is judged is all the rest.
+// when it was made: what is checked is all the rest.
 func profileVerdict(m []byte, sha1 bool) string {
 	env, err := soap.Read(roc.NewContent(m), soap.DefaultLimits)
 	if err != nil {

@@ -383,7 +383,7 @@ func TestCreditGivenBackWouldBreakTheBound(t *testing.T) {
 			if held > 0 && room < 1 {
 				t.Fatal("no room to give anything back")
 			}
-			taken = now // given back and taken again: it all lives anew
+			taken = now // given back and taken again: it all has a new life
 		}
 		held += c.Ask(Question{Instance: "a", Wants: []Want{{"compte", terms, 1000}}}, now).Answer().Units
 	}

@@ -11,7 +11,7 @@ import (
 
 // Edit writes establishments into a list that people keep: rows stay in its
 // order, with its comments and its layout; only the fields that change are
-// written anew, and new rows come last. The list must be a good one.
+// written again, and new rows come last. The list must be a good one.
 //
 // ok is false when the text cannot be edited so that it says the rows, and
 // nothing else (anchors, rows on one line of a flow list...): YAML writes them

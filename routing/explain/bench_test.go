@@ -22,7 +22,7 @@ func BenchmarkCompare(b *testing.B) {
 }
 
 // What a reload costs beside reading: 3 000 establishments, 450 AMCs, and the
-// worst change, which is of every row: compared, judged, written down on disk.
+// worst change, which is of every row: compared, decided, written down on disk.
 func BenchmarkAChangeOfEveryRowIsWrittenDown(b *testing.B) {
 	country := func(etat string) *register.List {
 		var es, as strings.Builder

@@ -72,7 +72,7 @@ func TestBytesOutAreBytesIn(t *testing.T) {
 			rt.Fatalf("%d other bytes than the %d that were sent left; the record has %s", len(got.Body), len(sent), hex.EncodeToString(rec.RequestSHA256[:]))
 		case int(got.Length) != len(sent) || len(got.Coding) > 0:
 			rt.Fatalf("it left with length %d and coding %v", got.Length, got.Coding)
-		case !strings.EqualFold(got.Header.Get("Content-Type"), contentType): // written anew, in small letters
+		case !strings.EqualFold(got.Header.Get("Content-Type"), contentType): // written again, in small letters
 			rt.Fatalf("Content-Type %q became %q", contentType, got.Header.Get("Content-Type"))
 		case resp.StatusCode != back.status || strings.Join(resp.Header["Content-Type"], "|") != back.contentType:
 			rt.Fatalf("%d %q came back, the insurer said %d %q", resp.StatusCode, resp.Header["Content-Type"], back.status, back.contentType)

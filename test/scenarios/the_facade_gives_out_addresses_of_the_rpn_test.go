@@ -60,44 +60,44 @@ func TestTheFacadeGivesOutAddressesOfTheRPN(t *testing.T) {
 	if r.Status != http.StatusOK || r.Origin() != roc.FromAnnuaire {
 		t.Fatalf("got %s", r.Outcome)
 	}
-	clefs := map[string]string{}
+	tokens := map[string]string{}
 	for _, a := range answerOf(t, n, igc.EtablissementSignature, igc.RPN, r.Body).Adresses {
-		_, clef, ok := strings.Cut(a.Valeur, "/roc/")
+		_, token, ok := strings.Cut(a.Valeur, "/roc/")
 		if !ok || !strings.HasPrefix(a.Valeur, "https://localhost:") || strings.Contains(a.Valeur, "bleue") {
 			t.Errorf("%s %s: %s is no address of the RPN", a.Service, a.Version, a.Valeur)
 		}
-		clefs[a.Service+a.Version] = clef
+		tokens[a.Service+a.Version] = token
 	}
-	if len(clefs) != 8 {
-		t.Fatalf("%d addresses, want one for each service and version", len(clefs))
+	if len(tokens) != 8 {
+		t.Fatalf("%d addresses, want one for each service and version", len(tokens))
 	}
-	at := func(clef string) nation.Mutation { return inner.WithPath("/" + clef) }
+	at := func(token string) nation.Mutation { return inner.WithPath("/" + token) }
 
 	// The address leads where the signed message says, and nowhere else.
-	if r := chu.Send(roc.IDB, "bleue", at(clefs["IDBV2"])); !r.Answered("00") {
+	if r := chu.Send(roc.IDB, "bleue", at(tokens["IDBV2"])); !r.Answered("00") {
 		t.Errorf("at its address: %s", r.Outcome)
 	}
 	n.AMC("bleue").WantReceived(1)
-	tampered := []byte(clefs["IDBV2"])
+	tampered := []byte(tokens["IDBV2"])
 	tampered[20] ^= 1
 	for name, c := range map[string]struct {
-		who  *nation.Etablissement
-		amc  string
-		clef string
-		how  []nation.Mutation
-		want roc.Reason
+		who   *nation.Etablissement
+		amc   string
+		token string
+		how   []nation.Mutation
+		want  roc.Reason
 	}{
-		"another insurer":           {chu, "verte", clefs["IDBV2"], nil, roc.BadKey},
-		"another service":           {chu, "bleue", clefs["CLCV2"], nil, roc.BadKey},
-		"another version":           {chu, "bleue", clefs["IDBV1"], nil, roc.BadKey},
+		"another insurer":           {chu, "verte", tokens["IDBV2"], nil, roc.BadKey},
+		"another service":           {chu, "bleue", tokens["CLCV2"], nil, roc.BadKey},
+		"another version":           {chu, "bleue", tokens["IDBV1"], nil, roc.BadKey},
 		"tampered":                  {chu, "bleue", string(tampered), nil, roc.BadKey},
-		"cut short":                 {chu, "bleue", clefs["IDBV2"][:40], nil, roc.BadKey},
-		"another establishment":     {other, "bleue", clefs["IDBV2"], nil, roc.StructureMismatch},
-		"a search":                  {chu, "bleue", clefs["IDBV2"], []nation.Mutation{asSearch}, roc.BadKey},
-		"the message is not signed": {chu, "bleue", clefs["IDBV2"], []nation.Mutation{inner.Unsigned}, roc.NotSigned},
-		"the message was altered":   {chu, "bleue", clefs["IDBV2"], []nation.Mutation{inner.Altered}, roc.BadSignature},
+		"cut short":                 {chu, "bleue", tokens["IDBV2"][:40], nil, roc.BadKey},
+		"another establishment":     {other, "bleue", tokens["IDBV2"], nil, roc.StructureMismatch},
+		"a search":                  {chu, "bleue", tokens["IDBV2"], []nation.Mutation{asSearch}, roc.BadKey},
+		"the message is not signed": {chu, "bleue", tokens["IDBV2"], []nation.Mutation{inner.Unsigned}, roc.NotSigned},
+		"the message was altered":   {chu, "bleue", tokens["IDBV2"], []nation.Mutation{inner.Altered}, roc.BadSignature},
 	} {
-		if r := c.who.Send(roc.IDB, c.amc, append(c.how, at(c.clef))...); r.Code != c.want.Meaning().Code {
+		if r := c.who.Send(roc.IDB, c.amc, append(c.how, at(c.token))...); r.Code != c.want.Meaning().Code {
 			t.Errorf("%s: %s, want %s", name, r.Outcome, c.want)
 		}
 	}
@@ -123,10 +123,10 @@ func TestTheKeysOfTheFacadeChangeWithoutABreak(t *testing.T) {
 	n := nation.New(t, nation.Binary, nation.Facade)
 	chu := n.Etablissement(func(c *inner.Character) { c.Facade = "reecriture" })
 	r := chu.Send(roc.IDB, "bleue", asSearch)
-	clef := ""
+	token := ""
 	for _, a := range answerOf(t, n, igc.EtablissementSignature, igc.RPN, r.Body).Adresses {
 		if a.Service == "IDB" && a.Version == "V2" {
-			_, clef, _ = strings.Cut(a.Valeur, "/roc/")
+			_, token, _ = strings.Cut(a.Valeur, "/roc/")
 		}
 	}
 	file := filepath.Join(n.Dir, "rpn", "secrets.txt")
@@ -140,7 +140,7 @@ func TestTheKeysOfTheFacadeChangeWithoutABreak(t *testing.T) {
 			t.Fatal(err)
 		}
 		n.Restart()
-		if r := chu.Send(roc.IDB, "bleue", inner.WithPath("/"+clef)); r.Code != step.code {
+		if r := chu.Send(roc.IDB, "bleue", inner.WithPath("/"+token)); r.Code != step.code {
 			t.Errorf("got %s, want %s", r.Outcome, step.code)
 		}
 	}

@@ -57,11 +57,11 @@ func TestAPlaceThatWaitsIsNotTakenAgain(t *testing.T) {
 	}
 }
 
-// What is to be asked anew while it is being asked is asked once more: what comes
+// What is to be asked again while it is being asked is asked once more: what comes
 // of the first question may be out of date.
 func TestAPlaceThatIsBeingAskedIsAskedOnceMore(t *testing.T) {
 	t.Parallel()
-	for name, anew := range map[string]func(*tlstest.Registry){
+	for name, again := range map[string]func(*tlstest.Registry){
 		"hurry":  func(w *tlstest.Registry) { w.Hurry() },
 		"reload": func(w *tlstest.Registry) { w.Reread() },
 	} {
@@ -76,7 +76,7 @@ func TestAPlaceThatIsBeingAskedIsAskedOnceMore(t *testing.T) {
 			run(t, w)
 			await.Until(t, "it is asked", func() bool { return p.asked.Load() == 1 })
 			over := make(chan struct{})
-			go func() { defer close(over); anew(w) }()
+			go func() { defer close(over); again(w) }()
 			if name == "hurry" {
 				<-over
 			}

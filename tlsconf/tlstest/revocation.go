@@ -65,7 +65,7 @@ func NewRegistry(t *testing.T, more func(*revocation.Options)) *Registry {
 	return r
 }
 
-// Open opens the registry until the test ends, or anew with its options.
+// Open opens the registry until the test ends, or again with its options.
 func (r *Registry) Open() *Registry {
 	r.t.Helper()
 	c, err := revocation.Open(r.t.Context(), Revocation(r.Options))

@@ -72,7 +72,7 @@ func Which(t testing.TB, messages []roc.Content) []bool {
 		t.Fatalf("xmllint is missing: apt-get install libxml2-utils (%v)", err)
 	}
 	valid := make([]bool, len(messages))
-	judged := 0
+	checked := 0
 	for line := range strings.Lines(string(out)) {
 		name, verdict, _ := strings.Cut(strings.TrimSpace(line), " ")
 		if verdict != "validates" && verdict != "fails to validate" {
@@ -83,10 +83,10 @@ func Which(t testing.TB, messages []roc.Content) []bool {
 			t.Fatalf("xmllint names %q", name)
 		}
 		valid[i] = verdict == "validates"
-		judged++
+		checked++
 	}
-	if judged != len(messages) {
-		t.Fatalf("xmllint checked %d of %d messages: %.500s", judged, len(messages), out)
+	if checked != len(messages) {
+		t.Fatalf("xmllint checked %d of %d messages: %.500s", checked, len(messages), out)
 	}
 	return valid
 }

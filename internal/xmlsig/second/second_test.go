@@ -80,7 +80,7 @@ func between(s, from, to string) string {
 
 // Right messages with a construct that goxmldsig or etree get wrong: never
 // "disagrees"; and the same, altered: never "agrees".
-func TestWhatTheLibrariesGetWrongIsNoJudgement(t *testing.T) {
+func TestWhatTheLibrariesGetWrongIsNoVerdict(t *testing.T) {
 	t.Parallel()
 	in := func(s string) string { return strings.Replace(body, "<nom>", s+"<nom>", 1) }
 	for name, m := range map[string]string{

@@ -136,12 +136,12 @@ func cells() []cell {
 
 func TestDrill(t *testing.T) {
 	for _, c := range cells() {
-		t.Run(c.family+"/"+c.name, func(t *testing.T) { c.judge(t) })
+		t.Run(c.family+"/"+c.name, func(t *testing.T) { c.verdict(t) })
 	}
 }
 
-// judge plays a cell and says in one line how it went.
-func (c cell) judge(t *testing.T) {
+// verdict plays a cell and says in one line how it went.
+func (c cell) verdict(t *testing.T) {
 	got := c.play(t)
 	word := "ok "
 	if got != c.want || t.Failed() {

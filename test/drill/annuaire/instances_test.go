@@ -286,7 +286,7 @@ func TestInstances(t *testing.T) {
 	for _, c := range teamCells() {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			c.judge(t)
+			c.verdict(t)
 		})
 	}
 }
