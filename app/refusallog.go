@@ -29,6 +29,7 @@ type refusalKey struct {
 	from   roc.StructureID
 	reason roc.Reason
 	cause  roc.CauseCode
+	passed bool // it was not refused: the limit is observed
 }
 
 type refusalRun struct {
@@ -74,7 +75,7 @@ func (l *refusalLog) Observe(rec *roc.Record) {
 	if l.write == nil {
 		return
 	}
-	if rec.Outcome != roc.Refused || !l.repeats(refusalKey{rec.From, rec.Reason, rec.CauseCode}, rec.RequestIn, time.Now()) {
+	if rec.Outcome != roc.Refused || !l.repeats(refusalKey{from: rec.From, reason: rec.Reason, cause: rec.CauseCode}, rec.RequestIn, time.Now()) {
 		l.write(rec)
 	}
 }
@@ -83,6 +84,15 @@ func (l *refusalLog) Observe(rec *roc.Record) {
 func (l *refusalLog) TurnedAway(who roc.StructureID) {
 	if now := time.Now(); !l.repeats(refusalKey{from: who}, now, now) {
 		l.logRepeats(refusalKey{from: who}, 1, now, now)
+	}
+}
+
+// OverLimit writes that a message passed beyond a limit that is observed, or
+// counts it.
+func (l *refusalLog) OverLimit(who roc.StructureID, cause roc.CauseCode) {
+	k, now := refusalKey{from: who, reason: roc.TooMany, cause: cause, passed: true}, time.Now()
+	if !l.repeats(k, now, now) {
+		l.logRepeats(k, 1, now, now)
 	}
 }
 
@@ -139,6 +149,11 @@ func (l *refusalLog) logRepeats(k refusalKey, n int, first, last time.Time) {
 	if k.reason == "" {
 		l.log.Warn("connections of one structure closed without a word: it had too many, or all are taken", slog.String("event", "connections_turned_away"),
 			slog.String("structure", string(k.from)), slog.Int("count", n), slog.Time("first", first), slog.Time("last", last))
+		return
+	}
+	if k.passed {
+		l.log.Warn("messages beyond the limit of their establishment, which is observed: they passed", slog.String("event", "limit_observed"),
+			slog.String("structure", string(k.from)), slog.String("cause_code", string(k.cause)), slog.Int("count", n), slog.Time("first", first), slog.Time("last", last))
 		return
 	}
 	l.log.Warn("refusals of one caller for one cause, beyond those written one by one", slog.String("event", "refusals_repeated"),

@@ -34,9 +34,10 @@ func (a *App) openLimits() {
 // limiter is the limit of each establishment: exact over the instances that
 // share a Redis, else that of this one.
 func (a *App) limiter() proxy.Limiter {
-	def := a.config.StandardLimits().Etablissement
+	c := a.config.Limits
+	o := limits.Options{Default: a.config.StandardLimits().Etablissement, Largest: int(c.Bytes), ShapeWait: c.ShapeWait, ShapeQueue: c.ShapeQueue, OnOver: a.overLimit}
 	if a.redis == nil {
-		return limits.NewLocal(limits.Options{Default: def})
+		return limits.NewLocal(o)
 	}
 	a.meter = quota.NewMeter(quota.Options{Store: quota.NewRedis(a.redis), Instance: string(roc.NewExchangeID(a.now())), OnAway: a.logLimitsAlone})
 	a.onStop("the limits shared by the instances", func(ctx context.Context) error {
@@ -48,7 +49,14 @@ func (a *App) limiter() proxy.Limiter {
 		}
 		return nil
 	})
-	return limits.NewShared(def, a.meter)
+	return limits.NewShared(o, a.meter)
+}
+
+// overLimit counts a message that passes although it is beyond the limit of its
+// establishment: it is observed.
+func (a *App) overLimit(who roc.StructureID, cause roc.CauseCode) {
+	a.live.OverLimit(string(cause))
+	a.repeats.OverLimit(who, cause)
 }
 
 func (a *App) logLimitsAlone(err error) {

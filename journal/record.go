@@ -194,7 +194,7 @@ var (
 		roc.AnnuaireNetwork, roc.AnnuaireBadAnswer, roc.UnusableAddress, roc.NewAMC, roc.NewDomain, roc.AwaitsOperator,
 		roc.AMCRests, roc.ClockWrong, roc.JournalWrite, roc.ProgramFault,
 		roc.AnswerLostHere, roc.AnswerLostOnTheWay, roc.InAccrochage, roc.InFormation, roc.UnderSurveillance, roc.AMCOutsideCircle, roc.AMCOnTrial, roc.VersionOfEstablishment, roc.NoState, roc.LoadShed,
-		roc.NoTimeLeft, roc.StatedDelayBefore, roc.StatedDelayAfter, roc.AnnuaireStatedDelay,
+		roc.NoTimeLeft, roc.StatedDelayBefore, roc.StatedDelayAfter, roc.AnnuaireStatedDelay, roc.ByteRateExceeded,
 	}
 	codes   = codesOfReasons()
 	reasons = reasonsOfCodes()

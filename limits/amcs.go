@@ -30,7 +30,7 @@ func (l *AMCs) Allow(amc *register.AMC, at time.Time) error {
 		return nil
 	}
 	limit := complete(amc.Limite, register.Limite{Rafale: 1})
-	wait, full := l.buckets.take(amc.Numeros[0], limit, at)
+	wait, full := l.buckets.take(amc.Numeros[0], fill{limit.ParSeconde, limit.Rafale}, 1, at)
 	switch {
 	case full:
 		return (&roc.Refusal{Reason: roc.Overloaded, Cause: errors.New("more AMCs than buckets"), CauseCode: roc.AMCRate}).After(wait)

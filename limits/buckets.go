@@ -26,8 +26,14 @@ type buckets[K comparable] struct {
 // an older instant is not given the same interval twice.
 type bucket struct {
 	tokens *rate.Limiter
-	limit  register.Limite
+	fill   fill
 	last   time.Time
+}
+
+// A fill is how a bucket fills: units a second, and how many it holds.
+type fill struct {
+	rate  float64
+	burst int
 }
 
 func newBuckets[K comparable](most int, idle time.Duration) *buckets[K] {
@@ -50,27 +56,36 @@ func complete(l, def register.Limite) register.Limite {
 	if l.Rafale <= 0 {
 		l.Rafale = max(def.Rafale, int(math.Ceil(l.ParSeconde)))
 	}
+	if l.OctetsParSeconde <= 0 {
+		l.OctetsParSeconde = def.OctetsParSeconde
+	}
+	if l.RafaleOctets <= 0 {
+		l.RafaleOctets = max(def.RafaleOctets, l.OctetsParSeconde)
+	}
+	if l.Mode == "" {
+		l.Mode = def.Mode
+	}
 	return l
 }
 
-// take takes one token of who: 0, or the time until there is one. full: who has
-// no bucket, and there is no room for one more.
-func (s *buckets[K]) take(who K, limit register.Limite, at time.Time) (wait time.Duration, full bool) {
+// take takes n tokens of who: 0, or the time until there are as many. full: who
+// has no bucket, and there is no room for one more.
+func (s *buckets[K]) take(who K, f fill, n int, at time.Time) (wait time.Duration, full bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := s.bucketLocked(who, limit, at)
+	b := s.bucketLocked(who, f, at)
 	if b == nil {
 		return time.Second, true
 	}
 	at = b.now(at)
 	b.last = at
-	if b.tokens.AllowN(at, 1) {
+	if b.tokens.AllowN(at, n) {
 		return 0, false
 	}
-	return untilOne(b.tokens, at), false
+	return until(b.tokens, n, at), false
 }
 
-func (s *buckets[K]) bucketLocked(who K, limit register.Limite, at time.Time) *bucket {
+func (s *buckets[K]) bucketLocked(who K, f fill, at time.Time) *bucket {
 	b := s.by[who]
 	if b == nil {
 		if at.After(s.sweep) || s.sweep.Sub(at) > s.idle || len(s.by) >= s.most {
@@ -79,14 +94,14 @@ func (s *buckets[K]) bucketLocked(who K, limit register.Limite, at time.Time) *b
 		if len(s.by) >= s.most {
 			return nil
 		}
-		b = &bucket{tokens: rate.NewLimiter(rate.Limit(limit.ParSeconde), limit.Rafale), limit: limit}
+		b = &bucket{tokens: rate.NewLimiter(rate.Limit(f.rate), f.burst), fill: f}
 		s.by[who] = b
 	}
-	if b.limit != limit {
+	if b.fill != f {
 		at = b.now(at)
-		b.tokens.SetLimitAt(at, rate.Limit(limit.ParSeconde))
-		b.tokens.SetBurstAt(at, limit.Rafale)
-		b.limit = limit
+		b.tokens.SetLimitAt(at, rate.Limit(f.rate))
+		b.tokens.SetBurstAt(at, f.burst)
+		b.fill = f
 	}
 	return b
 }
@@ -95,7 +110,7 @@ func (s *buckets[K]) bucketLocked(who K, limit register.Limite, at time.Time) *b
 func (s *buckets[K]) sweepLocked(at time.Time) {
 	for who, b := range s.by {
 		b.now(at)
-		if at.Sub(b.last) > s.idle && b.tokens.TokensAt(at) >= float64(b.limit.Rafale) {
+		if at.Sub(b.last) > s.idle && b.tokens.TokensAt(at) >= float64(b.fill.burst) {
 			delete(s.by, who)
 		}
 	}
@@ -126,9 +141,9 @@ func (b *bucket) now(at time.Time) time.Time {
 	return at
 }
 
-// untilOne is the time until the bucket holds a whole token.
-func untilOne(t *rate.Limiter, at time.Time) time.Duration {
-	seconds := (1 - t.TokensAt(at)) / float64(t.Limit())
+// until is the time until the bucket holds n tokens.
+func until(t *rate.Limiter, n int, at time.Time) time.Duration {
+	seconds := (float64(n) - t.TokensAt(at)) / float64(t.Limit())
 	if seconds > 3600 {
 		return time.Hour
 	}

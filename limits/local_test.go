@@ -26,7 +26,7 @@ func TestIdleBucketsAreDropped(t *testing.T) {
 	if err := l.Allow(context.Background(), structure(9999), register.Limite{}, noon.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	if n := l.Structures(); n != 1 {
+	if n := l.source.(*local).buckets[messages].size(); n != 1 {
 		t.Errorf("%d buckets are kept after an hour, want only the one in use", n)
 	}
 }
@@ -55,7 +55,7 @@ func TestBeyondTheBoundAStructureIsRefused(t *testing.T) {
 	if err := l.Allow(context.Background(), structure(3), register.Limite{}, noon); !roc.IsRefused(err, roc.TooMany) {
 		t.Errorf("a structure beyond the bound: %v, want too-many", err)
 	}
-	if n := l.Structures(); n != 2 {
+	if n := l.source.(*local).buckets[messages].size(); n != 2 {
 		t.Errorf("%d buckets, want 2", n)
 	}
 }

@@ -4,31 +4,33 @@ import (
 	"context"
 	"time"
 
-	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/limits/quota"
-	"github.com/piano-roc/rpn/register"
 )
 
-// Shared is the limit of each establishment over all instances: see package
+// shared is the credit of each establishment over all instances: see package
 // quota for what is guaranteed. It never holds an exchange for more than 2 ms.
-type Shared struct {
-	def   register.Limite
-	meter *quota.Meter
+type shared struct {
+	meter   *quota.Meter
+	largest float64
 }
 
-// NewShared makes a Shared over meter, which the caller closes. def is the
-// limit for establishments that have none in the register: its rate and its
-// burst are required.
-func NewShared(def register.Limite, meter *quota.Meter) *Shared {
-	return &Shared{standard(def), meter}
+// NewShared makes the limits of all instances, over meter, which the caller
+// closes.
+func NewShared(o Options, meter *quota.Meter) *Rates {
+	s := &shared{meter: meter}
+	r := newRates(o, s)
+	s.largest = float64(r.o.Largest)
+	return r
 }
 
-// Allow takes one unit of who, or refuses as TooMany with the time to wait.
-func (l *Shared) Allow(ctx context.Context, who roc.StructureID, limit register.Limite, _ time.Time) error {
-	limit = complete(limit, l.def)
-	wait, ok := l.meter.Spend(ctx, string(who), quota.Limit{Rate: limit.ParSeconde, Burst: float64(limit.Rafale)}, 1)
-	if !ok {
-		return tooMany(limit, wait)
+// bytesOf is what the account of the bytes of an establishment ends with; no id
+// of a structure does.
+const bytesOf = "/octets"
+
+func (s *shared) take(ctx context.Context, a account, n int, _ time.Time) (time.Duration, bool) {
+	limit, name := quota.Limit{Rate: a.rate, Burst: float64(a.burst)}, string(a.who)
+	if a.kind == bytes {
+		limit.Unit, name = s.largest, name+bytesOf
 	}
-	return nil
+	return s.meter.Spend(ctx, name, limit, float64(n))
 }

@@ -101,7 +101,12 @@ func (x *exchange) admit(list *register.List) (roc.StructureID, *register.Etabli
 	if err := x.q.NoPlace(); err != nil {
 		return "", nil, err
 	}
-	if err := x.proxy.o.Limiter.Allow(x.ctx, es.Structure, es.Limite, x.proxy.o.Now()); err != nil {
+	begun := x.proxy.o.Now()
+	err = x.proxy.o.Limiter.Allow(x.ctx, es.Structure, es.Limite, begun)
+	if x.proxy.o.Limiter.Shapes(es.Limite) { // it waited for its sender
+		x.rec.Read += x.proxy.o.Now().Sub(begun)
+	}
+	if err != nil {
 		return "", nil, err
 	}
 	x.admitted = true
@@ -116,7 +121,7 @@ func (x *exchange) admit(list *register.List) (roc.StructureID, *register.Etabli
 // sender's share, and nobody's slot.
 func (x *exchange) receive(es *register.Etablissement) error {
 	start := x.proxy.o.Now()
-	defer func() { x.rec.Read = x.proxy.o.Now().Sub(start) }()
+	defer func() { x.rec.Read += x.proxy.o.Now().Sub(start) }()
 	if err := x.acceptable(); err != nil {
 		return err
 	}
@@ -127,6 +132,11 @@ func (x *exchange) receive(es *register.Etablissement) error {
 	}
 	limit := x.proxy.o.Limits.Bytes
 	announced, stated := x.q.Announced()
+	if stated && announced <= limit {
+		if err := x.allowBytes(es, announced); err != nil {
+			return err
+		}
+	}
 	if !stated {
 		announced = limit
 	}
@@ -151,11 +161,22 @@ func (x *exchange) receive(es *register.Etablissement) error {
 		}
 		return errAbandoned
 	}
+	if !stated {
+		if err := x.allowBytes(es, len(b)); err != nil {
+			return err
+		}
+	}
 	x.proxy.o.Shares.FreeBytes(es, x.bytes-len(b))
 	x.bytes = len(b)
 	x.body = roc.NewContent(b)
 	x.rec.RequestBytes, x.rec.RequestSHA256 = len(b), sha256.Sum256(b)
 	return nil
+}
+
+// allowBytes spends the bytes of the body: once, before they are read where that
+// is known.
+func (x *exchange) allowBytes(es *register.Etablissement, n int) error {
+	return x.proxy.o.Limiter.AllowBytes(x.ctx, es.Structure, es.Limite, n, x.proxy.o.Now())
 }
 
 // shed asks the shedder, once: the service is known by the headers, or by

@@ -253,6 +253,12 @@ func (a allow) Allow(context.Context, roc.StructureID, register.Limite, time.Tim
 	return a()
 }
 
+func (allow) AllowBytes(context.Context, roc.StructureID, register.Limite, int, time.Time) error {
+	return nil
+}
+
+func (allow) Shapes(register.Limite) bool { return false }
+
 func TestFaultsSpeakTheVersionOfTheRequest(t *testing.T) {
 	t.Parallel()
 	c := newCountry(t)

@@ -21,6 +21,14 @@ import (
 // for concurrent use.
 type Limiter interface {
 	Allow(ctx context.Context, who roc.StructureID, limit register.Limite, at time.Time) error
+
+	// AllowBytes says so of the n bytes of its body: before they are read, where
+	// its head announces them.
+	AllowBytes(ctx context.Context, who roc.StructureID, limit register.Limite, n int, at time.Time) error
+
+	// Shapes reports that a message of that limit may wait for its credit: the
+	// time is its sender's.
+	Shapes(limit register.Limite) bool
 }
 
 // An AMCAccess says whether an establishment may send one more message to an AMC

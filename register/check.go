@@ -28,8 +28,8 @@ func checkAMCs(l *List, doc *strict.Document) {
 		if a.Limite.Rafale > 0 && a.Limite.ParSeconde == 0 {
 			doc.Refuse(doc.At("amcs", i, "limite"), "add par_seconde, or remove rafale", "the limit of an AMC needs its par_seconde: there is no default")
 		}
-		if l := a.Limite; l.Connexions > 0 || l.Octets > 0 || l.ParOrganisme > 0 {
-			doc.Refuse(doc.At("amcs", i, "limite"), "remove connexions, octets and par_organisme", "an AMC has par_seconde, rafale and en_cours: the others are an establishment's")
+		if l := a.Limite; l.Connexions > 0 || l.Octets > 0 || l.ParOrganisme > 0 || l.OctetsParSeconde > 0 || l.RafaleOctets > 0 || l.Mode != "" {
+			doc.Refuse(doc.At("amcs", i, "limite"), "remove connexions, octets, par_organisme, octets_par_seconde, rafale_octets and mode", "an AMC has par_seconde, rafale and en_cours: the others are an establishment's")
 		}
 		if a.Delais.Annuaire != 0 {
 			doc.Refuse(doc.At("amcs", i, "delais", "ANNUAIRE"), "keep only "+roc.OneOf(roc.AMCServices), "an AMC answers no search: the annuaire does")

@@ -131,6 +131,7 @@ func textTypes() []strict.Option {
 		strict.Short[Mandat]("structure"),
 		strict.Short[Domaine]("nom"),
 		strict.OneOf("a state", etats...),
+		strict.OneOf("a mode", LimitModes...),
 		strict.OneOf("a façade", Transparente, Reecriture),
 		strict.OneOf("a state of an AMC", etatsAMC...),
 	}

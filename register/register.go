@@ -158,7 +158,29 @@ type Limite struct {
 
 	// ParOrganisme is how many of its messages may be in flight to one AMC.
 	ParOrganisme int `yaml:"par_organisme" strict:"positive" json:"par_organisme,omitzero"`
+
+	// OctetsParSeconde is how many bytes of messages a second, in the long run, and
+	// RafaleOctets how many at once; the largest message at least.
+	OctetsParSeconde strict.Size `yaml:"octets_par_seconde" strict:"positive" json:"octets_par_seconde,omitzero"`
+	RafaleOctets     strict.Size `yaml:"rafale_octets" strict:"positive" json:"rafale_octets,omitzero"`
+
+	// Mode is what becomes of a message beyond ParSeconde or OctetsParSeconde.
+	Mode LimitMode `yaml:"mode" json:"mode,omitzero"`
 }
+
+// A LimitMode is what becomes of what is beyond a rate.
+type LimitMode string
+
+// The modes: it passes, counted and logged; it waits a little for its credit; it
+// is refused.
+const (
+	Observe LimitMode = "observe"
+	Shape   LimitMode = "shape"
+	Reject  LimitMode = "reject"
+)
+
+// LimitModes are all of them.
+var LimitModes = []LimitMode{Observe, Shape, Reject}
 
 // A Standard is the limit that holds where a row says nothing: of an
 // establishment, and towards an AMC. 0: none.

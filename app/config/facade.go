@@ -41,7 +41,8 @@ func (c *Config) checkFacade(doc *strict.Document) {
 func (c *Config) StandardLimits() register.Standard {
 	return register.Standard{
 		Etablissement: register.Limite{ParSeconde: c.Limits.PerSecond, Rafale: c.Limits.Burst, EnCours: c.Limits.Exchanges / 4,
-			Connexions: c.Limits.Connections / 4, Octets: c.Limits.Memory / 4, ParOrganisme: c.Limits.PerAMC / 2},
+			Connexions: c.Limits.Connections / 4, Octets: c.Limits.Memory / 4, ParOrganisme: c.Limits.PerAMC / 2,
+			OctetsParSeconde: c.Limits.BytesPerSecond, RafaleOctets: c.Limits.BytesBurst, Mode: c.Limits.Mode},
 		AMC: register.Limite{EnCours: c.Limits.PerAMC},
 	}
 }

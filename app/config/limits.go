@@ -5,6 +5,7 @@ import (
 
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/strict"
+	"github.com/piano-roc/rpn/register"
 )
 
 // Limits bound what one establishment may send. A message that is beyond one
@@ -17,6 +18,29 @@ type Limits struct {
 
 	// Burst is how many it may send at once, after some quiet. Default: 40.
 	Burst int `yaml:"burst" strict:"positive"`
+
+	// BytesPerSecond is how many bytes of messages an establishment may send in a
+	// second, on average, where its line of the register says nothing else.
+	// Default: 8MiB.
+	BytesPerSecond strict.Size `yaml:"bytes_per_second" strict:"positive"`
+
+	// BytesBurst is how many it may send at once, after some quiet; the largest
+	// message (bytes) at least. Default: 64MiB.
+	BytesBurst strict.Size `yaml:"bytes_burst" strict:"positive"`
+
+	// Mode is what becomes of a message beyond these, where its line of the
+	// register says nothing else (limite.mode): "observe" lets it pass, counted
+	// and logged; "shape" has it wait for its turn, shape_wait at most, and refuses
+	// it at once when that is too short; "reject" refuses it (RPN110). Default:
+	// reject.
+	Mode register.LimitMode `yaml:"mode"`
+
+	// ShapeWait is how long a message waits for its turn at most. Default: 2s.
+	ShapeWait time.Duration `yaml:"shape_wait" strict:"positive"`
+
+	// ShapeQueue is how many messages of one establishment wait at most. Default:
+	// 32.
+	ShapeQueue int `yaml:"shape_queue" strict:"positive"`
 
 	// Exchanges is how many messages may be in flight at once, over all
 	// establishments; more are refused as overloaded (RPN111). One

@@ -38,7 +38,7 @@ func defaults() Config {
 		RegisterLosses: register.Bounds{Etablissements: losses, Sites: losses, AMCs: losses, Domaines: losses, Limites: losses},
 		Facade:         Facade{Life: 30 * 24 * time.Hour},
 		Limits: Limits{
-			PerSecond: 20, Burst: 40, Exchanges: 1024, PerAMC: 128, RestAfter: 5, ShedAfter: 20 * time.Millisecond, Memory: 512 << 20, Connections: 16 << 10, MinRate: 4 << 10, Handshakes: 1024,
+			PerSecond: 20, Burst: 40, BytesPerSecond: 8 << 20, BytesBurst: 64 << 20, Mode: register.Reject, ShapeWait: 2 * time.Second, ShapeQueue: 32, Exchanges: 1024, PerAMC: 128, RestAfter: 5, ShedAfter: 20 * time.Millisecond, Memory: 512 << 20, Connections: 16 << 10, MinRate: 4 << 10, Handshakes: 1024,
 			Bytes: strict.Size(soap.DefaultLimits.Bytes), AnswerBytes: 8 << 20,
 			Depth: soap.DefaultLimits.Depth, Elements: soap.DefaultLimits.Elements, Attributes: soap.DefaultLimits.Attributes,
 			Declarations: soap.DefaultLimits.Declarations, NameBytes: soap.DefaultLimits.NameBytes,
@@ -88,6 +88,7 @@ func parse(file string, data []byte) (*Config, error) {
 		strict.OneOf("an environment", Production, Test),
 		strict.OneOf("a policy", AnswersOff, AnswersObserve, AnswersEnforce),
 		strict.OneOf("a policy", Quarantine, Accept),
+		strict.OneOf("a mode", register.LimitModes...),
 		strict.OneOf("a policy", VIHFObserve, VIHFEnforce),
 		strict.OneOf("a policy", ReplayOff, ReplayObserve, ReplayEnforce),
 		strict.OneOf("a failure mode", FailClosed, FailOpen),

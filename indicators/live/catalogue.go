@@ -80,6 +80,8 @@ var catalogue = []Metric{
 		"Requests refused for their HTTP framing, by the rule they break; each has its record, as RPN202."},
 	{logDropped, Counter, nil,
 		"Lines of the log that nobody could be given: its reader had stopped and the queue was full, or it was gone."},
+	{overLimit, Counter, []string{"cause"},
+		"Messages that passed although they are beyond the limit of their establishment (limits.mode: observe), by the cause that a refusal would have."},
 	{turnedAway, Counter, nil,
 		"Connections of establishments closed without a word, after their handshake: their structure had too many, or all were taken, and enough were being told so."},
 	{descriptions, Counter, nil,
@@ -225,6 +227,7 @@ const (
 	descriptions       = "rpn_descriptions_total"
 	causes             = "rpn_causes_total"
 	lateAnswers        = "rpn_late_answers_total"
+	overLimit          = "rpn_over_limit_total"
 	unsolicited        = "rpn_unsolicited_answers_total"
 	handshakes         = "rpn_tls_handshakes_total"
 	handshakeFailures  = "rpn_tls_handshake_failures_total"

@@ -133,6 +133,7 @@ type Metrics struct {
 	causes       *prometheus.CounterVec
 	unsolicited  *prometheus.CounterVec
 	lateAnswers  prometheus.Counter
+	overLimit    *prometheus.CounterVec
 	handshakes   *prometheus.CounterVec
 	failures     *prometheus.CounterVec
 	cuts         *prometheus.CounterVec
@@ -220,6 +221,10 @@ func New(o Options) *Metrics {
 	l.causes = l.counter(causes)
 	l.unsolicited = l.counter(unsolicited)
 	l.lateAnswers = l.counter(lateAnswers).WithLabelValues()
+	l.overLimit = l.counter(overLimit)
+	for _, c := range []roc.CauseCode{roc.RateExceeded, roc.ByteRateExceeded} {
+		l.overLimit.WithLabelValues(string(c))
+	}
 	l.handshakes = l.counter(handshakes)
 	l.failures = l.counter(handshakeFailures)
 	l.cuts = l.counter(connectionsCut)
@@ -393,6 +398,9 @@ func (l *Metrics) UnsolicitedAnswer() { l.unsolicited.WithLabelValues().Inc() }
 
 // LateAnswer counts an answer that began after the deadline of its exchange.
 func (l *Metrics) LateAnswer() { l.lateAnswers.Inc() }
+
+// OverLimit counts one message that passed beyond a limit that is observed.
+func (l *Metrics) OverLimit(cause string) { l.overLimit.WithLabelValues(cause).Inc() }
 
 // TurnedAway counts a connection that was closed without an answer.
 func (l *Metrics) TurnedAway() { l.turnedAway.Inc() }

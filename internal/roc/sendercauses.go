@@ -21,6 +21,7 @@ const (
 
 	// TooMany.
 	RateExceeded       CauseCode = "rate-exceeded"
+	ByteRateExceeded   CauseCode = "byte-rate-exceeded"
 	TooManyConnections CauseCode = "too-many-connections"
 	ShareOfRPN         CauseCode = "share-of-rpn-taken"
 	ShareOfAMC         CauseCode = "share-of-amc-taken"
@@ -191,6 +192,9 @@ var senderCauses = []causeLine{
 		"Renvoyez le message plus tard ; l'exploitant du RPN ROC doit rétablir la liste de révocation de cette autorité."}},
 
 	{RateExceeded, CauseMeaning{TooMany, "", "", ""}},
+	{ByteRateExceeded, CauseMeaning{TooMany, "",
+		"L'établissement envoie plus d'octets par seconde que sa limite ne le permet.",
+		""}},
 	{TooManyConnections, CauseMeaning{TooMany, "",
 		"L'établissement tient plus de connexions que sa part.",
 		"Gardez moins de connexions, ouvertes plus longtemps."}},

@@ -77,13 +77,15 @@ func (a *Account) SpendAway(n float64, now time.Duration, away Away) (wait time.
 	size := max(1, a.terms.CentralBurst(a.instances)/float64(max(1, a.instances)))
 	a.own = min(size, a.own+part*max(0, now-a.ownAt).Seconds())
 	a.ownAt = max(a.ownAt, now)
-	n = min(n, size)
 	if a.own >= n {
 		a.own -= n
 		return 0, true
 	}
 	if a.Overdraw(n) {
 		return 0, true
+	}
+	if n > size { // it never holds as many: the store must be back first
+		return time.Second, false
 	}
 	return max(time.Millisecond, seconds((n-a.own)/part)), false
 }

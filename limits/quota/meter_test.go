@@ -78,7 +78,7 @@ func TestAQuietAccountAsksAndIsServed(t *testing.T) {
 	s.full()
 	o := patient
 	o.Store = s
-	if m := newMeter(t, o); spent(m, Limit{20, 40}, 1) != 1 {
+	if m := newMeter(t, o); spent(m, Limit{Rate: 20, Burst: 40}, 1) != 1 {
 		t.Error("the first exchange of a quiet account was refused")
 	}
 }
@@ -93,7 +93,7 @@ func TestTheFirstExchangeAfterTheStoreSettledIsServed(t *testing.T) {
 	o := patient
 	o.Store = s
 	m := newMeter(t, o)
-	if n := spent(m, Limit{1, 40}, 2); n != 2 { // the second finds that nothing was given
+	if n := spent(m, Limit{Rate: 1, Burst: 40}, 2); n != 2 { // the second finds that nothing was given
 		t.Errorf("%d of 2 exchanges were served", n)
 	}
 	if !m.Away().IsZero() {
@@ -110,7 +110,7 @@ func TestWhoLeavesPaysItsDebts(t *testing.T) {
 	o := patient
 	o.Store = s
 	m := newMeter(t, o)
-	l := Limit{0.001, 40}
+	l := Limit{Rate: 0.001, Burst: 40}
 	n := spent(m, l, 10)
 	m.Close()
 	if err := m.Leave(context.Background()); err != nil {
@@ -131,7 +131,7 @@ func TestBeyondTheBurstNothingPassesAndTheWaitIsSaid(t *testing.T) {
 	o := patient
 	o.Store = s
 	m := newMeter(t, o)
-	l := Limit{0.5, 10}
+	l := Limit{Rate: 0.5, Burst: 10}
 	if n := spent(m, l, 100); n < 1 || n > 10 {
 		t.Errorf("%d passed at once, want at most the burst of 10, at least 1", n)
 	}
@@ -148,7 +148,7 @@ func TestAStoreThatNeverAnswersHoldsNobody(t *testing.T) {
 	// Given up never: only the patience of the exchange ends its wait.
 	m := newMeter(t, Options{Store: s, GivenUp: time.Hour})
 	done := make(chan int)
-	go func() { done <- spent(m, Limit{1000, 2000}, 50) }()
+	go func() { done <- spent(m, Limit{Rate: 1000, Burst: 2000}, 50) }()
 	if n := await.Next(t, "exchanges end though the store never answers", done); n == 0 {
 		t.Error("nothing passed on credit before the answer came")
 	}
@@ -164,7 +164,7 @@ func TestWithoutTheStoreEachInstanceHasItsPartOfTheRate(t *testing.T) {
 			told.Add(1)
 		}
 	}})
-	l := Limit{4000, 8000}
+	l := Limit{Rate: 4000, Burst: 8000}
 	begin := time.Now()
 	var passed int
 	for time.Since(begin) < 500*time.Millisecond {
@@ -196,7 +196,7 @@ func TestABusyAccountAsksLessThanOnceIn100(t *testing.T) {
 			passed, before = 0, m.RoundTrips()
 		}
 		time.Sleep(time.Until(begin.Add(time.Duration(i) * time.Second / perSecond)))
-		passed += spent(m, Limit{500, 1000}, 1)
+		passed += spent(m, Limit{Rate: 500, Burst: 1000}, 1)
 	}
 	if trips := m.RoundTrips() - before; passed < 2*perSecond || trips*100 >= int64(passed) {
 		t.Errorf("%d round trips for %d exchanges, want fewer than one in 100", trips, passed)
@@ -213,7 +213,7 @@ func ample(t testing.TB) (*Meter, Limit) {
 	o := patient
 	o.Store = s
 	m := newMeter(t, o)
-	l := Limit{1e9, 4e9}
+	l := Limit{Rate: 1e9, Burst: 4e9}
 	spent(m, l, 1)
 	return m, l
 }
@@ -234,8 +234,8 @@ func TestTooManyAccountsAreRefused(t *testing.T) {
 	o := patient
 	o.Store, o.Accounts = s, 1
 	m := newMeter(t, o)
-	spent(m, Limit{10, 20}, 1)
-	if _, ok := m.Spend(context.Background(), "autre", Limit{10, 20}, 1); ok {
+	spent(m, Limit{Rate: 10, Burst: 20}, 1)
+	if _, ok := m.Spend(context.Background(), "autre", Limit{Rate: 10, Burst: 20}, 1); ok {
 		t.Error("an account beyond the bound was let through")
 	}
 }

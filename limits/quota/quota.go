@@ -29,9 +29,11 @@ import (
 )
 
 // A Limit is what one account may spend: Rate units a second, Burst at once.
-// Both are positive; a Burst below 1 is 1.
+// Both are positive; a Burst below 1 is 1. Unit is how much one exchange spends
+// at most, where that is more than 1.
 type Limit struct {
 	Rate, Burst float64
+	Unit        float64
 }
 
 const (
@@ -39,8 +41,8 @@ const (
 	// shortestLife is the life of a slice if the burst leaves no room for one:
 	// enough for the exchange that asked for it.
 	shortestLife = 5 * time.Millisecond
-	// mostOverdraft is how much an instance may spend before it has the answer
-	// to its question.
+	// mostOverdraft is for how many exchanges an instance may spend before it has
+	// the answer to its question.
 	mostOverdraft = 4
 )
 
@@ -67,7 +69,7 @@ func TermsOf(l Limit, instances int) Terms {
 	life := time.Duration(math.Min((l.Burst-1)/(share*l.Rate), longestLife.Seconds()) * float64(time.Second))
 	t := Terms{Limit: l, Life: max(life, shortestLife)}
 	left := l.Burst - 1 - l.Rate*t.Life.Seconds()
-	t.Overdraft = max(0, min(mostOverdraft, math.Floor(left/4/float64(max(1, instances)))))
+	t.Overdraft = max(0, min(mostOverdraft*max(1, l.Unit), math.Floor(left/4/float64(max(1, instances)))))
 	return t
 }
 

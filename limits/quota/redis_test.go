@@ -52,7 +52,7 @@ func TestTheScriptSaysWhatCentralSays(t *testing.T) {
 			q.Sequence += 1000 // this instance has seen what the store has lost
 		}
 		for k := range r.IntN(4) {
-			l := Limit{1 + 500*r.Float64(), 1 + 1000*r.Float64()}
+			l := Limit{Rate: 1 + 500*r.Float64(), Burst: 1 + 1000*r.Float64()}
 			units := float64(1 + r.IntN(200))
 			if r.IntN(10) == 0 {
 				units = -float64(1 + r.IntN(4)) // a debt
@@ -139,7 +139,7 @@ func TestTheScriptSaysWhatCentralSays(t *testing.T) {
 func TestFourInstancesWhileRedisIsKilledAndEmptied(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	limit := Limit{200, 200}
+	limit := Limit{Rate: 200, Burst: 200}
 	var mu sync.Mutex
 	var admitted []time.Time
 	var end atomic.Bool

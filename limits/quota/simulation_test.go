@@ -2,6 +2,7 @@ package quota
 
 import (
 	"container/heap"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -26,6 +27,19 @@ type simulation struct {
 	total int
 
 	noReduce bool // the variant that must break the bound
+	half     bool // likewise: half of each message is not counted
+	bytes    bool // an exchange spends many units, up to limit.Unit
+}
+
+// units is what one exchange spends.
+func (w *simulation) units() float64 {
+	if !w.bytes {
+		return 1
+	}
+	if w.r.IntN(20) == 0 {
+		return w.limit.Unit // the largest message
+	}
+	return math.Ceil(w.limit.Unit * math.Pow(w.r.Float64(), 4))
 }
 
 type member struct {
@@ -58,9 +72,22 @@ func (w *simulation) between(a, b time.Duration) time.Duration {
 	return a + time.Duration(w.r.Int64N(int64(b-a)+1))
 }
 
-// admit counts one admission: over every interval T, at most burst + rate*T.
-func (w *simulation) admit() {
-	w.full = max(0, w.full-w.limit.Rate*(w.now-w.at).Seconds()) + 1
+// twoBursts is how many exchanges spend twice the burst.
+func (w *simulation) twoBursts() int {
+	usual := 1.0
+	if w.bytes {
+		usual = w.limit.Unit / 4 // on average
+	}
+	return int(2 * w.limit.Burst / usual)
+}
+
+// admit counts one admission of n units: over every interval T, at most
+// burst + rate*T.
+func (w *simulation) admit(n float64) {
+	if w.half {
+		n *= 2
+	}
+	w.full = max(0, w.full-w.limit.Rate*(w.now-w.at).Seconds()) + n
 	w.at = w.now
 	w.worst = max(w.worst, w.full-w.limit.Burst)
 	w.total++
@@ -124,25 +151,25 @@ func (w *simulation) question(m *member, sent time.Duration, wanted float64, wan
 	})
 }
 
-func (w *simulation) exchange(m *member, again bool) {
+func (w *simulation) exchange(m *member, n float64, again bool) {
 	if m.gone {
 		return
 	}
 	m.account.Adapt(w.limit, max(1, m.known))
 	now := w.now + m.skew
 	switch {
-	case m.account.Spend(1, now):
-		w.admit()
+	case m.account.Spend(n, now):
+		w.admit(n)
 		w.ask(m, 0)
 	case m.away.Outage > 0:
-		if _, ok := m.account.SpendAway(1, now, m.away); ok {
-			w.admit()
+		if _, ok := m.account.SpendAway(n, now, m.away); ok {
+			w.admit(n)
 		}
 	case again:
-		w.ask(m, 1)
-		w.after(1500*time.Microsecond, func() { w.exchange(m, false) })
-	case m.account.Overdraw(1):
-		w.admit()
+		w.ask(m, n)
+		w.after(1500*time.Microsecond, func() { w.exchange(m, n, false) })
+	case m.account.Overdraw(n):
+		w.admit(n)
 	}
 }
 
@@ -150,14 +177,14 @@ func (w *simulation) traffic(m *member) {
 	pace := w.between(100*time.Microsecond, 30*time.Millisecond)
 	n := 1 + w.r.IntN(20)
 	if w.r.IntN(10) == 0 {
-		n = 1 + w.r.IntN(int(2*w.limit.Burst))
+		n = 1 + w.r.IntN(w.twoBursts())
 	}
 	for i := range n {
 		d := time.Duration(i) * pace
 		if w.r.IntN(3) == 0 {
 			d = 0
 		}
-		w.after(d, func() { w.exchange(m, true) })
+		w.after(d, func() { w.exchange(m, w.units(), true) })
 	}
 	w.after(time.Duration(n)*pace+w.between(0, 400*time.Millisecond), func() { w.traffic(m) })
 }
@@ -182,8 +209,8 @@ func newSimulation(seed uint64) *simulation {
 // holds beside a central bucket that has filled again.
 func (w *simulation) storm() {
 	for _, m := range w.instances {
-		for range 1 + int(2*w.limit.Burst)/len(w.instances) {
-			w.after(w.between(0, 4*time.Millisecond), func() { w.exchange(m, true) })
+		for range 1 + w.twoBursts()/len(w.instances) {
+			w.after(w.between(0, 4*time.Millisecond), func() { w.exchange(m, w.units(), true) })
 		}
 	}
 	w.after(w.between(100*time.Millisecond, 3*time.Second), w.storm)
@@ -274,6 +301,41 @@ func TestOverEveryIntervalNoMoreThanBurstAndRatePass(t *testing.T) {
 	if excess > 1e-6 {
 		t.Errorf("%.2f more than burst + rate*T passed", excess)
 	}
+}
+
+// The same of bytes: a message of many units passes whole, or not at all.
+func TestOverEveryIntervalNoMoreBytesPass(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(w *simulation){
+		"calm":     func(*simulation) {},
+		"outage":   func(w *simulation) { w.outages(true) },
+		"cut off":  func(w *simulation) { w.outages(false) },
+		"restarts": func(w *simulation) { w.restarts() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			excess, total := worst(func(_ uint64, w *simulation) { w.inBytes(); change(w) })
+			t.Logf("%d runs, %d messages admitted, worst excess %.0f bytes", runs, total, excess)
+			if excess > 1e-3 {
+				t.Errorf("%.0f bytes more than burst + rate*T passed", excess)
+			}
+			if total < 50*runs {
+				t.Errorf("%d messages in %d runs: nothing passes", total, runs)
+			}
+		})
+	}
+	excess, _ := worst(func(_ uint64, w *simulation) { w.inBytes(); w.half = true })
+	if excess <= 0 {
+		t.Errorf("messages that spend half of what they are: worst excess %.0f: the check cannot fail", excess)
+	}
+}
+
+// inBytes has messages of up to Unit bytes, for as many of the largest at once as
+// the burst held.
+func (w *simulation) inBytes() {
+	w.bytes, w.limit.Unit = true, float64(1000+w.r.IntN(1<<21))
+	w.limit.Rate *= w.limit.Unit / 8
+	w.limit.Burst *= w.limit.Unit / 4
 }
 
 func TestALostStoreLetsNoMorePass(t *testing.T) {
@@ -394,3 +456,21 @@ func TestCreditGivenBackWouldBreakTheBound(t *testing.T) {
 
 // Answer is the only grant of a.
 func (a Answer) Answer() Grant { return a.Grants[0] }
+
+// While the store is away, a message larger than this instance's part of the
+// burst waits for the store: its part never holds as much.
+func TestAwayAMessageLargerThanThePartWaits(t *testing.T) {
+	t.Parallel()
+	var a Account
+	a.Adapt(Limit{Rate: 1000, Burst: 10_000, Unit: 5000}, 40)
+	now := time.Hour
+	for range 100 {
+		if _, ok := a.SpendAway(5000, now, Away{1, time.Minute}); ok {
+			t.Fatal("more passed than the part of one instance holds")
+		}
+		now += time.Second
+	}
+	if _, ok := a.SpendAway(100, now, Away{1, time.Minute}); !ok {
+		t.Error("a small one does not pass either")
+	}
+}

@@ -54,7 +54,8 @@ func writeRow(b *bytes.Buffer, e *register.Etablissement) {
 	if e.Limite != (register.Limite{}) {
 		l := e.Limite
 		field("limite", mapping("par_seconde", number(l.ParSeconde), "rafale", number(float64(l.Rafale)), "en_cours", number(float64(l.EnCours)),
-			"connexions", number(float64(l.Connexions)), "octets", number(float64(l.Octets)), "par_organisme", number(float64(l.ParOrganisme))))
+			"connexions", number(float64(l.Connexions)), "octets", number(float64(l.Octets)), "par_organisme", number(float64(l.ParOrganisme)),
+			"octets_par_seconde", number(float64(l.OctetsParSeconde)), "rafale_octets", number(float64(l.RafaleOctets)), "mode", string(l.Mode)))
 	}
 	if e.SansTimestamp {
 		field("sans_timestamp", "true")

@@ -129,10 +129,14 @@ func Limit(l register.Limite) string {
 		what string
 	}{
 		{int64(l.Connexions), "connections"}, {int64(l.Octets), "bytes in memory"}, {int64(l.ParOrganisme), "in flight to one AMC"},
+		{int64(l.OctetsParSeconde), "bytes a second"}, {int64(l.RafaleOctets), "bytes at once"},
 	} {
 		if more.n > 0 {
 			s += fmt.Sprintf(", %d %s", more.n, more.what)
 		}
+	}
+	if l.Mode != "" {
+		s += ", " + string(l.Mode)
 	}
 	return s
 }

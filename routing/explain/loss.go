@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -104,7 +105,9 @@ func cuts(was, is, standard register.Limite) bool {
 	count := func(was, is, standard int) bool { return less(float64(was), float64(is), float64(standard)) }
 	return less(was.ParSeconde, is.ParSeconde, standard.ParSeconde) || count(was.Rafale, is.Rafale, standard.Rafale) ||
 		count(was.EnCours, is.EnCours, standard.EnCours) || count(was.Connexions, is.Connexions, standard.Connexions) ||
-		count(int(was.Octets), int(is.Octets), int(standard.Octets)) || count(was.ParOrganisme, is.ParOrganisme, standard.ParOrganisme)
+		count(int(was.Octets), int(is.Octets), int(standard.Octets)) || count(was.ParOrganisme, is.ParOrganisme, standard.ParOrganisme) ||
+		count(int(was.OctetsParSeconde), int(is.OctetsParSeconde), int(standard.OctetsParSeconde)) || count(int(was.RafaleOctets), int(is.RafaleOctets), int(standard.RafaleOctets)) ||
+		slices.Index(register.LimitModes, cmp.Or(is.Mode, standard.Mode)) > slices.Index(register.LimitModes, cmp.Or(was.Mode, standard.Mode))
 }
 
 // parts are the changes by kind: the names are those of the JSON.
