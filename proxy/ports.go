@@ -171,8 +171,9 @@ type Options struct {
 	// its structure ("": none that is known): it had too many already. May be nil.
 	OnTurnedAway func(roc.StructureID)
 
-	// Endpoint is the public URL of POST /roc, written in the WSDL. "": made
-	// from the Host header of each request.
+	// Endpoint is the public URL of POST /roc, written in the WSDL. "": it
+	// is made of ServerName, a DNS name of our certificate, and the port that the
+	// caller used.
 	Endpoint   string
 	ServerName func() string // may be nil
 

@@ -57,8 +57,8 @@ type Config struct {
 	ProxyProtocol ProxyProtocol `yaml:"proxy_protocol"`
 
 	// Endpoint is the public URL of POST /roc, written in the WSDL (GET
-	// /roc?wsdl): "https://rpn.example/roc". Default: made from the Host header
-	// of each request.
+	// /roc?wsdl): "https://rpn.example/roc". Default: a DNS name of the
+	// server certificate, with the port that the caller used; never its Host.
 	Endpoint string `yaml:"endpoint"`
 
 	// Admin is the address and port of the operator's listener: /metrics,
