@@ -37,6 +37,8 @@ import (
 	"github.com/piano-roc/rpn/limits/replay"
 	"github.com/piano-roc/rpn/limits/shares"
 	"github.com/piano-roc/rpn/limits/shed"
+	"github.com/piano-roc/rpn/portal"
+	"github.com/piano-roc/rpn/portal/access"
 	"github.com/piano-roc/rpn/proxy"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/register/attempts"
@@ -59,9 +61,10 @@ type Options struct {
 	Version, Revision string           // of the build, for /metrics
 	Now               func() time.Time // default: time.Now
 
-	// Listener and Admin are listeners already open, used in place of
-	// listen and admin: by tests, or when a service manager opened them.
-	Listener, Admin net.Listener
+	// Listener, Admin and Portal are listeners already open, used in place of
+	// listen, admin and portal.listen: by tests, or when a service manager opened
+	// them.
+	Listener, Admin, Portal net.Listener
 
 	// Observers are told of each exchange, after the log and the indicators.
 	Observers []func(*roc.Record)
@@ -120,6 +123,11 @@ type App struct {
 	watcher     *alert.Watcher    // of outages; nil: without figures
 	mailer      *mail.Mailer      // nil: no mail is sent
 
+	pages         *access.Data // what the pages of the portal are made of
+	theme         *portal.Theme
+	operatorStore *trust.Store // nil: no portal
+	operators     atomic.Pointer[map[roc.CertificateID]access.Listed]
+
 	inventory *expiry.Inventory
 	clocks    *live.Clocks
 	top       *top.Board
@@ -134,6 +142,7 @@ type App struct {
 	meter   *quota.Meter // nil: no Redis
 
 	addr, adminAddr   net.Addr
+	portalAddr        net.Addr // nil: no portal
 	serving, draining atomic.Bool
 	failed            chan error
 	running           sync.WaitGroup
@@ -173,6 +182,9 @@ func New(o Options) (_ *App, err error) {
 	if err := a.openTrust(); err != nil {
 		return nil, err
 	}
+	if err := a.openOperators(); err != nil {
+		return nil, err
+	}
 	if err := a.openRevocation(); err != nil {
 		return nil, err
 	}
@@ -197,6 +209,9 @@ func New(o Options) (_ *App, err error) {
 		return nil, err
 	}
 	if err := a.openMail(); err != nil {
+		return nil, err
+	}
+	if err := a.openPages(); err != nil {
 		return nil, err
 	}
 
@@ -243,7 +258,7 @@ func New(o Options) (_ *App, err error) {
 		Routing: a.routingPolicy(),
 		Log:     a.log, Limits: soapLimits(c), Endpoint: c.Endpoint, ServerName: a.serverName,
 		OnMalformed: a.live.Malformed, OnDescribed: a.live.Described, OnTurnedAway: a.turnedAway, Journal: a.tracer(), Dossier: a.dossierOf(),
-		Observers: append([]func(*roc.Record){a.repeats.Observe, a.live.Observe, a.eachES.Observe, a.clocks.Observe, a.top.Observe, a.keepAttempt, a.countCertificates}, o.Observers...),
+		Observers: append([]func(*roc.Record){a.repeats.Observe, a.live.Observe, a.eachES.Observe, a.clocks.Observe, a.top.Observe, a.pages.Observe, a.keepAttempt, a.countCertificates}, o.Observers...),
 		Deadline:  c.Timeouts.Exchange, Deadlines: c.Timeouts.Services, MinRate: int(c.Limits.MinRate),
 		IdleTimeout: c.Timeouts.Idle, HeadTimeout: c.Timeouts.Head, BodyTimeout: c.Timeouts.Body, WriteTimeout: c.Timeouts.Write,
 		Now: a.now,
@@ -272,6 +287,16 @@ func (a *App) newReloader() *reloader {
 	}}
 	for _, own := range c.Identities() {
 		r.parts = append(r.parts, part{name: own.Name, files: own.Pair.Paths(), prepare: a.own.Of(own.Name).Prepare})
+	}
+	if p := &c.Portal; p.Open() {
+		var files []string
+		for _, o := range p.Operators {
+			files = append(files, o.Certificate)
+		}
+		r.parts = append(r.parts, part{name: "operators", files: files, reload: a.reloadOperators})
+		if p.Clients != "" {
+			r.parts = append(r.parts, part{name: "portal.clients", files: []string{p.Clients}, prepare: a.operatorStore.Prepare})
+		}
 	}
 	if a.tickets != nil {
 		r.parts = append(r.parts, part{name: "tickets", files: []string{c.Tickets}, reload: func(act) ([]string, error) { _, err := a.tickets.Reload(); return nil, err }})
@@ -329,6 +354,9 @@ func (a *App) startLoops() {
 	}
 	if a.mailer != nil {
 		a.running.Go(func() { a.mailer.Run(ctx) })
+	}
+	if a.figures != nil && a.config.Portal.Open() {
+		a.running.Go(func() { a.pages.Run(ctx) })
 	}
 	if a.config.Annuaire.Probe > 0 {
 		a.running.Go(func() { a.probeAnnuaire(ctx) })

@@ -39,6 +39,9 @@ func (a *App) Start() (err error) {
 	if err := a.startOwn(); err != nil {
 		return err
 	}
+	if err := a.startPortal(); err != nil {
+		return err
+	}
 	a.startLoops()
 	return a.startProxy()
 }

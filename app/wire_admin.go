@@ -11,9 +11,7 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/app/admin"
-	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
@@ -81,14 +79,9 @@ func (a *App) adminParts() admin.Parts {
 			defer cancel()
 			return a.explain(ctx, q, at), nil
 		},
-		Held: func() any { return a.directory.Held() },
-		Decide: func(approve bool, amc roc.NumeroAMC, host, who, why string) (int, error) {
-			act := annuaire.Reject
-			if approve {
-				act = annuaire.Approve
-			}
-			return a.directory.Decide(annuaire.Act{Act: act, AMC: amc, Host: host, Who: who, Why: why})
-		},
+		Console: a.console(),
+		Held:    func() any { return a.directory.Held() },
+		Decide:  a.decide,
 		Revalidate: func() {
 			a.directory.RevalidateAll(time.Minute)
 			a.log.Warn("annuaire cache invalidated by an operator; entries revalidated within 1 min", slog.String("event", "annuaire_revalidated"))

@@ -44,8 +44,15 @@ func (a *App) openRevocation() error {
 	return nil
 }
 
-// authorities returns the CAs of the four trust stores.
-func (a *App) authorities() []*x509.Certificate { return authoritiesOf(a.stores) }
+// authorities returns the CAs of the four trust stores, and of the operators of
+// the portal.
+func (a *App) authorities() []*x509.Certificate {
+	all := authoritiesOf(a.stores)
+	if s := a.operatorStore; s != nil && s != a.stores.EtablissementTLS {
+		all = append(append(all, s.Trust().Roots()...), s.Trust().Intermediates()...)
+	}
+	return all
+}
 
 func authoritiesOf(stores *trust.Stores) []*x509.Certificate {
 	if stores == nil { // they could not be read: that is said

@@ -55,17 +55,19 @@ func (n *Nation) insurerURL(i Insurer) string {
 func (n *Nation) annuaireAuthority() string { return annuaireHost + ":" + n.ports[annuaireHost] }
 
 // earlierPorts reads the ports of an earlier nation in Dir, by name of host,
-// and by "listen" and "admin"; none when there was none. What cannot be read
+// and by "listen", "admin" and "portal"; none when there was none. What cannot be read
 // is no port: a free one is taken.
 func (n *Nation) earlierPorts() map[string]string {
 	ports := map[string]string{}
 	config, _ := os.ReadFile(n.ConfigFile())
 	rows, _ := os.ReadFile(filepath.Join(n.Dir, "annuaire.yaml"))
 	for line := range strings.Lines(string(config)) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		name, value, _ := strings.Cut(strings.TrimRight(line, "\n"), ": ")
 		switch name {
 		case "listen", "admin":
 			ports[name] = value[strings.LastIndexByte(value, ':')+1:]
+		case "  listen": // of the section portal, the only one that has it
+			ports["portal"] = value[strings.LastIndexByte(value, ':')+1:]
 		}
 	}
 	for _, word := range strings.FieldsFunc(string(config)+string(rows), func(r rune) bool { return r == ' ' || r == '"' || r == '\n' }) {

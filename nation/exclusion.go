@@ -127,6 +127,21 @@ func admit(ctx context.Context, n *Nation) error {
 	return err
 }
 
+// Exclude puts these establishments on the deny list, and nobody else, and waits
+// until it is in force.
+func (n *Nation) Exclude(ctx context.Context, ids ...string) error {
+	var out []roc.StructureID
+	for _, id := range ids {
+		e, ok := n.Etablissement(id)
+		if !ok {
+			return fmt.Errorf("the nation has no establishment %q", id)
+		}
+		out = append(out, roc.StructureOf(e.EJ))
+	}
+	_, err := n.deny(ctx, out...)
+	return err
+}
+
 // deny puts a list of these structures in place, and waits until it is in
 // force.
 func (n *Nation) deny(ctx context.Context, out ...roc.StructureID) (uint64, error) {

@@ -25,7 +25,7 @@ func (n *Nation) startInsurers() error {
 			continue
 		}
 		dir := filepath.Join("amc", i.ID)
-		id := roc.StructureID("2" + string(i.Numero[1:]))
+		id := amcID(i.Numero)
 		server, err := n.pair(dir, "serveur", func() igc.Pair {
 			return n.PKI.Server(igc.AMCTLS, i.Host, slices.Concat([]igc.Option{igc.OU(id), igc.Org(i.Nom), igc.ECDSA()}, i.TLS)...)
 		})

@@ -24,6 +24,7 @@ import (
 //	confiance/ autorites/                      trust stores, and the authorities' keys
 //	rpn/ annuaire/ amc/ID/                     certificates and keys: serveur, client, signature; secrets
 //	etablissements/ID/                         auth, sign
+//	exploitants/ROLE                           certificates of who operates, and amc/ID/portail: of who reads the portal
 //	exclusion/                                 the deny list, and the key that signs it
 //	messages/                                  messages to send, unsigned
 //	rpn/state/                                 what the RPN keeps
@@ -164,6 +165,9 @@ func (n *Nation) writeRegister() error {
 			domain = i.Host
 		}
 		fmt.Fprintf(&b, "  - nom: %q\n    numeros: [%q]\n    etat: %s\n    domaines: [%s]\n", i.Nom, i.Numero, i.Etat, domain)
+		if n.opts.Portal {
+			fmt.Fprintf(&b, "    structures: [%q]\n", amcID(i.Numero))
+		}
 	}
 	return writeFile(filepath.Join(n.Dir, "amc.yaml"), b.String())
 }
@@ -258,6 +262,7 @@ secrets: rpn/secrets.txt
 	section("revocation", revocationSection)
 	section("journal", "origin: rpn.example/journal/demo\nsegment_bytes: 2MiB\nseal: 1s")
 	section("limits", "")
+	section("portal", n.portalSection())
 	for _, name := range slices.Sorted(maps.Keys(n.opts.Sections)) { // one that is none keeps the RPN from starting
 		if !written[name] {
 			section(name, "")

@@ -52,6 +52,9 @@ type Options struct {
 	// Facade lets the RPN answer the searches of those whose Character says so.
 	Facade bool
 
+	// Portal opens the portal, with certificates for who reads it.
+	Portal bool
+
 	// WithoutRPN runs the annuaire and the insurers only; rpn.yaml says where
 	// the RPN is expected.
 	WithoutRPN bool
@@ -86,9 +89,9 @@ type Nation struct {
 	mu     sync.Mutex // guards people
 	people map[string]*Etablissement
 
-	listenAddr, adminAddr string
-	listen, admin         net.Listener
-	ports                 map[string]string // of each host of the far side
+	listenAddr, adminAddr, portalAddr string
+	listen, admin, portal             net.Listener
+	ports                             map[string]string // of each host of the far side
 
 	stops []func() error
 }
@@ -132,6 +135,9 @@ func New(o Options) (_ *Nation, err error) {
 		o.Keys.Prepare(len(o.Etablissements)) // their signature keys, while the rest is made
 	}
 	if err := n.certificates(); err != nil {
+		return nil, err
+	}
+	if err := n.readers(); err != nil {
 		return nil, err
 	}
 	if err := n.writeRegister(); err != nil {
@@ -221,13 +227,13 @@ func (n *Nation) startRPN() error {
 	}
 	a, err := app.New(app.Options{
 		Config: c, Log: logger, Now: n.now, Version: n.opts.Version,
-		Listener: n.listen, Admin: n.admin, Observers: n.opts.Observers,
+		Listener: n.listen, Admin: n.admin, Portal: n.portal, Observers: n.opts.Observers,
 		ReloadEvery: n.opts.Reload,
 	})
 	if err != nil {
 		return err
 	}
-	n.listen, n.admin = nil, nil // the app's from here
+	n.listen, n.admin, n.portal = nil, nil, nil // the app's from here
 	if err := a.Start(); err != nil {
 		return err
 	}
@@ -255,8 +261,14 @@ func (n *Nation) reserve() error {
 		return err
 	}
 	n.listenAddr, n.adminAddr = n.listen.Addr().String(), n.admin.Addr().String()
+	if n.opts.Portal {
+		if n.portal, err = open(before["portal"]); err != nil {
+			return err
+		}
+		n.portalAddr = n.portal.Addr().String()
+	}
 	n.onClose(func() error {
-		for _, l := range []net.Listener{n.listen, n.admin} {
+		for _, l := range []net.Listener{n.listen, n.admin, n.portal} {
 			if l != nil {
 				l.Close()
 			}
@@ -266,7 +278,10 @@ func (n *Nation) reserve() error {
 	if n.opts.WithoutRPN { // `rpn serve` opens them
 		n.listen.Close()
 		n.admin.Close()
-		n.listen, n.admin = nil, nil
+		if n.portal != nil {
+			n.portal.Close()
+		}
+		n.listen, n.admin, n.portal = nil, nil, nil
 	}
 	n.places = append([]Place{{"RPN (mutual TLS)", n.URL()}, {"RPN, for its operators", n.AdminURL()}}, n.places...)
 	return nil

@@ -73,6 +73,12 @@ type AMC struct {
 	// special.
 	TLS AMCTLS `yaml:"tls"`
 
+	// Structures are the structure ids that the certificates of its own people or
+	// of its opérateur de tiers payant carry (2 and a SIREN, 3 and a SIRET): who
+	// shows one to the portal reads the pages of the AMC. One id may be that of
+	// several AMCs, and of no establishment. Empty: nobody of it comes in.
+	Structures []roc.StructureID `yaml:"structures"`
+
 	// Contacts are whom to call. Optional.
 	Contacts []Contact `yaml:"contacts"`
 

@@ -40,6 +40,7 @@ func checkAMCs(l *List, doc *strict.Document) {
 			checkPeriod(doc, a.Connus[j].Period, "amcs", i, "domaines", j)
 		}
 		refuseTwice(doc, a.Versions, itself, "version", "amcs", i, "versions")
+		refuseTwice(doc, a.Structures, itself, "structure id", "amcs", i, "structures")
 		checkContacts(doc, a.Contacts, "amcs", i)
 		checkAlertes(l, doc, a.Alertes, false, "amcs", i)
 	}
@@ -264,6 +265,18 @@ func checkEssais(l *List, doc *strict.Document) {
 				doc.Refuse(doc.At("amcs", i, "essais_avec", j), "add that establishment to the list of establishments, or remove it here", "no establishment has the FINESS %s", f)
 			} else if e.EJ != roc.FINESS(f) {
 				doc.Refuse(doc.At("amcs", i, "essais_avec", j), "name the legal entity: "+string(e.EJ), "%s is a site (EG)", f)
+			}
+		}
+	}
+}
+
+// checkOwners refuses a structure id that stands for an establishment and for an
+// AMC: who shows it would be both.
+func checkOwners(l *List, doc *strict.Document) {
+	for i := range l.amcs {
+		for j, id := range l.amcs[i].Structures {
+			if e, ok := l.ByStructure(id); ok && id != "" {
+				doc.Refuse(doc.At("amcs", i, "structures", j), "give the id of the AMC's own certificates, or remove it from the establishment", "the structure id %s is one of establishment %s", id, e.EJ)
 			}
 		}
 	}

@@ -74,6 +74,7 @@ func Parse(esName string, es []byte, amcName string, amcs []byte, at time.Time) 
 	checkEtablissements(l, esDoc, amcDoc.Readable())
 	if esDoc.Readable() {
 		checkEssais(l, amcDoc)
+		checkOwners(l, amcDoc)
 	}
 
 	if err := joined(esDoc.Err(), amcDoc.Err()); err != nil {

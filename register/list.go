@@ -161,6 +161,17 @@ func (l *List) AMC(n roc.NumeroAMC) (*AMC, bool) {
 	return &l.amcs[i], true
 }
 
+// AMCsOf returns the AMCs whose certificates may carry that structure id, those
+// that are closed left out.
+func (l *List) AMCsOf(id roc.StructureID) (list []*AMC) {
+	for i := range l.amcs {
+		if a := &l.amcs[i]; a.Etat != AMCClos && slices.Contains(a.Structures, id) {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
 // CheckSites compares the establishment named in a message with its sender
 // (profile section 4): caller is the structure of the TLS certificate, es what
 // Caller returned for it; ej and eg are those of the message, eg "" when it has

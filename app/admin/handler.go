@@ -34,7 +34,8 @@ type Parts struct {
 	// Explain answers the question of a query; its error is of the question.
 	Explain func(ctx context.Context, question url.Values) (any, error)
 
-	Held       func() any // what of the annuaire waits for an operator
+	Console    http.Handler // the operator's pages, under /console/; nil: there are none
+	Held       func() any   // what of the annuaire waits for an operator
 	Decide     func(approve bool, amc roc.NumeroAMC, host, who, why string) (routes int, err error)
 	Revalidate func() // what is remembered of the annuaire is asked again, soon
 }
@@ -61,6 +62,9 @@ func Handler(p Parts) http.Handler {
 		writeJSON(w, http.StatusOK, map[string]any{"horloges": p.Clocks()})
 	})
 	on("GET /certificats", p.serveCertificates)
+	if p.Console != nil {
+		on("GET /console/", p.Console.ServeHTTP)
+	}
 	on("GET /annuaire", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, p.Held()) })
 	on("POST /-/reload", p.serveReload)
 	on("POST /-/annuaire/approve", p.serveDecide("approve", true))

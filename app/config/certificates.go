@@ -132,6 +132,9 @@ func (c *Config) Identities() []Identity {
 	if c.Facade.Signature != nil {
 		all = append(all, Identity{FacadeSignature, &KeyPair{Files: *c.Facade.Signature}, identity.ForSignature})
 	}
+	if c.Portal.Certificate != nil {
+		all = append(all, Identity{PortalCertificate, &KeyPair{Files: *c.Portal.Certificate}, identity.ForServer})
+	}
 	return all
 }
 
@@ -153,6 +156,9 @@ func (c *Config) ownFiles() []namedFile {
 	if c.Facade.Signature != nil {
 		of(c.Facade.Signature, "facade", "signature")
 	}
+	if c.Portal.Certificate != nil {
+		of(c.Portal.Certificate, "portal", "certificate")
+	}
 	for _, own := range c.tlsIdentities() {
 		of(&own.Pair.Files, own.Name)
 		if own.Pair.Second != nil {
@@ -170,6 +176,9 @@ func (c *Config) ownFiles() []namedFile {
 func (c *Config) checkOwn(doc *strict.Document) {
 	if c.Facade.Signature != nil {
 		c.Facade.Signature.check(doc, "facade", "signature")
+	}
+	if c.Portal.Certificate != nil {
+		c.Portal.Certificate.check(doc, "portal", "certificate")
 	}
 	for _, own := range c.tlsIdentities() {
 		at := doc.At(own.Name)

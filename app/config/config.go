@@ -153,6 +153,10 @@ type Config struct {
 	// Default: to those of the register, with the default of each field.
 	Alerts Alerts `yaml:"alerts"`
 
+	// Portal is the pages that establishments, insurers and operators read.
+	// Default: none.
+	Portal Portal `yaml:"portal"`
+
 	// Redis is where the instances of one RPN share what the annuaire
 	// answered. Default: none; an instance alone needs none.
 	Redis Redis `yaml:"redis"`

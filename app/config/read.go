@@ -92,6 +92,7 @@ func parse(file string, data []byte) (*Config, error) {
 		strict.OneOf("a policy", VIHFObserve, VIHFEnforce),
 		strict.OneOf("a policy", ReplayOff, ReplayObserve, ReplayEnforce),
 		strict.OneOf("a failure mode", FailClosed, FailOpen),
+		strict.OneOf("a role", RoleLecture, RoleExploitation, RoleAdministration),
 		strict.OneOf("a durability", Relaxed, Strict),
 		strict.OneOf("a policy", RefuseWhenFull, ContinueCounting),
 		strict.OneOf("a level", LogDebug, LogInfo, LogWarn, LogError),
@@ -128,6 +129,7 @@ func (c *Config) check(doc *strict.Document) {
 	c.checkIndicators(doc)
 	c.checkMail(doc)
 	c.checkAlerts(doc)
+	c.checkPortal(doc)
 	if c.Environment == Production && c.Policies.AllowSHA1 {
 		doc.Refuse(doc.At("policies", "allow_sha1"), "remove the line: SHA-1 can be accepted in a test environment only", "SHA-1 is never accepted in production")
 	}
@@ -205,7 +207,7 @@ type namedFile struct {
 }
 
 func (c *Config) checkFiles(doc *strict.Document) {
-	for _, f := range append(c.ownFiles(), []namedFile{
+	for _, f := range append(append(c.ownFiles(), c.portalFiles()...), []namedFile{
 		{[]any{"trust", "etablissements_tls"}, &c.Trust.EtablissementsTLS, true},
 		{[]any{"trust", "etablissements_signature"}, &c.Trust.EtablissementsSignature, true},
 		{[]any{"trust", "amc_tls"}, &c.Trust.AMCTLS, true},

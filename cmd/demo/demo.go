@@ -59,7 +59,7 @@ func demo(ctx context.Context, o options, out io.Writer) (err error) {
 		return usage(errors.New("--without-rpn goes with --dir, and without --once"))
 	}
 	p := newPrinter(out, o.noColor)
-	n, err := nation.New(nation.Options{Dir: o.dir, WithoutRPN: o.withoutRPN, Version: "demo"})
+	n, err := nation.New(nation.Options{Dir: o.dir, Portal: true, WithoutRPN: o.withoutRPN, Version: "demo"})
 	if err != nil {
 		return usage(err)
 	}

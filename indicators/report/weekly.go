@@ -83,15 +83,15 @@ func (f File) Write(ctx context.Context, w io.Writer, s *store.Store, structures
 			if r.Code == store.Answered {
 				continue
 			}
-			m := meaningOf(r.Code)
+			m := MeaningOf(r.Code)
 			c.row(append(scope(r.AMC, r.Service, r.Version), r.Code, text(m.Libelle), strconv.FormatInt(r.Exchanges, 10), text(string(r.Owner)), text(m.Remede))...)
 		}
 	}
 	return c.end()
 }
 
-// meaningOf is what a code of a cell means, in French.
-func meaningOf(code string) roc.Meaning {
+// MeaningOf is what a code of a cell means, in French.
+func MeaningOf(code string) roc.Meaning {
 	for _, r := range roc.Reasons() {
 		if m := r.Meaning(); m.Code == code {
 			return m

@@ -76,6 +76,15 @@ func (p *PKI) AMCSigner(id roc.StructureID, name string, opts ...Option) Pair {
 	}, opts)
 }
 
+// AMCAuth makes the certificate with which the people of an AMC authenticate:
+// digitalSignature, clientAuth.
+func (p *PKI) AMCAuth(id roc.StructureID, name string, opts ...Option) Pair {
+	return p.leaf(AMCTLS, leaf{
+		label: "amc auth " + string(id), org: name, ous: []string{string(id)}, cn: "auth." + string(id) + ".test",
+		ku: x509.KeyUsageDigitalSignature, eku: x509.ExtKeyUsageClientAuth, wrong: x509.ExtKeyUsageServerAuth,
+	}, opts)
+}
+
 const noEKU = x509.ExtKeyUsage(-1)
 
 // A leaf is what a certificate will be, before the options.

@@ -43,18 +43,19 @@ type EtablissementView struct {
 
 // An AMCView is one AMC as operators see it.
 type AMCView struct {
-	Nom      string                   `json:"nom"`
-	Numeros  []roc.NumeroAMC          `json:"numeros"`
-	InForce  register.ChangementAMC   `json:"in_force"`
-	Etats    []register.ChangementAMC `json:"etats"`
-	Domaines []register.Domaine       `json:"domaines"`
-	Essais   []register.Essai         `json:"essais_avec,omitzero"`
-	Versions []string                 `json:"versions,omitzero"`
-	Limite   register.Limite          `json:"limite,omitzero"`
-	Delais   roc.ServiceTimes         `json:"delais,omitzero"`
-	Contacts []register.Contact       `json:"contacts,omitzero"`
-	Alertes  []register.Alerte        `json:"alertes,omitzero"`
-	MiroirOf []roc.FINESS             `json:"miroir_of"` // establishments under surveillance with it
+	Nom        string                   `json:"nom"`
+	Numeros    []roc.NumeroAMC          `json:"numeros"`
+	InForce    register.ChangementAMC   `json:"in_force"`
+	Etats      []register.ChangementAMC `json:"etats"`
+	Domaines   []register.Domaine       `json:"domaines"`
+	Essais     []register.Essai         `json:"essais_avec,omitzero"`
+	Versions   []string                 `json:"versions,omitzero"`
+	Limite     register.Limite          `json:"limite,omitzero"`
+	Delais     roc.ServiceTimes         `json:"delais,omitzero"`
+	Structures []roc.StructureID        `json:"structures,omitzero"`
+	Contacts   []register.Contact       `json:"contacts,omitzero"`
+	Alertes    []register.Alerte        `json:"alertes,omitzero"`
+	MiroirOf   []roc.FINESS             `json:"miroir_of"` // establishments under surveillance with it
 
 	next *register.ChangementAMC
 }
@@ -148,7 +149,7 @@ func viewOf(l *register.List, reached Reached, e *register.Etablissement) Etabli
 
 func viewOfAMC(l *register.List, a *register.AMC) AMCView {
 	v := AMCView{
-		Nom: a.Nom, Numeros: a.Numeros, Etats: a.Etats, Domaines: a.Connus, Essais: a.EssaisAvec, Versions: words.Texts(a.Versions), Limite: a.Limite, Delais: a.Delais, Contacts: a.Contacts, Alertes: a.Alertes,
+		Nom: a.Nom, Numeros: a.Numeros, Etats: a.Etats, Domaines: a.Connus, Essais: a.EssaisAvec, Versions: words.Texts(a.Versions), Limite: a.Limite, Delais: a.Delais, Structures: a.Structures, Contacts: a.Contacts, Alertes: a.Alertes,
 		MiroirOf: []roc.FINESS{},
 	}
 	v.InForce, _ = a.EtatAt(l.Moment())
@@ -271,6 +272,7 @@ func (v *AMCView) write(b *strings.Builder, whole bool) {
 	line("versions", "%s", strings.Join(v.Versions, ", "))
 	line("limit", "%s", words.Limit(v.Limite))
 	line("times", "%s", words.Times(v.Delais))
+	line("portal", "%s", words.Join(v.Structures, " "))
 	if n := len(v.MiroirOf); n > 0 {
 		line("AMC miroir of", "%s: %s", words.Plural(n, "establishment"), words.Join(v.MiroirOf, " "))
 	}

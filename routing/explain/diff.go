@@ -347,6 +347,7 @@ func (c *comparison) amc(was, is *register.AMC) {
 	}
 	other("versions", fmt.Sprint(words.Texts(was.Versions)), fmt.Sprint(words.Texts(is.Versions)))
 	other("trials", words.Join(was.EssaisAvec, ", "), words.Join(is.EssaisAvec, ", "))
+	other("structures", words.Join(was.Structures, ", "), words.Join(is.Structures, ", "))
 	other("contacts", fmt.Sprint(was.Contacts), fmt.Sprint(is.Contacts))
 	c.limit(Change{AMC: n, Who: "AMC " + string(n), Nom: is.Nom}, was.Limite, is.Limite, c.standard.AMC)
 	other("times", words.Times(was.Delais), words.Times(is.Delais))

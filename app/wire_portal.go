@@ -1,0 +1,168 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+
+	"github.com/piano-roc/rpn/annuaire"
+	"github.com/piano-roc/rpn/app/config"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/portal"
+	"github.com/piano-roc/rpn/portal/access"
+	"github.com/piano-roc/rpn/tlsconf"
+	"github.com/piano-roc/rpn/tlsconf/identity"
+	"github.com/piano-roc/rpn/tlsconf/trust"
+)
+
+// openOperators opens whose certificates the operators of the portal have, and
+// reads which ones they are.
+func (a *App) openOperators() error {
+	p := &a.config.Portal
+	if !p.Open() {
+		return nil
+	}
+	a.operatorStore = a.stores.EtablissementTLS
+	if p.Clients != "" {
+		var err error
+		a.operatorStore, err = trust.OpenStore(a.storeOptions("portal.clients", trust.StoreOptions{Name: a.config.File() + ": portal.clients", Paths: []string{p.Clients}}))
+		if err != nil {
+			return setup(err, "then `rpn check` again")
+		}
+	}
+	_, err := a.reloadOperators(act{})
+	return err
+}
+
+// reloadOperators reads the certificates of the operators again.
+func (a *App) reloadOperators(act) ([]string, error) {
+	listed := map[roc.CertificateID]access.Listed{}
+	for _, o := range a.config.Portal.Operators {
+		certs, _, err := trust.ReadCertificates(o.Certificate)
+		if err == nil && len(certs) == 0 {
+			err = fmt.Errorf("%s: holds no certificate", o.Certificate)
+		}
+		if err != nil {
+			return nil, setup(fmt.Errorf("%s: portal.operators: %s: %w", a.config.File(), o.Name, err), "give the certificate of the operator, in PEM: it holds no secret")
+		}
+		listed[roc.IDOfCertificate(certs[0])] = access.Listed{Name: o.Name, Role: access.Role(o.Role)}
+	}
+	a.operators.Store(&listed)
+	return nil, nil
+}
+
+// openPages prepares what the pages are made of, for the portal and the console.
+func (a *App) openPages() error {
+	o := access.Options{
+		Register: a.register.Current, Certificates: a.expiries, Waiting: a.waiting, Log: a.log, Now: a.now,
+	}
+	if a.journal != nil {
+		o.Journal = a.config.Journal.Folder
+	}
+	if a.figures != nil {
+		o.Open = a.openStore
+	}
+	a.pages = access.New(o)
+	a.onStop("pages", func(context.Context) error { a.pages.Close(); return nil })
+	if a.config.Portal.Theme != "" {
+		theme, err := portal.ReadTheme(a.config.Portal.Theme)
+		if err != nil {
+			return setup(fmt.Errorf("%s: portal.theme: %w", a.config.File(), err), "docs/operating/portal.md says what a theme holds")
+		}
+		a.theme = theme
+	}
+	return nil
+}
+
+// waiting is what of the annuaire waits for an operator.
+func (a *App) waiting() (w access.Waiting) {
+	held := a.directory.Held()
+	for _, c := range held.Changes {
+		w.Moves = append(w.Moves, access.Move{AMC: c.AMC, Service: c.Service, Version: c.Version, From: c.From, To: c.To, Host: c.Host, Since: c.Since, Rejected: c.Rejected})
+	}
+	for _, q := range held.Quarantined {
+		w.Domains = append(w.Domains, access.Domain{AMC: q.AMC, Host: q.Host, Since: q.Since, Last: q.Last, Refused: q.Refused, Rejected: q.Rejected})
+	}
+	return w
+}
+
+// console is the operator's pages on the operator's listener, which says by itself
+// who reaches it: the same pages as the portal's, to read. nil: no figures are kept.
+func (a *App) console() http.Handler {
+	if a.figures == nil {
+		return nil
+	}
+	pages := portal.New(portal.Options{
+		Data: a.pages, Base: "/console", Weather: true, Theme: a.theme, Log: a.log, Now: a.now,
+		Admit: func(*http.Request) (access.Viewer, error) { return access.Console(), nil },
+	})
+	return http.StripPrefix("/console", pages)
+}
+
+// startPortal opens the listener of the portal.
+func (a *App) startPortal() error {
+	p := &a.config.Portal
+	if !p.Open() {
+		return nil
+	}
+	ln := a.opts.Portal
+	if ln == nil {
+		var err error
+		if ln, err = a.listen("portal.listen", p.Listen); err != nil {
+			return err
+		}
+	}
+	a.portalAddr = ln.Addr()
+	pages := portal.New(portal.Options{Data: a.pages, Admit: a.admit(), Weather: p.Weather, Theme: a.theme, Decide: a.decide, Log: a.log, Now: a.now})
+	server := portal.NewServer(pages, a.httpLog())
+	tls := portal.Listen(ln, tlsconf.Pages(a.portalCertificate(), a.now, a.stores.EtablissementTLS, a.stores.AMCTLS, a.operatorStore))
+	a.serve(func() error { return server.Serve(tls) }, http.ErrServerClosed)
+	a.onStop("portal", func(ctx context.Context) error {
+		if err := server.Shutdown(ctx); err != nil {
+			return errors.Join(err, server.Close())
+		}
+		return nil
+	})
+	return nil
+}
+
+func (a *App) portalCertificate() *identity.Source {
+	if own := a.own.Of(config.PortalCertificate); own != nil {
+		return own
+	}
+	return a.own.Of("server")
+}
+
+// admit says who asks for a page, by the same stores, lists and register as an
+// exchange.
+func (a *App) admit() func(*http.Request) (access.Viewer, error) {
+	accepts := func(s *trust.Store) access.Verify { return tlsconf.Accepts(s, a.revocation, a.now) }
+	door := &access.Door{
+		Etablissements: accepts(a.stores.EtablissementTLS), AMCs: accepts(a.stores.AMCTLS), Operators: accepts(a.operatorStore),
+		Register: a.register.Current,
+		Listed: func(id roc.CertificateID) (access.Listed, bool) {
+			o, ok := (*a.operators.Load())[id]
+			return o, ok
+		},
+	}
+	return func(r *http.Request) (access.Viewer, error) {
+		if r.TLS == nil {
+			return access.Viewer{}, errors.New("the request did not come by TLS")
+		}
+		return door.Admit(r.TLS.PeerCertificates)
+	}
+}
+
+// decide does what an operator decides about what the annuaire moved or named.
+func (a *App) decide(approve bool, amc roc.NumeroAMC, host, who, why string) (int, error) {
+	act := annuaire.Reject
+	if approve {
+		act = annuaire.Approve
+	}
+	return a.directory.Decide(annuaire.Act{Act: act, AMC: amc, Host: host, Who: who, Why: why})
+}
+
+// PortalAddr is where the pages are, once started; nil: there are none.
+func (a *App) PortalAddr() net.Addr { return a.portalAddr }

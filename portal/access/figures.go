@@ -1,0 +1,168 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/piano-roc/rpn/indicators/report"
+	"github.com/piano-roc/rpn/indicators/store"
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/register"
+)
+
+// A Question is about the figures of a subject. Its establishments or its
+// insurer are settled by the subject.
+type Question struct {
+	Grain    store.Grain
+	From, To time.Time
+	AMC      roc.NumeroAMC // of an establishment: with that insurer alone
+	By       []store.Dimension
+}
+
+// Figures answers a question about the subject, and about nobody else.
+func (s *Subject) Figures(ctx context.Context, q Question) ([]store.Row, error) {
+	st, err := s.r.d.store.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ask := store.Query{Grain: q.Grain, From: q.From, To: q.To, By: q.By}
+	switch {
+	case s.es != nil:
+		ask.Structures, ask.AMC = s.structures, q.AMC
+	case s.numero != "":
+		ask.AMC = s.numero
+	case s.r.v.kind != Operator:
+		return nil, ErrHidden
+	default:
+		ask.AMC = q.AMC
+	}
+	return s.r.d.seen.figures(ctx, st, ask, s.r.Now())
+}
+
+// Sum is what the cards of a period are computed from, as `rpn indicators show`
+// computes them.
+func (s *Subject) Sum(ctx context.Context, from, to time.Time) (*report.Sum, error) {
+	rows, err := s.Figures(ctx, Question{Grain: store.Day, From: from, To: to, By: report.Dimensions})
+	if err != nil {
+		return nil, err
+	}
+	sum := report.SumOf(rows)
+	if s.numero != "" {
+		sum.Windows, err = s.Availability(ctx, from, to)
+	}
+	return sum, err
+}
+
+// Availability is that of an insurer, by service.
+func (s *Subject) Availability(ctx context.Context, from, to time.Time) ([]store.Availability, error) {
+	if s.numero == "" {
+		return nil, ErrHidden
+	}
+	st, err := s.r.d.store.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return st.Availability(ctx, s.numero, from, to)
+}
+
+// Perceived says of an establishment and an insurer: was it them, or you?
+func (s *Subject) Perceived(ctx context.Context, amc roc.NumeroAMC, from, to time.Time) (p report.Perception, err error) {
+	if s.es == nil {
+		return p, ErrHidden
+	}
+	st, err := s.r.d.store.get(ctx)
+	if err != nil {
+		return p, err
+	}
+	return report.Perceived(ctx, st, s.structures, amc, from, to)
+}
+
+// WriteCSV writes one weekly file of an establishment, the same bytes as `rpn
+// indicators export`.
+func (s *Subject) WriteCSV(ctx context.Context, w io.Writer, f report.File, week report.Week) (name string, err error) {
+	if s.es == nil {
+		return "", ErrHidden
+	}
+	st, err := s.r.d.store.get(ctx)
+	if err != nil {
+		return "", err
+	}
+	return f.Name(s.structures[0], week), f.Write(ctx, w, st, s.structures, week, s.r.NameOfAMC)
+}
+
+// Silent are the establishments that may call every insurer and have not called
+// this one since.
+func (s *Subject) Silent(ctx context.Context, since time.Time) (list []*register.Etablissement, err error) {
+	if s.numero == "" {
+		return nil, ErrHidden
+	}
+	st, err := s.r.d.store.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	callers, err := st.Callers(ctx, s.numero, since)
+	if err != nil {
+		return nil, err
+	}
+	called := map[roc.StructureID]bool{}
+	for _, id := range callers {
+		called[id] = true
+	}
+	for e := range s.r.d.o.Register().Etablissements() {
+		if e.Etat == register.Cercle && !slices.ContainsFunc(e.IDs(), func(id roc.StructureID) bool { return called[id] }) {
+			list = append(list, e)
+		}
+	}
+	return list, nil
+}
+
+// answers keeps the answers to what many pages ask about the nation, for some
+// seconds: a page that is loaded twice is not counted twice.
+type answers struct {
+	mu   sync.Mutex
+	kept map[string]answer
+}
+
+type answer struct {
+	rows  []store.Row
+	until time.Time
+}
+
+const (
+	keptFor     = 10 * time.Second
+	keptAnswers = 64
+)
+
+// figures asks the store, or gives the answer of some seconds ago. Its rows are
+// not to be changed.
+func (a *answers) figures(ctx context.Context, st *store.Store, q store.Query, now time.Time) ([]store.Row, error) {
+	key := fmt.Sprint(q.Grain, q.From.Unix(), q.To.Unix(), q.Structures, q.AMC, q.By)
+	a.mu.Lock()
+	got, ok := a.kept[key]
+	a.mu.Unlock()
+	if ok && now.Before(got.until) {
+		return slices.Clone(got.rows), nil
+	}
+	rows, err := st.Figures(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.kept) >= keptAnswers || a.kept == nil {
+		a.kept = map[string]answer{}
+	}
+	a.kept[key] = answer{rows, now.Add(keptFor)}
+	return slices.Clone(rows), nil
+}
+
+// Unavailable reports whether an error is of figures or exchanges that cannot be
+// read for now, or are not kept here.
+func Unavailable(err error) bool {
+	return err != nil && !errors.Is(err, ErrHidden) && !errors.Is(err, ErrBusy)
+}

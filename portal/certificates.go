@@ -1,0 +1,110 @@
+package portal
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+
+	"github.com/piano-roc/rpn/tlsconf/expiry"
+)
+
+var kindNames = map[expiry.Kind]string{
+	expiry.OwnServer: "RPN, serveur", expiry.OwnClient: "RPN, client", expiry.OwnSignature: "RPN, signature",
+	expiry.CallerTLS: "établissement, connexion", expiry.CallerSignature: "établissement, signature",
+	expiry.PeerTLS: "organisme ou annuaire, serveur", expiry.PeerSignature: "organisme ou annuaire, signature",
+	expiry.Authority: "autorité",
+}
+
+// certificatesPage is what ends, the nearest end first; for an operator by
+// région and département.
+func certificatesPage(q *question) (any, error) {
+	values := q.URL.Query()
+	within := -1
+	if s := values.Get("jours"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 0 || n > 10_000 {
+			return nil, badRequest("jours est un nombre de jours : 30.")
+		}
+		within = n
+	}
+	region, departement := values.Get("region"), values.Get("departement")
+	all := q.about.Certificates()
+	list := slices.DeleteFunc(slices.Clone(all), func(e expiry.Expiry) bool {
+		return region != "" && e.Region != region || departement != "" && e.Departement != departement || within >= 0 && (e.Days >= within || e.Renewed)
+	})
+	p := &page{Title: "Certificats", Lead: q.subjectName() + ". Ceux qui ont été vus ou qui sont configurés, la fin la plus proche d'abord."}
+	national := q.about.Etablissement() == nil && q.about.Numero() == ""
+	if national {
+		p.Sections = append(p.Sections, section{ID: "filtre", Form: &form{Action: q.link(q.path + "/certificats"), Label: "Filtre des certificats", Button: "Filtrer", Fields: []field{
+			{Name: "jours", Label: "Finissent dans (jours)", Value: values.Get("jours")}, {Name: "region", Label: "Région", Value: region}, {Name: "departement", Label: "Département", Value: departement},
+		}}}, section{ID: "territoires", Heading: "Par région et département", Table: territories(q, all)})
+	}
+	t := certificatesTable(plural(int64(len(list)), "certificat", "certificats"), list[:min(len(list), maxRows)], national, q)
+	if len(list) > maxRows {
+		t.More = "Les 200 premiers sont montrés : filtrez."
+	}
+	p.Sections = append(p.Sections, section{ID: "certificats", Heading: "Certificats", Table: t})
+	return p, nil
+}
+
+func certificatesTable(caption string, list []expiry.Expiry, national bool, q *question) *table {
+	t := &table{Caption: caption, Head: columns("Fin", "#Jours", "Usage", "Sujet", "Numéro de série", "Vu", "#Échanges en 24 h"), Empty: "Aucun certificat n'a encore été vu."}
+	if national {
+		t.Head = columns("Fin", "#Jours", "Usage", "À qui", "Sujet", "Numéro de série", "Vu", "#Échanges en 24 h")
+	}
+	for _, e := range list {
+		days := cell{Text: strconv.Itoa(e.Days)}
+		switch {
+		case e.Renewed:
+			days.Text += " (renouvelé)"
+		case e.Days < 0:
+			days = cell{Text: "terminé", State: "bad"}
+		case e.Days < 30:
+			days.State = "warn"
+		}
+		row := []cell{text(instant(e.End)), days, text(kindNames[e.Kind])}
+		if national {
+			who := cell{Text: or(e.Nom, e.Owner)}
+			if (e.Kind == expiry.CallerTLS || e.Kind == expiry.CallerSignature) && e.Nom != "" {
+				who.Href = q.link("/etablissement/" + e.Owner)
+			}
+			row = append(row, who)
+		}
+		t.Rows = append(t.Rows, append(row, text(e.Subject), text(e.Serial), text(instant(e.Seen)), text(count(int64(e.Calls)))))
+	}
+	return t
+}
+
+// territories counts, by région and département, the certificates of
+// establishments that end within 60, 30 and 7 days and were not renewed.
+func territories(q *question, all []expiry.Expiry) *table {
+	type place struct{ region, departement string }
+	counts := map[place]*[4]int64{}
+	for _, e := range all {
+		if e.Kind != expiry.CallerTLS && e.Kind != expiry.CallerSignature || e.Renewed {
+			continue
+		}
+		k := place{e.Region, e.Departement}
+		if counts[k] == nil {
+			counts[k] = &[4]int64{}
+		}
+		for i, days := range []int{0, 7, 30, 60} {
+			if e.Days < days {
+				counts[k][i]++
+			}
+		}
+	}
+	var places []place
+	for k := range counts {
+		places = append(places, k)
+	}
+	slices.SortFunc(places, func(x, y place) int {
+		return cmp.Or(cmp.Compare(x.region, y.region), cmp.Compare(x.departement, y.departement))
+	})
+	t := &table{Caption: "Certificats d'établissements qui prennent fin", Head: columns("Région", "Département", "#Terminés", "#7 jours", "#30 jours", "#60 jours"), Empty: "Aucun certificat d'établissement n'a encore été vu."}
+	for _, k := range places {
+		n := counts[k]
+		t.Rows = append(t.Rows, []cell{text(or(k.region, "non renseignée")), text(or(k.departement, "-")), text(count(n[0])), text(count(n[1])), text(count(n[2])), text(count(n[3]))})
+	}
+	return t
+}

@@ -1,0 +1,194 @@
+package portal
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/piano-roc/rpn/portal/access"
+)
+
+// policy lets a page load its own style and images, send its own forms, and
+// nothing else: no script, no frame, nothing from elsewhere.
+const policy = "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// ServeHTTP guards every page: what may be asked at all, by whom, how often.
+func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+	h.Set("Cache-Control", "no-store")
+	if len(r.URL.RawQuery) > maxQuery {
+		http.Error(w, "La question est trop longue.", http.StatusRequestURITooLong)
+		return
+	}
+	if err := p.cross.Check(r); err != nil { // Sec-Fetch-Site, else Origin
+		http.Error(w, "Cette demande vient d'une autre page que celles du RPN.", http.StatusForbidden)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	p.mux.ServeHTTP(w, r)
+}
+
+// serve answers a route: who asks is decided here, and what it may see by the
+// Subject.
+func (p *Portal) serve(route route) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		now := p.o.Now()
+		viewer, err := p.o.Admit(r)
+		who := viewer.Key()
+		if err != nil || who == "" {
+			who = network(r.RemoteAddr)
+		}
+		if wait, ok := p.pages.Allow(who, now); !ok {
+			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+			p.fail(w, r, viewer, http.StatusTooManyRequests, "Trop de pages demandées", "Attendez quelques secondes, puis recommencez.")
+			return
+		}
+		var refusal *access.Refusal
+		if errors.As(err, &refusal) {
+			p.o.Log.Warn("somebody was refused at the portal", "event", "portal_refused", "peer", r.RemoteAddr, "error", refusal.Error())
+			p.fail(w, r, access.Viewer{}, http.StatusForbidden, "Accès refusé", refusal.Text)
+			return
+		}
+		if err != nil {
+			p.failed(w, r, access.Viewer{}, err)
+			return
+		}
+		if viewer.Kind() == access.Public && (!route.public || !p.o.Weather) {
+			p.fail(w, r, viewer, http.StatusForbidden, "Certificat demandé", "Ces pages se lisent avec le certificat d'un établissement, d'un organisme ou d'un exploitant : choisissez-le quand le navigateur le demande. S'il ne le demande plus, fermez-le et rouvrez-le.")
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), pageTime)
+		defer cancel()
+		if !p.turn(ctx) {
+			w.Header().Set("Retry-After", "2")
+			p.fail(w, r, viewer, http.StatusServiceUnavailable, "Trop de pages à la fois", "Recommencez dans quelques secondes.")
+			return
+		}
+		defer func() { <-p.turns }()
+		answer, err := p.answer(route, r.WithContext(ctx), viewer)
+		if err != nil {
+			p.failed(w, r, viewer, err)
+			return
+		}
+		p.write(w, r, viewer, answer)
+		if viewer.Kind() != access.Public {
+			p.o.Log.Info("a page was read", "event", "portal_page", "who", viewer.Name(), "key", viewer.Key()[:min(16, len(viewer.Key()))], "method", r.Method, "path", r.URL.Path)
+		}
+	}
+}
+
+// turn waits for a turn to make a page.
+func (p *Portal) turn(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, waitForTurn)
+	defer cancel()
+	select {
+	case p.turns <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// answer asks the route, about what its path names.
+func (p *Portal) answer(route route, r *http.Request, viewer access.Viewer) (any, error) {
+	q := &question{Request: r, p: p, reader: p.o.Data.As(viewer)}
+	var err error
+	switch id := r.PathValue("id"); route.about {
+	case aboutEtablissement:
+		q.about, err = q.reader.Etablissement(id)
+		q.path = "/etablissement/" + id
+	case aboutAMC:
+		q.about, err = q.reader.AMC(id)
+		q.path = "/amc/" + id
+	case aboutNation:
+		q.about, err = q.reader.Nation()
+		q.path = "/national"
+	}
+	if err != nil {
+		return nil, err
+	}
+	if route.least != "" && !viewer.May(route.least) {
+		return nil, errForbidden
+	}
+	if r.Method == http.MethodPost {
+		if err := r.ParseForm(); err != nil {
+			return nil, badRequest("Le formulaire est illisible ou trop long.")
+		}
+		if !p.tokenOf(viewer, r.PostForm.Get("jeton"), q.now()) {
+			return nil, badRequest("Ce formulaire est trop ancien : rechargez la page, puis recommencez.")
+		}
+	}
+	return route.answer(q)
+}
+
+// token is what a form of a viewer bears: nobody else knows it, and it lasts an
+// hour or two.
+func (p *Portal) token(v access.Viewer, at time.Time) string {
+	m := hmac.New(sha256.New, p.secret[:])
+	fmt.Fprintf(m, "%s\n%d", v.Key(), at.Unix()/3600)
+	return hex.EncodeToString(m.Sum(nil))
+}
+
+func (p *Portal) tokenOf(v access.Viewer, text string, at time.Time) bool {
+	return hmac.Equal([]byte(text), []byte(p.token(v, at))) || hmac.Equal([]byte(text), []byte(p.token(v, at.Add(-time.Hour))))
+}
+
+// failed says why there is no page.
+func (p *Portal) failed(w http.ResponseWriter, r *http.Request, viewer access.Viewer, err error) {
+	var bad badRequest
+	switch {
+	case errors.As(err, &bad):
+		p.fail(w, r, viewer, http.StatusBadRequest, "Demande incorrecte", string(bad))
+	case errors.Is(err, access.ErrHidden):
+		p.fail(w, r, viewer, http.StatusNotFound, "Rien à cette adresse", "Cette page n'existe pas, ou n'est pas pour vous.")
+	case errors.Is(err, errForbidden):
+		p.fail(w, r, viewer, http.StatusForbidden, "Rôle insuffisant", "Votre rôle permet de lire cette page, pas d'agir.")
+	case errors.Is(err, access.ErrBusy):
+		w.Header().Set("Retry-After", "3")
+		p.fail(w, r, viewer, http.StatusServiceUnavailable, "Une autre recherche est en cours", "Recommencez dans quelques secondes.")
+	case errors.Is(err, access.ErrNone):
+		p.fail(w, r, viewer, http.StatusServiceUnavailable, "Rien n'est conservé ici", "Ce RPN ne tient ni journal ni indicateurs.")
+	case access.NotSealed(err):
+		w.Header().Set("Retry-After", "15")
+		p.fail(w, r, viewer, http.StatusServiceUnavailable, "Pas encore scellé", "La preuve existe dès que le journal est scellé, en quelques secondes. Recommencez.")
+	default:
+		if r.Context().Err() == nil {
+			p.o.Log.Error("a page could not be made", "event", "portal_page_failed", "path", r.URL.Path, "error", err.Error())
+		}
+		p.fail(w, r, viewer, http.StatusServiceUnavailable, "Indisponible pour le moment", "Les chiffres ou le journal ne peuvent pas être lus. Les échanges, eux, continuent. Recommencez plus tard.")
+	}
+}
+
+// network is an address as a stranger is counted: IPv4, or IPv6 /64.
+func network(remote string) string {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		return remote
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return host
+	}
+	if addr = addr.Unmap(); addr.Is6() {
+		if prefix, err := addr.WithZone("").Prefix(64); err == nil {
+			return prefix.String()
+		}
+	}
+	return strings.TrimSuffix(addr.String(), ".")
+}
