@@ -49,7 +49,7 @@ func Accepts(s *trust.Store, revocation trust.Revocation, now func() time.Time) 
 	}
 }
 
-// namedClients is the authorities of some stores, made anew when one of them
+// namedClients is the authorities of some stores, made again when one of them
 // changes.
 type namedClients struct {
 	stores []*trust.Store

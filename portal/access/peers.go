@@ -24,7 +24,7 @@ type peers struct {
 	groups   map[string]map[string]*report.Sum // by group, then by establishment
 }
 
-// peersEvery is how often they are made anew: late records change them a little.
+// peersEvery is how often they are made again: late records change them a little.
 const peersEvery = time.Hour
 
 // BandPeriod is the period of the bands, for a page of now.
@@ -40,7 +40,7 @@ func groupOf(e *register.Etablissement) string { return e.Region }
 // nation is the group of all.
 const nation = ""
 
-// renewPeers makes the sums anew when their days are over, or their hour is.
+// renewPeers makes the sums again when their days are over, or their hour is.
 func (d *Data) renewPeers(ctx context.Context) error {
 	now := d.o.Now()
 	from, to := BandPeriod(now)

@@ -104,7 +104,7 @@ func (d *Data) Run(ctx context.Context) {
 // Sky is the weather, the same for every viewer.
 func (r *Reader) Sky(ctx context.Context) (*Sky, error) { return r.d.look(ctx, skyLasts) }
 
-// look makes the weather anew when it is older than that.
+// look makes the weather again when it is older than that.
 func (d *Data) look(ctx context.Context, old time.Duration) (*Sky, error) {
 	now := d.o.Now()
 	fresh := func() *Sky {
