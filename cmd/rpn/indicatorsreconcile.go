@@ -38,7 +38,9 @@ journal scellé, par jour et par service : ce que l'un a et que l'autre n'a pas.
 Le fichier est un CSV (« ; » ou « , »), dont la première ligne nomme les colonnes : un
 compte a jour, service et echanges ; une liste a echange (RPN-Echange) ou message_id, et
 peut avoir jour et service. D'un établissement comptent tous ses échanges, refusés
-compris ; d'un organisme, ceux qui lui ont été transmis.
+compris ; d'un organisme, ceux qui lui ont été transmis. Dans un compte, un service vide
+ou « - » est celui des échanges refusés avant que leur service soit connu. Une ligne a
+64 Kio au plus.
 
 --proofs écrit la preuve scellée de chaque échange que le RPN a et que le fichier n'a pas
 (d'un compte : ceux des jours et services qui diffèrent) ; rpn receipt verify les vérifie
@@ -142,11 +144,7 @@ func readClaim(file string) (*reconcile.Claim, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, reconcile.MostBytes+1))
-	if err != nil {
-		return nil, err
-	}
-	return reconcile.Read(data)
+	return reconcile.Read(f)
 }
 
 // writeProofs writes the proof of each exchange, as rpn journal prove does.

@@ -4,7 +4,9 @@
 package reconcile
 
 import (
+	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -23,6 +25,7 @@ import (
 // How much is read of a file, and how many of its errors are given.
 const (
 	MostBytes  = 256 << 20
+	mostLine   = 64 << 10
 	mostErrors = 20
 	mostText   = 100 // of a cell, in an error
 )
@@ -35,8 +38,8 @@ type Claim struct {
 
 // A Cell is a day, in Paris, and a service.
 type Cell struct {
-	Day     string // "2026-11-23"
-	Service roc.Service
+	Day     string      // "2026-11-23"
+	Service roc.Service // roc.NoService: refused before it was known
 }
 
 // A Line is one exchange of a list. It has one id at least.
@@ -62,12 +65,14 @@ var columns = map[string]string{
 }
 
 // Read reads a CSV: its first line names the columns, separated by ; or , and a
-// mark of UTF-8 may stand before them. A count has jour, service and echanges; a
-// list has echange or message_id, and may have jour and service. Other columns are
-// not read. The error is Errors.
-func Read(data []byte) (*Claim, error) {
-	if len(data) > MostBytes {
-		return nil, Errors{fmt.Sprintf("le fichier dépasse %d Mio : donnez une période plus courte", MostBytes>>20)}
+// mark of UTF-8 may stand before them. A count has jour, service and echanges, and
+// its service is empty or - for exchanges that were refused before their service
+// was known; a list has echange or message_id, and may have jour and service. Other
+// columns are not read. The error is Errors, or that of the file.
+func Read(file io.Reader) (*Claim, error) {
+	data, err := lines(file)
+	if err != nil {
+		return nil, err
 	}
 	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
 	r := &reader{csv: csv.NewReader(bytes.NewReader(data)), at: map[string]int{}}
@@ -88,6 +93,34 @@ func Read(data []byte) (*Claim, error) {
 		return nil, r.errs
 	}
 	return c, nil
+}
+
+// lines reads a file, and nothing behind a line that is too long. One that goes on
+// inside quotes is one line: the cells that it may have are bounded too.
+func lines(file io.Reader) ([]byte, error) {
+	r := bufio.NewReaderSize(file, mostLine)
+	var data []byte
+	begins, line, quoted := 0, 1, false
+	for number := 1; ; number++ {
+		part, err := r.ReadSlice('\n')
+		data = append(data, part...)
+		if bytes.Count(part, []byte{'"'})%2 == 1 {
+			quoted = !quoted
+		}
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull) || len(data)-begins > mostLine:
+			return nil, Errors{fmt.Sprintf("ligne %d : plus de %d Kio : un guillemet y est peut-être ouvert, ou des fins de ligne manquent", line, mostLine>>10)}
+		case len(data) > MostBytes:
+			return nil, Errors{fmt.Sprintf("ligne %d : le fichier dépasse %d Mio : donnez une période plus courte", number, MostBytes>>20)}
+		case errors.Is(err, io.EOF):
+			return data, nil
+		case err != nil:
+			return nil, err
+		}
+		if !quoted {
+			begins, line = len(data), number+1
+		}
+	}
 }
 
 func lineOfBadByte(data []byte) int {
@@ -190,7 +223,7 @@ func (r *reader) rows() *Claim {
 		c.Counts = map[Cell]int64{}
 	}
 	for r.next() {
-		cell := Cell{r.day(!list), r.service(!list)}
+		cell := Cell{r.day(!list), r.service()}
 		if !list {
 			r.count(c, cell)
 			continue
@@ -213,7 +246,7 @@ func (r *reader) count(c *Claim, cell Cell) {
 		return
 	}
 	if _, twice := c.Counts[cell]; twice {
-		r.refuse("%s %s est déjà plus haut : une ligne par jour et par service", cell.Day, cell.Service)
+		r.refuse("%s %s est déjà plus haut : une ligne par jour et par service", cell.Day, cmp.Or(cell.Service.String(), "-"))
 		return
 	}
 	c.Counts[cell] = n
@@ -239,14 +272,14 @@ func (r *reader) day(needed bool) string {
 
 func dayOf(t time.Time) string { return t.In(store.Paris).Format(time.DateOnly) }
 
-func (r *reader) service(needed bool) roc.Service {
+func (r *reader) service() roc.Service {
 	text := r.cell("service")
-	if text == "" && !needed {
+	if text == "" || text == "-" {
 		return roc.NoService
 	}
 	s, err := roc.ParseService(strings.ToUpper(text))
 	if err != nil {
-		r.refuse("service : %s n'en est pas un : écrivez %s", quoted(text), roc.OneOf(roc.Services))
+		r.refuse("service : %s n'en est pas un : écrivez %s, ou - s'il n'est pas connu", quoted(text), roc.OneOf(roc.Services))
 	}
 	return s
 }

@@ -1,9 +1,11 @@
 package reconcile
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -55,6 +57,9 @@ func generated(t *testing.T, r *rand.Rand, origin string, n int) (*journal.Log, 
 		x.RequestIn, x.AnswerOut, x.Outcome = at, at.Add(time.Second), roc.Answered
 		if x.RequestOut = at; r.IntN(5) == 0 {
 			x.RequestOut, x.Outcome, x.Reason = time.Time{}, roc.Refused, roc.TooMany
+		}
+		if x.RequestOut.IsZero() && r.IntN(4) == 0 {
+			x.Service, x.Reason = roc.NoService, roc.NotSOAP
 		}
 		if len(all) > 0 && r.IntN(10) == 0 {
 			x.MessageID = all[len(all)-1].MessageID // the message is sent again
@@ -131,7 +136,7 @@ func TestAListEqualsANaiveRecount(t *testing.T) {
 			w.TheirsOnly++
 			fmt.Fprintf(&file, "%s;%s;IDB;x\r\n", x.ID, x.RequestIn.Format(time.RFC3339))
 		}
-		c, err := Read([]byte(file.String()))
+		c, err := Read(strings.NewReader(file.String()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,7 +191,7 @@ func TestAMessageThatWasSentAgain(t *testing.T) {
 	}
 	same := func(text string) *Result {
 		t.Helper()
-		c, err := Read([]byte(text))
+		c, err := Read(strings.NewReader(text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -219,13 +224,20 @@ func TestACountEqualsANaiveRecount(t *testing.T) {
 		var file strings.Builder
 		file.WriteString("jour,service,échanges,autre\n")
 		for c, n := range counts {
-			fmt.Fprintf(&file, "%s,%s,%d,\n", c.Day, c.Service, change(c, n))
+			service := c.Service.String()
+			if c.Service == roc.NoService {
+				service = []string{"", "-"}[n%2]
+			}
+			fmt.Fprintf(&file, "%s,%s,%d,\n", c.Day, service, change(c, n))
 		}
-		c, err := Read([]byte(file.String()))
+		c, err := Read(strings.NewReader(file.String()))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return c
+	}
+	if counts[Cell{"2026-11-25", roc.NoService}] == 0 {
+		t.Fatal("nothing was refused before its service was known")
 	}
 	got, err := Compare([]*journal.Log{l}, chu, monday, sunday, write(func(_ Cell, n int64) int64 { return n }), nil)
 	if err != nil || !got.Equal() || len(got.Ours) != 0 || len(got.Rows) != len(counts) {
@@ -270,11 +282,49 @@ func TestABadFileSaysItsLines(t *testing.T) {
 		"echange\n" + strings.Repeat("é", 5000) + "\n":                 "...",
 		"jour;service;echanges\n2026-11-23;IDB;99999999999999999999\n": "ligne 2 : echanges",
 	} {
-		_, err := Read([]byte(text))
+		_, err := Read(strings.NewReader(text))
 		var list Errors
 		if !errors.As(err, &list) || !strings.Contains(err.Error(), want) || len(err.Error()) > 8000 {
 			t.Errorf("%.60q: %v, want %q", text, err, want)
 		}
+	}
+}
+
+// endless is a file that never ends: what is read of it is counted.
+type endless struct {
+	text string
+	read int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = e.text[(e.read+i)%len(e.text)]
+	}
+	e.read += len(p)
+	return len(p), nil
+}
+
+// A line that is too long is refused with its number, and what follows it is not
+// read: a file cannot make cells without end of few bytes. One of the most that a
+// line may have is read.
+func TestALineThatIsTooLongIsNotRead(t *testing.T) {
+	t.Parallel()
+	const head = "jour;service;echanges\n2026-11-23;IDB;1\n"
+	for name, text := range map[string]string{"cells": ";", "a text": "x", "cells and quoted ends of line": "\"\n\";;;;;;"} {
+		file := &endless{text: text}
+		_, err := Read(io.MultiReader(strings.NewReader(head), file))
+		var list Errors
+		if !errors.As(err, &list) || !strings.HasPrefix(err.Error(), "ligne 3 : plus de 64 Kio") {
+			t.Errorf("%s: %.200v", name, err)
+		}
+		if file.read > 3*mostLine {
+			t.Errorf("%s: %d bytes were read", name, file.read)
+		}
+	}
+	const row = "2026-11-24;IDB;1;"
+	c, err := Read(strings.NewReader(head + row + strings.Repeat("x", mostLine-len(row)-1) + "\n2026-11-25;IDB;1"))
+	if err != nil || len(c.Counts) != 3 {
+		t.Errorf("a line of 64 Kio: %+v, %v", c, err)
 	}
 }
 
@@ -286,7 +336,7 @@ func FuzzRead(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := Read(data)
+		c, err := Read(bytes.NewReader(data))
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), "ligne ") {
 				t.Fatalf("%v", err)
@@ -294,7 +344,7 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		for cell, n := range c.Counts {
-			if _, err := time.Parse(time.DateOnly, cell.Day); err != nil || cell.Service == roc.NoService || n < 0 {
+			if _, err := time.Parse(time.DateOnly, cell.Day); err != nil || n < 0 {
 				t.Fatalf("%+v: %d, %v", cell, n, err)
 			}
 		}
