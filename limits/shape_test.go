@@ -192,3 +192,16 @@ func TestBytesHaveTheirOwnLimit(t *testing.T) {
 		t.Errorf("without a limit of bytes: %v", err)
 	}
 }
+
+// BenchmarkDecision is one local decision about a message and its bytes, without
+// a reading of the clock.
+func BenchmarkDecision(b *testing.B) {
+	l := NewLocal(Options{Default: register.Limite{ParSeconde: 1e9, Rafale: 1e9, OctetsParSeconde: 1e12, RafaleOctets: 1e12}})
+	at := time.Now()
+	b.ReportAllocs()
+	for b.Loop() {
+		at = at.Add(time.Microsecond)
+		l.Allow(b.Context(), alice, register.Limite{}, at)
+		l.AllowBytes(b.Context(), alice, register.Limite{}, 5000, at)
+	}
+}
