@@ -3,7 +3,7 @@
 GO ?= go
 BIN := bin
 
-.PHONY: help build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check bench-denial deps clean drill-annuaire drill-trust drill-fairness drill-revocation drill-journal oracle-tessera bench-journal bench-indicators mutants
+.PHONY: help grafana build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check bench-denial deps clean drill-annuaire drill-trust drill-fairness drill-revocation drill-journal oracle-tessera bench-journal bench-indicators mutants
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -122,6 +122,11 @@ mutants: ## break one line at a time: the tests must notice; MUTANTS=limits play
 
 drill-revocation: ## who is put out is out: delays over 2 000 open connections
 	$(GO) test -count 1 -v -timeout 30m ./test/drill/revocation -run WhoIsOut -connections 2000 -establishments 40 -rounds 5 -limit 5s
+
+PROMETHEUS ?= http://127.0.0.1:9090
+PORT ?= 3000
+grafana: ## the dashboards in a throw-away Grafana, where one is installed; figures of PROMETHEUS
+	PROMETHEUS=$(PROMETHEUS) PORT=$(PORT) ./deploy/grafana/run.sh
 
 clean: ## remove what make built
 	rm -rf $(BIN) test/clients/node/node_modules

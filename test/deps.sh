@@ -30,6 +30,7 @@ needs /usr/lib/python3/dist-packages/xmlsec python3-xmlsec
 needs npm npm
 needs redis-server redis-server        # what instances share
 needs /usr/lib/postgresql postgresql      # the store of indicators
+needs promtool prometheus               # rules, dashboards
 needs /usr/lib/python3/dist-packages/aiosmtpd python3-aiosmtpd # takes the weekly mails
 needs haproxy haproxy                  # before two instances, and peer of the bench
 if [ "${1:-}" = bench ]; then
