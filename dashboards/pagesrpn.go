@@ -74,6 +74,8 @@ func limitsPage() Dashboard {
 					`sum by (code) (rate(rpn_exchanges_total{code=~"RPN110|RPN111"}[$__rate_interval]))`, "{{code}}").stacked(),
 				lines("Pourquoi", "Les mêmes refus, par cause.", perSecond,
 					`sum by (cause) (rate(rpn_causes_total{cause=~"rate-exceeded|too-many-connections|share-of-.*|amc-busy|amc-rate|load-shed|exchanges-full|listener-full|no-room-for-answer|out-of-resources"}[$__rate_interval]))`, "{{cause}}"),
+				lines("Au-delà de la limite, mais passés", "Messages par seconde qui passent bien qu'ils dépassent la limite de leur établissement (limits.mode: observe), par cause.", perSecond,
+					`sum by (cause) (rate(rpn_over_limit_total[$__rate_interval]))`, "{{cause}}"),
 				listing("Établissements limités", "Les vingt établissements les plus souvent refusés pour débit (RPN110) dans la dernière heure.", plain,
 					`topk(20, sum by (structure, nom) ((increase(rpn_etablissement_limited_total[1h]) > 0) * on (structure) group_left (nom) max by (structure, nom) (rpn_etablissement_info)))`),
 			}},
@@ -102,6 +104,12 @@ func journalPage() Dashboard {
 				lines("Écarts", "Échanges sans enregistrement par seconde : not-recorded (transmis), turned-away (refusés), not-amended (non complétés).", perSecond,
 					`sum by (gap) (rate(rpn_journal_gaps_total[$__rate_interval]))`, "{{gap}}").high(0.001, 0.1),
 				lines("Erreurs du journal", "Erreurs par seconde et par étape : write, sync, seal, close, room, read.", perSecond, `sum by (step) (rate(rpn_journal_errors_total[$__rate_interval]))`, "{{step}}").high(0.001, 0.1),
+			}},
+			{"Confirmé par d'autres", []Panel{
+				listing("Dernière confirmation", "Depuis combien de temps un point de contrôle a été confirmé : timestamp (autorité d'horodatage) ou witnesses (témoins).", duration,
+					`max by (instance, by) (time() - rpn_journal_confirmed_timestamp_seconds)`).high(6*3600, 86400),
+				lines("Confirmations en échec", "Confirmations qui n'ont pas abouti, par seconde ; elles sont tentées de nouveau.", perSecond,
+					`sum by (by) (rate(rpn_journal_confirm_failures_total[$__rate_interval]))`, "{{by}}").high(0.001, 0.1),
 			}},
 			{"Indicateurs", []Panel{
 				lines("Retard des indicateurs", "Depuis combien de temps, au plus, un enregistrement attend d'être compté.", duration, `rpn_indicators_lag_seconds`, "{{instance}}").high(60, 600),
