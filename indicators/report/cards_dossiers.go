@@ -70,7 +70,7 @@ func dossierCards() []Card {
 // AboutDossiers is what a dossier is, in French.
 const AboutDossiers = "Dossier : les échanges d'un établissement pour un même numéro d'adhérent (même organisme, convention, CSR et domaine), reliés par une empreinte dont la clé est supprimée chaque lundi à minuit (`indicators.dossiers`, en jours). " +
 	"Demandez des semaines entières : un séjour à cheval sur deux semaines compte pour deux dossiers, et d'un dossier entamé avant la période seul compte ce qui est dedans. Un adhérent n'est pas un patient : les membres d'une famille peuvent avoir le même numéro. " +
-	"Ce qui est refusé avant que le message soit lu et vérifié n'est d'aucun dossier. Une réponse compte si elle est sans erreur et remise à l'appelant ; une erreur fonctionnelle de l'organisme dans une réponse réussie n'est pas lue."
+	"Ce qui est refusé avant que le message soit lu et vérifié n'est d'aucun dossier. D'un établissement, d'un organisme et d'un jour, les 50 000 premiers échanges de chaque instance sont reliés ; les suivants ne sont d'aucun dossier. Une réponse compte si elle est sans erreur et remise à l'appelant ; une erreur fonctionnelle de l'organisme dans une réponse réussie n'est pas lue."
 
 // NotBuilt is what the list of indicators has and no card does, in French.
 const NotBuilt = "Ce qui n'a pas encore de fiche : la part sous le délai heure par heure ; les moments où plusieurs échanges sont en cours chez un organisme, et la moyenne de son débit ; la fraîcheur et les mouvements de ses lignes dans l'annuaire ; " +

@@ -25,6 +25,12 @@ const (
 	touchLost    = 0x20 // no exchange: the answer of the one of that instant and service was not delivered
 )
 
+// MostJoined is how many touches a row has at most, the first ones of the journal:
+// a row is read and written again every few seconds, and how many exchanges it is
+// of is the establishment's choice. An exchange beyond is of no dossier, and an
+// answer that was lost beyond counts as delivered. The card of dossiers says so.
+const MostJoined = 50_000
+
 func (t touch) compare(o touch) int {
 	return cmp.Or(bytes.Compare(t.link[:], o.link[:]), cmp.Compare(t.at, o.at), cmp.Compare(t.flags, o.flags))
 }

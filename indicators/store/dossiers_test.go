@@ -280,6 +280,50 @@ func FuzzTouches(f *testing.F) {
 	})
 }
 
+// A row joins so many exchanges and no more, however they come: all at once, or in
+// pieces; those beyond are in all figures but those of dossiers, which are those of
+// a journal that ends there.
+func TestARowJoinsSoManyExchangesAndNoMore(t *testing.T) {
+	t.Parallel()
+	const beyond = 300
+	b := &book{origin: "rpn.example/a"}
+	for i := range MostJoined {
+		b.of(byte(1+i%250), monday.Add(time.Duration(i)*time.Second), roc.AMCServices[i%3], i%7 > 0)
+	}
+	short := open(t, filepath.Join(t.TempDir(), "store.db"))
+	short.must(t, b)
+	whole, err := short.Dossiers(t.Context(), DossierQuery{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range beyond {
+		b.of(byte(1+i%250), monday.Add(time.Duration(i)*time.Second), roc.IDB, true)
+	}
+	for name, atOnce := range map[string]uint64{"at once": MostJoined + beyond, "in pieces": 16_000, "a piece that ends at the most": MostJoined} {
+		s := open(t, filepath.Join(t.TempDir(), "store.db"))
+		s.atOnce = atOnce
+		s.must(t, b)
+		rows, err := s.Dossiers(t.Context(), DossierQuery{})
+		if err != nil || len(rows) != 1 {
+			t.Fatalf("%s: %d rows, %v", name, len(rows), err)
+		}
+		if got, want := naiveText(rows[0].Dossiers), naiveText(whole[0].Dossiers); got != want {
+			t.Errorf("%s:\n got %s\nwant %s", name, got, want)
+		}
+		if n := SumOfDossiers(rows).Requests().Tries; n != MostJoined {
+			t.Errorf("%s: %d are joined", name, n)
+		}
+		all, err := s.Figures(t.Context(), Query{})
+		var n int64
+		for _, r := range all {
+			n += r.Exchanges
+		}
+		if err != nil || n != MostJoined+beyond {
+			t.Errorf("%s: %d exchanges, %v", name, n, err)
+		}
+	}
+}
+
 // Nothing of a link is in a row of sums, and a day of a dossier takes some bytes.
 func TestWhatADossierTakes(t *testing.T) {
 	t.Parallel()

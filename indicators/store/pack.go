@@ -99,7 +99,7 @@ func (p *pack) add(o *pack) {
 	for _, e := range o.entries {
 		p.give(e.entryKey, e.Counts)
 	}
-	p.touches = append(p.touches, o.touches...)
+	p.touches = append(p.touches, o.touches[:min(len(o.touches), max(0, MostJoined-len(p.touches)))]...)
 }
 
 // append writes a pack. What is zero takes no room.
@@ -242,7 +242,9 @@ func (b *sums) touch(x *journal.Exchange, c *Cell, lost bool) {
 		t.flags |= touchUsable
 	}
 	k := packKey{pairs, c.Structure, day, c.AMC}
-	b.touches[k] = append(b.touches[k], t)
+	if list := b.touches[k]; len(list) < MostJoined {
+		b.touches[k] = append(list, t)
+	}
 }
 
 // dayOf is the day of an hour.
