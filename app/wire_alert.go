@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/indicators/alert"
 	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/roc"
@@ -22,9 +24,9 @@ func (a *App) openAlerts() error {
 		return nil
 	}
 	o := alert.Options{
-		Open: a.openStore, Reached: a.figures.Reached, Subscribers: a.subscribers, AMC: a.alertedAMC,
+		Open: a.openStore, Reached: a.figures.ReachedWithin, Subscribers: a.subscribers, AMC: a.alertedAMC,
 		Find:   func() (alert.Search, error) { return journal.OpenLog(a.config.Journal.Folder) },
-		Origin: a.config.Journal.Origin, Down: c.Down, Up: c.Up,
+		Origin: a.config.Journal.Origin, Down: c.Down, Up: c.Up, Longest: longestExchange(&a.config.Timeouts),
 		Mails: a.config.Mail.Sent(), Host: a.mailDomain(), Log: a.log, Now: a.now,
 	}
 	if a.secrets != nil {
@@ -44,6 +46,10 @@ func (a *App) openAlerts() error {
 	a.watcher = alert.New(o)
 	return nil
 }
+
+// longestExchange is how long it may take from the instant of a request until its
+// exchange is in the journal.
+func longestExchange(t *config.Timeouts) time.Duration { return t.Head + t.Body + t.Exchange + t.Write }
 
 // mailDomain is that of the Message-ID.
 func (a *App) mailDomain() string {

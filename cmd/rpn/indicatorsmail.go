@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -87,7 +88,8 @@ func printLettersJSON(w io.Writer, list []store.Letter) error {
 	out.SetEscapeHTML(false)
 	for i := range list {
 		l := &list[i]
-		if err := out.Encode(shownLetter{l.ID, l.Kind, l.For, l.About, letterStates[l.State], l.Next.UTC().Format(time.RFC3339), l.Attempts, l.Error, l.Done}); err != nil {
+		to, _, _ := strings.Cut(l.For, " ") // the rest is the address of a webhook: it may hold a secret
+		if err := out.Encode(shownLetter{l.ID, l.Kind, to, l.About, letterStates[l.State], l.Next.UTC().Format(time.RFC3339), l.Attempts, l.Error, l.Done}); err != nil {
 			return err
 		}
 	}

@@ -59,6 +59,15 @@ func TestLettersThatWereNotDeliveredArePutBack(t *testing.T) {
 			t.Errorf("%v: %s", err, l)
 		}
 	}
+	hook := store.Letter{ID: "panne-webhook/0099000003/1/1010003812/0a0b", Kind: "panne-webhook", For: "1010003812 https://chu.example/a-secret-path", About: "0099000003/1", Next: now, Expires: now.Add(time.Hour)}
+	if err := s.PutLetters(t.Context(), []store.Letter{hook}, now); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"list"}, {"list", "--json"}} {
+		if text, err := run(args...); err != nil || !strings.Contains(text, hook.ID) || strings.Contains(text, "a-secret-path") {
+			t.Errorf("%v: %v\n%s", args, err, text)
+		}
+	}
 	for _, wrong := range [][]string{{"retry"}, {"retry", "--all", "semaine/2026-S47/1010003812"}, {"retry", "semaine/2026-S47/1030000011"}, {"retry", "semaine/2026-S47/1020000012"}} {
 		if text, err := run(wrong...); err == nil {
 			t.Errorf("%v: %s", wrong, text)

@@ -6,12 +6,14 @@ package alert
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/piano-roc/rpn/indicators/mail"
 	"github.com/piano-roc/rpn/indicators/store"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/journal"
@@ -42,14 +44,15 @@ type Options struct {
 	Open func(context.Context) (*store.Store, error)
 
 	// Reached reports whether the figures have every exchange of before t, of all
-	// instances that share the store.
-	Reached func(t time.Time) bool
+	// instances that share the store but those that are silent for so long.
+	Reached func(t time.Time, silent time.Duration) bool
 
 	Subscribers func() []Subscriber                // of now
 	AMC         func(roc.NumeroAMC) AMC            // that has a number; one that is not in the register has that alone
 	Find        func() (Search, error)             // opens the journal of this instance
 	Origin      string                             // the name of that journal
 	Down, Up    time.Duration                      // for how long a change holds before it is told
+	Longest     time.Duration                      // that an exchange may last, from its first byte to its record
 	Mails       bool                               // mails are sent; else webhooks alone
 	Host        string                             // of the Message-ID: one for all instances
 	Post        func(context.Context, Event) error // of NewWebhook; nil: no webhook is called
@@ -75,6 +78,9 @@ const (
 	// Figures that are later than this say nothing of now.
 	late = 2 * time.Minute
 
+	// An instance that stopped keeps the others from telling for so long.
+	silent = 5 * time.Minute
+
 	// Whoever cannot be told is no longer told.
 	outageExpires = 6 * time.Hour
 	backExpires   = 3 * 24 * time.Hour
@@ -91,9 +97,12 @@ type Watcher struct {
 	down map[roc.NumeroAMC]*failing
 	up   map[roc.NumeroAMC]time.Time
 
-	mu     sync.Mutex
-	store  *store.Store // nil: not open
-	logged string
+	waits  time.Time // since when the figures are late; zero: they are not
+	waited bool      // and it was logged
+
+	mu       sync.Mutex
+	store    *store.Store // nil: not open
+	failures mail.Failures
 }
 
 // New makes a Watcher. Call Run; the mails are composed by Compose.
@@ -120,21 +129,21 @@ func (w *Watcher) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	if w.o.Post != nil {
-		for range posters {
-			running.Go(func() { w.loop(ctx, lookPosts, w.post) })
+		for i := range posters {
+			running.Go(func() { w.loop(ctx, 1+i, lookPosts, w.post) })
 		}
 	}
-	w.loop(ctx, look, w.round)
+	w.loop(ctx, 0, look, w.round)
 }
 
-func (w *Watcher) loop(ctx context.Context, every time.Duration, round func(context.Context, *store.Store) error) {
+func (w *Watcher) loop(ctx context.Context, number int, every time.Duration, round func(context.Context, *store.Store) error) {
 	for {
 		s, err := w.open(ctx)
 		if err == nil {
 			err = round(ctx, s)
 		}
-		if ctx.Err() == nil {
-			w.note(err)
+		if ctx.Err() == nil && w.failures.First(number, err) {
+			w.o.Log.Error("outages cannot be told; it is tried again", slog.String("event", "alert_failed"), slog.String("error", err.Error()))
 		}
 		select {
 		case <-ctx.Done():
@@ -157,33 +166,39 @@ func (w *Watcher) open(ctx context.Context) (*store.Store, error) {
 	return w.store, nil
 }
 
-// note logs the first failure of a series.
-func (w *Watcher) note(err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if err == nil {
-		return
-	}
-	if last := w.logged; last != err.Error() {
-		w.logged = err.Error()
-		w.o.Log.Error("outages cannot be told; it is tried again", slog.String("event", "alert_failed"), slog.String("error", err.Error()))
-	}
-}
-
-// round looks at every insurer once.
+// round looks at every insurer once, then for the exchanges of outages that are
+// over: one that cannot be found keeps nobody from being told.
 func (w *Watcher) round(ctx context.Context, s *store.Store) error {
 	now := w.o.Now()
-	if _, err := s.SweepLetters(ctx, now); err != nil {
+	if err := mail.Sweep(ctx, s, now, w.o.Log); err != nil {
 		return err
 	}
 	known, err := s.Outages(ctx, now.Add(-remember))
 	if err != nil {
 		return err
 	}
-	if err := w.contribute(ctx, s, known); err != nil {
-		return err
+	return errors.Join(w.insurers(ctx, s, known, now), w.contribute(ctx, s, known, now))
+}
+
+// current reports whether the figures are of now, and logs, once, that alerts
+// wait for them.
+func (w *Watcher) current(now time.Time) bool {
+	switch {
+	case w.o.Reached(now.Add(-late), silent):
+		w.waits, w.waited = time.Time{}, false
+		return true
+	case w.waits.IsZero():
+		w.waits = now
+	case !w.waited && now.Sub(w.waits) >= late:
+		w.waited = true
+		w.o.Log.Warn("outages are not told: the figures of this instance, or of another one that shares the store, are late", slog.String("event", "alert_waits"), slog.Time("since", w.waits.UTC()))
 	}
-	if !w.o.Reached(now.Add(-late)) { // nothing is told of what is not known
+	return false
+}
+
+// insurers looks at every insurer once.
+func (w *Watcher) insurers(ctx context.Context, s *store.Store, known []store.ToldOutage, now time.Time) error {
+	if !w.current(now) { // nothing is told of what is not known
 		clear(w.down)
 		clear(w.up)
 		return nil

@@ -134,7 +134,7 @@ func (w *rehearsal) run(until time.Time) {
 	}
 	for _, b := range w.books {
 		watcher := New(Options{
-			Open: w.open, Reached: func(time.Time) bool { return true }, Subscribers: func() []Subscriber { return everyone },
+			Open: w.open, Reached: func(time.Time, time.Duration) bool { return true }, Subscribers: func() []Subscriber { return everyone },
 			AMC:  func(n roc.NumeroAMC) AMC { return AMC{"Mutuelle Bleue", []roc.NumeroAMC{n}} },
 			Find: func() (Search, error) { return b, nil }, Origin: b.origin, Down: 2 * time.Minute, Up: 10 * time.Minute, Mails: true, Host: "rpn.example", Post: w.post,
 			Log: slog.New(slog.DiscardHandler), Now: time.Now,
@@ -350,9 +350,9 @@ func TestNothingIsToldOfWhatIsNotKnown(t *testing.T) {
 		}
 		defer s.Close()
 		asked := 0
-		watcher := New(Options{Reached: func(x time.Time) bool {
+		watcher := New(Options{Reached: func(x time.Time, quiet time.Duration) bool {
 			asked++
-			if !x.Equal(time.Now().Add(-late)) {
+			if !x.Equal(time.Now().Add(-late)) || quiet != silent {
 				t.Errorf("asked about %s at %s", x, time.Now())
 			}
 			return asked < 20 // before it was out for long enough
@@ -400,7 +400,7 @@ func TestALetterWaitsForTheOtherInstances(t *testing.T) {
 		if err := watcher.notifyBack(t.Context(), s, o); err != nil {
 			t.Fatal(err)
 		}
-		if err := watcher.contribute(t.Context(), s, []store.ToldOutage{*o}); err != nil {
+		if err := watcher.contribute(t.Context(), s, []store.ToldOutage{*o}, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		l, err := s.ClaimLetter(t.Context(), []string{Back}, time.Now())

@@ -26,12 +26,12 @@ func (w *Watcher) Compose() map[string]mail.Compose {
 	return map[string]mail.Compose{Outage: w.compose, Back: w.compose}
 }
 
-// waitForOthers is how long the end of an outage waits for what other instances
-// have of it.
+// waitForOthers is how long the end of an outage waits for what the instances have
+// of it, from when they can say so.
 const waitForOthers = 2 * time.Minute
 
 // errOthers is why a letter waits.
-var errOthers = errors.New("another instance has not said yet which exchanges failed there")
+var errOthers = errors.New("an instance has not said yet which exchanges failed there")
 
 // A word is what there is to say of an outage to one subscriber.
 type word struct {
@@ -40,11 +40,13 @@ type word struct {
 	outage store.ToldOutage
 
 	rows   []string // of the exchanges to play again, in the order of time
+	verify int      // of them, those that the insurer may have processed
 	missed int64    // those that are in none
 	waited int      // instances of which it is not known
 }
 
-// of finds what a letter says; false: it is for nobody any more.
+// of finds what a letter says; false: it is for nobody any more. An outage that is
+// over is not told as one that goes on: the word of its end tells all.
 func (w *Watcher) of(ctx context.Context, s *store.Store, l *store.Letter) (*word, bool, error) {
 	number, instant, _ := strings.Cut(l.About, "/")
 	began, err := strconv.ParseInt(instant, 10, 64)
@@ -52,7 +54,7 @@ func (w *Watcher) of(ctx context.Context, s *store.Store, l *store.Letter) (*wor
 		return nil, false, fmt.Errorf("letter %s: %w", l.ID, err)
 	}
 	o, known, err := s.Outage(ctx, roc.NumeroAMC(number), time.Unix(began, 0))
-	if err != nil || !known {
+	if err != nil || !known || strings.TrimSuffix(l.Kind, webhook) == Outage && !o.Ended.IsZero() {
 		return nil, false, err
 	}
 	id, _, _ := strings.Cut(l.For, " ")
@@ -68,13 +70,19 @@ func (w *Watcher) of(ctx context.Context, s *store.Store, l *store.Letter) (*wor
 	if err != nil {
 		return nil, false, err
 	}
-	if waited > 0 && w.o.Now().Before(o.Ended.Add(waitForOthers)) {
+	if waited > 0 && w.o.Now().Before(o.Ended.Add(w.o.Longest+waitForOthers)) {
 		return nil, false, mail.Later(errOthers)
 	}
 	word.waited = waited
 	for _, r := range list {
 		word.missed += r.Missed
-		word.rows = slices.AppendSeq(word.rows, strings.Lines(r.Rows))
+		for row := range strings.Lines(r.Rows) {
+			c := cells(row)
+			if c[len(c)-1] == toVerify {
+				word.verify++
+			}
+			word.rows = append(word.rows, strings.Join(c, ";")+"\r\n")
+		}
 	}
 	slices.Sort(word.rows) // each begins with its instant
 	return word, true, nil
@@ -132,6 +140,9 @@ func (d *word) backText() (subject, body string) {
 	switch {
 	case len(d.rows) > 0:
 		body += fmt.Sprintf("Échanges de votre établissement que l'organisme a fait échouer : %d. Le fichier joint les liste ; ils sont à rejouer, s'ils sont encore utiles.\n", len(d.rows))
+		if d.verify > 0 {
+			body += fmt.Sprintf("Pour %d d'entre eux, la colonne « verifier » dit « oui ». %s\n", d.verify, roc.VerifyBefore)
+		}
 	case d.missed == 0 && d.waited == 0:
 		body += "Aucun échange de votre établissement n'a échoué.\n"
 	}

@@ -31,7 +31,7 @@ func TestTheWordReachesRealServers(t *testing.T) {
 	now := at(0, 0)
 	b := w.books[0]
 	watcher := New(Options{
-		Open: w.open, Reached: func(time.Time) bool { return true }, AMC: func(n roc.NumeroAMC) AMC { return AMC{"Mutuelle Bleue", []roc.NumeroAMC{n}} },
+		Open: w.open, Reached: func(time.Time, time.Duration) bool { return true }, AMC: func(n roc.NumeroAMC) AMC { return AMC{"Mutuelle Bleue", []roc.NumeroAMC{n}} },
 		Subscribers: func() []Subscriber {
 			return []Subscriber{{ID: string(chu), Structures: []roc.StructureID{chu}, Channels: []Channel{{Mail: "dsi@chu.example"}, {Webhook: hook.URL + "/rpn"}}}}
 		},

@@ -190,6 +190,7 @@ type jsonReplay struct {
 	Service   string `json:"service"`
 	Version   string `json:"version"`
 	Issue     string `json:"issue"`
+	Verifier  string `json:"verifier"`
 }
 
 func (d *word) json(kind string) jsonEvent {
@@ -199,8 +200,8 @@ func (d *word) json(kind string) jsonEvent {
 	}
 	e.Jusque, e.Incomplete = d.outage.Over.UTC().Format(time.RFC3339), d.missed > 0 || d.waited > 0
 	for _, row := range d.rows {
-		if c := strings.Split(strings.TrimSpace(row), ";"); len(c) == 6 {
-			e.Echanges = append(e.Echanges, jsonReplay{c[0], c[1], c[2], c[3], c[4], c[5]})
+		if c := cells(row); len(c) == 7 {
+			e.Echanges = append(e.Echanges, jsonReplay{c[0], c[1], c[2], c[3], c[4], c[5], c[6]})
 		}
 	}
 	return e

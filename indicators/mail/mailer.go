@@ -114,7 +114,9 @@ type Mailer struct {
 
 	mu     sync.Mutex
 	store  *store.Store // nil: not open
-	logged string       // the failure that was logged last
+	logged string       // the failure to send a letter that was logged last
+
+	failures Failures
 
 	state atomic.Pointer[store.OutboxState] // nil: the outbox was not read yet
 }
@@ -148,21 +150,21 @@ func (m *Mailer) Run(ctx context.Context) {
 			kinds = append(kinds, k)
 		}
 		running.Go(func() {
-			m.loop(ctx, func(s *store.Store) (time.Duration, error) { return lookSoon, m.deliverAll(ctx, s, kinds) })
+			m.loop(ctx, 1, func(s *store.Store) (time.Duration, error) { return lookSoon, m.deliverAll(ctx, s, kinds) })
 		})
 	}
-	m.loop(ctx, func(s *store.Store) (time.Duration, error) { return m.weekly(ctx, s) })
+	m.loop(ctx, 0, func(s *store.Store) (time.Duration, error) { return m.weekly(ctx, s) })
 }
 
 // loop does rounds until ctx ends.
-func (m *Mailer) loop(ctx context.Context, round func(*store.Store) (time.Duration, error)) {
+func (m *Mailer) loop(ctx context.Context, number int, round func(*store.Store) (time.Duration, error)) {
 	for {
 		pause := look
 		s, err := m.open(ctx)
 		if err == nil {
 			pause, err = round(s)
 		}
-		if err != nil && ctx.Err() == nil && m.isNew(err) {
+		if ctx.Err() == nil && m.failures.First(number, err) {
 			m.o.Log.Error("the mails cannot be prepared; it is tried again", slog.String("event", "mail_failed"), slog.String("error", err.Error()))
 		}
 		select {
@@ -186,8 +188,8 @@ func (m *Mailer) open(ctx context.Context) (*store.Store, error) {
 	return m.store, nil
 }
 
-// isNew reports whether a failure is not the one before it: of a series the
-// first is logged.
+// isNew reports whether a failure to send is not the one before it: of a series
+// the first is logged.
 func (m *Mailer) isNew(err error) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -202,14 +204,7 @@ func (m *Mailer) weekly(ctx context.Context, s *store.Store) (pause time.Duratio
 	if pause, err = m.putWeek(ctx, s); err != nil {
 		return pause, err
 	}
-	n, err := s.SweepLetters(ctx, m.o.Now())
-	if n.Doubted > 0 {
-		m.o.Log.Error("letters were being sent when an instance ended: nobody knows whether they were, and they are not sent again", slog.String("event", "mail_doubted"), slog.Int64("letters", n.Doubted))
-	}
-	if n.Late > 0 {
-		m.o.Log.Error("letters could not be sent in time, and are given up", slog.String("event", "mail_late"), slog.Int64("letters", n.Late))
-	}
-	if err != nil {
+	if err := Sweep(ctx, s, m.o.Now(), m.o.Log); err != nil {
 		return pause, err
 	}
 	err = m.deliverAll(ctx, s, []string{Weekly})

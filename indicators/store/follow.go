@@ -82,7 +82,11 @@ const asking = 5 * time.Second
 // closed: while the store cannot be asked, or one of the journals is counted
 // again, they are not. An instance of which nothing was heard for a day is not
 // waited for (Freshness). Safe for concurrent use.
-func (f *Follower) Reached(t time.Time) bool {
+func (f *Follower) Reached(t time.Time) bool { return f.ReachedWithin(t, silentAfter) }
+
+// ReachedWithin is Reached for whoever waits less long for an instance of which
+// nothing is heard.
+func (f *Follower) ReachedWithin(t time.Time, silent time.Duration) bool {
 	f.mu.Lock()
 	s, mine := f.store, f.state.whole && f.state.current.After(t)
 	f.mu.Unlock()
@@ -91,7 +95,7 @@ func (f *Follower) Reached(t time.Time) bool {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), asking)
 	defer cancel()
-	all, err := s.Freshness(ctx, f.o.Now())
+	all, err := s.Freshness(ctx, f.o.Now(), silent)
 	return err == nil && all.Reached.After(t)
 }
 
@@ -187,7 +191,7 @@ func currentAt(next uint64, before journal.Stats, began time.Time) time.Time {
 // hear logs, once, each journal of which nothing was heard for a day: the figures
 // are shown without what may still come of it.
 func (f *Follower) hear(ctx context.Context, s *Store) error {
-	all, err := s.Freshness(ctx, f.o.Now())
+	all, err := s.Freshness(ctx, f.o.Now(), silentAfter)
 	if err != nil {
 		return err
 	}

@@ -110,6 +110,12 @@ func TestWhatTheFiguresHaveReached(t *testing.T) {
 	reached(false, "while the other one is an hour behind")
 	tell(now, now)
 	reached(true, "once the other one is up to date")
+	now = now.Add(6 * time.Minute)
+	round()
+	reached(false, "while the other one is silent for minutes")
+	if f.ReachedWithin(now.Add(-time.Second), 10*time.Minute) || !f.ReachedWithin(now.Add(-time.Second), 5*time.Minute) {
+		t.Error("who waits for five minutes waits longer, or who waits for ten less long")
+	}
 	now = now.Add(23 * time.Hour)
 	round()
 	reached(false, "while nobody heard of the other one for hours")
@@ -143,17 +149,17 @@ func figuresAreAsFreshAsAllJournals(t *testing.T, fresh func(*testing.T) *Store)
 			}
 		}
 	}
-	if f, err := s.Freshness(t.Context(), noon); err != nil || !f.Reached.Equal(noon.Add(-time.Hour)) || len(f.Silent) != 0 {
+	if f, err := s.Freshness(t.Context(), noon, silentAfter); err != nil || !f.Reached.Equal(noon.Add(-time.Hour)) || len(f.Silent) != 0 {
 		t.Errorf("%+v, %v", f, err)
 	}
 	// What was found at a position that is gone since says nothing.
 	if err := s.hearOf(t.Context(), "rpn.example/b", 2, noon, noon); err != nil {
 		t.Fatal(err)
 	}
-	if f, err := s.Freshness(t.Context(), noon); err != nil || !f.Reached.Equal(noon.Add(-time.Hour)) {
+	if f, err := s.Freshness(t.Context(), noon, silentAfter); err != nil || !f.Reached.Equal(noon.Add(-time.Hour)) {
 		t.Errorf("%+v, %v", f, err)
 	}
-	if f, err := s.Freshness(t.Context(), noon.Add(25*time.Hour)); err != nil || len(f.Silent) != 2 {
+	if f, err := s.Freshness(t.Context(), noon.Add(25*time.Hour), silentAfter); err != nil || len(f.Silent) != 2 {
 		t.Errorf("%+v, %v", f, err)
 	}
 }

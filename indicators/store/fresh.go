@@ -12,17 +12,18 @@ const silentAfter = 24 * time.Hour
 // A Freshness says of when the figures are, of all journals in a store.
 type Freshness struct {
 	// Reached: every record of before is in the figures, of each journal whose
-	// instance was heard of within a day. Zero: of one of them it is not known,
+	// instance is not silent. Zero: of one of them it is not known,
 	// because it is being counted, or counted again.
 	Reached time.Time
 
-	// Silent are the journals whose instances were not heard of for a day, or
+	// Silent are the journals whose instances were not heard of for so long, or
 	// never: what may still come of them is in no figure.
 	Silent []string
 }
 
-// Freshness returns it.
-func (s *Store) Freshness(ctx context.Context, now time.Time) (f Freshness, err error) {
+// Freshness returns it. An instance that was not heard of for longer than silent
+// is waited for no longer.
+func (s *Store) Freshness(ctx context.Context, now time.Time, silent time.Duration) (f Freshness, err error) {
 	unknown := false
 	err = query(ctx, s.db, `SELECT origin, reached, heard FROM journals ORDER BY origin`, func(scan func(...any) error) error {
 		var origin string
@@ -31,7 +32,7 @@ func (s *Store) Freshness(ctx context.Context, now time.Time) (f Freshness, err 
 			return err
 		}
 		switch at := time.UnixMicro(reached); {
-		case now.Sub(time.UnixMicro(heard)) > silentAfter:
+		case now.Sub(time.UnixMicro(heard)) > silent:
 			f.Silent = append(f.Silent, origin)
 		case reached == 0:
 			unknown = true

@@ -1,6 +1,9 @@
 package roc
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // A CauseCode is the stable name of why, inside a Reason: rpn:Cause of a fault
 // and cause_code of a record. Software may act on it; a name never changes its
@@ -86,7 +89,8 @@ type CauseMeaning struct {
 	Remede      string
 }
 
-const verifyBefore = "Le message a pu être traité : vérifiez avant de renvoyer un calcul ou une annulation."
+// VerifyBefore is what a refusal says when the AMC may have processed the message.
+const VerifyBefore = "Le message a pu être traité : vérifiez avant de renvoyer un calcul ou une annulation."
 
 type causeLine struct {
 	code CauseCode
@@ -108,7 +112,7 @@ var legCauses = []causeLine{
 	{LoadShed, CauseMeaning{Overloaded, ByRPN,
 		"Le RPN ROC reçoit plus de messages qu'il ne peut en traiter : les moins urgents sont refusés d'abord (simulations, puis recherches dans l'annuaire, puis droits).", ""}},
 	{NoRoomForAnswer, CauseMeaning{Overloaded, ByRPN,
-		"La mémoire que le RPN ROC peut employer est prise : la réponse de l'organisme n'a pas pu être gardée.", verifyBefore}},
+		"La mémoire que le RPN ROC peut employer est prise : la réponse de l'organisme n'a pas pu être gardée.", VerifyBefore}},
 
 	{MalformedHTTP, CauseMeaning{NotSOAP, "",
 		"La requête HTTP est mal formée.",
@@ -156,7 +160,7 @@ var legCauses = []causeLine{
 		"Le délai est passé au RPN ROC avant l'envoi : rien n'a été transmis à l'organisme.",
 		"Renvoyez le message."}},
 	{NoTimeLeft, CauseMeaning{AMCSilent, ByRPN,
-		"Quand le message est parvenu à l'organisme, il restait trop peu du délai de l'échange pour qu'il réponde.", verifyBefore}},
+		"Quand le message est parvenu à l'organisme, il restait trop peu du délai de l'échange pour qu'il réponde.", VerifyBefore}},
 	{StatedDelayBefore, CauseMeaning{AMCSilent, ByEtablissement,
 		"Le délai que l'établissement indique (RPN-Delai-Ms) est passé avant l'envoi : rien n'a été transmis à l'organisme.",
 		"Renvoyez le message, avec un RPN-Delai-Ms plus long, ou sans."}},
@@ -165,23 +169,23 @@ var legCauses = []causeLine{
 		"Indiquez un RPN-Delai-Ms plus long. Le message a pu être traité : vérifiez avant de renvoyer un calcul ou une annulation."}},
 
 	{AnswerCut, CauseMeaning{AMCBadAnswer, "",
-		"La connexion avec l'organisme a été coupée avant la fin de sa réponse.", verifyBefore}},
+		"La connexion avec l'organisme a été coupée avant la fin de sa réponse.", VerifyBefore}},
 	{AnswerMalformed, CauseMeaning{AMCBadAnswer, "",
-		"La réponse de l'organisme n'est pas une réponse HTTP bien formée.", verifyBefore}},
+		"La réponse de l'organisme n'est pas une réponse HTTP bien formée.", VerifyBefore}},
 	{AnswerTooLarge, CauseMeaning{AMCBadAnswer, "",
-		"La réponse de l'organisme dépasse la taille admise.", verifyBefore}},
+		"La réponse de l'organisme dépasse la taille admise.", VerifyBefore}},
 	{AnswerToAnother, CauseMeaning{AMCBadAnswer, "",
-		"La réponse de l'organisme porte l'identifiant d'un autre message (wsa:RelatesTo) : elle n'est pas remise.", verifyBefore}},
+		"La réponse de l'organisme porte l'identifiant d'un autre message (wsa:RelatesTo) : elle n'est pas remise.", VerifyBefore}},
 	{AnswerSignature, CauseMeaning{AMCBadAnswer, "",
-		"La signature de la réponse de l'organisme n'est pas acceptée.", verifyBefore}},
+		"La signature de la réponse de l'organisme n'est pas acceptée.", VerifyBefore}},
 
 	{AnswerLostHere, CauseMeaning{AMCBadAnswer, ByRPN,
-		"Le RPN ROC n'a pas pu lire la réponse de l'organisme : sa machine manque de ressources.", verifyBefore}},
+		"Le RPN ROC n'a pas pu lire la réponse de l'organisme : sa machine manque de ressources.", VerifyBefore}},
 	{AnswerLostOnTheWay, CauseMeaning{AMCBadAnswer, ByReseau,
-		"Le réseau vers l'organisme a été coupé pendant l'échange.", verifyBefore}},
+		"Le réseau vers l'organisme a été coupé pendant l'échange.", VerifyBefore}},
 
 	{AnswerEmpty, CauseMeaning{AMCNotSOAP, "",
-		"L'organisme a répondu sans message (réponse vide, 202 ou 204).", verifyBefore}},
+		"L'organisme a répondu sans message (réponse vide, 202 ou 204).", VerifyBefore}},
 	{AnswerRedirect, CauseMeaning{AMCNotSOAP, "",
 		"L'organisme a répondu par une redirection, qui n'est jamais suivie.",
 		"Renvoyez le message plus tard ; l'organisme doit corriger son adresse à l'annuaire."}},
@@ -219,6 +223,14 @@ func (c CauseCode) Meaning() CauseMeaning {
 		}
 	}
 	return CauseMeaning{}
+}
+
+// MayBeProcessed reports whether a refusal tells that the AMC may have processed
+// the message: a calculation or a cancellation is verified before it is sent
+// again.
+func (r Reason) MayBeProcessed(c CauseCode) bool {
+	_, sentence, _ := strings.Cut(VerifyBefore, " ")
+	return strings.Contains(r.MeaningWith(c).Remede, sentence)
 }
 
 // MeaningWith returns the meaning of the reason with what a cause of it adds.
