@@ -78,7 +78,7 @@ const (
 	// Figures that are later than this say nothing of now.
 	late = 2 * time.Minute
 
-	// An instance that stopped keeps the others from telling for so long.
+	// An instance that stopped is waited for so long, and no longer.
 	silent = 5 * time.Minute
 
 	// Whoever cannot be told is no longer told.
