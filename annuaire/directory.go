@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/piano-roc/rpn/internal/roc"
@@ -139,6 +140,7 @@ type Directory struct {
 	same       *interner
 	sequences  *sequences
 	limiter    *changeLimiter
+	saved      atomic.Bool // another process saves what limiter knows
 	quarantine quarantine
 	searches   *searchCache
 	turns      *turns
@@ -228,7 +230,17 @@ func (d *Directory) tend() {
 	}
 }
 
+// SaveLast saves what the changes are judged by for the last time: another
+// process writes it from then on. Questions go on.
+func (d *Directory) SaveLast() {
+	d.save()
+	d.saved.Store(true)
+}
+
 func (d *Directory) save() {
+	if d.saved.Load() {
+		return
+	}
 	if err := d.limiter.save(d.o.ChangesFile); err != nil {
 		d.o.Log.Error("what the annuaire moves cannot be kept on disk", "event", "annuaire_routes_unwritten", "error", err)
 	}

@@ -15,7 +15,9 @@ import (
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/app/admin"
 	"github.com/piano-roc/rpn/app/config"
+	"github.com/piano-roc/rpn/app/handover"
 	"github.com/piano-roc/rpn/app/logsink"
+	"github.com/piano-roc/rpn/app/systemd"
 	"github.com/piano-roc/rpn/indicators/alert"
 	"github.com/piano-roc/rpn/indicators/dossiers"
 	"github.com/piano-roc/rpn/indicators/live"
@@ -65,6 +67,11 @@ type Options struct {
 	// listen, admin and portal.listen: by tests, or when a service manager opened
 	// them.
 	Listener, Admin, Portal net.Listener
+
+	// Predecessor is the process that gives its place to this one. May be nil.
+	Predecessor *handover.Predecessor
+	// Manager is the service manager. May be nil.
+	Manager *systemd.Manager
 
 	// Observers are told of each exchange, after the log and the indicators.
 	Observers []func(*roc.Record)
@@ -141,11 +148,22 @@ type App struct {
 	repeats *refusalLog
 	meter   *quota.Meter // nil: no Redis
 
+	// What another process may take over.
+	custody        *custody
+	listener       net.Listener      // of the establishments, under TLS
+	adminListener  net.Listener      // of the operators, by TCP
+	secure         *tlsconf.Listener // of the establishments
+	closeAdmin     func()
+	upgrades       chan upgrade
+	succeeds       atomic.Bool // the process before this one still has exchanges
+	released       atomic.Bool // another process holds the folder
+	listsFollowed  bool        // revocation lists are followed already
+	loops, running sync.WaitGroup
+
 	addr, adminAddr   net.Addr
 	portalAddr        net.Addr // nil: no portal
 	serving, draining atomic.Bool
 	failed            chan error
-	running           sync.WaitGroup
 	stops             []namedStop
 }
 
@@ -165,16 +183,13 @@ func New(o Options) (_ *App, err error) {
 		o.ReloadEvery = time.Second
 	}
 	c := o.Config
-	a := &App{opts: o, config: c, log: o.Log, now: o.Now, failed: make(chan error, 1)}
+	a := &App{opts: o, config: c, log: o.Log, now: o.Now, failed: make(chan error, 1), upgrades: make(chan upgrade)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.unwind(context.Background()))
 		}
 	}()
 
-	if err := a.lockState(); err != nil {
-		return nil, err
-	}
 	a.inventory = expiry.New(a.now)
 	if err := a.openShared(); err != nil {
 		return nil, err
@@ -186,6 +201,12 @@ func New(o Options) (_ *App, err error) {
 		return nil, err
 	}
 	if err := a.openRevocation(); err != nil {
+		return nil, err
+	}
+	if err := a.succeed(); err != nil {
+		return nil, err
+	}
+	if err := a.lockState(); err != nil {
 		return nil, err
 	}
 	if err := a.openRegister(); err != nil {
@@ -247,17 +268,18 @@ func New(o Options) (_ *App, err error) {
 	}
 	a.onStop("connections to the AMCs", func(context.Context) error { toAMC.Close(); toAnnuaire.Close(); return nil })
 
+	keepsReplays := a.openCustody(c.Policies.Replay)
 	a.proxy, err = proxy.New(proxy.Options{
 		List:    a.register.Current,
 		Limiter: a.limiter(), AMCAccess: a.access, Shares: limits.NewShares(a.ledger), Shedder: limits.NewShedding(a.shedder),
 
 		Signatures: signatures, AnswerSignatures: answers, AnswerPolicy: proxy.AnswerPolicy(c.Policies.AnswerSignatures),
-		Replay: a.replayWindow(c.Policies.Replay), EnforceReplay: c.Policies.Replay == config.ReplayEnforce, Facade: a.facade(answers),
+		Replay: keepsReplays, EnforceReplay: c.Policies.Replay == config.ReplayEnforce, Facade: a.facade(answers),
 		EnforceVIHF: c.Policies.VIHF == config.VIHFEnforce, OnAccepted: a.secondOpinions(c.Policies.SecondOpinions),
 		Directory: a.directory, AMC: toAMC, AnnuaireURL: c.Annuaire.URL, Annuaire: toAnnuaire,
 		Routing: a.routingPolicy(),
 		Log:     a.log, Limits: soapLimits(c), Endpoint: c.Endpoint, ServerName: a.serverName,
-		OnMalformed: a.live.Malformed, OnDescribed: a.live.Described, OnTurnedAway: a.turnedAway, Journal: a.tracer(), Dossier: a.dossierOf(),
+		OnMalformed: a.live.Malformed, OnDescribed: a.live.Described, OnTurnedAway: a.turnedAway, Journal: a.traces(), Dossier: a.dossierOf(),
 		Observers: append([]func(*roc.Record){a.repeats.Observe, a.live.Observe, a.eachES.Observe, a.clocks.Observe, a.top.Observe, a.pages.Observe, a.keepAttempt, a.countCertificates}, o.Observers...),
 		Deadline:  c.Timeouts.Exchange, Deadlines: c.Timeouts.Services, MinRate: int(c.Limits.MinRate),
 		IdleTimeout: c.Timeouts.Idle, HeadTimeout: c.Timeouts.Head, BodyTimeout: c.Timeouts.Body, WriteTimeout: c.Timeouts.Write,
@@ -336,32 +358,32 @@ func (a *App) reload(by act) ([]string, error) {
 // and asking the annuaire.
 func (a *App) startLoops() {
 	ctx, cancel := context.WithCancel(context.Background())
+	a.onRelease("loops", func(context.Context) error { cancel(); a.loops.Wait(); return nil })
 	a.startJournal()
 	a.startHistory()
-	a.running.Go(func() { a.watchExpiries(ctx) })
-	a.running.Go(func() { a.watchDates(ctx) })
-	a.running.Go(func() { a.reloader.watch(ctx, a.opts.ReloadEvery, a.now) })
+	a.loops.Go(func() { a.watchExpiries(ctx) })
+	a.loops.Go(func() { a.watchDates(ctx) })
+	a.loops.Go(func() { a.reloader.watch(ctx, a.opts.ReloadEvery, a.now) })
 	began := a.ground()
-	a.running.Go(func() { a.revocation.Run(ctx) })
-	a.running.Go(func() { a.watchConnections(ctx, began) })
-	a.running.Go(func() { a.saveState(ctx) })
+	a.followLists()
+	a.loops.Go(func() { a.watchConnections(ctx, began) })
+	a.loops.Go(func() { a.saveState(ctx) })
 	a.runDossiers(ctx)
 	if a.figures != nil {
-		a.running.Go(func() { a.figures.Run(ctx) })
+		a.loops.Go(func() { a.figures.Run(ctx) })
 	}
 	if a.watcher != nil {
-		a.running.Go(func() { a.watcher.Run(ctx) })
+		a.loops.Go(func() { a.watcher.Run(ctx) })
 	}
 	if a.mailer != nil {
-		a.running.Go(func() { a.mailer.Run(ctx) })
+		a.loops.Go(func() { a.mailer.Run(ctx) })
 	}
 	if a.figures != nil && a.config.Portal.Open() {
-		a.running.Go(func() { a.pages.Run(ctx) })
+		a.loops.Go(func() { a.pages.Run(ctx) })
 	}
 	if a.config.Annuaire.Probe > 0 {
-		a.running.Go(func() { a.probeAnnuaire(ctx) })
+		a.loops.Go(func() { a.probeAnnuaire(ctx) })
 	}
-	a.onStop("loops", func(context.Context) error { cancel(); return nil })
 }
 
 // Addr is where establishments connect, once started.

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -16,12 +16,20 @@ import (
 // onStop registers how to end what was just started. Stop runs these in
 // reverse order and names the one that fails.
 func (a *App) onStop(name string, stop func(context.Context) error) {
-	a.stops = append(a.stops, namedStop{name, stop})
+	a.stops = append(a.stops, namedStop{name: name, stop: stop})
 }
 
 type namedStop struct {
-	name string
-	stop func(context.Context) error
+	name   string
+	stop   func(context.Context) error
+	folder bool // also run when the folder is given to another process
+}
+
+// onRelease is onStop for what writes in the state folder, or is done by one
+// process at a time: it ends when another process takes over, while the
+// exchanges in flight go on.
+func (a *App) onRelease(name string, stop func(context.Context) error) {
+	a.stops = append(a.stops, namedStop{name, stop, true})
 }
 
 // Start opens the two listeners and begins to serve. It returns as soon as
@@ -58,50 +66,38 @@ func (a *App) Stop(ctx context.Context) error {
 	}
 	a.log.Info("stopping", slog.String("event", "stopping"), slog.String("drain", a.config.Timeouts.Drain.String()), slog.String("deadline", a.config.Timeouts.Stop.String()),
 		slog.Int("in_flight", a.proxy.InFlight()))
-	pause(ctx, a.config.Timeouts.Drain)
+	if !a.released.Load() {
+		a.opts.Manager.Stopping("what is in flight finishes")
+		pause(ctx, a.config.Timeouts.Drain)
+	}
 	err := a.unwind(ctx)
 	a.log.Info("stopped", slog.String("event", "stopped"), slog.Bool("clean", err == nil))
 	return err
 }
 
 func (a *App) unwind(ctx context.Context) error {
+	err := a.end(ctx, func(namedStop) bool { return true })
+	a.running.Wait()
+	return err
+}
+
+// end runs those of the stops, in reverse order.
+func (a *App) end(ctx context.Context, those func(namedStop) bool) error {
 	var failed []error
-	for len(a.stops) > 0 {
-		s := a.stops[len(a.stops)-1]
-		a.stops = a.stops[:len(a.stops)-1]
+	var left []namedStop
+	for _, s := range slices.Backward(a.stops) {
+		if !those(s) {
+			left = append(left, s)
+			continue
+		}
 		if err := s.stop(ctx); err != nil {
 			a.log.Error("a step of the stop failed", slog.String("event", "stop_step_failed"), slog.String("step", s.name), slog.String("error", err.Error()))
 			failed = append(failed, fmt.Errorf("%s: %w", s.name, err))
 		}
 	}
-	a.running.Wait()
+	slices.Reverse(left)
+	a.stops = left
 	return errors.Join(failed...)
-}
-
-// Run starts the RPN, reloads at each value of reload (SIGHUP), and stops it
-// when ctx ends (SIGTERM), within timeouts.stop.
-func Run(ctx context.Context, opts Options, reload <-chan os.Signal) error {
-	a, err := New(opts)
-	if err != nil {
-		return err
-	}
-	if err := a.Start(); err != nil {
-		return err
-	}
-	for {
-		select {
-		case <-reload:
-			a.reload(act{why: "signal"})
-			continue
-		case err = <-a.failed: // a listener died under us
-		case <-ctx.Done():
-		}
-		break
-	}
-	// The deadline of a stop is counted from the signal: ctx is over already.
-	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Timeouts.Drain+a.config.Timeouts.Stop)
-	defer cancel()
-	return errors.Join(err, a.Stop(within))
 }
 
 // listen opens an address of the configuration, and says in one line which one

@@ -26,7 +26,8 @@ func (a *App) startAdmin() error {
 		}
 	}
 	server := admin.New(admin.Options{Handler: admin.Handler(a.adminParts()), Hosts: a.config.AdminHosts, Log: a.log, ErrorLog: a.httpLog()})
-	a.adminAddr = ln.Addr()
+	a.adminAddr, a.adminListener = ln.Addr(), ln
+	a.closeAdmin = func() { a.adminListener.Close() }
 	if t := a.config.AdminTLS; t != nil {
 		own, err := trust.ReadPair(t.Certificate, t.Key)
 		clients, also := trust.ReadPool(t.Clients)
@@ -42,6 +43,7 @@ func (a *App) startAdmin() error {
 			ln.Close()
 			return setup(fmt.Errorf("%s: admin_socket: %w", a.config.File(), err), "give it a folder where the RPN may write")
 		}
+		a.closeAdmin = func() { a.adminListener.Close(); socket.Close() }
 		a.serve(func() error { return server.Serve(socket) }, http.ErrServerClosed)
 	}
 	a.serve(func() error { return server.Serve(ln) }, http.ErrServerClosed)
@@ -79,6 +81,7 @@ func (a *App) adminParts() admin.Parts {
 			defer cancel()
 			return a.explain(ctx, q, at), nil
 		},
+		Upgrade: a.askUpgrade,
 		Console: a.console(),
 		Held:    func() any { return a.directory.Held() },
 		Decide:  a.decide,

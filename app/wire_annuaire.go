@@ -33,6 +33,7 @@ func (a *App) openDirectory(client *annuaire.Client) error {
 		}},
 		ChangesFile: c.RoutesFile(), Acts: acts, Log: a.log, Now: a.now,
 	})
+	a.onRelease("what the annuaire moves", func(context.Context) error { a.directory.SaveLast(); return nil })
 	a.onStop("annuaire", func(context.Context) error { a.directory.Close(); return nil })
 	return nil
 }
@@ -55,7 +56,7 @@ func (a *App) openAnswers() {
 	}
 	a.disk = disk
 	a.annuaire.Keeps(disk.Newest())
-	a.onStop("answers of the annuaire on disk", func(context.Context) error { return disk.Close() })
+	a.onRelease("answers of the annuaire on disk", func(context.Context) error { return disk.Close() })
 }
 
 // checkHeld says whether something of the annuaire waits for an operator.

@@ -60,6 +60,6 @@ func (a *App) dossierOf() func(roc.StructureID, roc.Key, *xmlsig.Checked, time.T
 // runDossiers makes, shares and drops keys until ctx ends.
 func (a *App) runDossiers(ctx context.Context) {
 	if a.dossiers != nil {
-		a.running.Go(func() { a.dossiers.Run(ctx) })
+		a.loops.Go(func() { a.dossiers.Run(ctx) })
 	}
 }

@@ -31,7 +31,7 @@ func (a *App) openOwn(own config.Identity, stores *trust.Stores) (*identity.Sour
 		}
 		o.ACME = acme
 		a.acme[name] = acme
-		a.onStop("certificates of "+name, func(context.Context) error { acme.Stop(); return nil })
+		a.onRelease("certificates of "+name, func(context.Context) error { acme.Stop(); return nil })
 	}
 	s, err := identity.OpenSource(o)
 	if err != nil {

@@ -44,7 +44,7 @@ func (a *App) openJournal() error {
 	if err != nil {
 		return where(err, "docs/operating/journal.md says what to do with a folder that does not open")
 	}
-	a.onStop("journal", func(context.Context) error {
+	a.onRelease("journal", func(context.Context) error {
 		if a.journalStop != nil {
 			a.journalStop()
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"time"
 
 	"github.com/piano-roc/rpn/app/config"
 	"github.com/piano-roc/rpn/internal/egress"
@@ -53,6 +54,10 @@ func (a *App) serverName() string {
 	return ""
 }
 
+// handshakesEnd is how long a handshake that was under way when the listener
+// closed may still last.
+const handshakesEnd = 3 * time.Second
+
 // startProxy opens the listener of the establishments.
 func (a *App) startProxy() error {
 	ln := a.opts.Listener
@@ -62,10 +67,11 @@ func (a *App) startProxy() error {
 			return err
 		}
 	}
-	a.addr = ln.Addr()
+	a.addr, a.listener = ln.Addr(), ln
 	secure, err := tlsconf.NewListener(ln, tlsconf.ListenerOptions{
 		Server: a.server, Log: a.log, Deadline: a.config.Timeouts.Handshake,
 		Handshakes: a.config.Limits.Handshakes, PerAddress: a.config.Limits.PerAddress,
+		Drain:     handshakesEnd,
 		Balancers: a.config.ProxyProtocol.From, HeaderDeadline: a.config.Timeouts.ProxyHeader,
 		OnHandshake: a.live.Handshake,
 		OnPeer:      a.sawCaller,
@@ -75,6 +81,7 @@ func (a *App) startProxy() error {
 		ln.Close()
 		return err
 	}
+	a.secure = secure
 	a.serve(func() error { return a.proxy.Serve(secure) }, net.ErrClosed)
 	a.onStop("exchanges in flight", func(ctx context.Context) error {
 		defer secure.Close()

@@ -21,7 +21,7 @@ func (a *App) replayWindow(p config.ReplayPolicy) proxy.Replays {
 		return nil
 	}
 	a.replay = replay.NewLocal(0)
-	a.onStop("replay window", func(context.Context) error { a.saveReplay(); return nil }) // after the last exchange
+	a.onRelease("replay window", func(context.Context) error { a.saveReplay(); return nil }) // after the last exchange
 	if file := a.config.ReplayFile(); file != "" {
 		if err := a.replay.Load(file, a.now()); err != nil {
 			a.log.Error("the replay window of before the start cannot be read, or not all", slog.String("event", "replay_window_unreadable"), slog.String("error", err.Error()))

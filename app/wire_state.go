@@ -38,7 +38,7 @@ func (a *App) lockState() error {
 	if err != nil {
 		return setup(fmt.Errorf("%s: state: %w", a.config.File(), err), "give the RPN the right to write there")
 	}
-	a.onStop("state folder", func(context.Context) error { return lock.Release() })
+	a.onRelease("state folder", func(context.Context) error { return lock.Release() })
 	return nil
 }
 
@@ -61,7 +61,7 @@ func (a *App) openState() {
 		a.attempts = attempts.Open(attempts.Options{Dir: dir, OnError: func(err error) {
 			a.log.Error("an attempt in accrochage is lost", slog.String("event", "attempt_lost"), slog.String("error", err.Error()))
 		}})
-		a.onStop("attempts in accrochage", func(context.Context) error { a.attempts.Close(); return nil })
+		a.onRelease("attempts in accrochage", func(context.Context) error { a.attempts.Close(); return nil })
 	}
 }
 
@@ -72,7 +72,7 @@ func (a *App) keepAttempt(r *roc.Record) {
 		return
 	}
 	if es, ok := a.register.Current().ByStructure(r.From); ok && es.Etat == register.Accrochage {
-		a.attempts.Keep(attempts.Of(es.Structure, r))
+		a.custody.keep(attempts.Of(es.Structure, r))
 	}
 }
 

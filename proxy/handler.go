@@ -89,6 +89,14 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	return p.server.Shutdown(ctx)
 }
 
+// Leave is Shutdown for a process that another one has succeeded: connections
+// may stay idle for that long before they are ended, since callers are served
+// all the while.
+func (p *Proxy) Leave(ctx context.Context, idle time.Duration) error {
+	defer p.stop(errStopped)
+	return p.server.ShutdownIdle(ctx, idle)
+}
+
 // InFlight is the number of exchanges whose answer is not written yet.
 func (p *Proxy) InFlight() int { return int(p.inFlight.Load()) }
 

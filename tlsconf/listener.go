@@ -64,6 +64,7 @@ type Listener struct {
 	queue   *handshakeQueue
 	turns   chan struct{} // who computes now: a storm of handshakes leaves room for exchanges
 	log     *failureLog
+	probes  probes
 
 	ready   chan *Conn
 	closing chan struct{} // closed by Close
@@ -234,6 +235,10 @@ func passes(err error) bool {
 
 // welcome makes the handshake of c and waits until Accept takes it.
 func (l *Listener) welcome(ctx context.Context, c net.Conn) {
+	if l.probes.has(c.RemoteAddr()) {
+		l.answerProbe(ctx, c)
+		return
+	}
 	p := &pending{Conn: c, listener: l, peer: c.RemoteAddr()}
 	var conn *Conn
 	err := l.learnPeer(ctx, p)

@@ -34,8 +34,13 @@ type Parts struct {
 	// Explain answers the question of a query; its error is of the question.
 	Explain func(ctx context.Context, question url.Values) (any, error)
 
-	Console    http.Handler // the operator's pages, under /console/; nil: there are none
-	Held       func() any   // what of the annuaire waits for an operator
+	Console http.Handler // the operator's pages, under /console/; nil: there are none
+	// Upgrade has another process take over, of that program ("": the one that
+	// runs, as it is on disk now); progress is told how far it is. The error says
+	// why this process goes on.
+	Upgrade func(ctx context.Context, program string, progress func(line string)) error
+
+	Held       func() any // what of the annuaire waits for an operator
 	Decide     func(approve bool, amc roc.NumeroAMC, host, who, why string) (routes int, err error)
 	Revalidate func() // what is remembered of the annuaire is asked again, soon
 }
@@ -67,6 +72,7 @@ func Handler(p Parts) http.Handler {
 	}
 	on("GET /annuaire", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, p.Held()) })
 	on("POST /-/reload", p.serveReload)
+	on("POST /-/upgrade", p.serveUpgrade)
 	on("POST /-/annuaire/approve", p.serveDecide("approve", true))
 	on("POST /-/annuaire/reject", p.serveDecide("reject", false))
 	on("POST /-/annuaire/revalidate", func(w http.ResponseWriter, _ *http.Request) {

@@ -15,7 +15,9 @@ import (
 
 	"github.com/piano-roc/rpn/app"
 	"github.com/piano-roc/rpn/app/config"
+	"github.com/piano-roc/rpn/app/handover"
 	"github.com/piano-roc/rpn/app/logsink"
+	"github.com/piano-roc/rpn/app/systemd"
 	"github.com/piano-roc/rpn/internal/strict"
 )
 
@@ -28,7 +30,9 @@ func serveCommand() *cobra.Command {
 object a line.
 
 SIGTERM stops it: what is in flight finishes first (timeouts.stop). SIGHUP reads
-the lists, certificates and trust stores again. It exits with 2 when the
+the lists, certificates and trust stores again. rpn upgrade has another process
+take over. Under systemd it tells when it is ready (Type=notify), answers the
+watchdog, and takes the sockets named establishments and admin. It exits with 2 when the
 configuration or the machine keeps it from starting: one line says why.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd, file) },
@@ -48,14 +52,15 @@ func serve(cmd *cobra.Command, file string) error {
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
+	opts, err := given()
+	if err != nil {
+		return refused(err)
+	}
 	signal.Ignore(syscall.SIGPIPE) // a reader of the log that goes ends the log, not the RPN
 	sink := logsink.New(cmd.OutOrStdout(), logsink.Options{})
-	err = app.Run(cmd.Context(), app.Options{
-		Config:  c,
-		Log:     slog.New(slog.NewJSONHandler(sink, &slog.HandlerOptions{Level: c.LogLevel()})),
-		LogSink: sink,
-		Version: version(),
-	}, reload)
+	opts.Config, opts.LogSink, opts.Version = c, sink, version()
+	opts.Log = slog.New(slog.NewJSONHandler(sink, &slog.HandlerOptions{Level: c.LogLevel()}))
+	err = app.Run(cmd.Context(), opts, reload)
 	ctx, cancel := context.WithTimeout(context.Background(), lastLines)
 	defer cancel()
 	sink.Close(ctx)
@@ -67,6 +72,23 @@ func serve(cmd *cobra.Command, file string) error {
 		return refused(oneLineEach(err))
 	}
 	return failed(err)
+}
+
+// given is what the service manager, or the process before this one, hands to
+// this process.
+func given() (o app.Options, err error) {
+	if o.Manager, err = systemd.Find(); err != nil {
+		return o, err
+	}
+	if o.Predecessor, err = handover.Find(); err != nil {
+		return o, err
+	}
+	if o.Predecessor != nil {
+		o.Listener, o.Admin = o.Predecessor.Establishments, o.Predecessor.Admin
+		return o, nil
+	}
+	o.Listener, o.Admin, err = systemd.Sockets()
+	return o, err
 }
 
 func checkCommand() *cobra.Command {

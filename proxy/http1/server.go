@@ -195,9 +195,12 @@ func (s *Server) checkEmptyLocked() {
 // Shutdown stops accepting, says Connection: close on each answer, ends the
 // connections that stay idle for DrainIdle, and waits for the exchanges in
 // flight. When ctx ends first it cuts what is left and says how many.
-func (s *Server) Shutdown(ctx context.Context) error {
+func (s *Server) Shutdown(ctx context.Context) error { return s.ShutdownIdle(ctx, s.o.DrainIdle) }
+
+// ShutdownIdle is Shutdown, with another DrainIdle.
+func (s *Server) ShutdownIdle(ctx context.Context, after time.Duration) error {
 	empty := s.drain()
-	idle := time.NewTimer(s.o.DrainIdle)
+	idle := time.NewTimer(after)
 	defer idle.Stop()
 	for {
 		select {

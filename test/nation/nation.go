@@ -27,6 +27,7 @@ type Nation struct {
 	t    testing.TB
 	log  *Text    // what the RPN has written on its standard output
 	rpn  *Process // nil in process
+	env  []string // more variables of its environment
 	amcs map[string]*AMC
 
 	mu       sync.Mutex // guards welcomed
@@ -39,6 +40,7 @@ type Option func(*settings)
 type settings struct {
 	inner.Options
 	binary, lazy bool
+	env          []string
 }
 
 // Binary has the real binary run in the place of the application in process.
@@ -47,6 +49,11 @@ func Binary(s *settings) { s.binary = true }
 // NotStarted is Binary, and leaves it to Start, once the test has changed the
 // files of the country.
 func NotStarted(s *settings) { s.binary, s.lazy = true, true }
+
+// Environment adds a variable to the environment of the binary.
+func Environment(name, value string) Option {
+	return func(s *settings) { s.env = append(s.env, name+"="+value) }
+}
 
 // Section replaces a section of rpn.yaml: Section("timeouts", "exchange: 2s").
 func Section(name, text string) Option {
@@ -104,7 +111,7 @@ func New(t testing.TB, options ...Option) *Nation {
 	for _, o := range options {
 		o(s)
 	}
-	n := &Nation{t: t, log: &Text{}, amcs: map[string]*AMC{}}
+	n := &Nation{t: t, log: &Text{}, env: s.env, amcs: map[string]*AMC{}}
 	for i := range s.Insurers {
 		a := &AMC{t: t, insurer: s.Insurers[i]}
 		n.amcs[a.insurer.ID] = a

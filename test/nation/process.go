@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"sync"
@@ -92,47 +93,79 @@ func Main(m *testing.M) int {
 type Process struct {
 	Output, Errors *Text
 
-	t      testing.TB
-	cmd    *exec.Cmd
-	done   chan struct{} // closed when it has ended
-	code   int
-	wanted int // exit code
+	t       testing.TB
+	args    []string
+	process *os.Process
+	done    chan struct{} // closed when it has ended
+	code    int
+	wanted  int // exit code
 }
 
 // Run runs the binary with these arguments.
 func Run(t testing.TB, args ...string) *Process {
 	t.Helper()
-	p := run(t, &Text{}, args...)
+	p := run(t, &Text{}, nil, args...)
 	t.Cleanup(p.kill)
 	return p
 }
 
-func run(t testing.TB, out *Text, args ...string) *Process {
+func run(t testing.TB, out *Text, env []string, args ...string) *Process {
 	t.Helper()
 	file, err := binary.Path("rpn")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Process{Output: out, Errors: &Text{}, t: t, cmd: exec.Command(file, args...), done: make(chan struct{})}
-	p.cmd.Stdout, p.cmd.Stderr = p.Output, p.Errors
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // should the tests be killed
-	if err := p.cmd.Start(); err != nil {
+	p := &Process{Output: out, Errors: &Text{}, t: t, args: args, done: make(chan struct{})}
+	cmd := exec.Command(file, args...)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // should the tests be killed
+	read := []<-chan struct{}{pipe(t, &cmd.Stdout, p.Output), pipe(t, &cmd.Stderr, p.Errors)}
+	err = cmd.Start()
+	for _, w := range []io.Writer{cmd.Stdout, cmd.Stderr} {
+		w.(*os.File).Close()
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
+	p.process = cmd.Process
 	go func() {
-		err := p.cmd.Wait()
+		err := cmd.Wait()
 		var exit *exec.ExitError
-		if p.code = p.cmd.ProcessState.ExitCode(); err != nil && !errors.As(err, &exit) && !errors.Is(err, errLeft) {
+		if p.code = cmd.ProcessState.ExitCode(); err != nil && !errors.As(err, &exit) {
 			fmt.Fprintln(p.Errors, err)
+		}
+		for _, end := range read {
+			select {
+			case <-end:
+			case <-time.After(time.Second): // a process that succeeds this one writes there
+			}
 		}
 		close(p.done)
 	}()
 	return p
 }
 
+// pipe has what the process writes go to a Text; end is closed when every process
+// that writes there has ended. os/exec's own pipe would be waited for.
+func pipe(t testing.TB, out *io.Writer, to *Text) (end <-chan struct{}) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	*out = w
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		io.Copy(to, r)
+		r.Close()
+	}()
+	return done
+}
+
 // kill ends what is still running, for a test that gave up.
 func (p *Process) kill() {
-	p.cmd.Process.Kill()
+	p.process.Kill()
 	<-p.done
 }
 
@@ -142,7 +175,7 @@ func (p *Process) Wait() int {
 	select {
 	case <-p.done:
 	case <-time.After(await.Patience):
-		p.t.Fatalf("%v has not ended", p.cmd.Args)
+		p.t.Fatalf("rpn %v has not ended", p.args)
 	}
 	return p.code
 }
@@ -152,14 +185,14 @@ func (p *Process) WantExit(code int) {
 	p.t.Helper()
 	p.wanted = code
 	if p.Wait() != code {
-		p.t.Errorf("%v: exit code %d, want %d\n%s", p.cmd.Args, p.code, code, p.Errors)
+		p.t.Errorf("rpn %v: exit code %d, want %d\n%s", p.args, p.code, code, p.Errors)
 	}
 }
 
 // Signal sends a signal to the process.
 func (p *Process) Signal(s os.Signal) {
 	p.t.Helper()
-	if err := p.cmd.Process.Signal(s); err != nil {
+	if err := p.process.Signal(s); err != nil {
 		p.t.Fatal(err)
 	}
 }

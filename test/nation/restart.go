@@ -38,7 +38,7 @@ func (n *Nation) hangUp() {
 func (n *Nation) again() {
 	n.t.Helper()
 	before := len(n.Lines("listening"))
-	n.rpn = run(n.t, n.log, "serve", "--config", n.ConfigFile())
+	n.rpn = run(n.t, n.log, n.env, "serve", "--config", n.ConfigFile())
 	await.Until(n.t, "the RPN listens again", func() bool {
 		select {
 		case <-n.rpn.done:

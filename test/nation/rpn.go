@@ -38,7 +38,7 @@ func (n *Nation) Start() {
 // Launch starts the binary and waits until it listens.
 func (n *Nation) Launch() {
 	n.t.Helper()
-	n.rpn = run(n.t, n.log, "serve", "--config", n.ConfigFile())
+	n.rpn = run(n.t, n.log, n.env, "serve", "--config", n.ConfigFile())
 	await.Until(n.t, "the RPN listens", func() bool {
 		select {
 		case <-n.rpn.done:
