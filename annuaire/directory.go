@@ -230,7 +230,7 @@ func (d *Directory) tend() {
 	}
 }
 
-// SaveLast saves what the changes are judged by for the last time: another
+// SaveLast saves what the changes are decided by for the last time: another
 // process writes it from then on. Questions go on.
 func (d *Directory) SaveLast() {
 	d.save()

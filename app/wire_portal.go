@@ -115,7 +115,7 @@ func (a *App) startPortal() error {
 		}
 	}
 	a.portalAddr = ln.Addr()
-	a.onRelease("the portal's port", func(context.Context) error { ln.Close(); return nil }) // the next process opens it anew
+	a.onRelease("the portal's port", func(context.Context) error { ln.Close(); return nil }) // the next process opens it again
 	pages := portal.New(portal.Options{Data: a.pages, Admit: a.admit(), Weather: p.Weather, Theme: a.theme, Decide: a.decide, Log: a.log, Now: a.now})
 	server := portal.NewServer(pages, a.httpLog())
 	tls := portal.Listen(ln, tlsconf.Pages(a.portalCertificate(), a.now, a.stores.EtablissementTLS, a.stores.AMCTLS, a.operatorStore))
