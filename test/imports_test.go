@@ -91,34 +91,10 @@ var doors = map[string][]string{
 	"filippo.io/torchwood":                      {"journal/witness"},
 	"github.com/spf13/cobra":                    {"cmd/rpn", "cmd/demo", "cmd/mutuelle", "cmd/annuaire"},
 	"golang.org/x/term":                         {"cmd/rpn"},
-	"encoding/xml":                              {},                         // reads what must be refused (docs/decisions/0003)
-	"net/http/httputil":                         {},                         // the exchange goes by proxy alone
-	"github.com/beevik/etree":                   {"internal/xmlsig/second"}, // decides nothing (docs/decisions/0003)
-	"github.com/russellhaering/goxmldsig":       {"internal/xmlsig/second"}, // decides nothing (docs/decisions/0005)
-	"filippo.io/bigmod":                         {"internal/xmlsig"},
-	"github.com/prometheus/client_golang":       {"indicators/live"},
-	"go.yaml.in/yaml/v4":                        {"internal/strict"},
-	"modernc.org/sqlite":                        {"indicators/store"},
-	"github.com/jackc/pgx/v5":                   {"indicators/store"},
-	"github.com/wneessen/go-mail":               {"indicators/mail"},
-	"github.com/redis/go-redis/v9":              {"internal/redis"},
-	"github.com/caddyserver/certmagic":          {"tlsconf/identity", "internal/redis/acme"},
-	"github.com/mholt/acmez":                    {"tlsconf/identity"},
-	"go.uber.org/zap":                           {"tlsconf/identity"}, // certmagic's log, given to ours
-	"golang.org/x/crypto":                       {"tlsconf/trust", "tlsconf/revocation", "tlsconf/identity", "internal/igc"},
-	"software.sslmate.com/src/go-pkcs12":        {"tlsconf/identity"},
-	"golang.org/x/time":                         {"limits"},
-	"golang.org/x/sys":                          {"internal/rsaverify", "proxy/http1", "journal"},
-	"golang.org/x/mod":                          {"journal", "journal/witness"},
-	"github.com/klauspost/compress":             {"journal"},
-	"github.com/coreos/go-systemd/v22":          {"app/systemd"},
-	"net/rpc":                                   {"app/handover"}, // between two processes of one RPN, by a socket that nobody else has
-	"github.com/smallstep/pkcs7":                {"journal/timestamp"},
-	"filippo.io/torchwood":                      {"journal/witness"},
-	"github.com/spf13/cobra":                    {"cmd/rpn", "cmd/demo", "cmd/mutuelle", "cmd/annuaire"},
-	"golang.org/x/term":                         {"cmd/rpn"},
 	"encoding/xml":                              {}, // reads what must be refused (docs/decisions/0003)
 	"net/http/httputil":                         {}, // the exchange goes by proxy alone
+	"github.com/coreos/go-systemd/v22":          {"app/systemd"},
+	"net/rpc":                                   {"app/handover"}, // between two processes of one RPN, by a socket that nobody else has
 }
 
 func TestEveryArrowIsInTheMap(t *testing.T) {
