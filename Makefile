@@ -129,7 +129,7 @@ grafana: ## the dashboards in a throw-away Grafana, where one is installed; figu
 	PROMETHEUS=$(PROMETHEUS) PORT=$(PORT) ./deploy/grafana/run.sh
 
 clean: ## remove what make built
-	rm -rf $(BIN) test/clients/node/node_modules
+	rm -rf $(BIN) test/clients/node/node_modules test/portal/node/node_modules
 
 drill-fairness: ## limits over instances, fairness and shedding: simulations, and four instances with a real Redis
 	$(GO) test -count 1 -v ./limits/crossbar ./limits/quota ./limits/shed

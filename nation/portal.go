@@ -55,21 +55,23 @@ func (n *Nation) portalSection() string {
 // of its certificate.
 type Reader struct {
 	Name      string
+	Home      string // the path of its first page
 	Cert, Key string
 }
 
 // Readers are an establishment, an insurer and the operators.
 func (n *Nation) Readers() (list []Reader) {
 	e := n.Files(n.opts.Etablissements[0].ID)
-	list = append(list, Reader{n.opts.Etablissements[0].Nom, e.Cert, e.Key})
+	first := n.opts.Etablissements[0]
+	list = append(list, Reader{first.Nom, "/etablissement/" + string(roc.StructureOf(first.EJ)), e.Cert, e.Key})
 	for _, i := range n.opts.Insurers {
 		if i.Etat == "cercle" && !i.Absent {
-			list = append(list, Reader{i.Nom, filepath.Join(n.Dir, "amc", i.ID, "portail.pem"), filepath.Join(n.Dir, "amc", i.ID, "portail.key")})
+			list = append(list, Reader{i.Nom, "/amc/" + string(i.Numero), filepath.Join(n.Dir, "amc", i.ID, "portail.pem"), filepath.Join(n.Dir, "amc", i.ID, "portail.key")})
 			break
 		}
 	}
 	for _, role := range operatorRoles {
-		list = append(list, Reader{"exploitant, " + role, filepath.Join(n.Dir, "exploitants", role+".pem"), filepath.Join(n.Dir, "exploitants", role+".key")})
+		list = append(list, Reader{"exploitant, " + role, "/national", filepath.Join(n.Dir, "exploitants", role+".pem"), filepath.Join(n.Dir, "exploitants", role+".key")})
 	}
 	return list
 }

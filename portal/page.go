@@ -119,6 +119,9 @@ var templates embed.FS
 //go:embed assets/style.css
 var style []byte
 
+//go:embed assets/icon.svg
+var icon []byte
+
 var layout = template.Must(template.New("page.html").Funcs(template.FuncMap{
 	"number": func(head []column, i int) bool { return i < len(head) && head[i].Number },
 }).ParseFS(templates, "html/*.html"))

@@ -66,6 +66,7 @@ func New(o Options) *Portal {
 		p.mux.HandleFunc(r.method+" "+r.path, p.serve(r))
 	}
 	p.mux.HandleFunc("GET /style.css", p.serveStyle)
+	p.mux.HandleFunc("GET /icon.svg", p.serveIcon)
 	p.mux.HandleFunc("GET /theme/{file}", p.serveTheme)
 	return p
 }

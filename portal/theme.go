@@ -88,6 +88,15 @@ func (p *Portal) serveStyle(w http.ResponseWriter, r *http.Request) {
 	p.static(w, r, "text/css; charset=utf-8", style)
 }
 
+// serveIcon is the icon of the site: the theme's own, where it has one.
+func (p *Portal) serveIcon(w http.ResponseWriter, r *http.Request) {
+	if t := p.o.Theme; t != nil && t.files["icon.svg"] != nil {
+		p.static(w, r, themeKinds[".svg"], t.files["icon.svg"])
+		return
+	}
+	p.static(w, r, themeKinds[".svg"], icon)
+}
+
 func (p *Portal) serveTheme(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("file")
 	if p.o.Theme == nil || p.o.Theme.files[name] == nil {

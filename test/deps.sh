@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests run beside Go, and only what is missing: Debian
-# packages (root or sudo), and node-soap in test/clients/node. "deps.sh bench"
+# packages (root or sudo), node-soap in test/clients/node, and playwright-core and axe-core in test/portal/node. "deps.sh bench"
 # adds the proxies that the bench compares with, "deps.sh interop" the SOAP
 # clients that are too heavy for every run (make test-interop).
 set -eu
@@ -33,6 +33,7 @@ needs /usr/lib/postgresql postgresql      # the store of indicators
 needs promtool prometheus               # rules, dashboards
 needs /usr/lib/python3/dist-packages/aiosmtpd python3-aiosmtpd # takes the weekly mails
 needs haproxy haproxy                  # before two instances, and peer of the bench
+needs chromium chromium                # reads the pages of the portal
 if [ "${1:-}" = bench ]; then
 	needs caddy caddy
 	needs taskset util-linux
@@ -76,7 +77,9 @@ if [ -n "$missing" ]; then
 fi
 
 # npm ci is right when the lock file changed since the last install.
-if ! cmp -s clients/node/package-lock.json clients/node/node_modules/.installed; then
-	echo "deps: npm ci in test/clients/node"
-	(cd clients/node && npm ci --ignore-scripts --no-audit --no-fund && cp package-lock.json node_modules/.installed)
-fi
+for dir in clients/node portal/node; do
+	if ! cmp -s "$dir/package-lock.json" "$dir/node_modules/.installed"; then
+		echo "deps: npm ci in test/$dir"
+		(cd "$dir" && npm ci --ignore-scripts --no-audit --no-fund && cp package-lock.json node_modules/.installed)
+	fi
+done

@@ -101,14 +101,14 @@ func TestABrowserReadsEveryPageAsEachRole(t *testing.T) {
 		one := reading{Name: r.Name, Origin: origin, Start: "/", Cert: r.Cert, Key: r.Key}
 		switch {
 		case strings.HasPrefix(r.Name, "CHU"):
-			one.Keyboard = "/etablissement/1990000011"
+			one.Keyboard = r.Home
 		case strings.HasSuffix(r.Name, "lecture"), strings.HasSuffix(r.Name, "administration"):
 			continue // the same pages as exploitation, without its form; the matrix of the unit tests asks them
 		}
 		roles = append(roles, one)
 	}
 	pages := 0.0
-	for _, line := range browse(t, map[string]any{"roles": roles, "canaries": planted(t, n), "most": 2}) {
+	for _, line := range browse(t, map[string]any{"roles": roles, "canaries": planted(t, n), "most": 1}) {
 		if line["wrong"] != nil {
 			t.Errorf("%v as %v: %v: %v", line["path"], line["role"], line["wrong"], line["detail"])
 			continue
@@ -116,7 +116,7 @@ func TestABrowserReadsEveryPageAsEachRole(t *testing.T) {
 		t.Logf("%v: %v pages, %v files, %v kinds", line["role"], line["pages"], line["files"], line["kinds"])
 		pages += line["pages"].(float64)
 	}
-	if pages < 40 {
+	if pages < 35 {
 		t.Errorf("only %v pages were read", pages)
 	}
 }
