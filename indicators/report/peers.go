@@ -74,12 +74,6 @@ type Perception struct {
 	Hidden                   bool
 }
 
-// Perceived is PerceivedBy for those who have no register: each structure id counts
-// as an establishment.
-func Perceived(ctx context.Context, s *store.Store, structures []roc.StructureID, amc roc.NumeroAMC, from, to time.Time) (Perception, error) {
-	return PerceivedBy(ctx, s, structures, amc, from, to, func(id roc.StructureID) roc.StructureID { return id })
-}
-
 // PerceivedBy returns it for a period, and an establishment with all its structure
 // ids. establishment names the one of a structure id, so that the others are
 // establishments, and not ids. Whole hours are compared: of a failure of some

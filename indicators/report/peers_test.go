@@ -163,7 +163,7 @@ func TestWasItThemOrYou(t *testing.T) {
 	t.Parallel()
 	s, p := played(t, 3, 14)
 	mine, amc := []roc.StructureID{"1010000002", "1010000001"}, roc.NumeroAMC("0099000000") // of one establishment
-	got, err := Perceived(t.Context(), s, mine, amc, time.Time{}, time.Time{})
+	got, err := PerceivedBy(t.Context(), s, mine, amc, time.Time{}, time.Time{}, func(id roc.StructureID) roc.StructureID { return id })
 	if err != nil {
 		t.Fatal(err)
 	}

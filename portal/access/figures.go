@@ -79,7 +79,13 @@ func (s *Subject) Perceived(ctx context.Context, amc roc.NumeroAMC, from, to tim
 	if err != nil {
 		return p, err
 	}
-	return report.Perceived(ctx, st, s.structures, amc, from, to)
+	list := s.r.d.o.Register()
+	return report.PerceivedBy(ctx, st, s.structures, amc, from, to, func(id roc.StructureID) roc.StructureID {
+		if e, ok := list.ByStructure(id); ok {
+			return e.Structure
+		}
+		return id
+	})
 }
 
 // WriteCSV writes one weekly file of an establishment, the same bytes as `rpn
