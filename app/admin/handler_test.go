@@ -41,6 +41,7 @@ func fictive() Parts {
 		Held:       func() any { return nil },
 		Decide:     func(bool, roc.NumeroAMC, string, string, string) (int, error) { return 0, nil },
 		Revalidate: func() {},
+		Upgrade:    func(context.Context, string, func(string)) error { return nil },
 	}
 }
 
@@ -57,7 +58,7 @@ func TestTheFirstPageListsWhatIsThere(t *testing.T) {
 	p.Metrics = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	p.EachES = p.Metrics
 	lines := strings.Split(strings.TrimSpace(answer(p, http.MethodGet, "/").Body.String()), "\n")
-	if lines[0] != "rpn 1.2.3" || len(lines) != 12 {
+	if lines[0] != "rpn 1.2.3" || len(lines) != 13 {
 		t.Fatalf("the first page: %q", lines)
 	}
 	for _, line := range lines[1:] {
@@ -65,7 +66,11 @@ func TestTheFirstPageListsWhatIsThere(t *testing.T) {
 		if post, ok := strings.CutPrefix(line, "POST "); ok {
 			method, path = http.MethodPost, post
 		}
-		if w := answer(p, method, path+"?amc=0077565712"); w.Code != http.StatusOK {
+		want := http.StatusOK
+		if path == "/-/upgrade" { // it runs a program: by the socket alone
+			want = http.StatusForbidden
+		}
+		if w := answer(p, method, path+"?amc=0077565712"); w.Code != want {
 			t.Errorf("%s %s: %d", method, path, w.Code)
 		}
 	}

@@ -78,12 +78,13 @@ type Journal struct {
 // again after a failure.
 type Timestamp struct {
 	// URL is where it answers: "http://tsa.example/tsr". Its tokens are signed:
-	// plain HTTP will do. It is reached by what network says.
+	// plain HTTP will do. It is reached by what network says. Default: none.
 	URL string `yaml:"url"`
 
 	// Authority is a PEM file: the certificates with which it signs, and their
 	// CAs up to the root. A token of any other certificate is refused: when the
 	// authority renews its own, add the new one and keep the old ones.
+	// Default: none; required with url.
 	Authority string `yaml:"authority"`
 }
 
