@@ -50,7 +50,7 @@ func TestNothingOfAMessageIsWrittenAnywhere(t *testing.T) {
 	} {
 		seen.add("what another establishment is told", fmt.Sprint(reason.Status, reason.Header, string(reason.Body.Bytes())))
 	}
-	for _, path := range []string{"/metrics", "/readyz", "/livez", "/", "/inconnue"} {
+	for _, path := range []string{"/metrics", "/metrics/etablissements", "/readyz", "/livez", "/", "/inconnue"} {
 		_, body, err := n.Admin(path)
 		if err != nil {
 			t.Error(err)
