@@ -73,7 +73,7 @@ func TestWhatChangesTheRegisterIsWrittenDown(t *testing.T) {
 	}
 	first.Send(roc.IDB, "bleue").WantRefused(roc.Suspended)
 
-	soon := time.Now().Add(2 * time.Second).Truncate(time.Second)
+	soon := time.Now().Add(8 * time.Second).Truncate(time.Second)
 	dated := strings.Replace(string(good), "etat: cercle", fmt.Sprintf("etats: [{depuis: 2026-01-01, etat: suspendu}, {depuis: %s, etat: cercle, motif: décision 12}]", soon.Format(time.RFC3339)), 1)
 	replace(dated)
 	rpn(0, "reload", "-c", conf)
