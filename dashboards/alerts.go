@@ -2,8 +2,6 @@ package dashboards
 
 import "time"
 
-const day = 24 * time.Hour
-
 // Alerts lists the alerts, by part.
 func Alerts() []Alert {
 	var all []Alert
