@@ -163,7 +163,7 @@ func TestALinkAllocatesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := testing.AllocsPerRun(200, func() { k.Link(chu, key, c) }); n >= 1 {
+	if n := testing.AllocsPerRun(200, func() { k.Link(chu, key, c) }); n > mostAllocations {
 		t.Errorf("%v allocations", n)
 	}
 }
