@@ -145,9 +145,6 @@ type period struct {
 	from, to time.Time
 }
 
-// days of a period that has them all.
-func (p period) days() int { return int(p.to.Sub(p.from).Hours()+12) / 24 }
-
 const months = 13
 
 // periods are those that a page offers, for a reader of now.

@@ -150,7 +150,8 @@ func TestARestartKeepsTheKey(t *testing.T) {
 		t.Errorf("the log holds the key:\n%s", &c.log)
 	}
 	nowhere := c.options("")
-	if c.link(t, Open(nowhere)) == c.link(t, Open(nowhere)) {
+	before, after := c.link(t, Open(nowhere)), c.link(t, Open(nowhere))
+	if before == after {
 		t.Error("nothing is kept, and a restart is the same dossier")
 	}
 	info, err := os.Stat(o.File)

@@ -2,7 +2,6 @@ package access
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -165,10 +164,4 @@ func (a *answers) figures(ctx context.Context, st *store.Store, q store.Query, n
 	}
 	a.kept[key] = answer{rows, now.Add(keptFor)}
 	return slices.Clone(rows), nil
-}
-
-// Unavailable reports whether an error is of figures or exchanges that cannot be
-// read for now, or are not kept here.
-func Unavailable(err error) bool {
-	return err != nil && !errors.Is(err, ErrHidden) && !errors.Is(err, ErrBusy)
 }

@@ -15,7 +15,6 @@ import (
 	"io"
 	"math/big"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -189,11 +188,4 @@ func (s *TSA) Handler() http.Handler {
 		w.Header().Set("Content-Type", "application/timestamp-reply")
 		w.Write(s.Reply(query))
 	})
-}
-
-// Serve serves it, and returns its address.
-func (s *TSA) Serve() string {
-	server := httptest.NewServer(s.Handler())
-	s.t.Cleanup(server.Close)
-	return server.URL
 }
