@@ -3,7 +3,7 @@
 GO ?= go
 BIN := bin
 
-.PHONY: help grafana build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check bench-denial deps clean drill-annuaire drill-trust drill-fairness drill-revocation drill-journal oracle-tessera bench-journal bench-indicators mutants
+.PHONY: help grafana build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check bench-denial deps clean drill-annuaire drill-trust drill-fairness drill-upgrade drill-revocation drill-journal oracle-tessera bench-journal bench-indicators mutants
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -133,3 +133,7 @@ clean: ## remove what make built
 
 drill-fairness: ## limits over instances, fairness and shedding: simulations, and four instances with a real Redis
 	$(GO) test -count 1 -v ./limits/crossbar ./limits/quota ./limits/shed
+
+drill-upgrade: ## 200 exchanges/s on kept connections, three upgrades, a kill -9: none fails, none but those in flight is lost
+	$(GO) test -c -o $(BIN)/drill-upgrade ./test/drill/upgrade
+	cd test/drill/upgrade && $(CURDIR)/$(BIN)/drill-upgrade -full

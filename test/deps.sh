@@ -28,6 +28,7 @@ needs gnutls-cli gnutls-bin
 needs /usr/lib/python3/dist-packages/zeep python3-zeep
 needs /usr/lib/python3/dist-packages/xmlsec python3-xmlsec
 needs npm npm
+needs systemd-analyze systemd          # checks the units of deploy/systemd
 needs redis-server redis-server        # what instances share
 needs /usr/lib/postgresql postgresql      # the store of indicators
 needs promtool prometheus               # rules, dashboards

@@ -50,6 +50,11 @@ func Binary(s *settings) { s.binary = true }
 // files of the country.
 func NotStarted(s *settings) { s.binary, s.lazy = true, true }
 
+// Environment adds a variable to the environment of the binary.
+func Environment(name, value string) Option {
+	return func(s *settings) { s.env = append(s.env, name+"="+value) }
+}
+
 // Section replaces a section of rpn.yaml: Section("timeouts", "exchange: 2s").
 func Section(name, text string) Option {
 	return func(s *settings) { s.Sections[name] = text }

@@ -197,6 +197,9 @@ func (p *Process) Signal(s os.Signal) {
 	}
 }
 
+// Pid is the process.
+func (p *Process) Pid() int { return p.process.Pid }
+
 // Kill kills the process (kill -9), and waits for its end.
 func (p *Process) Kill() {
 	p.t.Helper()
