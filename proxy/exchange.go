@@ -103,9 +103,7 @@ func (x *exchange) admit(list *register.List) (roc.StructureID, *register.Etabli
 	}
 	begun := x.proxy.o.Now()
 	err = x.proxy.o.Limiter.Allow(x.ctx, es.Structure, es.Limite, begun)
-	if x.proxy.o.Limiter.Shapes(es.Limite) { // it waited for its sender
-		x.rec.Read += x.proxy.o.Now().Sub(begun)
-	}
+	x.rec.Read += x.shaped(es, begun)
 	if err != nil {
 		return "", nil, err
 	}
@@ -176,7 +174,21 @@ func (x *exchange) receive(es *register.Etablissement) error {
 // allowBytes spends the bytes of the body: once, before they are read where that
 // is known.
 func (x *exchange) allowBytes(es *register.Etablissement, n int) error {
-	return x.proxy.o.Limiter.AllowBytes(x.ctx, es.Structure, es.Limite, n, x.proxy.o.Now())
+	begun := x.proxy.o.Now()
+	err := x.proxy.o.Limiter.AllowBytes(x.ctx, es.Structure, es.Limite, n, begun)
+	x.shaped(es, begun)
+	return err
+}
+
+// shaped writes down that the exchange waited since then for the credit of its
+// establishment, and how long, where what is beyond the limit waits.
+func (x *exchange) shaped(es *register.Etablissement, since time.Time) time.Duration {
+	if !x.proxy.o.Limiter.Shapes(es.Limite) {
+		return 0
+	}
+	waited := x.proxy.o.Now().Sub(since)
+	x.rec.Waited += waited
+	return waited
 }
 
 // shed asks the shedder, once: the service is known by the headers, or by

@@ -162,3 +162,31 @@ func TestWaitingForOthersIsNotWhatTheRPNAdds(t *testing.T) {
 		t.Errorf("waited %s, added %s of %s", rec.Waited, rec.Added(), rec.Total())
 	}
 }
+
+// slowCredit has the credit of a message, and of its bytes, after a while.
+type slowCredit struct{ allow }
+
+func (slowCredit) Allow(context.Context, roc.StructureID, register.Limite, time.Time) error {
+	time.Sleep(takesItsTime) // the establishment is beyond its limit: nothing is awaited
+	return nil
+}
+
+func (slowCredit) AllowBytes(context.Context, roc.StructureID, register.Limite, int, time.Time) error {
+	time.Sleep(takesItsTime) // the same of its bytes: nothing is awaited
+	return nil
+}
+
+func (slowCredit) Shapes(register.Limite) bool { return true }
+
+// The time that a shaped message waits for the credit of its establishment is not
+// what the RPN adds.
+func TestWaitingForItsOwnCreditIsNotWhatTheRPNAdds(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t, func(o *Options) { o.Limiter = slowCredit{} })
+	if r := c.send(good(t)); r.StatusCode != 200 {
+		t.Fatalf("status %d, %s", r.StatusCode, r.body)
+	}
+	if rec := c.record(); rec.Waited < 2*takesItsTime || rec.Read < 2*takesItsTime || rec.Total()-rec.Added() < rec.Waited {
+		t.Errorf("waited %s, read for %s, added %s of %s", rec.Waited, rec.Read, rec.Added(), rec.Total())
+	}
+}

@@ -78,8 +78,9 @@ type Record struct {
 	// (TCP and TLS). Lookup is the DNS, and counted for nobody.
 	Read, Check, Annuaire, Lookup, Connect, AMC time.Duration
 
-	// Waited is the time spent on waiting for others than those: for the body to
-	// arrive, for a free seat at the insurer, for the caller to take the answer.
+	// Waited is the time spent on waiting for others than those: for the credit of
+	// an establishment whose messages are shaped, for the body to arrive, for a free
+	// seat at the insurer, for the caller to take the answer.
 	Waited time.Duration
 
 	RequestBytes, AnswerBytes   int
