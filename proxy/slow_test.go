@@ -164,7 +164,7 @@ func TestWaitingForOthersIsNotWhatTheRPNAdds(t *testing.T) {
 }
 
 // slowCredit has the credit of a message, and of its bytes, after a while.
-type slowCredit struct{ allow }
+type slowCredit struct{}
 
 func (slowCredit) Allow(context.Context, roc.StructureID, register.Limite, time.Time) error {
 	time.Sleep(takesItsTime) // the establishment is beyond its limit: nothing is awaited

@@ -231,14 +231,14 @@ func TestTheCheckpointOfTheDayIsStampedOnce(t *testing.T) {
 	}))
 	defer server.Close()
 	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "checkpoint"), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	k := NewKeeper(Options{Dir: dir, URL: server.URL, Authority: authority(t, s), Client: server.Client(), Retry: time.Millisecond, Look: time.Millisecond,
 		Log: slog.New(slog.DiscardHandler), Now: time.Now})
 	done := make(chan struct{})
 	go func() { defer close(done); k.Run(t.Context()) }()
-	await.Until(t, "it has failed twice", func() bool {
-		os.WriteFile(filepath.Join(dir, "checkpoint"), data, 0o600)
-		return k.State().Failures >= 2
-	})
+	await.Until(t, "it has failed twice", func() bool { return k.State().Failures >= 2 })
 	await.Until(t, "there is a token", func() bool { return !k.State().At.IsZero() && k.State().Err == nil && k.State().Since.IsZero() })
 	list, err := Kept(dir)
 	if err != nil || len(list) != 1 || !bytes.Equal(list[0].Checkpoint, data) || !s.Oracle(list[0].Response, list[0].Checkpoint) {

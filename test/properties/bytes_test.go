@@ -47,7 +47,7 @@ func TestBytesOutAreBytesIn(t *testing.T) {
 	t.Parallel()
 	told := make(chan roc.Record, 16)
 	n := nation.New(t, nation.Observer(func(r *roc.Record) { told <- *r }),
-		nation.Section("limits", "per_second: 1000000\nburst: 1000000"), nation.Annuaire("probe: 0s"))
+		nation.Section("limits", "per_second: 1000000\nburst: 1000000\nbytes_per_second: 1GiB\nbytes_burst: 1GiB"), nation.Annuaire("probe: 0s"))
 	chu, bleue := n.Etablissement(), n.AMC("bleue")
 	var back answer
 	bleue.Answers(func(w http.ResponseWriter, _ *http.Request) { back.write(w) })
