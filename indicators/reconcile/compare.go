@@ -82,26 +82,30 @@ func Compare(logs []*journal.Log, side Side, from, to time.Time, c *Claim, progr
 	if err != nil {
 		return nil, err
 	}
-	rows := map[Cell]*Row{}
-	at := func(cell Cell) *Row {
-		if rows[cell] == nil {
-			rows[cell] = &Row{Cell: cell}
-		}
-		return rows[cell]
-	}
+	rows := table{}
 	for i := range ours {
-		at(ours[i].cell()).Ours++
+		rows.at(ours[i].cell()).Ours++
 	}
 	if c.Counts != nil {
-		res.counts(c, ours, at, from, to)
+		res.counts(c, ours, rows, from, to)
 	} else {
-		res.list(c, ours, at)
+		res.list(c, ours, rows)
 	}
 	for _, r := range rows {
 		res.Rows = append(res.Rows, *r)
 	}
 	slices.SortFunc(res.Rows, func(x, y Row) int { return cmp.Or(cmp.Compare(x.Day, y.Day), cmp.Compare(x.Service, y.Service)) })
 	return res, nil
+}
+
+// A table is the rows, by day and service.
+type table map[Cell]*Row
+
+func (t table) at(cell Cell) *Row {
+	if t[cell] == nil {
+		t[cell] = &Row{Cell: cell}
+	}
+	return t[cell]
 }
 
 func (o *Ours) cell() Cell { return Cell{dayOf(o.At), o.Service} }
@@ -168,7 +172,7 @@ func outcome(x *journal.Exchange) string {
 }
 
 // counts compares a count.
-func (r *Result) counts(c *Claim, ours []Ours, at func(Cell) *Row, from, to time.Time) {
+func (r *Result) counts(c *Claim, ours []Ours, rows table, from, to time.Time) {
 	for cell, n := range c.Counts {
 		if cell.Day < dayOf(from) || cell.Day > dayOf(to.Add(-1)) {
 			if n > 0 {
@@ -176,23 +180,14 @@ func (r *Result) counts(c *Claim, ours []Ours, at func(Cell) *Row, from, to time
 			}
 			continue
 		}
-		at(cell).Theirs = n
+		rows.at(cell).Theirs = n
 	}
-	differ := map[Cell]bool{}
-	for i := range ours {
-		cell := ours[i].cell()
-		w := at(cell)
+	for _, w := range rows {
 		w.Both = min(w.Theirs, w.Ours)
 		w.TheirsOnly, w.OursOnly = w.Theirs-w.Both, w.Ours-w.Both
-		differ[cell] = w.TheirsOnly+w.OursOnly > 0
-	}
-	for cell := range c.Counts { // of which the journal has none
-		if w := at(cell); w.Ours == 0 {
-			w.TheirsOnly = w.Theirs
-		}
 	}
 	for i := range ours {
-		if differ[ours[i].cell()] {
+		if w := rows.at(ours[i].cell()); w.TheirsOnly+w.OursOnly > 0 {
 			r.Ours = append(r.Ours, ours[i])
 		}
 	}
@@ -200,7 +195,7 @@ func (r *Result) counts(c *Claim, ours []Ours, at func(Cell) *Row, from, to time
 
 // list compares a list. A message that was sent again has several exchanges: a
 // line without the id of the exchange stands for one of them.
-func (r *Result) list(c *Claim, ours []Ours, at func(Cell) *Row) {
+func (r *Result) list(c *Claim, ours []Ours, rows table) {
 	byID := make(map[roc.ExchangeID]int, len(ours))
 	byMessage := map[string][]int{}
 	for i := range ours {
@@ -241,7 +236,7 @@ func (r *Result) list(c *Claim, ours []Ours, at func(Cell) *Row) {
 		}
 	}
 	for i := range ours {
-		w := at(ours[i].cell())
+		w := rows.at(ours[i].cell())
 		if taken[i] {
 			w.Both++
 			w.Theirs++
@@ -251,7 +246,7 @@ func (r *Result) list(c *Claim, ours []Ours, at func(Cell) *Row) {
 		}
 	}
 	for i := range r.Theirs {
-		w := at(Cell{r.Theirs[i].Day, r.Theirs[i].Service}) // "" and none, where the line does not say
+		w := rows.at(Cell{r.Theirs[i].Day, r.Theirs[i].Service}) // "" and none, where the line does not say
 		w.Theirs++
 		w.TheirsOnly++
 	}

@@ -260,6 +260,22 @@ func TestACountEqualsANaiveRecount(t *testing.T) {
 	}
 }
 
+// A day outside the period that is compared is told as such, and has no row.
+func TestADayOutsideThePeriodHasNoRow(t *testing.T) {
+	t.Parallel()
+	l, _ := generated(t, rand.New(rand.NewPCG(7, 8)), "rpn.example/journal/a", 50)
+	outside := Cell{"2026-10-01", roc.IDB}
+	got, err := Compare([]*journal.Log{l}, chu, monday, sunday, &Claim{Counts: map[Cell]int64{outside: 3}}, nil)
+	if err != nil || len(got.Theirs) != 1 || got.Theirs[0].Day != outside.Day {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	for _, w := range got.Rows {
+		if w.Cell == outside {
+			t.Errorf("%+v", w)
+		}
+	}
+}
+
 // What is wrong in a file is said with its line, in French; nothing else is taken
 // for it.
 func TestABadFileSaysItsLines(t *testing.T) {
