@@ -2,6 +2,7 @@ package alert
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"strings"
@@ -265,6 +266,29 @@ func TestTheWatcherLogsWhatItGivesUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !strings.Contains(e.log.String(), "event=mail_late letters=4") {
+		t.Errorf("the log:\n%s", &e.log)
+	}
+}
+
+// A call that a stop cut short is made by the next process at once, with the same
+// webhook-id, and was no attempt.
+func TestAStopLeavesTheCallToTheNextOne(t *testing.T) {
+	t.Parallel()
+	e := newEnd(t)
+	e.begin()
+	ctx, stop := context.WithCancel(t.Context())
+	e.o.Post = func(ctx context.Context, _ Event) error {
+		stop()
+		return ctx.Err()
+	}
+	if err := e.Watcher.post(ctx, e.Store); err != nil {
+		t.Fatal(err)
+	}
+	l, err := e.ClaimLetter(t.Context(), []string{Outage + webhook}, e.now)
+	if err != nil || l == nil || l.Attempts != 1 {
+		t.Errorf("the next process has %+v, %v", l, err)
+	}
+	if strings.Contains(e.log.String(), "event=webhook_retried") {
 		t.Errorf("the log:\n%s", &e.log)
 	}
 }

@@ -144,6 +144,8 @@ func (w *Watcher) postOne(ctx context.Context, s *store.Store, l *store.Letter) 
 		w.o.Log.Error("a webhook is no more", slog.String("event", "webhook_gone"), id)
 	case errors.Is(err, errOthers):
 		l.State, l.Next, l.Error, l.Attempts = store.Due, now.Add(lookPosts), err.Error(), l.Attempts-1
+	case ctx.Err() != nil: // the next process does it
+		l.State, l.Next, l.Error, l.Attempts = store.Due, now, err.Error(), l.Attempts-1
 	default:
 		if l.Attempts == 1 {
 			w.o.Log.Error("a webhook could not be called; it is tried again", slog.String("event", "webhook_retried"), id, slog.String("error", err.Error()))

@@ -239,6 +239,8 @@ func (m *Mailer) deliver(ctx context.Context, s *store.Store, l *store.Letter) e
 	switch {
 	case errors.As(err, new(later)):
 		l.State, l.Next, l.Error, l.Attempts = store.Due, m.o.Now().Add(look), err.Error(), l.Attempts-1
+	case err != nil && ctx.Err() != nil:
+		m.leave(l, err)
 	case err != nil:
 		m.again(l, err)
 	case msg == nil:
@@ -314,8 +316,8 @@ func (m *Mailer) settle(l *store.Letter, out Outcome, err error, id slog.Attr, s
 	case errors.Is(err, ErrRefused):
 		m.o.Log.Error("the server refuses a letter", slog.String("event", "mail_refused"), id, slog.String("error", err.Error()))
 		l.State, l.Next, l.Error = store.Undelivered, m.o.Now(), detail(err)
-	case stopped: // the next process does it
-		l.State, l.Next, l.Error, l.Attempts = store.Due, m.o.Now(), detail(err), l.Attempts-1
+	case stopped:
+		m.leave(l, err)
 	default:
 		m.again(l, err)
 	}
@@ -355,6 +357,11 @@ func (m *Mailer) again(l *store.Letter, err error) {
 	}
 	l.State, l.Error = store.Due, detail(err)
 	l.Next = m.o.Now().Add(min(lastRetry, firstRetry<<min(l.Attempts-1, 10)))
+}
+
+// leave gives a letter back that a stop cut short: the next process does it.
+func (m *Mailer) leave(l *store.Letter, err error) {
+	l.State, l.Next, l.Error, l.Attempts = store.Due, m.o.Now(), detail(err), l.Attempts-1
 }
 
 // detail is an error with what the server wrote: for the outbox, and no log.

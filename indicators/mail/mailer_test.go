@@ -331,6 +331,42 @@ func TestAStopLeavesTheLetterToTheNextOne(t *testing.T) {
 	})
 }
 
+// A process that stops while it writes a letter leaves it to the next one, too.
+func TestAStopWhileALetterIsWrittenLeavesItToTheNextOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		until(monday)
+		db := filepath.Join(t.TempDir(), "store.db")
+		s, err := store.Open(t.Context(), db, store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := s.PutLetters(t.Context(), []store.Letter{{ID: "x", Kind: "x", For: "x", Next: time.Now(), Expires: time.Now().Add(time.Hour)}}, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		var sent box
+		composing := func(c Compose) *Mailer {
+			m := instance(db, func(_ context.Context, m *Message) error { sent.add(m); return nil })
+			m.o.Compose, m.o.Recipients = map[string]Compose{"x": c}, func() []Recipient { return nil }
+			return m
+		}
+		runs(t, monday.Add(time.Second), monday.Add(time.Minute), composing(func(ctx context.Context, _ *store.Store, _ *store.Letter) (*Message, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}))
+		runs(t, monday.Add(time.Minute), monday.Add(time.Minute+time.Second), composing(func(_ context.Context, _ *store.Store, l *store.Letter) (*Message, error) {
+			if l.Attempts != 1 {
+				t.Errorf("it is attempt %d", l.Attempts)
+			}
+			return &Message{ID: l.ID, To: []string{"dsi@chu.example"}}, nil
+		}))
+		if len(sent.sent) != 1 {
+			t.Errorf("sent: %v", sent.ids())
+		}
+	})
+}
+
 // After a long stop the files of the last week go, those of the weeks before do
 // not: they are exported on demand.
 func TestOldWeeksAreNotSentLate(t *testing.T) {
