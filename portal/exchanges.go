@@ -61,6 +61,10 @@ func exchangesPage(q *question) (any, error) {
 	if found.Total > len(found.Exchanges) {
 		t.More = "Seuls les plus récents sont montrés : précisez la question."
 	}
+	if found.Unread {
+		t.Empty = "Aucun échange ne répond à cette question dans ce qui a pu être lu."
+		t.More += " Une partie du journal ne peut pas être lue pour le moment : il peut y avoir d'autres échanges."
+	}
 	if found.Damaged > 0 {
 		t.More += " " + plural(int64(found.Damaged), "enregistrement est illisible.", "enregistrements sont illisibles.")
 	}

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"html"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -245,5 +248,32 @@ func TestAnOperatorFindsWithoutSearching(t *testing.T) {
 	}
 	if list := c.page("lecture", "/registre?q=sainte"); !strings.Contains(list, "CHU de Sainte-Fiction") || strings.Contains(list, "Clinique fictive 2") {
 		t.Error("the search of the register does not find by name")
+	}
+}
+
+// What of the journal cannot be read is told: by a search, and by the page of an
+// exchange that may be in it. What belongs to another looks the same.
+func TestWhatCannotBeReadOfTheJournalIsTold(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t)
+	x := c.one(func(x *roc.Record) bool { return x.From == "1"+ownEJ })
+	foreign := c.one(func(x *roc.Record) bool { return x.From == "1"+otherEJ })
+	files, err := filepath.Glob(filepath.Join(c.dir, "journal", "segment-*.open"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	for _, file := range files { // a folder where a file is: reading fails, whoever reads
+		if err := errors.Join(os.Remove(file), os.Symlink(t.TempDir(), file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	base := "/etablissement/1" + ownEJ
+	if body := html.UnescapeString(c.page("own", base+"/echanges?du=2026-11-20&au=2026-11-26")); !strings.Contains(body, "dans ce qui a pu être lu") || !strings.Contains(body, "ne peut pas être lue pour le moment") {
+		t.Error("the search does not say that some of the journal cannot be read")
+	}
+	for _, id := range []roc.ExchangeID{x.ID, foreign.ID} {
+		if w := c.get("own", base+"/echange/"+string(id)); w.Code != http.StatusServiceUnavailable || !strings.Contains(html.UnescapeString(w.Body.String()), "n'est pas lu en entier") {
+			t.Errorf("%s, in what cannot be read: %d", id, w.Code)
+		}
 	}
 }

@@ -162,6 +162,9 @@ func (p *Portal) failed(w http.ResponseWriter, r *http.Request, viewer access.Vi
 	case errors.Is(err, access.ErrBusy):
 		w.Header().Set("Retry-After", "3")
 		p.fail(w, r, viewer, http.StatusServiceUnavailable, "Une autre recherche est en cours", "Recommencez dans quelques secondes.")
+	case errors.Is(err, access.ErrUnread):
+		p.o.Log.Error("a page could not be made", "event", "portal_page_failed", "path", r.URL.Path, "error", err.Error())
+		p.fail(w, r, viewer, http.StatusServiceUnavailable, "Le journal n'est pas lu en entier", "Une partie du journal ne peut pas être lue : cet échange y est peut-être. Recommencez plus tard, puis demandez à l'exploitant.")
 	case errors.Is(err, access.ErrNone):
 		p.fail(w, r, viewer, http.StatusServiceUnavailable, "Rien n'est conservé ici", "Ce RPN ne tient ni journal ni indicateurs.")
 	case access.NotSealed(err):

@@ -93,6 +93,10 @@ var (
 	// it cannot tell the two apart.
 	ErrHidden = errors.New("nothing here")
 
+	// ErrUnread is of an exchange that is not in what can be read of the journal,
+	// and may be in what cannot: of one that the viewer may not see too.
+	ErrUnread = errors.New("some of the journal cannot be read")
+
 	// ErrNone is of figures or exchanges that this RPN does not keep.
 	ErrNone = errors.New("not kept here")
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -34,7 +35,8 @@ const (
 type Found struct {
 	Exchanges []*journal.Exchange
 	Total     int
-	Damaged   int // records that may match and cannot be read
+	Damaged   int  // records that may match and cannot be read
+	Unread    bool // some of the journal cannot be read for now: Total may lack what is there
 }
 
 // Find searches the journal for exchanges of the subject, in a period of
@@ -53,6 +55,7 @@ func (s *Subject) Find(ctx context.Context, q Search) (*Found, error) {
 			}
 			found.Total += res.Total
 			found.Damaged += res.Damaged
+			found.Unread = found.Unread || len(res.Unread) > 0
 			for i := range res.Matches {
 				if x := res.Matches[i].Exchange; s.mine(x) {
 					found.Exchanges = append(found.Exchanges, x)
@@ -120,15 +123,26 @@ func (s *Subject) exchange(l *journal.Log, text string) (*Story, error) {
 		return nil, ErrHidden
 	}
 	// The id says when the exchange was opened, and so which files to read.
-	res, err := l.Find(journal.Query{ID: roc.ExchangeID(strings.ToLower(text)), From: at.Add(-time.Hour), To: at.Add(time.Hour), Limit: 1})
-	if err != nil {
-		return nil, err
+	ask := journal.Query{ID: roc.ExchangeID(strings.ToLower(text)), From: at.Add(-time.Hour), To: at.Add(time.Hour), Limit: 1}
+	var unread []error
+	for _, ask := range s.own(ask) {
+		res, err := l.Find(ask)
+		if err != nil {
+			return nil, err
+		}
+		if len(res.Matches) > 0 && s.mine(res.Matches[0].Exchange) {
+			m := &res.Matches[0]
+			return &Story{m.Exchange, m.Index, m.Amendments}, nil
+		}
+		unread = append(unread, res.Unread...)
+		if res.Damaged > 0 {
+			unread = append(unread, fmt.Errorf("%d damaged records", res.Damaged))
+		}
 	}
-	if len(res.Matches) == 0 || !s.mine(res.Matches[0].Exchange) {
-		return nil, ErrHidden
+	if len(unread) > 0 {
+		return nil, fmt.Errorf("%w: %w", ErrUnread, errors.Join(unread...))
 	}
-	m := &res.Matches[0]
-	return &Story{m.Exchange, m.Index, m.Amendments}, nil
+	return nil, ErrHidden
 }
 
 // Proof is the proof file of an exchange, for `rpn receipt verify`;
