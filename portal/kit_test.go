@@ -71,6 +71,12 @@ func (b *buffer) Write(p []byte) (int, error) {
 	return b.b.Write(p)
 }
 
+func (b *buffer) reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.b.Reset()
+}
+
 func (b *buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -110,8 +116,8 @@ func newCountry(t testing.TB) *country {
 		},
 		Waiting: func() access.Waiting {
 			return access.Waiting{
-				Moves:   []access.Move{{AMC: ownAMC, Service: "IDB", Version: "V2", From: "https://a.verte.example/roc", To: "https://b.verte.example/roc", Host: "b.verte.example", Since: noon}},
-				Domains: []access.Domain{{AMC: otherAMC, Host: "nulle-part.example", Since: noon, Last: noon, Refused: 3}},
+				Moves:   []access.Move{{AMC: ownAMC, Service: "IDB", Version: "V2", From: "https://a.verte.example/roc", To: "https://b.verte.example/roc", Host: "b.verte.example", Since: noon}, {AMC: ownAMC, Service: "CLC", Version: "V2", From: "https://a.verte.example/roc", Since: noon}},
+				Domains: []access.Domain{{AMC: otherAMC, Host: "nulle-part.example", Since: noon, Last: noon, Refused: 3}, {AMC: "0099000009", Since: noon, Last: noon, Refused: 1}},
 			}
 		},
 		Log: log, Now: func() time.Time { return noon },
@@ -144,7 +150,7 @@ func newCountry(t testing.TB) *country {
 			return 1, nil
 		},
 	})
-	c.portal.pages = access.NewLimit(10_000, 100_000)
+	c.portal.pages = newLimit(10_000, 100_000)
 	for _, r := range c.records[len(c.records)-40:] {
 		c.data.Observe(r)
 	}

@@ -62,7 +62,7 @@ type Options struct {
 
 // A Search looks for exchanges in a journal. Close it.
 type Search interface {
-	Find(journal.Query) (*journal.Result, error)
+	Find(context.Context, journal.Query) (*journal.Result, error)
 	Close()
 }
 

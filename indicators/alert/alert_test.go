@@ -75,7 +75,7 @@ func (b *book) Entries(from uint64) iter.Seq2[journal.Entry, error] {
 func (b *book) Close() {}
 
 // Find is a naive search.
-func (b *book) Find(q journal.Query) (*journal.Result, error) {
+func (b *book) Find(_ context.Context, q journal.Query) (*journal.Result, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := &journal.Result{}

@@ -21,9 +21,9 @@ type shelf struct {
 	unread error
 }
 
-func (s *shelf) Find(q journal.Query) (*journal.Result, error) {
+func (s *shelf) Find(ctx context.Context, q journal.Query) (*journal.Result, error) {
 	s.asked++
-	r, err := s.book.Find(q)
+	r, err := s.book.Find(ctx, q)
 	if s.unread != nil {
 		r = &journal.Result{Unread: []error{s.unread}}
 	}

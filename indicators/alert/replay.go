@@ -110,7 +110,7 @@ func (f *finder) find(ctx context.Context, n roc.NumeroAMC, from, to time.Time) 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	found, err := f.search.Find(journal.Query{AMC: n, From: from, To: to, Outcome: roc.Refused, Limit: mostFound})
+	found, err := f.search.Find(ctx, journal.Query{AMC: n, From: from, To: to, Outcome: roc.Refused, Limit: mostFound})
 	if err != nil {
 		return err
 	}
