@@ -3,7 +3,7 @@
 GO ?= go
 BIN := bin
 
-.PHONY: help grafana build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check bench-denial deps clean drill-annuaire drill-trust drill-fairness drill-upgrade drill-revocation drill-journal oracle-tessera bench-journal bench-indicators mutants
+.PHONY: help grafana build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check bench-denial deps clean drill-annuaire drill-trust drill-fairness drill-upgrade drill-revocation drill-journal oracle-tessera bench-journal bench-indicators bench-pages screenshots mutants
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -116,6 +116,13 @@ bench-journal: ## what a record costs, on the path and off it
 DAYS ?= 396
 bench-indicators: ## records/s into the figures, size and query times of a country over DAYS (396); writes docs/bench/indicators.md
 	$(GO) run ./test/benchindicators -days $(DAYS) -out docs/bench/indicators.md
+
+bench-pages: ## how long each page takes, of a country of 3 000 establishments and 13 months; writes docs/bench/pages.md
+	$(GO) run ./test/benchpages -out docs/bench/pages.md
+
+screenshots: ## the images of docs/images, of a fictitious country, by Chromium
+	./test/deps.sh
+	$(GO) run ./test/benchpages -shots docs/images
 
 mutants: ## break one line at a time: the tests must notice; MUTANTS=limits plays those of a room
 	$(GO) run ./test/mutants $(MUTANTS)
