@@ -12,6 +12,7 @@ import (
 	"github.com/piano-roc/rpn/indicators/store"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/journal"
+	"github.com/piano-roc/rpn/portal/invitation"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/tlsconf/expiry"
 )
@@ -25,6 +26,8 @@ type Options struct {
 	Register     func() *register.List
 	Certificates func() []expiry.Expiry // all of them
 	Waiting      func() Waiting         // for an operator
+
+	Invitations func() []invitation.Invitation // all of them; nil: nobody is invited
 
 	Log *slog.Logger
 	Now func() time.Time

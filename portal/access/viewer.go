@@ -26,7 +26,7 @@ type Role string
 const (
 	Lecture        Role = "lecture"        // sees everything
 	Exploitation   Role = "exploitation"   // decides what waits
-	Administration Role = "administration" // as exploitation, for now
+	Administration Role = "administration" // lets others in
 )
 
 // Roles lists them, from the least.
@@ -49,6 +49,7 @@ type Viewer struct {
 	structures []roc.StructureID
 	numeros    []roc.NumeroAMC
 	role       Role
+	person     bool // it came by OpenID Connect
 }
 
 // Kind is what sort of reader it is.
@@ -57,7 +58,8 @@ func (v Viewer) Kind() Kind { return v.kind }
 // Name is who it is, for people.
 func (v Viewer) Name() string { return v.name }
 
-// Key names the certificate, and nobody else has it; "" for the public.
+// Key names the certificate or the session, and nobody else has it; "" for the
+// public.
 func (v Viewer) Key() string { return v.key }
 
 // May reports whether it is an operator whose role is enough.
@@ -83,7 +85,11 @@ func (v Viewer) Numeros() []roc.NumeroAMC { return slices.Clone(v.numeros) }
 
 // Console is the viewer of the operator's own listener, which decides by itself
 // who reaches it: it sees everything, and acts by no page.
-func Console() Viewer { return Viewer{kind: Operator, name: "console", key: "console", role: Lecture} }
+func Console() Viewer {
+	return Viewer{kind: Operator, name: "console", key: consoleKey, role: Lecture}
+}
+
+const consoleKey = "console"
 
 func ofEtablissement(e *register.Etablissement, key roc.CertificateID) Viewer {
 	return Viewer{kind: Etablissement, name: e.Nom, key: hex.EncodeToString(key[:]), structures: e.IDs()}
