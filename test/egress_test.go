@@ -14,13 +14,14 @@ import (
 // leaves are the packages of the RPN in which a connection may be opened, each
 // with its reason: everywhere else it would pass no filter of addresses.
 var leaves = map[string]string{
-	"internal/egress": "the filter",
-	"proxy/http1":     "dials with the filter as its Control",
-	"annuaire":        "dials by ClientOptions.Dial, which app makes a filter's",
-	"internal/redis":  "go-redis dials what the operator wrote",
-	"app/admin":       "speaks to the RPN of this machine",
-	"tlsconf/tlstest": "the clients of tests: it imports testing, and rpn does not link it",
-	"cmd/rpn":         "a command of an operator, not the RPN that serves",
+	"internal/egress":        "the filter",
+	"proxy/http1":            "dials with the filter as its Control",
+	"annuaire":               "dials by ClientOptions.Dial, which app makes a filter's",
+	"internal/redis":         "go-redis dials what the operator wrote",
+	"app/admin":              "speaks to the RPN of this machine",
+	"tlsconf/tlstest":        "the clients of tests: it imports testing, and rpn does not link it",
+	"portal/login/logintest": "the browsers of tests: it imports testing, and rpn does not link it",
+	"cmd/rpn":                "a command of an operator, not the RPN that serves",
 }
 
 // opens are the words by which a connection leaves, by package.

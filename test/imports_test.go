@@ -82,7 +82,7 @@ var doors = map[string][]string{
 	"github.com/mholt/acmez":                    {"tlsconf/identity"},
 	"go.uber.org/zap":                           {"tlsconf/identity"}, // certmagic's log, given to ours
 	"golang.org/x/crypto":                       {"tlsconf/trust", "tlsconf/revocation", "tlsconf/identity", "internal/igc"},
-	"software.sslmate.com/src/go-pkcs12":        {"tlsconf/identity", "internal/igc"},
+	"software.sslmate.com/src/go-pkcs12":        {"tlsconf/identity"},
 	"golang.org/x/time":                         {"limits"},
 	"golang.org/x/sys":                          {"internal/rsaverify", "proxy/http1", "journal"},
 	"golang.org/x/mod":                          {"journal", "journal/witness"},
@@ -91,8 +91,12 @@ var doors = map[string][]string{
 	"filippo.io/torchwood":                      {"journal/witness"},
 	"github.com/spf13/cobra":                    {"cmd/rpn", "cmd/demo", "cmd/mutuelle", "cmd/annuaire"},
 	"golang.org/x/term":                         {"cmd/rpn"},
-	"encoding/xml":                              {}, // reads what must be refused (docs/decisions/0003)
-	"net/http/httputil":                         {}, // the exchange goes by proxy alone
+	"github.com/coreos/go-oidc/v3":              {"portal/login"},
+	"golang.org/x/oauth2":                       {"portal/login"},
+	"github.com/zitadel/oidc/v3":                {"portal/login/logintest"}, // for tests: rpn does not link it
+	"github.com/go-jose/go-jose/v4":             {"portal/login/logintest"}, // go-oidc uses it by itself
+	"encoding/xml":                              {},                         // reads what must be refused (docs/decisions/0003)
+	"net/http/httputil":                         {},                         // the exchange goes by proxy alone
 	"github.com/coreos/go-systemd/v22":          {"app/systemd"},
 	"net/rpc":                                   {"app/handover"}, // between two processes of one RPN, by a socket that nobody else has
 }
@@ -252,10 +256,13 @@ func TestRPNLinksNothingFictitious(t *testing.T) {
 	if !slices.Contains(linked, module+"app") {
 		t.Fatalf("rpn links no app: %v", linked)
 	}
-	for _, p := range []string{"nation", "internal/igc", "mutuelle", "annuaire/fictif", "internal/await"} {
+	for _, p := range []string{"nation", "internal/igc", "mutuelle", "annuaire/fictif", "internal/await", "portal/login/logintest"} {
 		if slices.Contains(linked, module+p) {
 			t.Errorf("rpn links %s", p)
 		}
+	}
+	if slices.ContainsFunc(linked, func(p string) bool { return strings.HasPrefix(p, "github.com/zitadel/") }) {
+		t.Error("rpn links the provider of identities of the tests")
 	}
 	if slices.Contains(linked, "testing") {
 		t.Error("rpn links what is for tests")

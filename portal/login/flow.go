@@ -1,0 +1,346 @@
+package login
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+
+	"github.com/piano-roc/rpn/portal/access"
+	"github.com/piano-roc/rpn/portal/invitation"
+)
+
+// ReturnPath is where the provider sends a browser back to.
+const ReturnPath = "/connexion/retour"
+
+// LogoutPath is where the provider says that a session of its own is over.
+const LogoutPath = "/connexion/fin"
+
+// A pending login is one browser on its way to the provider and back.
+type pending struct {
+	state, nonce, verifier string
+	link                   string // of an invitation; "": none
+	from                   string // the network
+	began                  time.Time
+}
+
+// Begin begins a login for the browser of a request: it returns where to send it,
+// and the cookie that binds the way back to it.
+func (l *Login) Begin(ctx context.Context, from, link string) (string, *http.Cookie, error) {
+	if link != "" {
+		if _, err := l.o.Book.Check(link); err != nil {
+			return "", nil, notInvited(err)
+		}
+	}
+	var m *metadata
+	err := l.ask(ctx, func(ctx context.Context) (err error) { m, err = l.provider.get(ctx); return err })
+	if err != nil {
+		return "", nil, l.failed(err)
+	}
+	p := &pending{state: newSecret(), nonce: newSecret(), verifier: oauth2.GenerateVerifier(), link: link, from: from, began: l.o.Now()}
+	secret := newSecret()
+	l.keep(digestOf(secret), p)
+	more := []oauth2.AuthCodeOption{oidc.Nonce(p.nonce), oauth2.S256ChallengeOption(p.verifier)}
+	if len(l.o.ACR) > 0 {
+		more = append(more, oauth2.SetAuthURLParam("acr_values", strings.Join(l.o.ACR, " ")))
+	}
+	return m.config.AuthCodeURL(p.state, more...), cookie(PendingCookie, secret, pendingLife), nil
+}
+
+// keep remembers a pending login. Where there are too many, the oldest of its
+// network goes, else the oldest of all.
+func (l *Login) keep(d digest, p *pending) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var oldest, oldestOfNetwork digest
+	ofNetwork := 0
+	older := func(x, than digest) bool {
+		other := l.pending[than]
+		return other == nil || l.pending[x].began.Before(other.began)
+	}
+	for k, other := range l.pending {
+		if p.began.Sub(other.began) >= pendingLife {
+			delete(l.pending, k)
+			continue
+		}
+		if older(k, oldest) {
+			oldest = k
+		}
+		if other.from == p.from {
+			ofNetwork++
+			if older(k, oldestOfNetwork) {
+				oldestOfNetwork = k
+			}
+		}
+	}
+	switch {
+	case ofNetwork >= maxPendingFrom:
+		delete(l.pending, oldestOfNetwork)
+	case len(l.pending) >= maxPending:
+		delete(l.pending, oldest)
+	}
+	l.pending[d] = p
+}
+
+// take returns the pending login of a browser, once.
+func (l *Login) take(secret string) *pending {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d := digestOf(secret)
+	p := l.pending[d]
+	delete(l.pending, d)
+	if p == nil || l.o.Now().Sub(p.began) >= pendingLife {
+		return nil
+	}
+	return p
+}
+
+// Forget is the cookie that removes the one of a pending login.
+func Forget() *http.Cookie { return cookie(PendingCookie, "", 0) }
+
+// Finish ends a login: the browser is back from the provider. It returns the cookie
+// of a new session; a session that the browser had ends.
+func (l *Login) Finish(r *http.Request) (*http.Cookie, error) {
+	c, err := l.finish(r)
+	if err != nil {
+		l.o.Log.Warn("a login at the portal failed", "event", "portal_login_refused", "peer", r.RemoteAddr, "error", err.Error())
+	}
+	return c, err
+}
+
+func (l *Login) finish(r *http.Request) (*http.Cookie, error) {
+	q := r.URL.Query()
+	p := l.take(secretIn(r, PendingCookie))
+	if p == nil {
+		return nil, refuse("Cette connexion a pris trop de temps, ou a déjà servi. Recommencez.", "no login is pending for this browser")
+	}
+	if !one(q, "state") || subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(p.state)) != 1 {
+		return nil, refuse("Ce retour n'est pas celui de la connexion que vous avez commencée. Recommencez.", "the state is not that of the browser")
+	}
+	if iss := q.Get("iss"); iss != "" && iss != l.o.Issuer {
+		return nil, refuse("Ce retour n'est pas de "+l.o.Name+".", "the return is of another issuer")
+	}
+	if q.Get("error") != "" {
+		return nil, refuse(l.o.Name+" n'a pas permis la connexion, ou vous l'avez abandonnée.", "the provider answers with an error")
+	}
+	if !one(q, "code") {
+		return nil, refuse("Ce retour ne dit rien. Recommencez.", "there is no code")
+	}
+	var who *verified
+	err := l.ask(r.Context(), func(ctx context.Context) (err error) { who, err = l.verify(ctx, q.Get("code"), p); return err })
+	if err != nil {
+		return nil, l.failed(err)
+	}
+	return l.enter(r, who, p.link)
+}
+
+func one(q url.Values, name string) bool { return len(q[name]) == 1 && q[name][0] != "" }
+
+// failed is an error about the provider, as a Problem.
+func (l *Login) failed(err error) error {
+	var problem *Problem
+	if errors.As(err, &problem) {
+		return err
+	}
+	l.o.Log.Error("the provider of identities fails", "event", "portal_provider_failed", "error", brief(err).Error())
+	return l.unavailable(brief(err))
+}
+
+// A verified person is who the provider says, and what it says of it.
+type verified struct {
+	person, sid string
+	claims      claims
+}
+
+// verify exchanges the code, and checks all that comes of it.
+func (l *Login) verify(ctx context.Context, code string, p *pending) (*verified, error) {
+	m, err := l.provider.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx = oidc.ClientContext(ctx, m.client)
+	token, err := m.config.Exchange(ctx, code, oauth2.VerifierOption(p.verifier))
+	if err != nil {
+		return nil, l.exchangeFailed(err)
+	}
+	raw, _ := token.Extra("id_token").(string)
+	if raw == "" || len(raw) > maxTokenBytes {
+		return nil, l.wrong("there is no ID token, or it is too long")
+	}
+	id, err := m.verifier.Verify(ctx, raw)
+	if err != nil {
+		return nil, l.wrong(cutText(err.Error()))
+	}
+	var said struct {
+		ACR string `json:"acr"`
+		AZP string `json:"azp"`
+		SID string `json:"sid"`
+	}
+	if err := id.Claims(&said); err != nil {
+		return nil, l.wrong("the ID token cannot be read")
+	}
+	switch {
+	case subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(p.nonce)) != 1:
+		return nil, l.wrong("the nonce is not that of the browser")
+	case id.Subject == "" || len(id.Subject) > 255:
+		return nil, l.wrong("the ID token names nobody")
+	case len(id.Audience) != 1, said.AZP != "" && said.AZP != l.o.ClientID: // another audience is nobody that this trusts
+		return nil, l.wrong("the ID token was given to another client")
+	case !l.strong(said.ACR):
+		return nil, &Problem{Text: "Vous ne vous êtes pas identifié d'une manière assez sûre pour ces pages. Recommencez avec votre carte ou votre e-CPS.", Cause: errors.New("the acr is none of those demanded")}
+	case id.AccessTokenHash != "" && id.VerifyAccessToken(token.AccessToken) != nil:
+		return nil, l.wrong("the access token is not that of the ID token")
+	}
+	v := &verified{person: l.o.Book.Person(l.o.Issuer, id.Subject), sid: said.SID, claims: claims{}}
+	if len(l.o.Structures)+len(l.o.Operators) == 0 {
+		return v, nil
+	}
+	return v, l.readClaims(ctx, m, id, token, v.claims)
+}
+
+// readClaims reads the claims of the ID token and, where the provider has them, of
+// userinfo.
+func (l *Login) readClaims(ctx context.Context, m *metadata, id *oidc.IDToken, token *oauth2.Token, into claims) error {
+	var object json.RawMessage
+	if err := id.Claims(&object); err != nil {
+		return l.wrong("the ID token cannot be read")
+	}
+	if err := into.merge(object); err != nil {
+		return l.wrong("the ID token cannot be read")
+	}
+	if m.provider.UserInfoEndpoint() == "" {
+		return nil
+	}
+	info, err := m.provider.UserInfo(ctx, oauth2.StaticTokenSource(token))
+	if err != nil {
+		var far *url.Error
+		if errors.As(err, &far) {
+			return err
+		}
+		return errors.New("userinfo was not answered")
+	}
+	if info.Subject != id.Subject {
+		return l.wrong("userinfo is of another subject")
+	}
+	if err := info.Claims(&object); err != nil || into.merge(object) != nil {
+		return l.wrong("userinfo cannot be read")
+	}
+	return nil
+}
+
+// strong reports whether an acr is one of those demanded.
+func (l *Login) strong(acr string) bool {
+	if len(l.o.ACR) == 0 {
+		return true
+	}
+	for _, demanded := range l.o.ACR {
+		if acr == demanded {
+			return true
+		}
+	}
+	return false
+}
+
+// exchangeFailed tells a code that the provider refuses from a provider that fails.
+func (l *Login) exchangeFailed(err error) error {
+	var answered *oauth2.RetrieveError
+	if errors.As(err, &answered) && answered.ErrorCode == "invalid_grant" {
+		return l.wrong(brief(err).Error())
+	}
+	return err
+}
+
+func (l *Login) wrong(cause string) error {
+	return &Problem{Text: "La réponse de " + l.o.Name + " ne peut pas être acceptée. Recommencez ; si cela se répète, prévenez l'exploitant du RPN.", Cause: errors.New(cause)}
+}
+
+// enter begins a session for a verified person, who may have followed the link of
+// an invitation.
+func (l *Login) enter(r *http.Request, who *verified, link string) (*http.Cookie, error) {
+	first, by := "", "claims"
+	if link != "" {
+		i, err := l.o.Book.Use(link, who.person)
+		if err != nil {
+			return nil, notInvited(err)
+		}
+		first, by = i.ID, "invitation"
+		l.o.Log.Info("an invitation of the portal is used", "event", "portal_invitation", "act", "used", "invitation", i.ID, "party", i.Party.String(), "person", who.person)
+	}
+	grants := l.identities(who.person, who.claims, first)
+	if len(grants) == 0 {
+		return nil, &Problem{Text: "Vous êtes identifié, mais aucun établissement ni organisme du RPN ROC ne vous est ouvert. Demandez une invitation à qui tient le certificat de votre établissement ou organisme, ou à l'ANS.", Cause: errors.New("person " + who.person + ": neither its claims nor an invitation open anything")}
+	}
+	s := &session{person: who.person, sid: who.sid, grants: grants}
+	secret, err := l.begin(s)
+	if err != nil {
+		return nil, err
+	}
+	if old := secretIn(r, SessionCookie); old != "" {
+		l.end(digestOf(old), "another login")
+	}
+	if g := grants[0]; g.invitation != "" {
+		by = "invitation"
+	} else if g.identity.Operator.Role != "" {
+		by = "operator"
+	}
+	l.o.Log.Info("a person comes in by OpenID Connect", "event", "portal_login", "person", s.person, "session", s.key, "who", grants[0].name, "by", by)
+	return cookie(SessionCookie, secret, l.o.Longest), nil
+}
+
+// notInvited says, for people, why an invitation lets nobody in.
+func notInvited(err error) *Problem {
+	text := "Cette invitation n'est pas de ce portail, ou son adresse est incomplète."
+	switch {
+	case errors.Is(err, invitation.ErrUsed):
+		text = "Cette invitation a déjà servi. Si c'est à vous, connectez-vous sans elle."
+	case errors.Is(err, invitation.ErrOver):
+		text = "Cette invitation a pris fin, ou a été révoquée. Demandez-en une autre."
+	case errors.Is(err, invitation.ErrClosed):
+		text = "Les invitations ne peuvent pas être lues pour le moment. Recommencez plus tard."
+	}
+	return &Problem{Text: text, Cause: err, Later: errors.Is(err, invitation.ErrClosed)}
+}
+
+// Invited says to what a link invites, where it may be used.
+func (l *Login) Invited(link string) (access.Viewer, error) {
+	i, err := l.o.Book.Check(link)
+	if err != nil {
+		return access.Viewer{}, notInvited(err)
+	}
+	return l.o.Admit(access.Identity{Party: i.Party}, "")
+}
+
+// EndURL is where a person signs out of the provider too; "": nowhere. It bears no
+// token: the provider may ask the person to confirm. It asks nobody: whoever came in
+// has had the metadata read.
+func (l *Login) EndURL() string {
+	l.provider.mu.Lock()
+	m := l.provider.known
+	l.provider.mu.Unlock()
+	if m == nil || m.end == "" {
+		return ""
+	}
+	u, err := url.Parse(m.end)
+	if err != nil {
+		return ""
+	}
+	q := u.Query()
+	q.Set("client_id", l.o.ClientID)
+	q.Set("post_logout_redirect_uri", l.o.Portal+"/")
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// LinkOf is the address of an invitation at that portal: what it bears is known to
+// whom it is given, and to nobody else.
+func LinkOf(portal, link string) string { return portal + "/invitation?jeton=" + link }
+
+// LinkOf is LinkOf at this portal.
+func (l *Login) LinkOf(link string) string { return LinkOf(l.o.Portal, link) }
