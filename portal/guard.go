@@ -8,17 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
-	"github.com/piano-roc/rpn/internal/roc"
-	"github.com/piano-roc/rpn/journal"
 	"github.com/piano-roc/rpn/portal/access"
+	"github.com/piano-roc/rpn/portal/login"
 )
 
 // policy lets a page load its own style and images, send its own forms, and
@@ -39,46 +37,12 @@ func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "La question est trop longue.", http.StatusRequestURITooLong)
 		return
 	}
-	if !readable(r.URL) {
-		http.Error(w, "La question n'est pas en UTF-8.", http.StatusBadRequest)
-		return
-	}
 	if err := p.cross.Check(r); err != nil { // Sec-Fetch-Site, else Origin
 		http.Error(w, "Cette demande vient d'une autre page que celles du RPN.", http.StatusForbidden)
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if _, known := p.mux.Handler(r); known == "" {
-		p.none(w, r)
-		return
-	}
 	p.mux.ServeHTTP(w, r)
-}
-
-// readable reports whether what an address asks is text: a page shows it again.
-func readable(u *url.URL) bool {
-	for name, values := range u.Query() {
-		if !utf8.ValidString(name) || !utf8.ValidString(strings.Join(values, "")) {
-			return false
-		}
-	}
-	return utf8.ValidString(u.Path)
-}
-
-// nothing is the answer where no route is, or none for this method. Who has no
-// certificate does not learn which.
-func nothing(q *question) (any, error) {
-	for _, method := range []string{http.MethodGet, http.MethodPost} {
-		r := *q.Request
-		r.Method = method
-		if method == q.Method || q.Method == http.MethodHead {
-			continue // of a file that is not there
-		}
-		if _, known := q.p.mux.Handler(&r); known != "" {
-			return nil, errMethod
-		}
-	}
-	return nil, access.ErrHidden
 }
 
 // serve answers a route: who asks is decided here, and what it may see by the
@@ -86,15 +50,18 @@ func nothing(q *question) (any, error) {
 func (p *Portal) serve(route route) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		now := p.o.Now()
-		viewer, err := p.o.Admit(r)
+		viewer, err := p.admit(r)
 		who := viewer.Key()
 		if err != nil || who == "" {
 			who = network(r.RemoteAddr)
 		}
-		if wait, ok := p.pages.allow(who, now); !ok {
+		if wait, ok := p.pages.Allow(who, now); !ok {
 			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 			p.fail(w, r, viewer, http.StatusTooManyRequests, "Trop de pages demandées", "Attendez quelques secondes, puis recommencez.")
 			return
+		}
+		if route.entrance && err != nil { // who is refused otherwise may come in here
+			viewer, err = access.Viewer{}, nil
 		}
 		var refusal *access.Refusal
 		if errors.As(err, &refusal) {
@@ -106,18 +73,20 @@ func (p *Portal) serve(route route) http.HandlerFunc {
 			p.failed(w, r, access.Viewer{}, err)
 			return
 		}
-		if viewer.Kind() == access.Public && (!route.public || !p.o.Weather) {
-			p.fail(w, r, viewer, http.StatusForbidden, "Certificat demandé", "Ces pages se lisent avec le certificat d'un établissement, d'un organisme ou d'un exploitant : choisissez-le quand le navigateur le demande. S'il ne le demande plus, fermez-le et rouvrez-le.")
+		if viewer.Kind() == access.Public && !route.entrance && (!route.public || !p.o.Weather) {
+			p.unidentified(w, r)
 			return
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), pageTime)
 		defer cancel()
-		if !p.turn(ctx) {
-			w.Header().Set("Retry-After", "2")
-			p.fail(w, r, viewer, http.StatusServiceUnavailable, "Trop de pages à la fois", "Recommencez dans quelques secondes.")
-			return
+		if !route.entrance { // which waits for the provider, and makes no figure
+			if !p.turn(ctx) {
+				w.Header().Set("Retry-After", "2")
+				p.fail(w, r, viewer, http.StatusServiceUnavailable, "Trop de pages à la fois", "Recommencez dans quelques secondes.")
+				return
+			}
+			defer func() { <-p.turns }()
 		}
-		defer func() { <-p.turns }()
 		answer, err := p.answer(route, r.WithContext(ctx), viewer)
 		if err != nil {
 			p.failed(w, r, viewer, err)
@@ -163,7 +132,7 @@ func (p *Portal) answer(route route, r *http.Request, viewer access.Viewer) (any
 	if route.least != "" && !viewer.May(route.least) {
 		return nil, errForbidden
 	}
-	if route.method == http.MethodPost {
+	if r.Method == http.MethodPost && !route.machine {
 		if err := r.ParseForm(); err != nil {
 			return nil, badRequest("Le formulaire est illisible ou trop long.")
 		}
@@ -189,14 +158,16 @@ func (p *Portal) tokenOf(v access.Viewer, text string, at time.Time) bool {
 // failed says why there is no page.
 func (p *Portal) failed(w http.ResponseWriter, r *http.Request, viewer access.Viewer, err error) {
 	var bad badRequest
+	var problem *login.Problem
 	switch {
+	case errors.As(err, &problem):
+		p.failedLogin(w, r, viewer, problem)
+	case errors.Is(err, access.ErrNotYours):
+		p.fail(w, r, viewer, http.StatusForbidden, "Réservé au titulaire du certificat", "Seul qui tient le certificat de l'établissement ou de l'organisme, ou un exploitant chargé de l'administration, peut inviter et révoquer.")
 	case errors.As(err, &bad):
 		p.fail(w, r, viewer, http.StatusBadRequest, "Demande incorrecte", string(bad))
 	case errors.Is(err, access.ErrHidden):
 		p.fail(w, r, viewer, http.StatusNotFound, "Rien à cette adresse", "Cette page n'existe pas, ou n'est pas pour vous.")
-	case errors.Is(err, errMethod):
-		w.Header().Set("Allow", "GET, HEAD")
-		p.fail(w, r, viewer, http.StatusMethodNotAllowed, "Cette page se lit", "Rien ne peut être envoyé à cette adresse.")
 	case errors.Is(err, errForbidden):
 		p.fail(w, r, viewer, http.StatusForbidden, "Rôle insuffisant", "Votre rôle permet de lire cette page, pas d'agir.")
 	case errors.Is(err, access.ErrBusy):
@@ -207,11 +178,9 @@ func (p *Portal) failed(w http.ResponseWriter, r *http.Request, viewer access.Vi
 		p.fail(w, r, viewer, http.StatusServiceUnavailable, "Le journal n'est pas lu en entier", "Une partie du journal ne peut pas être lue : cet échange y est peut-être. Recommencez plus tard, puis demandez à l'exploitant.")
 	case errors.Is(err, access.ErrNone):
 		p.fail(w, r, viewer, http.StatusServiceUnavailable, "Rien n'est conservé ici", "Ce RPN ne tient ni journal ni indicateurs.")
-	case errors.Is(err, journal.ErrNotSealed):
+	case access.NotSealed(err):
 		w.Header().Set("Retry-After", "15")
 		p.fail(w, r, viewer, http.StatusServiceUnavailable, "Pas encore scellé", "La preuve existe dès que le journal est scellé, en quelques secondes. Recommencez.")
-	case errors.Is(err, context.DeadlineExceeded):
-		p.fail(w, r, viewer, http.StatusServiceUnavailable, "Trop long", fmt.Sprintf("Cette page demande plus de %d secondes : réduisez la période, ou recommencez plus tard.", int(pageTime.Seconds())))
 	default:
 		if r.Context().Err() == nil {
 			p.o.Log.Error("a page could not be made", "event", "portal_page_failed", "path", r.URL.Path, "error", err.Error())
@@ -222,9 +191,18 @@ func (p *Portal) failed(w http.ResponseWriter, r *http.Request, viewer access.Vi
 
 // network is an address as a stranger is counted: IPv4, or IPv6 /64.
 func network(remote string) string {
-	addr, err := netip.ParseAddrPort(remote)
+	host, _, err := net.SplitHostPort(remote)
 	if err != nil {
 		return remote
 	}
-	return roc.PeerNetwork(addr.Addr()).String()
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return host
+	}
+	if addr = addr.Unmap(); addr.Is6() {
+		if prefix, err := addr.WithZone("").Prefix(64); err == nil {
+			return prefix.String()
+		}
+	}
+	return strings.TrimSuffix(addr.String(), ".")
 }

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/journal"
 	"github.com/piano-roc/rpn/portal/access"
+	"github.com/piano-roc/rpn/portal/invitation"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/tlsconf/expiry"
 )
@@ -54,9 +56,12 @@ type country struct {
 	records []*roc.Record
 	log     *buffer
 
+	door    *access.Door
 	people  map[string][]*x509.Certificate // by name; "": nobody
 	revoked map[string]bool
 	decided []string
+
+	invitations atomic.Pointer[invitation.Book] // nil: nobody is invited
 }
 
 // A buffer is a log that tests read.
@@ -69,12 +74,6 @@ func (b *buffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.Write(p)
-}
-
-func (b *buffer) reset() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.b.Reset()
 }
 
 func (b *buffer) String() string {
@@ -116,9 +115,15 @@ func newCountry(t testing.TB) *country {
 		},
 		Waiting: func() access.Waiting {
 			return access.Waiting{
-				Moves:   []access.Move{{AMC: ownAMC, Service: "IDB", Version: "V2", From: "https://a.verte.example/roc", To: "https://b.verte.example/roc", Host: "b.verte.example", Since: noon}, {AMC: ownAMC, Service: "CLC", Version: "V2", From: "https://a.verte.example/roc", Since: noon}},
-				Domains: []access.Domain{{AMC: otherAMC, Host: "nulle-part.example", Since: noon, Last: noon, Refused: 3}, {AMC: "0099000009", Since: noon, Last: noon, Refused: 1}},
+				Moves:   []access.Move{{AMC: ownAMC, Service: "IDB", Version: "V2", From: "https://a.verte.example/roc", To: "https://b.verte.example/roc", Host: "b.verte.example", Since: noon}},
+				Domains: []access.Domain{{AMC: otherAMC, Host: "nulle-part.example", Since: noon, Last: noon, Refused: 3}},
 			}
+		},
+		Invitations: func() []invitation.Invitation {
+			if book := c.invitations.Load(); book != nil {
+				return book.All()
+			}
+			return nil
 		},
 		Log: log, Now: func() time.Time { return noon },
 	})
@@ -133,7 +138,7 @@ func newCountry(t testing.TB) *country {
 		}
 		return nil
 	}
-	door := &access.Door{Etablissements: verify, AMCs: verify, Operators: verify, Register: func() *register.List { return c.list },
+	c.door = &access.Door{Etablissements: verify, AMCs: verify, Operators: verify, Register: func() *register.List { return c.list },
 		Listed: func(id roc.CertificateID) (access.Listed, bool) {
 			for _, role := range []access.Role{access.Lecture, access.Exploitation} {
 				if id == roc.IDOfCertificate(c.people[string(role)][0]) {
@@ -144,13 +149,15 @@ func newCountry(t testing.TB) *country {
 		}}
 	c.portal = New(Options{
 		Data: c.data, Weather: true, Log: log, Now: func() time.Time { return noon },
-		Admit: func(r *http.Request) (access.Viewer, error) { return door.Admit(c.people[r.Header.Get("X-Test-Who")]) },
+		Admit: func(r *http.Request) (access.Viewer, error) {
+			return c.door.Admit(c.people[r.Header.Get("X-Test-Who")])
+		},
 		Decide: func(approve bool, amc roc.NumeroAMC, host, who, why string) (int, error) {
 			c.decided = append(c.decided, fmt.Sprint(approve, amc, host, who, why))
 			return 1, nil
 		},
 	})
-	c.portal.pages = newLimit(10_000, 100_000)
+	c.portal.pages = access.NewLimit(10_000, 100_000)
 	for _, r := range c.records[len(c.records)-40:] {
 		c.data.Observe(r)
 	}

@@ -140,6 +140,8 @@ func (p *Portal) write(w http.ResponseWriter, r *http.Request, viewer access.Vie
 			w.Header().Set("Cache-Control", "public, max-age=20")
 		}
 		w.Write(a.body)
+	case *reply:
+		p.reply(w, r, viewer, a)
 	case *page:
 		p.render(w, r, viewer, http.StatusOK, a)
 	}
@@ -215,5 +217,6 @@ func (p *Portal) nav(v access.Viewer, here string) (list []link) {
 		add("Météo des organismes", "/meteo")
 		add("Définitions", "/fiches")
 	}
+	p.loginNav(v, add)
 	return list
 }

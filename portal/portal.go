@@ -9,6 +9,7 @@ import (
 
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/portal/access"
+	"github.com/piano-roc/rpn/portal/login"
 )
 
 // Options are what a Portal needs. Every field is required, but where it says
@@ -18,6 +19,9 @@ type Options struct {
 
 	// Admit says who asks, by the certificates of the connection.
 	Admit func(*http.Request) (access.Viewer, error)
+
+	// Login lets persons in by OpenID Connect. Nil: client certificates alone.
+	Login *login.Login
 
 	// Base is the path under which the pages are: "" or "/console".
 	Base string
@@ -40,10 +44,9 @@ type Options struct {
 type Portal struct {
 	o      Options
 	mux    *http.ServeMux
-	none   http.HandlerFunc // what no route is for
-	pages  *limit           // of each who comes
-	turns  chan struct{}    // pages made at once: the rest of the machine is for exchanges
-	secret [32]byte         // of the tokens of forms
+	pages  *access.Limit // of each who comes
+	turns  chan struct{} // pages made at once: the rest of the machine is for exchanges
+	secret [32]byte      // of the tokens of forms
 	cross  *http.CrossOriginProtection
 }
 
@@ -61,12 +64,11 @@ const (
 
 // New returns a Portal, whose handler is the Portal itself.
 func New(o Options) *Portal {
-	p := &Portal{o: o, mux: http.NewServeMux(), pages: newLimit(pagesPerSecond, pagesAtOnce), turns: make(chan struct{}, made), cross: http.NewCrossOriginProtection()}
+	p := &Portal{o: o, mux: http.NewServeMux(), pages: newLimit(), turns: make(chan struct{}, made), cross: http.NewCrossOriginProtection()}
 	rand.Read(p.secret[:])
 	for _, r := range p.routes() {
 		p.mux.HandleFunc(r.method+" "+r.path, p.serve(r))
 	}
-	p.none = p.serve(route{answer: nothing})
 	p.mux.HandleFunc("GET /style.css", p.serveStyle)
 	p.mux.HandleFunc("GET /icon.svg", p.serveIcon)
 	p.mux.HandleFunc("GET /theme/{file}", p.serveTheme)
@@ -86,6 +88,8 @@ type route struct {
 	method, path string
 	about        int
 	public       bool        // shown to everybody, where Options.Weather says so
+	entrance     bool        // how one comes in: shown to everybody, and takes no turn of the pages
+	machine      bool        // not asked by a browser: it bears no token of a form
 	least        access.Role // of an operator; "": the subject settles it
 	answer       func(*question) (any, error)
 }
@@ -122,6 +126,9 @@ func (p *Portal) routes() []route {
 			get(prefix+"/echange/{echange}/preuve", about, proofFile),
 		)
 	}
+	if p.o.Login != nil {
+		list = append(list, loginRoutes()...)
+	}
 	return list
 }
 
@@ -155,7 +162,6 @@ type file struct {
 	open bool // everybody may have it: it may be kept for some seconds
 }
 
-var (
-	errForbidden = errors.New("this role may not do that")
-	errMethod    = errors.New("nothing may be sent there")
-)
+var errForbidden = errors.New("this role may not do that")
+
+func newLimit() *access.Limit { return access.NewLimit(pagesPerSecond, pagesAtOnce) }
