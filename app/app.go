@@ -8,7 +8,6 @@ import (
 	"log"
 	"log/slog"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,6 +41,7 @@ import (
 	"github.com/piano-roc/rpn/limits/shed"
 	"github.com/piano-roc/rpn/portal"
 	"github.com/piano-roc/rpn/portal/access"
+	"github.com/piano-roc/rpn/portal/invitation"
 	"github.com/piano-roc/rpn/proxy"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/register/attempts"
@@ -135,6 +135,7 @@ type App struct {
 	theme         *portal.Theme
 	operatorStore *trust.Store // nil: no portal
 	operators     atomic.Pointer[map[roc.CertificateID]access.Listed]
+	invitations   *invitation.Book // nil: persons come in by certificates alone
 
 	inventory *expiry.Inventory
 	clocks    *live.Clocks
@@ -281,7 +282,7 @@ func New(o Options) (_ *App, err error) {
 		Routing: a.routingPolicy(),
 		Log:     a.log, Limits: soapLimits(c), Endpoint: c.Endpoint, ServerName: a.serverName,
 		OnMalformed: a.live.Malformed, OnDescribed: a.live.Described, OnTurnedAway: a.turnedAway, Journal: a.traces(), Dossier: a.dossierOf(),
-		Observers: append([]func(*roc.Record){a.repeats.Observe, a.live.Observe, a.eachES.Observe, a.clocks.Observe, a.top.Observe, a.keepAttempt, a.countCertificates}, slices.Concat(a.pageObservers(), o.Observers)...),
+		Observers: append([]func(*roc.Record){a.repeats.Observe, a.live.Observe, a.eachES.Observe, a.clocks.Observe, a.top.Observe, a.pages.Observe, a.keepAttempt, a.countCertificates}, o.Observers...),
 		Deadline:  c.Timeouts.Exchange, Deadlines: c.Timeouts.Services, MinRate: int(c.Limits.MinRate),
 		IdleTimeout: c.Timeouts.Idle, HeadTimeout: c.Timeouts.Head, BodyTimeout: c.Timeouts.Body, WriteTimeout: c.Timeouts.Write,
 		Now: a.now,
@@ -379,7 +380,7 @@ func (a *App) startLoops() {
 	if a.mailer != nil {
 		a.loops.Go(func() { a.mailer.Run(ctx) })
 	}
-	if a.figures != nil { // the console, and the portal where there is one
+	if a.figures != nil && a.config.Portal.Open() {
 		a.loops.Go(func() { a.pages.Run(ctx) })
 	}
 	if a.config.Annuaire.Probe > 0 {

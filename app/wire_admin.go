@@ -84,6 +84,7 @@ func (a *App) adminParts() admin.Parts {
 		Upgrade: a.askUpgrade,
 		Console: a.console(),
 		Held:    func() any { return a.directory.Held() },
+		Portal:  a.portalActs(),
 		Decide:  a.decide,
 		Revalidate: func() {
 			a.directory.RevalidateAll(time.Minute)

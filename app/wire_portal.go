@@ -9,7 +9,6 @@ import (
 
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/app/config"
-	"github.com/piano-roc/rpn/indicators/store"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/portal"
 	"github.com/piano-roc/rpn/portal/access"
@@ -63,11 +62,11 @@ func (a *App) openPages() error {
 		o.Journal = a.config.Journal.Folder
 	}
 	if a.figures != nil {
-		o.Open = func(ctx context.Context) (*store.Store, error) {
-			reads := a.figuresOptions()
-			reads.Reads = true
-			return store.Open(ctx, a.config.Indicators.Store, reads)
-		}
+		o.Open = a.openStore
+	}
+	a.openInvitations()
+	if a.invitations != nil {
+		o.Invitations = a.invitations.All
 	}
 	a.pages = access.New(o)
 	a.onStop("pages", func(context.Context) error { a.pages.Close(); return nil })
@@ -79,15 +78,6 @@ func (a *App) openPages() error {
 		a.theme = theme
 	}
 	return nil
-}
-
-// pageObservers tell the pages of each exchange, where there are pages: the
-// console is there with the figures, and the portal needs them.
-func (a *App) pageObservers() []func(*roc.Record) {
-	if a.figures == nil {
-		return nil
-	}
-	return []func(*roc.Record){a.pages.Observe}
 }
 
 // waiting is what of the annuaire waits for an operator.
@@ -130,7 +120,12 @@ func (a *App) startPortal() error {
 	}
 	a.portalAddr = ln.Addr()
 	a.onRelease("the portal's port", func(context.Context) error { ln.Close(); return nil }) // the next process opens it again
-	pages := portal.New(portal.Options{Data: a.pages, Admit: a.admit(), Weather: p.Weather, Theme: a.theme, Decide: a.decide, Log: a.log, Now: a.now})
+	door := a.door()
+	login, err := a.login(door)
+	if err != nil {
+		return err
+	}
+	pages := portal.New(portal.Options{Data: a.pages, Admit: admit(door), Login: login, Weather: p.Weather, Theme: a.theme, Decide: a.decide, Log: a.log, Now: a.now})
 	server := portal.NewServer(pages, a.httpLog())
 	tls := portal.Listen(ln, tlsconf.Pages(a.portalCertificate(), a.now, a.stores.EtablissementTLS, a.stores.AMCTLS, a.operatorStore))
 	a.serve(func() error { return server.Serve(tls) }, http.ErrServerClosed)
@@ -150,11 +145,10 @@ func (a *App) portalCertificate() *identity.Source {
 	return a.own.Of("server")
 }
 
-// admit says who asks for a page, by the same stores, lists and register as an
-// exchange.
-func (a *App) admit() func(*http.Request) (access.Viewer, error) {
+// door decides who comes in, by the same stores, lists and register as an exchange.
+func (a *App) door() *access.Door {
 	accepts := func(s *trust.Store) access.Verify { return tlsconf.Accepts(s, a.revocation, a.now) }
-	door := &access.Door{
+	return &access.Door{
 		Etablissements: accepts(a.stores.EtablissementTLS), AMCs: accepts(a.stores.AMCTLS), Operators: accepts(a.operatorStore),
 		Register: a.register.Current,
 		Listed: func(id roc.CertificateID) (access.Listed, bool) {
@@ -162,6 +156,10 @@ func (a *App) admit() func(*http.Request) (access.Viewer, error) {
 			return o, ok
 		},
 	}
+}
+
+// admit says who asks for a page by a certificate.
+func admit(door *access.Door) func(*http.Request) (access.Viewer, error) {
 	return func(r *http.Request) (access.Viewer, error) {
 		if r.TLS == nil {
 			return access.Viewer{}, errors.New("the request did not come by TLS")

@@ -242,7 +242,10 @@ func (j *Journal) closeSegment(s *segment) error {
 		j.stats.closedBytes.Add(int64(c.size))
 		j.stats.closedSegments.Add(1)
 	}
-	return durable.Remove(s.path)
+	if err := os.Remove(s.path); err != nil {
+		return err
+	}
+	return durable.SyncDir(j.o.Dir)
 }
 
 // A closer writes the closed form of one segment.

@@ -3,6 +3,7 @@ package journal
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 )
 
 // putSerial writes a serial number, hexadecimal, as its length and its bytes.
@@ -37,10 +38,8 @@ func serialText(b []byte) string {
 	if n == 0 {
 		return ""
 	}
-	var t [40]byte
-	text := t[:hex.Encode(t[:], b[1:1+n])]
-	for len(text) > 1 && text[0] == '0' {
-		text = text[1:]
+	if s := strings.TrimLeft(hex.EncodeToString(b[1:1+n]), "0"); s != "" {
+		return s
 	}
-	return string(text)
+	return "0"
 }

@@ -6,8 +6,6 @@ import (
 	"net/netip"
 	"sync"
 	"time"
-
-	"github.com/piano-roc/rpn/internal/roc"
 )
 
 // A handshakeQueue holds the connections whose handshake is under way: so many
@@ -169,13 +167,19 @@ func (q *handshakeQueue) removeLocked(p *pending) {
 	}
 }
 
-// addressOf is what one peer has for itself; zero: not an address of IP.
+// addressOf is what one peer has for itself: an IPv4 address, an IPv6 /64.
 func addressOf(a net.Addr) netip.Prefix {
 	t, ok := a.(*net.TCPAddr)
 	if !ok {
 		return netip.Prefix{}
 	}
-	return roc.PeerNetwork(t.AddrPort().Addr())
+	ip := t.AddrPort().Addr().Unmap().WithZone("")
+	bits := 32
+	if ip.Is6() {
+		bits = 64
+	}
+	p, _ := ip.Prefix(bits)
+	return p
 }
 
 // knownAddresses are those that had a good handshake lately, as many as fit: the

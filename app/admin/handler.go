@@ -40,6 +40,8 @@ type Parts struct {
 	// why this process goes on.
 	Upgrade func(ctx context.Context, program string, progress func(line string)) error
 
+	Portal *Portal // who is invited to the portal; nil: nobody can be
+
 	Held       func() any // what of the annuaire waits for an operator
 	Decide     func(approve bool, amc roc.NumeroAMC, host, who, why string) (routes int, err error)
 	Revalidate func() // what is remembered of the annuaire is asked again, soon
@@ -79,6 +81,11 @@ func Handler(p Parts) http.Handler {
 		p.Revalidate()
 		fmt.Fprintln(w, "each remembered answer is asked again when it is next needed, a minute from now at the latest")
 	})
+	if p.Portal != nil {
+		on("GET /-/portal/invitations", p.Portal.serveAll)
+		on("POST /-/portal/invite", p.Portal.serveInvite)
+		on("POST /-/portal/revoke", p.Portal.serveRevoke)
+	}
 	on("GET /-/explain", p.serveExplain)
 	on("GET /-/top", p.serveTop)
 	on("GET /-/socket", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, p.Socket) })

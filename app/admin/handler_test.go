@@ -93,7 +93,7 @@ func TestThePageOfCertificatesNamesEveryKind(t *testing.T) {
 	t.Parallel()
 	page := answer(fictive(), http.MethodGet, "/certificats").Body.String()
 	for _, k := range expiry.Kinds() {
-		if k.Nom() == "" || !strings.Contains(page, "<td>"+k.Nom()+"</td>") {
+		if natures[k] == "" || !strings.Contains(page, "<td>"+natures[k]+"</td>") {
 			t.Errorf("%s has no name on the page", k)
 		}
 	}

@@ -7,12 +7,17 @@ import (
 )
 
 // Portal is the pages that establishments, insurers and operators read, each
-// with its client certificate, on a listener of its own (docs/operating/portal.md).
+// with its client certificate, or persons by OpenID Connect, on a listener of its
+// own (docs/operating/portal.md).
 // Default: none.
 type Portal struct {
 	// Listen is the address and port of the pages, by TLS: "0.0.0.0:8444".
 	// Default: none, and no portal.
 	Listen string `yaml:"listen"`
+
+	// Address is where browsers reach the pages: "https://portail.rpn.example". Only
+	// oidc needs it. Default: none.
+	Address string `yaml:"address"`
 
 	// Certificate is the certificate of the pages, whose name browsers look
 	// at. Default: the one of server.
@@ -27,6 +32,9 @@ type Portal struct {
 	// Operators are those who see everything, each by its own certificate.
 	// Default: nobody.
 	Operators []Operator `yaml:"operators"`
+
+	// OIDC lets persons in by OpenID Connect. Default: certificates alone.
+	OIDC OIDC `yaml:"oidc"`
 
 	// Weather shows the measured state of each insurer to everybody, without a
 	// certificate. Default: false.
@@ -47,7 +55,7 @@ type Operator struct {
 	Certificate string `yaml:"certificate" strict:"required"`
 
 	// Role is lecture (sees everything), exploitation (decides what waits) or
-	// administration (as exploitation, for now). Required.
+	// administration (lets others in). Required.
 	Role OperatorRole `yaml:"role" strict:"required"`
 }
 
@@ -74,6 +82,8 @@ func (c *Config) portalFiles() []namedFile {
 	files := []namedFile{
 		{[]any{"portal", "clients"}, &p.Clients, true},
 		{[]any{"portal", "theme"}, &p.Theme, true},
+		{[]any{"portal", "oidc", "client_secret_file"}, &p.OIDC.ClientSecretFile, false},
+		{[]any{"portal", "oidc", "ca"}, &p.OIDC.CA, false},
 	}
 	for i := range p.Operators {
 		files = append(files, namedFile{[]any{"portal", "operators", i, "certificate"}, &p.Operators[i].Certificate, false})
@@ -84,7 +94,7 @@ func (c *Config) portalFiles() []namedFile {
 func (c *Config) checkPortal(doc *strict.Document) {
 	p := &c.Portal
 	if !p.Open() {
-		if p.Certificate != nil || p.Clients != "" || len(p.Operators) > 0 || p.Weather || p.Theme != "" {
+		if p.Certificate != nil || p.Clients != "" || len(p.Operators) > 0 || p.Weather || p.Theme != "" || p.Address != "" || p.OIDC.Open() {
 			doc.Refuse(doc.At("portal"), "add listen: 0.0.0.0:8444, or remove the section", "portal.listen is missing")
 		}
 		return
@@ -107,4 +117,5 @@ func (c *Config) checkPortal(doc *strict.Document) {
 		}
 		names[o.Name] = true
 	}
+	c.checkOIDC(doc)
 }

@@ -57,7 +57,8 @@ func defaults() Config {
 			Seal: 10 * time.Second, Keep: 366 * 24 * time.Hour,
 		},
 		Indicators: Indicators{Every: 5 * time.Second, Keep: 397 * 24 * time.Hour, MinFree: 512 << 20, Dossiers: 7},
-		Alerts:     Alerts{Every: 15 * time.Second, Down: 2 * time.Minute, Up: 10 * time.Minute},
+		Alerts:     Alerts{Down: 2 * time.Minute, Up: 10 * time.Minute},
+		Portal:     Portal{OIDC: OIDC{Idle: 15 * time.Minute, Longest: 4 * time.Hour, Invitation: 7 * 24 * time.Hour, Access: 365 * 24 * time.Hour}},
 		Log:        Log{Level: LogInfo, Exchanges: true},
 	}
 }
@@ -92,6 +93,7 @@ func parse(file string, data []byte) (*Config, error) {
 		strict.OneOf("a policy", VIHFObserve, VIHFEnforce),
 		strict.OneOf("a policy", ReplayOff, ReplayObserve, ReplayEnforce),
 		strict.OneOf("a failure mode", FailClosed, FailOpen),
+		strict.OneOf("an identifier", HoldsFINESS, HoldsSIRET, HoldsSIREN, HoldsStructure),
 		strict.OneOf("a role", RoleLecture, RoleExploitation, RoleAdministration),
 		strict.OneOf("a durability", Relaxed, Strict),
 		strict.OneOf("a policy", RefuseWhenFull, ContinueCounting),

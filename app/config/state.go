@@ -37,6 +37,12 @@ func (c *Config) IndicatorsFile() string { return c.inState("indicateurs.db") }
 // DossiersFile is where the key of dossiers is kept until its period ends.
 func (c *Config) DossiersFile() string { return c.inState("dossiers.key") }
 
+// InvitationsFile is where the acts about invitations to the portal are kept.
+func (c *Config) InvitationsFile() string { return c.inState("portail-invitations.jsonl") }
+
+// InvitationsKeyFile is the key of the links and pseudonyms of the portal.
+func (c *Config) InvitationsKeyFile() string { return c.inState("portail.key") }
+
 func (c *Config) inState(name string) string {
 	if c.State == "" {
 		return ""

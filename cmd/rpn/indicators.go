@@ -191,27 +191,20 @@ func printPosition(cmd *cobra.Command, s *store.Store, origin string) error {
 	return nil
 }
 
-// readRegister reads the lists of establishments and of AMCs; nil: that of
-// establishments is not given.
-func readRegister(etablissements, amcs string) (*register.List, error) {
-	switch {
-	case etablissements == "":
-		return nil, nil
-	case amcs == "":
-		return nil, errors.New("--etablissements va avec --amcs")
-	}
-	return register.Load(etablissements, amcs, time.Now())
-}
-
 // structuresOf are the structure ids of the establishment with that one: a record
-// has the one of its caller's certificate. Without the register (nil) it has that
-// one alone.
-func structuresOf(id roc.StructureID, list *register.List) ([]roc.StructureID, error) {
+// bears the one of its certificate. Without the register it is that one alone.
+func structuresOf(id roc.StructureID, etablissements, amcs string) ([]roc.StructureID, error) {
 	switch {
 	case id == "":
 		return nil, nil
-	case list == nil:
+	case etablissements == "":
 		return []roc.StructureID{id}, nil
+	case amcs == "":
+		return nil, errors.New("--etablissements va avec --amcs")
+	}
+	list, err := register.Load(etablissements, amcs, time.Now())
+	if err != nil {
+		return nil, err
 	}
 	es, known := list.ByStructure(id)
 	if !known {
@@ -243,11 +236,7 @@ donne trois fichiers avec leurs seuls titres.`,
 					return refused(fmt.Errorf("--week : %w", err))
 				}
 			}
-			list, err := readRegister(etablissements, amcs)
-			if err != nil {
-				return refused(err)
-			}
-			structures, err := structuresOf(filter.Structure, list)
+			structures, err := structuresOf(filter.Structure, etablissements, amcs)
 			if err != nil {
 				return refused(err)
 			}

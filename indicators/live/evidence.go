@@ -6,8 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// EvidenceStats is the state of one of those who confirm the checkpoints of the
-// journal.
+// EvidenceStats is how one does who confirms the checkpoints of the journal.
 type EvidenceStats struct {
 	By       string    // who: timestamp, witnesses
 	At       time.Time // when it last did; zero: never yet

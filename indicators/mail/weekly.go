@@ -3,6 +3,7 @@ package mail
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,7 +18,7 @@ const Weekly = "semaine"
 
 // errNotWhole is why the files of a week are not made yet, though they were about
 // to be.
-var errNotWhole = fmt.Errorf("%w: the figures are being counted again", ErrLater)
+var errNotWhole = Later(errors.New("the figures are being counted again"))
 
 const hour = 6 // of Monday, in Paris
 

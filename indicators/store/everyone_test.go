@@ -46,7 +46,7 @@ func TestEveryInsurerAtOnceIsEachOfThem(t *testing.T) {
 				}
 				if !begins.Before(now) {
 					sentNow++
-					if FailedByAMC(x) {
+					if failed(x) {
 						failedNow++
 					}
 				}

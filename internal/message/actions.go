@@ -116,8 +116,27 @@ func MessageID(env *soap.Envelope) string {
 	}
 	text = strings.TrimSpace(text)
 	u, ok := strings.CutPrefix(strings.TrimPrefix(text, "urn:"), "uuid:")
-	if !ok || !roc.IsUUID(u) {
+	if !ok || !isUUID(u) {
 		return ""
 	}
 	return text
+}
+
+func isUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case i == 8 || i == 13 || i == 18 || i == 23:
+			if c != '-' {
+				return false
+			}
+		case c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F':
+		default:
+			return false
+		}
+	}
+	return true
 }

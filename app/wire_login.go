@@ -1,0 +1,99 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"time"
+
+	"github.com/piano-roc/rpn/app/admin"
+	"github.com/piano-roc/rpn/portal/access"
+	"github.com/piano-roc/rpn/portal/invitation"
+	"github.com/piano-roc/rpn/portal/login"
+	"github.com/piano-roc/rpn/tlsconf/trust"
+)
+
+// providerTime bounds one question to the provider of identities.
+const providerTime = 8 * time.Second
+
+// openInvitations reads the invitations to the portal. Those that cannot be read let
+// nobody in, and keep nobody else out: the RPN starts.
+func (a *App) openInvitations() {
+	c := &a.config.Portal
+	if !c.Open() || !c.OIDC.Open() {
+		return
+	}
+	book, err := invitation.Open(invitation.Options{
+		File: a.config.InvitationsFile(), KeyFile: a.config.InvitationsKeyFile(), Life: c.OIDC.Invitation, Access: c.OIDC.Access, Log: a.log, Now: a.now,
+	})
+	if err != nil {
+		a.log.Error("the invitations to the portal cannot be read: none lets anybody in, and none is made", slog.String("event", "portal_invitations_unreadable"), slog.String("error", err.Error()))
+	}
+	a.invitations = book
+	a.onRelease("invitations to the portal", func(context.Context) error { book.Close(); return nil }) // the next process writes them
+}
+
+// login is how persons come in by OpenID Connect; nil: they do not. The provider is
+// asked nothing yet.
+func (a *App) login(door *access.Door) (*login.Login, error) {
+	if a.invitations == nil {
+		return nil, nil
+	}
+	c := &a.config.Portal.OIDC
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CA != "" {
+		roots, err := trust.ReadPool(c.CA)
+		if err != nil {
+			return nil, setup(err, "correct portal.oidc.ca in "+a.config.File())
+		}
+		config.RootCAs = roots
+	}
+	o := login.Options{
+		Name: c.Name, Issuer: c.Issuer, Discovery: c.Discovery, ClientID: c.ClientID, Secret: c.Secret(), Portal: a.config.Portal.Address,
+		Scopes: c.Scopes, ACR: c.ACR, Idle: c.Idle, Longest: c.Longest,
+		Client: a.written().Client(config, providerTime), Book: a.invitations, Admit: door.Person, Log: a.log, Now: a.now,
+	}
+	for _, s := range c.Structures {
+		o.Structures = append(o.Structures, login.StructureClaim{Claim: s.Claim, Holds: string(s.Holds)})
+	}
+	for _, op := range c.Operators {
+		o.Operators = append(o.Operators, login.OperatorClaim{Name: op.Name, Claim: op.Claim, Value: op.Value, Role: access.Role(op.Role)})
+	}
+	return login.New(o), nil
+}
+
+// invite makes an invitation to the portal, and returns its link.
+func (a *App) invite(structure, amc, label, by string) (string, error) {
+	party, err := invitation.ParseParty(structure, amc)
+	if err != nil {
+		return "", err
+	}
+	viewer, err := a.door().Person(access.Identity{Party: party}, "")
+	if err != nil {
+		return "", err
+	}
+	i, link, err := a.invitations.Make(party, label, by)
+	if err != nil {
+		return "", err
+	}
+	a.log.Info("an invitation of the portal is made", "event", "portal_invitation", "act", "made", "invitation", i.ID, "party", party.String(), "who", by)
+	return "invitation " + i.ID + " to the pages of " + viewer.Name() + ", until " + i.Ends.Format(time.RFC3339) + ":\n" + login.LinkOf(a.config.Portal.Address, link), nil
+}
+
+// revokeInvitation ends an invitation to the portal.
+func (a *App) revokeInvitation(id, by string) error {
+	i, err := a.invitations.Revoke(id, by)
+	if err != nil {
+		return err
+	}
+	a.log.Info("an invitation of the portal is revoked", "event", "portal_invitation", "act", "revoked", "invitation", i.ID, "party", i.Party.String(), "who", by)
+	return nil
+}
+
+// portalActs is what operators do about invitations; nil: there are none.
+func (a *App) portalActs() *admin.Portal {
+	if a.invitations == nil {
+		return nil
+	}
+	return &admin.Portal{Invitations: func() any { return a.invitations.All() }, Invite: a.invite, Revoke: a.revokeInvitation}
+}
