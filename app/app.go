@@ -8,6 +8,7 @@ import (
 	"log"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -282,7 +283,7 @@ func New(o Options) (_ *App, err error) {
 		Routing: a.routingPolicy(),
 		Log:     a.log, Limits: soapLimits(c), Endpoint: c.Endpoint, ServerName: a.serverName,
 		OnMalformed: a.live.Malformed, OnDescribed: a.live.Described, OnTurnedAway: a.turnedAway, Journal: a.traces(), Dossier: a.dossierOf(),
-		Observers: append([]func(*roc.Record){a.repeats.Observe, a.live.Observe, a.eachES.Observe, a.clocks.Observe, a.top.Observe, a.pages.Observe, a.keepAttempt, a.countCertificates}, o.Observers...),
+		Observers: append([]func(*roc.Record){a.repeats.Observe, a.live.Observe, a.eachES.Observe, a.clocks.Observe, a.top.Observe, a.keepAttempt, a.countCertificates}, slices.Concat(a.pageObservers(), o.Observers)...),
 		Deadline:  c.Timeouts.Exchange, Deadlines: c.Timeouts.Services, MinRate: int(c.Limits.MinRate),
 		IdleTimeout: c.Timeouts.Idle, HeadTimeout: c.Timeouts.Head, BodyTimeout: c.Timeouts.Body, WriteTimeout: c.Timeouts.Write,
 		Now: a.now,
@@ -380,7 +381,7 @@ func (a *App) startLoops() {
 	if a.mailer != nil {
 		a.loops.Go(func() { a.mailer.Run(ctx) })
 	}
-	if a.figures != nil && a.config.Portal.Open() {
+	if a.figures != nil { // the console, and the portal where there is one
 		a.loops.Go(func() { a.pages.Run(ctx) })
 	}
 	if a.config.Annuaire.Probe > 0 {

@@ -396,6 +396,17 @@ func TestOneLineForEachExchangeAndItsMetrics(t *testing.T) {
 	}
 }
 
+// The letters of the outbox are counted where no mail is sent, too: the alerts
+// about them are for webhooks as well.
+func TestTheOutboxIsCountedWithoutMail(t *testing.T) {
+	t.Parallel()
+	n, _ := start(t, nation.Options{})
+	await.Until(t, "the letters are in /metrics", func() bool {
+		_, text := get(t, n.AdminURL()+"/metrics")
+		return strings.Contains(text, `rpn_mail_letters{state="waiting"} 0`)
+	})
+}
+
 // What keeps the RPN from starting is one line that names the file or the
 // port, and says what to do.
 func TestWhatKeepsItFromStartingIsOneLine(t *testing.T) {

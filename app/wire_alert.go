@@ -26,7 +26,7 @@ func (a *App) openAlerts() error {
 	o := alert.Options{
 		Open: a.openStore, Reached: a.figures.ReachedWithin, Subscribers: a.subscribers, AMC: a.alertedAMC,
 		Find:   func() (alert.Search, error) { return journal.OpenLog(a.config.Journal.Folder) },
-		Origin: a.config.Journal.Origin, Down: c.Down, Up: c.Up, Longest: longestExchange(&a.config.Timeouts),
+		Origin: a.config.Journal.Origin, Every: c.Every, Down: c.Down, Up: c.Up, Longest: longestExchange(&a.config.Timeouts),
 		Mails: a.config.Mail.Sent(), Host: a.mailDomain(), Log: a.log, Now: a.now,
 	}
 	if a.secrets != nil {
@@ -63,12 +63,12 @@ func (a *App) subscribers() (list []alert.Subscriber) {
 	l := a.register.Current()
 	for es := range l.Etablissements() {
 		if es.Etat != register.Clos && len(es.Alertes) > 0 {
-			list = append(list, alert.Subscriber{ID: string(es.Structure), Name: es.Nom, Structures: es.IDs(), Channels: channels(es.Alertes, nil)})
+			list = append(list, alert.Subscriber{ID: string(es.Structure), Structures: es.IDs(), Channels: channels(es.Alertes, nil)})
 		}
 	}
 	for amc := range l.AMCs() {
 		if len(amc.Alertes) > 0 {
-			list = append(list, alert.Subscriber{ID: "amc-" + string(amc.Numeros[0]), Name: amc.Nom, Channels: channels(amc.Alertes, amc.Numeros)})
+			list = append(list, alert.Subscriber{ID: alert.OfAMC(amc.Numeros[0]), Channels: channels(amc.Alertes, amc.Numeros)})
 		}
 	}
 	operators := alert.Subscriber{ID: alert.Operators}

@@ -2,14 +2,9 @@ package app
 
 import (
 	"context"
-	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/piano-roc/rpn/indicators/dossiers"
-	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 )
@@ -20,7 +15,11 @@ import (
 func (a *App) openDossiers() {
 	c := &a.config.Indicators
 	if a.journal == nil || c.Dossiers == 0 {
-		a.forgetDossiers(a.config.DossiersFile())
+		// A file that cannot be deleted keeps nobody from starting: nothing is linked
+		// by it any more, and the log says it.
+		if err := dossiers.Forget(a.config.DossiersFile()); err != nil {
+			a.log.Error("the keys of dossiers cannot be deleted: delete the file by hand", "event", "dossiers_left", "error", err.Error())
+		}
 		return
 	}
 	o := dossiers.Options{Days: c.Dossiers, Secrets: a.secrets, File: a.config.DossiersFile(), Log: a.log, Now: a.now}
@@ -28,24 +27,6 @@ func (a *App) openDossiers() {
 		o.Redis = a.redis // a key leaves this machine sealed, or not
 	}
 	a.dossiers = dossiers.Open(o)
-}
-
-// forgetDossiers deletes the file of the keys. One that cannot be deleted keeps
-// nobody from starting: nothing is linked by it any more, and the log says it.
-func (a *App) forgetDossiers(file string) {
-	if file == "" {
-		return
-	}
-	err := os.Remove(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return
-	}
-	if err == nil {
-		err = durable.SyncDir(filepath.Dir(file))
-	}
-	if err != nil {
-		a.log.Error("the keys of dossiers cannot be deleted: delete the file by hand", "event", "dossiers_left", "error", err.Error())
-	}
 }
 
 // dossierOf is the link of a checked request, as the proxy asks for it; nil: there

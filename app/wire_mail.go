@@ -38,13 +38,13 @@ func (a *App) openMail() error {
 	return nil
 }
 
-// mailStats are the metrics of the weekly mails; false: none is sent, or the
-// outbox was not read yet.
+// mailStats are the metrics of the outbox; false: there is none, or it was not
+// read yet.
 func (a *App) mailStats() (live.MailStats, bool) {
-	if a.mailer == nil {
+	if a.watcher == nil {
 		return live.MailStats{}, false
 	}
-	s, read := a.mailer.State()
+	s, read := a.watcher.OutboxState()
 	return live.MailStats{Waiting: s.Waiting, Doubted: s.Doubted, Undelivered: s.Undelivered, Oldest: s.Oldest}, read
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/app/config"
+	"github.com/piano-roc/rpn/indicators/store"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/portal"
 	"github.com/piano-roc/rpn/portal/access"
@@ -62,7 +63,11 @@ func (a *App) openPages() error {
 		o.Journal = a.config.Journal.Folder
 	}
 	if a.figures != nil {
-		o.Open = a.openStore
+		o.Open = func(ctx context.Context) (*store.Store, error) {
+			reads := a.figuresOptions()
+			reads.Reads = true
+			return store.Open(ctx, a.config.Indicators.Store, reads)
+		}
 	}
 	a.openInvitations()
 	if a.invitations != nil {
@@ -78,6 +83,15 @@ func (a *App) openPages() error {
 		a.theme = theme
 	}
 	return nil
+}
+
+// pageObservers tell the pages of each exchange, where there are pages: the
+// console is there with the figures, and the portal needs them.
+func (a *App) pageObservers() []func(*roc.Record) {
+	if a.figures == nil {
+		return nil
+	}
+	return []func(*roc.Record){a.pages.Observe}
 }
 
 // waiting is what of the annuaire waits for an operator.

@@ -59,7 +59,6 @@ func (a *App) activity(by string, lines int) (any, error) {
 			s.AMC[i].Etat = string(amc.Etat)
 		}
 	}
-	s.Lines = [2]int{len(s.Etablissements), len(s.AMC)}
 	s.Sort(key, lines)
 	return s, nil
 }

@@ -120,9 +120,8 @@ func (o Objective) burns(pairs []burn) string {
 	return strings.Join(or, "\nor\n")
 }
 
-// amcFails is the part of an insurer's exchanges that it failed, where it had
-// five calls or more in five minutes: the definition of its availability
-// (docs/indicators.md).
+// amcFails is the part of an insurer's exchanges of five minutes that it failed,
+// where it had some; alerts ask amcCalls for enough of them.
 const (
 	amcFails    = "amc:failures_per_exchange:ratio_rate5m"
 	amcCalls    = "amc:exchanges:increase5m"

@@ -207,7 +207,7 @@ func BenchmarkFind(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			for range b.N {
-				res, err := l.Find(q)
+				res, err := l.Find(b.Context(), q)
 				if err != nil || res.Total == 0 || len(res.Slow) > 0 {
 					b.Fatal(res, err)
 				}

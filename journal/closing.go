@@ -242,10 +242,7 @@ func (j *Journal) closeSegment(s *segment) error {
 		j.stats.closedBytes.Add(int64(c.size))
 		j.stats.closedSegments.Add(1)
 	}
-	if err := os.Remove(s.path); err != nil {
-		return err
-	}
-	return durable.SyncDir(j.o.Dir)
+	return durable.Remove(s.path)
 }
 
 // A closer writes the closed form of one segment.

@@ -46,6 +46,19 @@ type Amendment struct {
 	AnswerCheck string // of AnswerChecked
 }
 
+// Libelle is what it says, in French.
+func (a *Amendment) Libelle() string {
+	switch a.Change {
+	case WriteFailed:
+		return "la réponse n'a pas pu être écrite à l'appelant"
+	case CallerLeft:
+		return "l'appelant était parti quand sa réponse était prête"
+	case AnswerChecked:
+		return "la signature de la réponse n'est pas bonne : " + a.AnswerCheck
+	}
+	return a.Change.String()
+}
+
 const amendmentSize = 40
 
 func putAmendment(b *[amendmentSize]byte, a *Amendment) {

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -61,8 +62,9 @@ func (r *Result) miss(n uint64, err error) {
 
 // Find searches the journal. Segments outside the period are not read, and of
 // the others only the columns that the query needs. A record that is damaged is
-// counted, one that cannot be read for now is told, and the search goes on.
-func (l *Log) Find(q Query) (*Result, error) {
+// counted, one that cannot be read for now is told, and the search goes on. The
+// end of ctx ends it, with the error of ctx.
+func (l *Log) Find(ctx context.Context, q Query) (*Result, error) {
 	if q.Limit <= 0 {
 		q.Limit = 1000
 	}
@@ -76,19 +78,22 @@ func (l *Log) Find(q Query) (*Result, error) {
 		if !q.touches(s) {
 			continue
 		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		if s.lost != nil {
 			res.miss(s.end-s.first, s.lost)
 			continue
 		}
-		l.findIn(s, &q, res)
+		l.findIn(ctx, s, &q, res)
 	}
 	for _, s := range l.unplaced {
 		res.miss(1, s.lost) // one at least
 	}
 	if q.ID != "" {
-		l.findAmendments(&q, res)
+		l.findAmendments(ctx, &q, res)
 	}
-	return res, nil
+	return res, ctx.Err()
 }
 
 func (q *Query) touches(s *logSegment) bool {
@@ -97,19 +102,22 @@ func (q *Query) touches(s *logSegment) bool {
 
 // findIn searches one segment: by its index, or, whatever keeps the index from
 // being read, by reading every record.
-func (l *Log) findIn(s *logSegment, q *Query, res *Result) {
+func (l *Log) findIn(ctx context.Context, s *logSegment, q *Query, res *Result) {
 	if s.footer == nil {
-		l.readWhole(s, func(e *Entry) { l.take(e, q, res) }, res.miss)
+		l.readWhole(ctx, s, func(e *Entry) { l.take(e, q, res) }, res.miss)
 		return
 	}
 	numbers, err := candidatesOf(s, q)
 	if err != nil {
 		res.Slow = append(res.Slow, err)
-		l.readWhole(s, func(e *Entry) { l.take(e, q, res) }, res.miss)
+		l.readWhole(ctx, s, func(e *Entry) { l.take(e, q, res) }, res.miss)
 		return
 	}
 	exact := q.ID == "" && q.MessageID == "" // the columns are enough
 	for _, n := range numbers {
+		if ctx.Err() != nil {
+			return
+		}
 		n, sure := sureOf(n)
 		if exact && sure && len(res.Matches) >= q.Limit {
 			res.Total++
@@ -124,9 +132,10 @@ func (l *Log) findIn(s *logSegment, q *Query, res *Result) {
 	}
 }
 
-// readWhole reads every record of a segment, and says what cannot be read.
-func (l *Log) readWhole(s *logSegment, see func(*Entry), miss func(n uint64, err error)) {
-	for i := s.first; i < s.end; {
+// readWhole reads every record of a segment until ctx ends, and says what cannot
+// be read.
+func (l *Log) readWhole(ctx context.Context, s *logSegment, see func(*Entry), miss func(n uint64, err error)) {
+	for i := s.first; i < s.end && ctx.Err() == nil; {
 		list, err := l.around(i)
 		if err != nil {
 			next := min(s.end, (i/tileWidth+1)*tileWidth)
@@ -165,7 +174,7 @@ func (q *Query) matches(x *Exchange) bool {
 
 // findAmendments adds to the matches what amends them. An amendment comes after
 // its record, in the same segment or in a later one.
-func (l *Log) findAmendments(q *Query, res *Result) {
+func (l *Log) findAmendments(ctx context.Context, q *Query, res *Result) {
 	if len(res.Matches) == 0 {
 		return
 	}
@@ -178,16 +187,16 @@ func (l *Log) findAmendments(q *Query, res *Result) {
 	segments := l.segments // a Refresh replaces it
 	for i := range segments {
 		s := &segments[i]
-		if s.lost != nil || s.end <= m.Index || s.footer != nil && s.first > m.Index+1<<22 {
+		if ctx.Err() != nil || s.lost != nil || s.end <= m.Index || s.footer != nil && s.first > m.Index+1<<22 {
 			continue
 		}
 		if s.footer == nil {
-			l.readWhole(s, m.amend, unread)
+			l.readWhole(ctx, s, m.amend, unread)
 			continue
 		}
 		numbers, err := lookupID(s, q.ID)
 		if err != nil {
-			l.readWhole(s, m.amend, unread)
+			l.readWhole(ctx, s, m.amend, unread)
 			continue
 		}
 		for _, n := range numbers {

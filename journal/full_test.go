@@ -276,14 +276,14 @@ func TestClockJumpsLoseNothing(t *testing.T) {
 	x := count(t, l, testKeys(), all)
 	for _, jump := range jumps[1:] {
 		at := testNow.Add(jump)
-		res, err := l.Find(Query{From: at, To: at.Add(time.Millisecond)})
+		res, err := l.Find(t.Context(), Query{From: at, To: at.Add(time.Millisecond)})
 		if err != nil || res.Total != 250 {
 			x.undetected++
 			t.Errorf("at %v: %d found, %v", at, res.Total, err)
 		}
 	}
 	x.want0(t, "clock jumps, back a day to ahead 80 years", "%d answered", n)
-	if res, err := l.Find(Query{ID: sample(3).ID}); err != nil || res.Total != 1 {
+	if res, err := l.Find(t.Context(), Query{ID: sample(3).ID}); err != nil || res.Total != 1 {
 		t.Errorf("%+v %v", res, err)
 	}
 }

@@ -76,7 +76,7 @@ func wantAll(t *testing.T, dir string, receipts map[int]roc.Receipt) {
 			continue
 		}
 		for name, q := range map[string]Query{"id": {ID: want.ID}, "MessageID": {MessageID: want.MessageID}} {
-			res, err := l.Find(q)
+			res, err := l.Find(t.Context(), q)
 			if err != nil || res.Total != 1 || res.Matches[0].Index != receipt.Index || len(res.Slow) > 0 {
 				t.Fatalf("by its %s, %d found, %v, read whole %v", name, res.Total, err, res.Slow)
 			}
@@ -128,7 +128,7 @@ func TestASearchFindsWhatAFullReadingFinds(t *testing.T) {
 				want++
 			}
 		}
-		res, err := l.Find(q)
+		res, err := l.Find(t.Context(), q)
 		if err != nil || res.Total != want || len(res.Matches) != min(want, q.Limit) {
 			t.Fatalf("%+v: %d found of which %d given, want %d; %v", q, res.Total, len(res.Matches), want, err)
 		}
@@ -146,7 +146,7 @@ func TestWhatIsKnownAfterwardsAmendsTheRecord(t *testing.T) {
 	j.Amend(first, sample(1).ID, WriteFailed, "")
 	j.Amend(first, sample(1).ID, AnswerChecked, string(roc.BadSignature))
 	j.end()
-	res, err := openLog(t, dir).Find(Query{ID: sample(1).ID})
+	res, err := openLog(t, dir).Find(t.Context(), Query{ID: sample(1).ID})
 	if err != nil || res.Total != 1 || len(res.Matches[0].Amendments) != 2 {
 		t.Fatalf("%+v, %v", res, err)
 	}
@@ -172,7 +172,7 @@ func TestAnAmendmentIsFoundWithoutItsIndex(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "segment-000000000000.idx")); err != nil {
 		t.Fatal(err)
 	}
-	res, err := openLog(t, dir).Find(Query{ID: sample(1).ID})
+	res, err := openLog(t, dir).Find(t.Context(), Query{ID: sample(1).ID})
 	if err != nil || res.Total != 1 || len(res.Matches[0].Amendments) != 1 {
 		t.Errorf("%+v, %v", res, err)
 	}
@@ -438,11 +438,11 @@ func TestASearchPassesOverWhatIsDamagedAndCountsIt(t *testing.T) {
 				remove(t, base+".idx")
 			}
 			l := openLog(t, dir)
-			res, err := l.Find(Query{})
+			res, err := l.Find(t.Context(), Query{})
 			if err != nil || res.Total != c.found || res.Damaged != c.lost {
 				t.Fatalf("%d found, %d damaged, want %d and %d; %v", res.Total, res.Damaged, c.found, c.lost, err)
 			}
-			res, err = l.Find(Query{ID: sample(5).ID})
+			res, err = l.Find(t.Context(), Query{ID: sample(5).ID})
 			if err != nil || res.Total != 1 {
 				t.Errorf("a sound record by its id: %d found, %v", res.Total, err)
 			}

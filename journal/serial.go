@@ -3,7 +3,6 @@ package journal
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"strings"
 )
 
 // putSerial writes a serial number, hexadecimal, as its length and its bytes.
@@ -38,8 +37,10 @@ func serialText(b []byte) string {
 	if n == 0 {
 		return ""
 	}
-	if s := strings.TrimLeft(hex.EncodeToString(b[1:1+n]), "0"); s != "" {
-		return s
+	var t [40]byte
+	text := t[:hex.Encode(t[:], b[1:1+n])]
+	for len(text) > 1 && text[0] == '0' {
+		text = text[1:]
 	}
-	return "0"
+	return string(text)
 }

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -68,7 +69,7 @@ func TestWhatCannotBeReadIsToldAndIsNotAltered(t *testing.T) {
 		if err != nil || len(report.Problems) > 0 || len(report.Unread) == 0 || report.OK() {
 			t.Errorf("%s: %v, problems %q, unread %q", name, err, report.Problems, report.Unread)
 		}
-		res, err := l.Find(Query{})
+		res, err := l.Find(t.Context(), Query{})
 		if err != nil || res.Damaged > 0 || (len(res.Unread) > 0) != c.search || (res.Total < 1000) != c.search {
 			t.Errorf("%s: a search finds %d, %d damaged, unread %v, %v", name, res.Total, res.Damaged, res.Unread, err)
 		}
@@ -84,9 +85,41 @@ func TestAnIndexThatCannotBeReadIsDoneWithout(t *testing.T) {
 	t.Parallel()
 	dir := closedJournal(t)
 	unreadable(t, filepath.Join(dir, "segment-000000000001.idx"))
-	res, err := openLog(t, dir).Find(Query{})
+	res, err := openLog(t, dir).Find(t.Context(), Query{})
 	if err != nil || res.Total != 1000 || len(res.Slow) != 1 || errors.Is(res.Slow[0], errIndex) || len(res.Unread) > 0 {
 		t.Errorf("%+v, %v", res, err)
+	}
+}
+
+// A countdown is a context that ends after it was asked so many times.
+type countdown struct {
+	context.Context
+	left int
+}
+
+func (c *countdown) Err() error {
+	if c.left--; c.left < 0 {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// The end of the context ends a search, at the next segment or record: what was
+// found until then is no answer.
+func TestASearchEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	l := openLog(t, closedJournal(t))
+	for _, q := range []Query{{}, {ID: sample(5).ID}} {
+		all := &countdown{t.Context(), 1 << 30}
+		if _, err := l.Find(all, q); err != nil {
+			t.Fatal(err)
+		}
+		asked := 1<<30 - all.left
+		for _, n := range []int{0, 1, asked / 2, asked - 1} {
+			if _, err := l.Find(&countdown{t.Context(), n}, q); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("a search that asks %d times, ended after %d: %v", asked, n, err)
+			}
+		}
 	}
 }
 
@@ -95,7 +128,7 @@ func TestASearchByIDTellsThatAmendmentsMayBeMissing(t *testing.T) {
 	t.Parallel()
 	dir := closedJournal(t)
 	unreadable(t, filepath.Join(dir, "segment-000000000001.zst"))
-	res, err := openLog(t, dir).Find(Query{ID: sample(5).ID})
+	res, err := openLog(t, dir).Find(t.Context(), Query{ID: sample(5).ID})
 	if err != nil || res.Total != 1 || len(res.Unread) == 0 {
 		t.Errorf("%+v, %v", res, err)
 	}

@@ -57,7 +57,7 @@ func (n *Nation) Prove(ctx context.Context, day []Scened) (e Evidence, err error
 		return e, err
 	}
 	defer log.Close()
-	if err := e.receipt(n, log, key, day); err != nil {
+	if err := e.receipt(ctx, n, log, key, day); err != nil {
 		return e, fmt.Errorf("the receipt: %w", err)
 	}
 	if err := e.figures(ctx, n, log); err != nil {
@@ -74,14 +74,14 @@ func (n *Nation) Prove(ctx context.Context, day []Scened) (e Evidence, err error
 
 // receipt finds every exchange of the day in the journal, once, and proves the
 // first that an insurer answered.
-func (e *Evidence) receipt(n *Nation, log *journal.Log, key journal.PublicKey, day []Scened) error {
+func (e *Evidence) receipt(ctx context.Context, n *Nation, log *journal.Log, key journal.PublicKey, day []Scened) error {
 	for _, s := range day {
 		id := s.Outcome.Exchange()
 		if id == "" {
 			continue // no handshake, no exchange
 		}
 		e.Exchanges++
-		found, err := log.Find(journal.Query{ID: id})
+		found, err := log.Find(ctx, journal.Query{ID: id})
 		if err != nil {
 			return err
 		}

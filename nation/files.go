@@ -25,6 +25,7 @@ import (
 //	rpn/ annuaire/ amc/ID/                     certificates and keys: serveur, client, signature; secrets
 //	etablissements/ID/                         auth, sign
 //	exploitants/ROLE                           certificates of who operates, and amc/ID/portail: of who reads the portal
+//	*.p12                                      beside the certificates of Readers, for a browser
 //	exclusion/                                 the deny list, and the key that signs it
 //	messages/                                  messages to send, unsigned
 //	rpn/state/                                 what the RPN keeps

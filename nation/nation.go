@@ -140,6 +140,9 @@ func New(o Options) (_ *Nation, err error) {
 	if err := n.readers(); err != nil {
 		return nil, err
 	}
+	if err := n.browserFiles(); err != nil {
+		return nil, err
+	}
 	if err := n.writeRegister(); err != nil {
 		return nil, err
 	}

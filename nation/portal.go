@@ -2,6 +2,7 @@ package nation
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -57,24 +58,57 @@ type Reader struct {
 	Name      string
 	Home      string // the path of its first page
 	Cert, Key string
+	PKCS12    string // both, for a browser, with BrowserPassword
+}
+
+// BrowserPassword protects the PKCS12 of every Reader. Browsers want one; the key
+// lies beside it.
+const BrowserPassword = "demo"
+
+func reader(name, home, cert, key string) Reader {
+	return Reader{name, home, cert, key, strings.TrimSuffix(cert, ".pem") + ".p12"}
+}
+
+// browserFiles writes what a browser imports, unless an earlier nation did.
+func (n *Nation) browserFiles() error {
+	if !n.opts.Portal {
+		return nil
+	}
+	for _, r := range n.Readers() {
+		if _, err := os.Stat(r.PKCS12); err == nil {
+			continue
+		}
+		dir, name := filepath.Split(strings.TrimSuffix(r.Cert, ".pem"))
+		p, err := igc.ReadPair(dir, name)
+		if err == nil {
+			err = p.WritePKCS12(r.PKCS12, BrowserPassword)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Readers are an establishment, an insurer and the operators.
 func (n *Nation) Readers() (list []Reader) {
 	e := n.Files(n.opts.Etablissements[0].ID)
 	first := n.opts.Etablissements[0]
-	list = append(list, Reader{first.Nom, "/etablissement/" + string(roc.StructureOf(first.EJ)), e.Cert, e.Key})
+	list = append(list, reader(first.Nom, "/etablissement/"+string(roc.StructureOf(first.EJ)), e.Cert, e.Key))
 	for _, i := range n.opts.Insurers {
 		if i.Etat == "cercle" && !i.Absent {
-			list = append(list, Reader{i.Nom, "/amc/" + string(i.Numero), filepath.Join(n.Dir, "amc", i.ID, "portail.pem"), filepath.Join(n.Dir, "amc", i.ID, "portail.key")})
+			list = append(list, reader(i.Nom, "/amc/"+string(i.Numero), filepath.Join(n.Dir, "amc", i.ID, "portail.pem"), filepath.Join(n.Dir, "amc", i.ID, "portail.key")))
 			break
 		}
 	}
 	for _, role := range operatorRoles {
-		list = append(list, Reader{"exploitant, " + role, "/national", filepath.Join(n.Dir, "exploitants", role+".pem"), filepath.Join(n.Dir, "exploitants", role+".key")})
+		list = append(list, reader("exploitant, "+role, "/national", filepath.Join(n.Dir, "exploitants", role+".pem"), filepath.Join(n.Dir, "exploitants", role+".key")))
 	}
 	return list
 }
+
+// ConsoleURL is where operators look, on their own listener.
+func (n *Nation) ConsoleURL() string { return n.AdminURL() + "/console/" }
 
 // PortalURL is where the pages are; "": there is no portal.
 func (n *Nation) PortalURL() string {

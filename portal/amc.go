@@ -3,6 +3,7 @@ package portal
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/piano-roc/rpn/indicators/report"
 	"github.com/piano-roc/rpn/indicators/store"
@@ -31,12 +32,12 @@ func amcPage(q *question) (any, error) {
 		return nil, err
 	}
 	p := &page{Title: q.subjectName(), Lead: "AMC " + string(q.about.Numero()) + ". Ce qui vous atteint, à quelle vitesse, et vos erreurs à part de celles des autres."}
-	w, err := q.weatherOf()
+	w, at, err := q.weatherOf()
 	if err != nil {
 		return nil, err
 	}
 	if w != nil {
-		p.Sections = append(p.Sections, section{ID: "etat", Heading: "État mesuré", Facts: []fact{{"État", string(w.State)}, {"Depuis", instant(w.Since)}}, Links: []link{{Text: "La règle", Href: q.link("/meteo")}}})
+		p.Sections = append(p.Sections, section{ID: "etat", Heading: "État mesuré", Facts: []fact{{"État", string(w.State)}, {"Depuis", since(w, at)}}, Links: []link{{Text: "La règle", Href: q.link("/meteo")}}})
 	}
 	p.Sections = append(p.Sections,
 		section{ID: "jour", Heading: "Aujourd'hui", Stats: stats},
@@ -83,20 +84,20 @@ func (q *question) amcRegister() section {
 	return s
 }
 
-// weatherOf is how the insurer does; nil: it has no weather.
-func (q *question) weatherOf() (*access.Weather, error) {
+// weatherOf is how the insurer does, at an instant; nil: it has no weather.
+func (q *question) weatherOf() (w *access.Weather, at time.Time, err error) {
 	if q.about.AMC() == nil {
-		return nil, nil
+		return nil, at, nil
 	}
 	sky, err := q.reader.Sky(q.Context())
 	if err != nil {
-		return nil, err
+		return nil, at, err
 	}
 	i := slices.IndexFunc(sky.AMCs, func(w access.Weather) bool { return w.Numero == q.about.AMC().Numeros[0] })
 	if i < 0 {
-		return nil, nil
+		return nil, at, nil
 	}
-	return &sky.AMCs[i], nil
+	return &sky.AMCs[i], sky.At, nil
 }
 
 // ownersTable is how many exchanges each one must act on.

@@ -92,7 +92,7 @@ func (q *question) causesTable(caption string, rows []store.Row, withAMC bool) *
 	return t
 }
 
-// lost counts what did not end well, by owner.
+// lostBy counts what did not end well, by owner.
 func lostBy(rows []store.Row) (all, answered int64, by map[roc.Responsable]int64) {
 	by = map[roc.Responsable]int64{}
 	for i := range rows {
@@ -118,7 +118,7 @@ func series() []string {
 }
 
 // points cuts rows that keep period, code and owner apart into the bars of a
-// chart: one each time that turn says that another bar begins.
+// chart: one for each of begins, until the next begins.
 func points(rows []store.Row, begins []time.Time, label, short func(int, time.Time) string) []point {
 	list := make([]point, len(begins))
 	for i, t := range begins {

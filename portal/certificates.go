@@ -2,18 +2,12 @@ package portal
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 
 	"github.com/piano-roc/rpn/tlsconf/expiry"
 )
-
-var kindNames = map[expiry.Kind]string{
-	expiry.OwnServer: "RPN, serveur", expiry.OwnClient: "RPN, client", expiry.OwnSignature: "RPN, signature",
-	expiry.CallerTLS: "établissement, connexion", expiry.CallerSignature: "établissement, signature",
-	expiry.PeerTLS: "organisme ou annuaire, serveur", expiry.PeerSignature: "organisme ou annuaire, signature",
-	expiry.Authority: "autorité",
-}
 
 // certificatesPage is what ends, the nearest end first; for an operator by
 // région and département.
@@ -41,7 +35,10 @@ func certificatesPage(q *question) (any, error) {
 	}
 	t := certificatesTable(plural(int64(len(list)), "certificat", "certificats"), list[:min(len(list), maxRows)], national, q)
 	if len(list) > maxRows {
-		t.More = "Les 200 premiers sont montrés : filtrez."
+		t.More = fmt.Sprintf("Les %d premiers sont montrés.", maxRows)
+		if national {
+			t.More = fmt.Sprintf("Les %d premiers sont montrés : filtrez.", maxRows)
+		}
 	}
 	p.Sections = append(p.Sections, section{ID: "certificats", Heading: "Certificats", Table: t})
 	return p, nil
@@ -62,7 +59,7 @@ func certificatesTable(caption string, list []expiry.Expiry, national bool, q *q
 		case e.Days < 30:
 			days.State = "warn"
 		}
-		row := []cell{text(instant(e.End)), days, text(kindNames[e.Kind])}
+		row := []cell{text(instant(e.End)), days, text(e.Kind.Nom())}
 		if national {
 			who := cell{Text: or(e.Nom, e.Owner)}
 			if (e.Kind == expiry.CallerTLS || e.Kind == expiry.CallerSignature) && e.Nom != "" {

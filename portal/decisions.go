@@ -13,16 +13,16 @@ func decisionsPage(q *question) (any, error) {
 	w := q.about.Waiting()
 	moves := &table{Caption: "Déplacements retenus", Head: columns("Organisme", "Service", "De", "Vers", "Depuis", "Décision"), Empty: "Aucun déplacement n'est retenu."}
 	for _, m := range w.Moves {
-		moves.Rows = append(moves.Rows, []cell{q.amcCell(m.AMC), text(m.Service + " " + m.Version), text(m.From), text(or(m.To, "retiré")), text(instant(m.Since)), q.decision(m.AMC, m.Host, m.Rejected)})
+		moves.Rows = append(moves.Rows, []cell{q.amcCell(m.AMC), text(m.Service + " " + m.Version), text(m.From), text(or(m.To, "retiré")), text(instant(m.Since)), q.decision(m.AMC, m.Host, m.Rejected, "à décider par commande (--removed)")})
 	}
 	domains := &table{Caption: "Domaines et organismes inconnus du registre", Head: columns("Organisme", "Adresse", "Depuis", "Dernier message", "#Messages refusés", "Décision"), Empty: "Aucun domaine n'attend."}
 	for _, d := range w.Domains {
-		domains.Rows = append(domains.Rows, []cell{q.amcCell(d.AMC), text(or(d.Host, "organisme absent du registre")), text(instant(d.Since)), text(instant(d.Last)), text(count(int64(d.Refused))), q.decision(d.AMC, d.Host, d.Rejected)})
+		domains.Rows = append(domains.Rows, []cell{q.amcCell(d.AMC), text(or(d.Host, "organisme absent du registre")), text(instant(d.Since)), text(instant(d.Last)), text(count(int64(d.Refused))), q.decision(d.AMC, d.Host, d.Rejected, "à inscrire dans amc.yaml")})
 	}
-	return &page{Title: "À décider", Lead: "Approuver laisse passer cette adresse et aucune autre ; rejeter la tient à l'écart jusqu'à une approbation. Chaque décision est écrite, avec son auteur et son motif.", Sections: []section{
+	return &page{Title: "À décider", Lead: "Approuver laisse passer cette adresse et aucune autre ; rejeter la tient à l'écart jusqu'à une approbation. Chaque décision est écrite, avec son auteur et son motif. Chaque instance du RPN retient et décide pour elle-même : décidez sur chacune.", Sections: []section{
 		{ID: "deplacements", Heading: "Déplacements", Table: moves},
 		{ID: "domaines", Heading: "Domaines", Table: domains},
-		{ID: "commandes", Heading: "Les mêmes décisions, par commande", Code: "rpn annuaire held --config /etc/rpn/rpn.yaml\nrpn annuaire approve --config /etc/rpn/rpn.yaml --amc NUMERO --host ADRESSE --why MOTIF\nrpn annuaire reject  --config /etc/rpn/rpn.yaml --amc NUMERO --host ADRESSE --why MOTIF"},
+		{ID: "commandes", Heading: "Les mêmes décisions, par commande", Code: "rpn annuaire held --config /etc/rpn/rpn.yaml\nrpn annuaire approve --config /etc/rpn/rpn.yaml --amc NUMERO --host ADRESSE --why MOTIF\nrpn annuaire reject  --config /etc/rpn/rpn.yaml --amc NUMERO --host ADRESSE --why MOTIF\nrpn annuaire approve --config /etc/rpn/rpn.yaml --amc NUMERO --removed --why MOTIF"},
 	}}, nil
 }
 
@@ -30,11 +30,15 @@ func (q *question) amcCell(n roc.NumeroAMC) cell {
 	return cell{Text: or(q.reader.NameOfAMC(n), "AMC "+string(n)), Href: q.link("/amc/" + string(n))}
 }
 
-// decision is the form of one line, for who may decide.
-func (q *question) decision(amc roc.NumeroAMC, host string, rejected bool) cell {
+// decision is the form of one line, for who may decide; of a line without a host,
+// what is to be done elsewhere.
+func (q *question) decision(amc roc.NumeroAMC, host string, rejected bool, elsewhere string) cell {
 	state := "à décider"
-	if rejected {
+	switch {
+	case rejected:
 		state = "rejeté"
+	case host == "":
+		state = elsewhere
 	}
 	if q.p.o.Decide == nil || host == "" || !q.reader.Viewer().May(access.Exploitation) {
 		return text(state)

@@ -3,8 +3,8 @@ package portal
 import (
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -15,8 +15,6 @@ import (
 	"github.com/piano-roc/rpn/portal/access"
 )
 
-var uuid = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`)
-
 var outcomes = []roc.Outcome{roc.Answered, roc.FarFault, roc.Refused, roc.Abandoned}
 
 // exchangesPage searches exchanges of the subject. Nothing is searched until
@@ -25,7 +23,7 @@ func exchangesPage(q *question) (any, error) {
 	values := q.URL.Query()
 	p := &page{Title: "Recherche d'échanges", Lead: q.subjectName()}
 	if id := strings.TrimSpace(values.Get("id")); id != "" {
-		if !uuid.MatchString(id) {
+		if !roc.IsUUID(id) {
 			return nil, badRequest("Un identifiant d'échange (RPN-Echange) est un UUID : 01890a5d-ac96-774b-bcce-b302099a8057.")
 		}
 		return moved(q.path + "/echange/" + strings.ToLower(id)), nil
@@ -42,7 +40,7 @@ func exchangesPage(q *question) (any, error) {
 	search.From, search.To = from, to.AddDate(0, 0, 1)
 	p.Sections = []section{
 		{ID: "id", Heading: "Par identifiant", Form: &form{Action: q.link(q.path + "/echanges"), Label: "Recherche par identifiant", Button: "Montrer", Fields: []field{{Name: "id", Label: "Identifiant de l'échange", Hint: "celui que porte la réponse (RPN-Echange)", Required: true}}}},
-		{ID: "recherche", Heading: "Par période", Note: "31 jours au plus à la fois, et les 200 échanges les plus récents.", Form: q.searchForm(values, from, to)},
+		{ID: "recherche", Heading: "Par période", Note: fmt.Sprintf("Dans le journal de cette instance du RPN : %d jours au plus à la fois, et les %d échanges les plus récents.", maxDays, access.MaxFound), Form: q.searchForm(values, from, to)},
 	}
 	if !values.Has("du") && !values.Has("message") {
 		return p, nil
@@ -72,6 +70,9 @@ func exchangesPage(q *question) (any, error) {
 	return p, nil
 }
 
+// maxDays is how many days are searched at once.
+const maxDays = int(access.MaxPeriod / (24 * time.Hour))
+
 // span reads ?du= and ?au=, days of Paris, both included.
 func (q *question) span(values url.Values, today time.Time) (from, to time.Time, err error) {
 	from, to = today.AddDate(0, 0, -6), today
@@ -85,7 +86,7 @@ func (q *question) span(values url.Values, today time.Time) (from, to time.Time,
 		}
 	}
 	if to.Before(from) || to.AddDate(0, 0, 1).Sub(from) > access.MaxPeriod+2*time.Hour {
-		return from, to, badRequest("La période va du plus ancien au plus récent, et compte 31 jours au plus.")
+		return from, to, badRequest(fmt.Sprintf("La période va du plus ancien au plus récent, et compte %d jours au plus.", maxDays))
 	}
 	return from, to, nil
 }
@@ -93,7 +94,7 @@ func (q *question) span(values url.Values, today time.Time) (from, to time.Time,
 // readSearch reads the other fields of the form.
 func readSearch(values url.Values) (s access.Search, err error) {
 	if m := strings.TrimPrefix(strings.TrimPrefix(strings.TrimSpace(values.Get("message")), "urn:"), "uuid:"); m != "" {
-		if !uuid.MatchString(m) {
+		if !roc.IsUUID(m) {
 			return s, badRequest("Le wsa:MessageID cherché est un UUID.")
 		}
 		s.MessageID = m
@@ -220,21 +221,9 @@ func ending(s *access.Story) (list []fact) {
 		add("Signature de la réponse", s.AnswerCheck)
 	}
 	for _, a := range s.Amendments {
-		add("Appris ensuite, le "+clock(a.At), amendmentName(a))
+		add("Appris ensuite, le "+clock(a.At), a.Libelle())
 	}
 	return list
-}
-
-func amendmentName(a *journal.Amendment) string {
-	switch a.Change {
-	case journal.WriteFailed:
-		return "la réponse n'a pas pu être écrite à l'appelant"
-	case journal.CallerLeft:
-		return "l'appelant était parti quand sa réponse était prête"
-	case journal.AnswerChecked:
-		return "la signature de la réponse n'est pas bonne : " + a.AnswerCheck
-	}
-	return a.Change.String()
 }
 
 func instantsTable(s *access.Story) *table {

@@ -20,6 +20,7 @@ import (
 	"github.com/piano-roc/rpn/indicators/store"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/journal"
+	"github.com/piano-roc/rpn/portal/access"
 )
 
 var tags = regexp.MustCompile(`<details class="card">.*?</details>|<[^>]*>`)
@@ -213,6 +214,43 @@ func TestTheWeatherSaysSinceWhen(t *testing.T) {
 	w := c.get("public", "/meteo.atom")
 	if err := xml.Unmarshal(w.Body.Bytes(), &feed); err != nil || len(feed.Entries) == 0 || feed.Entries[0].Updated != since.Format(time.RFC3339) {
 		t.Errorf("the feed: %v, %+v", err, feed)
+	}
+}
+
+// The feed names a state by the same id each time, whether its beginning is known
+// or not, and says since when only where it is.
+func TestTheFeedTellsOfAStateOnce(t *testing.T) {
+	t.Parallel()
+	sky := func(at time.Time) *access.Sky {
+		return &access.Sky{At: at, AMCs: []access.Weather{
+			{Numero: ownAMC, Nom: "Mutuelle & Verte", State: access.Disturbed},
+			{Numero: otherAMC, Nom: "Mutuelle Bleue", State: access.Out, Since: noon.Add(-time.Hour)},
+			{Numero: "0099000004", Nom: "Mutuelle Rouge", State: access.Closed, Until: noon.AddDate(0, 0, 3)},
+			{Numero: "0099000005", Nom: "Mutuelle Calme", State: access.Calm},
+		}}
+	}
+	type entry struct {
+		ID      string `xml:"id"`
+		Updated string `xml:"updated"`
+		Summary string `xml:"summary"`
+	}
+	entries := func(at time.Time) (list []entry) {
+		var feed struct {
+			Entries []entry `xml:"entry"`
+		}
+		if err := xml.Unmarshal(atomOf(sky(at)), &feed); err != nil {
+			t.Fatal(err)
+		}
+		return feed.Entries
+	}
+	first := entries(noon)
+	if again := entries(noon.Add(20 * time.Second)); len(first) != 3 || !slices.Equal(first, again) {
+		t.Errorf("20 s later the entries are others:\n%+v\n%+v", first, again)
+	}
+	for i, want := range []string{"Mutuelle & Verte, AMC 0099000002 : perturbé.", "en panne, depuis le 26/11/2026 11:00.", "fermé, jusqu'au 29/11/2026 12:00."} {
+		if !strings.HasSuffix(first[i].Summary, want) {
+			t.Errorf("entry %d: %q, want %q", i, first[i].Summary, want)
+		}
 	}
 }
 

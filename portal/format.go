@@ -83,7 +83,7 @@ func or(s, otherwise string) string {
 }
 
 // owners are who must act, in the order of the charts.
-var owners = []roc.Responsable{roc.ByEtablissement, roc.ByAMC, roc.ByAnnuaire, roc.ByRPN, roc.ByReseau}
+var owners = roc.Responsables()[1:]
 
 // ownerName is who must act, for a reader.
 func ownerName(o roc.Responsable) string {
@@ -114,19 +114,6 @@ func outcomeName(o roc.Outcome) string {
 		return "abandonné"
 	}
 	return string(o)
-}
-
-// codeName is how an exchange ended, by the code of a cell.
-func codeName(code string) string {
-	switch code {
-	case store.Answered:
-		return "répondu"
-	case store.FarFault:
-		return "erreur de l'organisme"
-	case store.Abandoned:
-		return "abandonné"
-	}
-	return code
 }
 
 func etatName(e register.Etat) string {

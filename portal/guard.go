@@ -8,13 +8,16 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
+	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/journal"
 	"github.com/piano-roc/rpn/portal/access"
 	"github.com/piano-roc/rpn/portal/login"
 )
@@ -37,12 +40,46 @@ func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "La question est trop longue.", http.StatusRequestURITooLong)
 		return
 	}
+	if !readable(r.URL) {
+		http.Error(w, "La question n'est pas en UTF-8.", http.StatusBadRequest)
+		return
+	}
 	if err := p.cross.Check(r); err != nil { // Sec-Fetch-Site, else Origin
 		http.Error(w, "Cette demande vient d'une autre page que celles du RPN.", http.StatusForbidden)
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if _, known := p.mux.Handler(r); known == "" {
+		p.none(w, r)
+		return
+	}
 	p.mux.ServeHTTP(w, r)
+}
+
+// readable reports whether what an address asks is text: a page shows it again.
+func readable(u *url.URL) bool {
+	for name, values := range u.Query() {
+		if !utf8.ValidString(name) || !utf8.ValidString(strings.Join(values, "")) {
+			return false
+		}
+	}
+	return utf8.ValidString(u.Path)
+}
+
+// nothing is the answer where no route is, or none for this method. Who has no
+// certificate does not learn which.
+func nothing(q *question) (any, error) {
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		r := *q.Request
+		r.Method = method
+		if method == q.Method || q.Method == http.MethodHead {
+			continue // of a file that is not there
+		}
+		if _, known := q.p.mux.Handler(&r); known != "" {
+			return nil, errMethod
+		}
+	}
+	return nil, access.ErrHidden
 }
 
 // serve answers a route: who asks is decided here, and what it may see by the
@@ -55,7 +92,7 @@ func (p *Portal) serve(route route) http.HandlerFunc {
 		if err != nil || who == "" {
 			who = network(r.RemoteAddr)
 		}
-		if wait, ok := p.pages.Allow(who, now); !ok {
+		if wait, ok := p.pages.allow(who, now); !ok {
 			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 			p.fail(w, r, viewer, http.StatusTooManyRequests, "Trop de pages demandées", "Attendez quelques secondes, puis recommencez.")
 			return
@@ -132,7 +169,7 @@ func (p *Portal) answer(route route, r *http.Request, viewer access.Viewer) (any
 	if route.least != "" && !viewer.May(route.least) {
 		return nil, errForbidden
 	}
-	if r.Method == http.MethodPost && !route.machine {
+	if route.method == http.MethodPost && !route.machine {
 		if err := r.ParseForm(); err != nil {
 			return nil, badRequest("Le formulaire est illisible ou trop long.")
 		}
@@ -168,6 +205,9 @@ func (p *Portal) failed(w http.ResponseWriter, r *http.Request, viewer access.Vi
 		p.fail(w, r, viewer, http.StatusBadRequest, "Demande incorrecte", string(bad))
 	case errors.Is(err, access.ErrHidden):
 		p.fail(w, r, viewer, http.StatusNotFound, "Rien à cette adresse", "Cette page n'existe pas, ou n'est pas pour vous.")
+	case errors.Is(err, errMethod):
+		w.Header().Set("Allow", "GET, HEAD")
+		p.fail(w, r, viewer, http.StatusMethodNotAllowed, "Cette page se lit", "Rien ne peut être envoyé à cette adresse.")
 	case errors.Is(err, errForbidden):
 		p.fail(w, r, viewer, http.StatusForbidden, "Rôle insuffisant", "Votre rôle permet de lire cette page, pas d'agir.")
 	case errors.Is(err, access.ErrBusy):
@@ -178,9 +218,11 @@ func (p *Portal) failed(w http.ResponseWriter, r *http.Request, viewer access.Vi
 		p.fail(w, r, viewer, http.StatusServiceUnavailable, "Le journal n'est pas lu en entier", "Une partie du journal ne peut pas être lue : cet échange y est peut-être. Recommencez plus tard, puis demandez à l'exploitant.")
 	case errors.Is(err, access.ErrNone):
 		p.fail(w, r, viewer, http.StatusServiceUnavailable, "Rien n'est conservé ici", "Ce RPN ne tient ni journal ni indicateurs.")
-	case access.NotSealed(err):
+	case errors.Is(err, journal.ErrNotSealed):
 		w.Header().Set("Retry-After", "15")
 		p.fail(w, r, viewer, http.StatusServiceUnavailable, "Pas encore scellé", "La preuve existe dès que le journal est scellé, en quelques secondes. Recommencez.")
+	case errors.Is(err, context.DeadlineExceeded):
+		p.fail(w, r, viewer, http.StatusServiceUnavailable, "Trop long", fmt.Sprintf("Cette page demande plus de %d secondes : réduisez la période, ou recommencez plus tard.", int(pageTime.Seconds())))
 	default:
 		if r.Context().Err() == nil {
 			p.o.Log.Error("a page could not be made", "event", "portal_page_failed", "path", r.URL.Path, "error", err.Error())
@@ -191,18 +233,9 @@ func (p *Portal) failed(w http.ResponseWriter, r *http.Request, viewer access.Vi
 
 // network is an address as a stranger is counted: IPv4, or IPv6 /64.
 func network(remote string) string {
-	host, _, err := net.SplitHostPort(remote)
+	addr, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return remote
 	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return host
-	}
-	if addr = addr.Unmap(); addr.Is6() {
-		if prefix, err := addr.WithZone("").Prefix(64); err == nil {
-			return prefix.String()
-		}
-	}
-	return strings.TrimSuffix(addr.String(), ".")
+	return roc.PeerNetwork(addr.Addr()).String()
 }

@@ -76,6 +76,12 @@ func (b *buffer) Write(p []byte) (int, error) {
 	return b.b.Write(p)
 }
 
+func (b *buffer) reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.b.Reset()
+}
+
 func (b *buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -115,8 +121,8 @@ func newCountry(t testing.TB) *country {
 		},
 		Waiting: func() access.Waiting {
 			return access.Waiting{
-				Moves:   []access.Move{{AMC: ownAMC, Service: "IDB", Version: "V2", From: "https://a.verte.example/roc", To: "https://b.verte.example/roc", Host: "b.verte.example", Since: noon}},
-				Domains: []access.Domain{{AMC: otherAMC, Host: "nulle-part.example", Since: noon, Last: noon, Refused: 3}},
+				Moves:   []access.Move{{AMC: ownAMC, Service: "IDB", Version: "V2", From: "https://a.verte.example/roc", To: "https://b.verte.example/roc", Host: "b.verte.example", Since: noon}, {AMC: ownAMC, Service: "CLC", Version: "V2", From: "https://a.verte.example/roc", Since: noon}},
+				Domains: []access.Domain{{AMC: otherAMC, Host: "nulle-part.example", Since: noon, Last: noon, Refused: 3}, {AMC: "0099000009", Since: noon, Last: noon, Refused: 1}},
 			}
 		},
 		Invitations: func() []invitation.Invitation {
@@ -157,7 +163,7 @@ func newCountry(t testing.TB) *country {
 			return 1, nil
 		},
 	})
-	c.portal.pages = access.NewLimit(10_000, 100_000)
+	c.portal.pages = newLimit(10_000, 100_000)
 	for _, r := range c.records[len(c.records)-40:] {
 		c.data.Observe(r)
 	}

@@ -62,7 +62,7 @@ func newOpenCountry(t testing.TB) *openCountry {
 	options := c.portal.o
 	options.Login = login.New(o)
 	c.portal = New(options)
-	c.portal.pages = access.NewLimit(10_000, 100_000)
+	c.portal.pages = newLimit(10_000, 100_000)
 	return c
 }
 

@@ -146,11 +146,52 @@ func TestADecisionNeedsItsForm(t *testing.T) {
 	}
 }
 
+// What no route is for is answered in French, in a page of ours; a page that only
+// reads says so.
+func TestWhatIsNotThereIsAnsweredInFrench(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t)
+	form := url.Values{"jeton": {"x"}}
+	for _, try := range []struct {
+		method, path string
+		want         int
+		say          string
+	}{
+		{http.MethodGet, "/nulle-part", http.StatusNotFound, "Rien à cette adresse"},
+		{http.MethodGet, "/theme/nulle-part.css", http.StatusNotFound, "Rien à cette adresse"},
+		{http.MethodPost, "/nulle-part", http.StatusNotFound, "Rien à cette adresse"},
+		{http.MethodPost, "/national", http.StatusMethodNotAllowed, "Rien ne peut être envoyé"},
+	} {
+		w := c.get("lecture", try.path)
+		if try.method == http.MethodPost {
+			w = c.post("lecture", try.path, form, map[string]string{"Sec-Fetch-Site": "same-origin"})
+		}
+		if body := w.Body.String(); w.Code != try.want || !strings.Contains(body, try.say) || !strings.Contains(body, `lang="fr"`) {
+			t.Errorf("%s %s: %d\n%s", try.method, try.path, w.Code, body)
+		}
+	}
+	if w := c.get("public", "/nulle-part"); w.Code != http.StatusForbidden {
+		t.Errorf("who has no certificate is told what is not there: %d", w.Code)
+	}
+}
+
+// What cannot be decided by a button says what is to be done.
+func TestWhatWaitsSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	c := newCountry(t)
+	body := c.page("exploitation", "/decisions")
+	for _, say := range []string{"à décider par commande (--removed)", "à inscrire dans amc.yaml", "--removed --why", "Chaque instance"} {
+		if !strings.Contains(body, say) {
+			t.Errorf("the page does not say %q", say)
+		}
+	}
+}
+
 // One who asks too much waits, and the others do not.
 func TestOneWhoAsksTooMuchWaits(t *testing.T) {
 	t.Parallel()
 	c := newCountry(t)
-	c.portal.pages = newLimit()
+	c.portal.pages = newLimit(pagesPerSecond, pagesAtOnce)
 	codes := map[int]int{}
 	for range pagesAtOnce + 20 {
 		codes[c.get("own", "/fiches").Code]++

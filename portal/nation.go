@@ -139,7 +139,7 @@ func (q *question) noisiest(p period) (*table, error) {
 		if n.id != "-" && q.about.NameOfEtablissement(n.id) != "" {
 			name.Href = q.link("/etablissement/" + string(n.id))
 		}
-		t.Rows = append(t.Rows, []cell{name, text(finess(n.id)), text(count(n.all)), text(count(n.lost)), text(share(n.lost, n.all)), text(codeName(worst))})
+		t.Rows = append(t.Rows, []cell{name, text(finess(n.id)), text(count(n.all)), text(count(n.lost)), text(share(n.lost, n.all)), text(outcomeName(roc.Outcome(worst)))})
 	}
 	return t, nil
 }
@@ -196,6 +196,8 @@ const fewestMoved = 20
 // maxRows is how many rows of the register a page shows.
 const maxRows = 200
 
+var firstRows = fmt.Sprintf("Les %d premiers sont montrés : précisez la question.", maxRows)
+
 // registerPage searches the register.
 func registerPage(q *question) (any, error) {
 	values := q.URL.Query()
@@ -213,7 +215,7 @@ func registerPage(q *question) (any, error) {
 		t.Rows = append(t.Rows, []cell{{Text: e.Nom, Href: q.link("/etablissement/" + string(e.Structure))}, text(string(e.EJ)), text(etatName(e.Etat)), text(day(c.Depuis.Time)), text(or(e.Departement, "-")), text(or(e.Region, "-")), text(or(e.GAP, "-"))})
 	}
 	if len(list) > maxRows {
-		t.More = fmt.Sprintf("Les %d premiers sont montrés : précisez la question.", maxRows)
+		t.More = firstRows
 	}
 	p := &page{Title: "Registre", Sections: []section{
 		{ID: "recherche", Form: &form{Action: q.link("/registre"), Label: "Recherche dans le registre", Button: "Chercher", Fields: []field{
@@ -239,6 +241,9 @@ func (q *question) amcsTable(search string) *table {
 			numeros = append(numeros, string(n))
 		}
 		t.Rows = append(t.Rows, []cell{{Text: a.Nom, Href: q.link("/amc/" + string(a.Numeros[0]))}, text(strings.Join(numeros, ", ")), text(or(string(a.Etat), "attendu")), text(day(a.Depuis.Time)), text(or(strings.Join(domains, ", "), "aucun"))})
+	}
+	if len(list) > maxRows {
+		t.More = firstRows
 	}
 	return t
 }

@@ -44,9 +44,10 @@ type Options struct {
 type Portal struct {
 	o      Options
 	mux    *http.ServeMux
-	pages  *access.Limit // of each who comes
-	turns  chan struct{} // pages made at once: the rest of the machine is for exchanges
-	secret [32]byte      // of the tokens of forms
+	none   http.HandlerFunc // what no route is for
+	pages  *limit           // of each who comes
+	turns  chan struct{}    // pages made at once: the rest of the machine is for exchanges
+	secret [32]byte         // of the tokens of forms
 	cross  *http.CrossOriginProtection
 }
 
@@ -64,11 +65,12 @@ const (
 
 // New returns a Portal, whose handler is the Portal itself.
 func New(o Options) *Portal {
-	p := &Portal{o: o, mux: http.NewServeMux(), pages: newLimit(), turns: make(chan struct{}, made), cross: http.NewCrossOriginProtection()}
+	p := &Portal{o: o, mux: http.NewServeMux(), pages: newLimit(pagesPerSecond, pagesAtOnce), turns: make(chan struct{}, made), cross: http.NewCrossOriginProtection()}
 	rand.Read(p.secret[:])
 	for _, r := range p.routes() {
 		p.mux.HandleFunc(r.method+" "+r.path, p.serve(r))
 	}
+	p.none = p.serve(route{answer: nothing})
 	p.mux.HandleFunc("GET /style.css", p.serveStyle)
 	p.mux.HandleFunc("GET /icon.svg", p.serveIcon)
 	p.mux.HandleFunc("GET /theme/{file}", p.serveTheme)
@@ -162,6 +164,7 @@ type file struct {
 	open bool // everybody may have it: it may be kept for some seconds
 }
 
-var errForbidden = errors.New("this role may not do that")
-
-func newLimit() *access.Limit { return access.NewLimit(pagesPerSecond, pagesAtOnce) }
+var (
+	errForbidden = errors.New("this role may not do that")
+	errMethod    = errors.New("nothing may be sent there")
+)

@@ -100,7 +100,7 @@ func (p *Portal) serveIcon(w http.ResponseWriter, r *http.Request) {
 func (p *Portal) serveTheme(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("file")
 	if p.o.Theme == nil || p.o.Theme.files[name] == nil {
-		http.NotFound(w, r)
+		p.none(w, r)
 		return
 	}
 	p.static(w, r, themeKinds[filepath.Ext(name)], p.o.Theme.files[name])

@@ -43,7 +43,8 @@ func weatherPage(q *question) (any, error) {
 func (q *question) weatherTable(sky *access.Sky, caption string) *table {
 	t := &table{Caption: caption, Head: columns("Organisme", "Numéro", "État", "Depuis", "Services", "#Échanges, dernière heure", "#Échecs"), Empty: "Aucun organisme au registre."}
 	operator := q.reader.Viewer().Kind() == access.Operator
-	for _, w := range sky.AMCs {
+	for i := range sky.AMCs {
+		w := &sky.AMCs[i]
 		services, sent, failed := "", int64(0), int64(0)
 		for i, s := range w.Services {
 			if i > 0 {
@@ -56,18 +57,20 @@ func (q *question) weatherTable(sky *access.Sky, caption string) *table {
 		if operator {
 			name.Href = q.link("/amc/" + string(w.Numero))
 		}
-		since := since(w, sky.At)
-		t.Rows = append(t.Rows, []cell{name, text(string(w.Numero)), {Text: string(w.State), State: weatherState(w.State)}, text(since), text(or(services, "-")), text(count(sent)), text(count(failed))})
+		t.Rows = append(t.Rows, []cell{name, text(string(w.Numero)), {Text: string(w.State), State: weatherState(w.State)}, text(since(w, sky.At)), text(or(services, "-")), text(count(sent)), text(count(failed))})
 	}
 	return t
 }
 
-func since(w access.Weather, at time.Time) string {
+// since is from when on, and for how long or until when; "-": it is not known.
+func since(w *access.Weather, at time.Time) string {
 	switch {
-	case w.State == access.Closed && !w.Until.IsZero():
-		return "jusqu'au " + instant(w.Until)
-	case w.Since.IsZero():
+	case w.Since.IsZero() && w.Until.IsZero():
 		return "-"
+	case w.Since.IsZero():
+		return "jusqu'au " + instant(w.Until)
+	case !w.Until.IsZero():
+		return instant(w.Since) + ", jusqu'au " + instant(w.Until)
 	}
 	return instant(w.Since) + " (" + lasted(at.Sub(w.Since)) + ")"
 }
@@ -114,29 +117,44 @@ func weatherJSON(q *question) (any, error) {
 	return &file{kind: "application/json", body: append(b, '\n'), open: true}, err
 }
 
-// weatherAtom is a feed of the insurers that are not calm, one entry for each
-// outage: it is new when the outage began, and updated when it ended.
+// weatherAtom is a feed of the insurers that are not calm.
 func weatherAtom(q *question) (any, error) {
 	sky, err := q.reader.Sky(q.Context())
 	if err != nil {
 		return nil, err
 	}
+	return &file{kind: "application/atom+xml", body: atomOf(sky), open: true}, nil
+}
+
+// stateWords are the states in the ids of the feed, which have no accent.
+var stateWords = map[access.State]string{access.Out: "panne", access.Disturbed: "perturbe", access.Closed: "ferme"}
+
+// atomOf has one entry for each insurer that is not calm. Its id is that of the
+// state and of its beginning, so that a reader is told of it once; the end of an
+// outage is another state, and another entry. Where the beginning is not known,
+// the id is that of the state alone, and the entry is of this hour.
+func atomOf(sky *access.Sky) []byte {
 	var b bytes.Buffer
 	b.WriteString(`<?xml version="1.0" encoding="utf-8"?>` + "\n" + `<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="fr">` + "\n")
 	fmt.Fprintf(&b, "<title>Météo des organismes</title>\n<id>urn:rpn:meteo</id>\n<updated>%s</updated>\n<author><name>RPN ROC</name></author>\n", rfc3339(sky.At))
 	for _, w := range sky.AMCs {
-		if w.State == access.Calm || w.State == access.Unknown {
+		word := stateWords[w.State]
+		if word == "" {
 			continue
 		}
-		at := w.Since
-		if at.IsZero() {
-			at = sky.At
+		id, at, text := "urn:rpn:meteo:"+string(w.Numero)+":"+word, sky.At.Truncate(time.Hour), ""
+		if !w.Since.IsZero() {
+			id, at, text = id+":"+w.Since.UTC().Format("20060102T150405Z"), w.Since, ", depuis le "+instant(w.Since)
 		}
-		fmt.Fprintf(&b, "<entry><title>%s : %s</title><id>urn:rpn:meteo:%s:%s</id><updated>%s</updated><summary>%s, AMC %s : %s, depuis le %s.</summary></entry>\n",
-			html.EscapeString(w.Nom), w.State, w.Numero, at.UTC().Format("20060102T150405Z"), rfc3339(at), html.EscapeString(w.Nom), w.Numero, w.State, instant(w.Since))
+		if !w.Until.IsZero() {
+			text += ", jusqu'au " + instant(w.Until)
+		}
+		nom := html.EscapeString(w.Nom)
+		fmt.Fprintf(&b, "<entry><title>%s : %s</title><id>%s</id><updated>%s</updated><summary>%s, AMC %s : %s%s.</summary></entry>\n",
+			nom, w.State, id, rfc3339(at), nom, w.Numero, w.State, text)
 	}
 	b.WriteString("</feed>\n")
-	return &file{kind: "application/atom+xml", body: b.Bytes(), open: true}, nil
+	return b.Bytes()
 }
 
 // home sends each viewer to its own first page.

@@ -14,9 +14,9 @@ func checkAlertes(l *List, doc *strict.Document, alertes []Alerte, amcsKnown boo
 		switch {
 		case (a.Courriel == "") == (a.Webhook == ""):
 			doc.Refuse(doc.At(at...), "write `courriel: ...` or `webhook: https://...`: two ways are two alerts", "an alert has one way to be told")
-		case a.Courriel != "" && !isCourriel(a.Courriel):
+		case a.Courriel != "" && !IsCourriel(a.Courriel):
 			doc.Refuse(doc.At(append(at, "courriel")...), "write it like astreinte@chu.example", "%.60q is not an e-mail address", a.Courriel)
-		case a.Webhook != "" && !isWebhook(a.Webhook):
+		case a.Webhook != "" && !IsWebhook(a.Webhook):
 			doc.RefuseSecret(doc.At(append(at, "webhook")...), "write it like https://chu.example/rpn, without a user name", "this is not an https address")
 		}
 		refuseTwice(doc, a.Organismes, itself, "AMC", append(at[:len(at):len(at)], "organismes")...)
@@ -34,9 +34,9 @@ func checkAlertes(l *List, doc *strict.Document, alertes []Alerte, amcsKnown boo
 	refuseTwice(doc, alertes, func(a Alerte) string { return a.Courriel + a.Webhook }, "alert", append(path[:len(path):len(path)], "alertes")...)
 }
 
-// isWebhook reports whether a text is an address that may be called: https, a
+// IsWebhook reports whether a text is an address that may be called: https, a
 // host, nobody's name.
-func isWebhook(s string) bool {
+func IsWebhook(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && len(s) <= 500 && u.Scheme == "https" && u.Hostname() != "" && u.User == nil && u.Fragment == "" && u.Opaque == ""
 }

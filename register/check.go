@@ -337,17 +337,18 @@ func checkContacts(doc *strict.Document, contacts []Contact, path ...any) {
 		case c.Nom == "": // reported already: it is required
 		case c.Courriel == "" && c.Telephone == "":
 			doc.Refuse(doc.At(at...), "add a line `courriel: ...` or `telephone: ...`", "this contact has neither e-mail address nor telephone")
-		case c.Courriel != "" && !isCourriel(c.Courriel):
+		case c.Courriel != "" && !IsCourriel(c.Courriel):
 			doc.Refuse(doc.At(append(at, "courriel")...), "write it like dsi@chu.example", "%.60q is not an e-mail address", c.Courriel)
 		}
 	}
 }
 
-// isCourriel reports whether a text may be an address: one @, something on
-// both sides, no space.
-func isCourriel(s string) bool {
-	who, where, ok := strings.Cut(s, "@")
-	return ok && who != "" && strings.Contains(where, ".") && !strings.ContainsAny(s, " \t,;<>\"") && !strings.Contains(where, "@")
+// IsCourriel reports whether a text may be an e-mail address: somebody at a name
+// of the DNS that has a dot.
+func IsCourriel(s string) bool {
+	who, where, _ := strings.Cut(s, "@")
+	domain, err := ParseDNSName(where)
+	return err == nil && !domain.SingleLabel() && who != "" && !strings.ContainsAny(who, " \t\r\n,;<>\"")
 }
 
 // refuseTwice refuses an item that a short list names twice.

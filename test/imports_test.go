@@ -82,7 +82,7 @@ var doors = map[string][]string{
 	"github.com/mholt/acmez":                    {"tlsconf/identity"},
 	"go.uber.org/zap":                           {"tlsconf/identity"}, // certmagic's log, given to ours
 	"golang.org/x/crypto":                       {"tlsconf/trust", "tlsconf/revocation", "tlsconf/identity", "internal/igc"},
-	"software.sslmate.com/src/go-pkcs12":        {"tlsconf/identity"},
+	"software.sslmate.com/src/go-pkcs12":        {"tlsconf/identity", "internal/igc"},
 	"golang.org/x/time":                         {"limits"},
 	"golang.org/x/sys":                          {"internal/rsaverify", "proxy/http1", "journal"},
 	"golang.org/x/mod":                          {"journal", "journal/witness"},

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/piano-roc/rpn/internal/roc"
 )
 
 // A handshakeQueue holds the connections whose handshake is under way: so many
@@ -167,19 +169,13 @@ func (q *handshakeQueue) removeLocked(p *pending) {
 	}
 }
 
-// addressOf is what one peer has for itself: an IPv4 address, an IPv6 /64.
+// addressOf is what one peer has for itself; zero: not an address of IP.
 func addressOf(a net.Addr) netip.Prefix {
 	t, ok := a.(*net.TCPAddr)
 	if !ok {
 		return netip.Prefix{}
 	}
-	ip := t.AddrPort().Addr().Unmap().WithZone("")
-	bits := 32
-	if ip.Is6() {
-		bits = 64
-	}
-	p, _ := ip.Prefix(bits)
-	return p
+	return roc.PeerNetwork(t.AddrPort().Addr())
 }
 
 // knownAddresses are those that had a good handshake lately, as many as fit: the

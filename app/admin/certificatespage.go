@@ -141,7 +141,7 @@ var pages embed.FS
 
 var certificatesPage = template.Must(template.New("certificats.html").Funcs(template.FuncMap{
 	"jour":   func(t time.Time) string { return t.Format("02/01/2006") },
-	"nature": func(k expiry.Kind) string { return natures[k] },
+	"nature": expiry.Kind.Nom,
 	"reste": func(e expiry.Expiry) string {
 		switch {
 		case e.Days < 0:
@@ -160,10 +160,3 @@ var certificatesPage = template.Must(template.New("certificats.html").Funcs(temp
 		return s
 	},
 }).ParseFS(pages, "certificats.html"))
-
-var natures = map[expiry.Kind]string{
-	expiry.OwnServer: "RPN, serveur", expiry.OwnClient: "RPN, client", expiry.OwnSignature: "RPN, signature",
-	expiry.CallerTLS: "Établissement, connexion", expiry.CallerSignature: "Établissement, signature",
-	expiry.PeerTLS: "AMC ou annuaire, serveur", expiry.PeerSignature: "AMC ou annuaire, signature",
-	expiry.Authority: "Autorité",
-}

@@ -93,7 +93,7 @@ func TestThePageOfCertificatesNamesEveryKind(t *testing.T) {
 	t.Parallel()
 	page := answer(fictive(), http.MethodGet, "/certificats").Body.String()
 	for _, k := range expiry.Kinds() {
-		if natures[k] == "" || !strings.Contains(page, "<td>"+natures[k]+"</td>") {
+		if k.Nom() == "" || !strings.Contains(page, "<td>"+k.Nom()+"</td>") {
 			t.Errorf("%s has no name on the page", k)
 		}
 	}

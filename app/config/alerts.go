@@ -2,10 +2,10 @@ package config
 
 import (
 	"net/netip"
-	"net/url"
 	"time"
 
 	"github.com/piano-roc/rpn/internal/strict"
+	"github.com/piano-roc/rpn/register"
 )
 
 // Alerts is how it is told that an insurer goes out, by the definition of its card
@@ -14,6 +14,9 @@ import (
 // webhooks by HTTPS, signed with secrets. Each is told once, whatever the number of
 // instances that share the store of indicators.
 type Alerts struct {
+	// Every is how often the figures are looked at. Default: 15s.
+	Every time.Duration `yaml:"every" strict:"positive"`
+
 	// Down is for how long an insurer is out before it is told. Default: 2m.
 	Down time.Duration `yaml:"down" strict:"positive"`
 
@@ -43,7 +46,7 @@ type Alerts struct {
 func (c *Config) checkAlerts(doc *strict.Document) {
 	a := &c.Alerts
 	for i, to := range a.Operators {
-		if !isAddress(to) {
+		if !register.IsCourriel(to) {
 			doc.Refuse(doc.At("alerts", "operators", i), "write it like astreinte@rpn.example", "%.60q is not an e-mail address", to)
 		}
 	}
@@ -51,7 +54,7 @@ func (c *Config) checkAlerts(doc *strict.Document) {
 		doc.Refuse(doc.At("alerts", "operators"), "add the section mail, or remove operators", "no mail is sent")
 	}
 	for i, to := range a.Webhooks {
-		if u, err := url.Parse(to); err != nil || !isHTTPS(to) || u.User != nil {
+		if !register.IsWebhook(to) {
 			doc.RefuseSecret(doc.At("alerts", "webhooks", i), "write it like https://astreinte.example/rpn", "this is not an https address without a user name")
 		}
 	}

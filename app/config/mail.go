@@ -2,9 +2,9 @@ package config
 
 import (
 	"net"
-	"strings"
 
 	"github.com/piano-roc/rpn/internal/strict"
+	"github.com/piano-roc/rpn/register"
 )
 
 // Mail is by which server the weekly files are sent: each Monday at six in
@@ -59,11 +59,11 @@ func (c *Config) checkMail(doc *strict.Document) {
 	if err != nil || !isHostName(host) || port == "" {
 		doc.Refuse(doc.At("mail", "server"), "write it like smtp.example:587", "%q is not a name and a port", m.Server)
 	}
-	if !isAddress(m.From) {
+	if !register.IsCourriel(m.From) {
 		doc.Refuse(doc.At("mail"), "add from: rpn@rpn.example", "mail.from is not an e-mail address")
 	}
 	for i, a := range m.Supervision {
-		if !isAddress(a) {
+		if !register.IsCourriel(a) {
 			doc.Refuse(doc.At("mail", "supervision", i), "write it like supervision@ans.example", "%.60q is not an e-mail address", a)
 		}
 	}
@@ -74,10 +74,4 @@ func (c *Config) checkMail(doc *strict.Document) {
 		doc.Refuse(doc.At("mail"), "give both, or none", "mail.user and mail.password_file go together")
 	}
 	m.password = readPassword(doc, doc.At("mail", "password_file"), m.PasswordFile)
-}
-
-// isAddress reports whether a text may be an e-mail address.
-func isAddress(s string) bool {
-	who, where, ok := strings.Cut(s, "@")
-	return ok && who != "" && isHostName(where) && !strings.ContainsAny(who, " \t\r\n,;<>\"")
 }

@@ -55,7 +55,7 @@ type Operator struct {
 	Certificate string `yaml:"certificate" strict:"required"`
 
 	// Role is lecture (sees everything), exploitation (decides what waits) or
-	// administration (lets others in). Required.
+	// administration (as exploitation, for now). Required.
 	Role OperatorRole `yaml:"role" strict:"required"`
 }
 

@@ -34,7 +34,8 @@ RPN on loopback ports, and plays a day in small: establishments in every state
 send signed messages, some of which must be refused; one is put out while it is
 connected, and the RPN's certificate is renewed; an insurer falls and is left to
 rest, and a hospital sends far too much while the others work. It prints what came of
-each, where everything listens, and five commands to copy; then it keeps light
+each, where everything listens, how to look at its pages in a browser, and five
+commands to copy; then it keeps light
 traffic going until Ctrl-C. With --once it ends instead with what the day leaves:
 a receipt verified without the RPN, the figures of an establishment, and its
 journal verified.
@@ -88,6 +89,7 @@ func demo(ctx context.Context, o options, out io.Writer) (err error) {
 		}
 	} else {
 		p.places(n, o.dir)
+		p.pages(n)
 		p.commands(n)
 	}
 	if wrong != nil {
@@ -240,12 +242,25 @@ func (p *printer) places(n *nation.Nation, dir string) {
 	}
 }
 
+// pages says how the console and the portal are looked at.
+func (p *printer) pages(n *nation.Nation) {
+	fmt.Fprintf(p.out, "\n%s\n", p.paint(bold, "Look at it in a browser (its certificate is of a throw-away authority: accept the warning)"))
+	fmt.Fprintf(p.out, "  %s %s\n", pad("console, no certificate", 28), n.ConsoleURL())
+	fmt.Fprintf(p.out, "  %s %s\n", pad("weather, no certificate", 28), n.PortalURL()+"/meteo")
+	fmt.Fprintf(p.out, "  %s %s/\n", pad("portal, with one of these", 28), n.PortalURL())
+	fmt.Fprintf(p.out, "  to import, password %q:\n", nation.BrowserPassword)
+	for _, r := range n.Readers() {
+		fmt.Fprintf(p.out, "  %s %s\n", pad(r.Name, 28), r.PKCS12)
+	}
+}
+
 // around is what --without-rpn prints.
 func (p *printer) around(n *nation.Nation) {
 	fmt.Fprintln(p.out, p.paint(bold, "Listening"))
 	for _, l := range n.Places() {
 		fmt.Fprintf(p.out, "  %s %s\n", pad(l.Name, 28), l.URL)
 	}
+	p.pages(n)
 	fmt.Fprintf(p.out, "\nThe RPN of this nation, in another terminal:\n  %s serve --config %s\n\nCtrl-C ends the annuaire and the insurers.\n",
 		rpn(), quoted(filepath.Join(n.Dir, "rpn.yaml")))
 }

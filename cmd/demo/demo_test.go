@@ -188,6 +188,7 @@ func TestTheCommandsThatTheDemoPrintsWork(t *testing.T) {
 	if b, err := exec.Command(built(t), append([]string{"top"}, command(t, text, rpn()+" top")...)...).CombinedOutput(); err != nil || !strings.Contains(string(b), "AU REPOS") || !strings.Contains(string(b), "Hôpital du Peuplier") {
 		t.Errorf("rpn top: %v\n%s", err, b)
 	}
+	wantPages(t, text)
 	end()
 
 	around, aroundDone, endAround := began(t, command(t, text, self())...)
@@ -211,6 +212,38 @@ func TestTheCommandsThatTheDemoPrintsWork(t *testing.T) {
 	}
 	endServe()
 	endAround()
+}
+
+// wantPages reads the console without a certificate, and the portal with each of
+// those that are printed, as a browser that imported them.
+func wantPages(t *testing.T, text string) {
+	t.Helper()
+	read := func(args ...string) string {
+		b, err := exec.Command("curl", append([]string{"-skL", "-o", os.DevNull, "-w", "%{http_code} %{url_effective}"}, args...)...).CombinedOutput()
+		if err != nil {
+			return err.Error() + " " + string(b)
+		}
+		return string(b)
+	}
+	address := func(name string) string {
+		_, after, _ := strings.Cut(text[strings.Index(text, "Look at it in a browser"):], "  "+name)
+		line, _, _ := strings.Cut(after, "\n")
+		return strings.TrimSpace(line)
+	}
+	for name, want := range map[string]string{"console, no certificate": "200 http://127.0.0.1:", "weather, no certificate": "200 https://localhost:"} {
+		if got := read(address(name)); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	portal := address("portal, with one of these")
+	if got := read(portal); !strings.HasPrefix(got, "200 ") || !strings.HasSuffix(got, "/meteo") {
+		t.Errorf("the portal without a certificate: %s", got)
+	}
+	for who, home := range map[string]string{"CHU de Sainte-Fiction": "etablissement/1990000011", "Mutuelle Ambre": "amc/0099000007", "exploitant, lecture": "national"} {
+		if got := read("--cert-type", "P12", "--cert", address(who+" ")+":"+nation.BrowserPassword, portal); got != "200 "+portal+home {
+			t.Errorf("the portal as %s: %s", who, got)
+		}
+	}
 }
 
 func TestTheCommandLineIsChecked(t *testing.T) {

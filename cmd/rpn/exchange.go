@@ -32,7 +32,7 @@ func exchangeCommand() *cobra.Command {
 			fmt.Fprintf(w, "échange %s (enregistrement %d de %s)\n", m.Exchange.ID, m.Index, m.Dir)
 			printExchange(w, m.Exchange)
 			for _, a := range m.Amendments {
-				fmt.Fprintf(w, "  appris ensuite, à %s : %s\n", frenchTime(a.At), amendmentText(a))
+				fmt.Fprintf(w, "  appris ensuite, à %s : %s\n", frenchTime(a.At), a.Libelle())
 			}
 			return nil
 		},
@@ -75,18 +75,6 @@ func outcomeText(x *journal.Exchange) string {
 		return "l'appelant est parti avant la réponse"
 	}
 	return "inconnue"
-}
-
-func amendmentText(a *journal.Amendment) string {
-	switch a.Change {
-	case journal.WriteFailed:
-		return "la réponse n'a pas pu être écrite à l'appelant"
-	case journal.CallerLeft:
-		return "l'appelant était parti quand sa réponse était prête"
-	case journal.AnswerChecked:
-		return "la signature de la réponse n'est pas bonne : " + a.AnswerCheck
-	}
-	return a.Change.String()
 }
 
 func frenchTime(t time.Time) string { return t.UTC().Format("15:04:05.000") + " UTC" }

@@ -191,20 +191,27 @@ func printPosition(cmd *cobra.Command, s *store.Store, origin string) error {
 	return nil
 }
 
-// structuresOf are the structure ids of the establishment with that one: a record
-// bears the one of its certificate. Without the register it is that one alone.
-func structuresOf(id roc.StructureID, etablissements, amcs string) ([]roc.StructureID, error) {
+// readRegister reads the lists of establishments and of AMCs; nil: that of
+// establishments is not given.
+func readRegister(etablissements, amcs string) (*register.List, error) {
 	switch {
-	case id == "":
-		return nil, nil
 	case etablissements == "":
-		return []roc.StructureID{id}, nil
+		return nil, nil
 	case amcs == "":
 		return nil, errors.New("--etablissements va avec --amcs")
 	}
-	list, err := register.Load(etablissements, amcs, time.Now())
-	if err != nil {
-		return nil, err
+	return register.Load(etablissements, amcs, time.Now())
+}
+
+// structuresOf are the structure ids of the establishment with that one: a record
+// has the one of its caller's certificate. Without the register (nil) it has that
+// one alone.
+func structuresOf(id roc.StructureID, list *register.List) ([]roc.StructureID, error) {
+	switch {
+	case id == "":
+		return nil, nil
+	case list == nil:
+		return []roc.StructureID{id}, nil
 	}
 	es, known := list.ByStructure(id)
 	if !known {
@@ -236,7 +243,11 @@ donne trois fichiers avec leurs seuls titres.`,
 					return refused(fmt.Errorf("--week : %w", err))
 				}
 			}
-			structures, err := structuresOf(filter.Structure, etablissements, amcs)
+			list, err := readRegister(etablissements, amcs)
+			if err != nil {
+				return refused(err)
+			}
+			structures, err := structuresOf(filter.Structure, list)
 			if err != nil {
 				return refused(err)
 			}

@@ -15,22 +15,29 @@ func TestAnEstablishmentIsAllItsStructureIDs(t *testing.T) {
 	t.Parallel()
 	const lists = "../../register/testdata/good-"
 	whole := []roc.StructureID{"1010003812", "1010003820", "1010003838"}
+	list, err := readRegister(lists+"etablissements.yaml", lists+"amc.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, id := range whole {
-		if got, err := structuresOf(id, lists+"etablissements.yaml", lists+"amc.yaml"); err != nil || !slices.Equal(got, whole) {
+		if got, err := structuresOf(id, list); err != nil || !slices.Equal(got, whole) {
 			t.Errorf("%s: %v, %v; want %v", id, got, err, whole)
 		}
-		if got, err := structuresOf(id, "", ""); err != nil || !slices.Equal(got, []roc.StructureID{id}) {
+		if got, err := structuresOf(id, nil); err != nil || !slices.Equal(got, []roc.StructureID{id}) {
 			t.Errorf("%s alone: %v, %v", id, got, err)
 		}
 	}
-	if got, err := structuresOf("1990000018", lists+"etablissements.yaml", lists+"amc.yaml"); err == nil {
+	if got, err := structuresOf("1990000018", list); err == nil {
 		t.Errorf("an unknown one: %v", got)
 	}
-	if got, err := structuresOf("1010003812", lists+"etablissements.yaml", ""); err == nil {
+	if got, err := structuresOf("", nil); err != nil || got != nil {
+		t.Errorf("none: %v, %v", got, err)
+	}
+	if got, err := readRegister(lists+"etablissements.yaml", ""); err == nil {
 		t.Errorf("one list alone: %v", got)
 	}
-	if got, err := structuresOf("", "", ""); err != nil || got != nil {
-		t.Errorf("none: %v, %v", got, err)
+	if got, err := readRegister("", lists+"amc.yaml"); err != nil || got != nil {
+		t.Errorf("the insurers alone: %v, %v", got, err)
 	}
 }
 

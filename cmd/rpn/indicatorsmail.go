@@ -26,7 +26,7 @@ remettent en attente.`,
 	return cmd
 }
 
-// lettersStates are the French words of the states of a letter.
+// letterStates are the French words of the states of a letter.
 var letterStates = map[store.LetterState]string{
 	store.Due: "en attente", store.Claimed: "en préparation", store.Sending: "en cours d'envoi", store.Sent: "remis",
 	store.Partly: "remis en partie", store.Undelivered: "non remis", store.Doubted: "incertain",

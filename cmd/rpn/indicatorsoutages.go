@@ -14,6 +14,7 @@ import (
 	"github.com/piano-roc/rpn/indicators/store"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/secret"
+	"github.com/piano-roc/rpn/register"
 )
 
 func indicatorsOutagesCommand() *cobra.Command {
@@ -53,19 +54,19 @@ docs/indicators.md.`,
 	return cmd
 }
 
-func printOutages(cmd *cobra.Command, list []store.ToldOutage, asJSON bool) error {
+func printOutages(cmd *cobra.Command, list []store.AnnouncedOutage, asJSON bool) error {
 	if asJSON {
 		out := json.NewEncoder(cmd.OutOrStdout())
 		for i := range list {
 			o := &list[i]
 			line := struct {
-				AMC      roc.NumeroAMC `json:"amc"`
-				Services []string      `json:"services"`
-				From     string        `json:"depuis"`
-				To       string        `json:"jusque,omitzero"`
-				Told     string        `json:"annoncee"`
-				Ended    string        `json:"fin_annoncee,omitzero"`
-			}{AMC: o.AMC, Services: serviceNames(o.Services), From: o.Began.UTC().Format(time.RFC3339), Told: o.Told.UTC().Format(time.RFC3339)}
+				AMC       roc.NumeroAMC `json:"amc"`
+				Services  []string      `json:"services"`
+				From      string        `json:"depuis"`
+				To        string        `json:"jusque,omitzero"`
+				Announced string        `json:"annoncee"`
+				Ended     string        `json:"fin_annoncee,omitzero"`
+			}{AMC: o.AMC, Services: roc.Texts(o.Services), From: o.Began.UTC().Format(time.RFC3339), Announced: o.Announced.UTC().Format(time.RFC3339)}
 			if !o.Ended.IsZero() {
 				line.To, line.Ended = o.Over.UTC().Format(time.RFC3339), o.Ended.UTC().Format(time.RFC3339)
 			}
@@ -87,16 +88,9 @@ func printOutages(cmd *cobra.Command, list []store.ToldOutage, asJSON bool) erro
 		if !o.Ended.IsZero() {
 			to = frenchInstant(o.Over)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", o.AMC, strings.Join(serviceNames(o.Services), ", "), frenchInstant(o.Began), to)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", o.AMC, strings.Join(roc.Texts(o.Services), ", "), frenchInstant(o.Began), to)
 	}
 	return t.Flush()
-}
-
-func serviceNames(list []roc.Service) (names []string) {
-	for _, s := range list {
-		names = append(names, s.String())
-	}
-	return names
 }
 
 func indicatorsWebhookSecretCommand() *cobra.Command {
@@ -116,10 +110,10 @@ clé plus ancienne vaut tant qu'elle y reste.`,
 			if err != nil {
 				return refused(fmt.Errorf("--secrets : %w", err))
 			}
-			if !isSubscriber(subscriber) {
+			if !alert.IsSubscriber(subscriber) {
 				return refused(errors.New("--for : écrivez 1010003812, amc-0099000003 ou exploitant"))
 			}
-			if !strings.HasPrefix(url, "https://") {
+			if !register.IsWebhook(url) {
 				return refused(errors.New("--url : écrivez l'adresse comme au registre, https://..."))
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), alert.Secret(keys, subscriber, url))
@@ -134,14 +128,4 @@ clé plus ancienne vaut tant qu'elle y reste.`,
 		cmd.MarkFlagRequired(name)
 	}
 	return cmd
-}
-
-// isSubscriber reports whether a text names who may have a webhook.
-func isSubscriber(s string) bool {
-	if n, ok := strings.CutPrefix(s, "amc-"); ok {
-		canonical, err := roc.ParseNumeroAMC(n)
-		return err == nil && string(canonical) == n
-	}
-	_, err := roc.ParseStructureID(s)
-	return err == nil || s == alert.Operators
 }

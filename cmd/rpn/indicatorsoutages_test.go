@@ -26,7 +26,7 @@ func TestOutagesThatWereToldAreListed(t *testing.T) {
 	}
 	began := time.Now().Add(-time.Hour).Truncate(time.Second)
 	for _, amc := range []roc.NumeroAMC{"0099000003", "0099000011"} {
-		o := store.ToldOutage{AMC: amc, Began: began, Services: []roc.Service{roc.IDB, roc.CLC}, Told: began.Add(time.Minute)}
+		o := store.AnnouncedOutage{AMC: amc, Began: began, Services: []roc.Service{roc.IDB, roc.CLC}, Announced: began.Add(time.Minute)}
 		if told, err := s.BeginOutage(t.Context(), &o, nil); err != nil || !told {
 			t.Fatalf("%t, %v", told, err)
 		}

@@ -120,7 +120,11 @@ func (q *reconcileQuestion) side(filter journal.Query) (s reconcile.Side, err er
 	case (filter.Structure == "") == (filter.AMC == ""):
 		return s, errors.New("donnez --structure ou --amc, l'un des deux")
 	case filter.Structure != "":
-		s.Structures, err = structuresOf(filter.Structure, q.etablissements, q.amcs)
+		list, err := readRegister(q.etablissements, q.amcs)
+		if err != nil {
+			return s, err
+		}
+		s.Structures, err = structuresOf(filter.Structure, list)
 		return s, err
 	case q.amcs == "":
 		s.AMCs = []roc.NumeroAMC{filter.AMC}

@@ -26,6 +26,8 @@ type showQuestion struct {
 	of                                string // "region=Bretagne": a group
 	compare                           string // "region": the group that it is compared with
 	asJSON                            bool
+
+	register *register.List // nil: the lists are not given
 }
 
 func indicatorsShowCommand() *cobra.Command {
@@ -76,7 +78,10 @@ func (q *showQuestion) run(cmd *cobra.Command) error {
 	if q.compare != "" && (q.structure == "" || q.amc != "") {
 		return refused(errors.New("--compare va avec --structure, et sans --amc"))
 	}
-	structures, err := structuresOf(filter.Structure, q.etablissements, q.amcs)
+	if q.register, err = readRegister(q.etablissements, q.amcs); err != nil {
+		return refused(err)
+	}
+	structures, err := structuresOf(filter.Structure, q.register)
 	if err != nil {
 		return refused(err)
 	}
@@ -156,11 +161,7 @@ func (q *showQuestion) run(cmd *cobra.Command) error {
 	}
 	out := cmd.OutOrStdout()
 	if filter.AMC != "" && filter.Structure != "" {
-		establishment, err := q.establishments()
-		if err != nil {
-			return refused(err)
-		}
-		p, err := report.PerceivedBy(ctx, s, structures, filter.AMC, filter.From, filter.To, establishment)
+		p, err := report.PerceivedBy(ctx, s, structures, filter.AMC, filter.From, filter.To, q.establishment)
 		if err != nil {
 			return failed(err)
 		}
@@ -199,33 +200,23 @@ func (q *showQuestion) dossiers(ctx context.Context, s *store.Store, ask store.D
 	return store.SumOfDossiers(rows), err
 }
 
-// establishments names the establishment of a structure id: by the register where
-// it is given, else each id is one.
-func (q *showQuestion) establishments() (func(roc.StructureID) roc.StructureID, error) {
-	if q.etablissements == "" || q.amcs == "" {
-		return func(id roc.StructureID) roc.StructureID { return id }, nil
-	}
-	list, err := register.Load(q.etablissements, q.amcs, time.Now())
-	if err != nil {
-		return nil, err
-	}
-	return func(id roc.StructureID) roc.StructureID {
-		if es, known := list.ByStructure(id); known {
+// establishment is the one that has a structure id: by the register where it is
+// given and knows it, else each id is one.
+func (q *showQuestion) establishment(id roc.StructureID) roc.StructureID {
+	if q.register != nil {
+		if es, known := q.register.ByStructure(id); known {
 			return es.Structure
 		}
-		return id
-	}, nil
+	}
+	return id
 }
 
 // insurer is what the register adds to the figures of one insurer; nil: it is not
 // given, or does not know the insurer.
 func (q *showQuestion) insurer(ctx context.Context, s *store.Store, number roc.NumeroAMC, from, to time.Time) (*report.Insurer, error) {
-	if q.etablissements == "" || q.amcs == "" {
+	list := q.register
+	if list == nil {
 		return nil, nil
-	}
-	list, err := register.Load(q.etablissements, q.amcs, time.Now())
-	if err != nil {
-		return nil, err
 	}
 	amc, known := list.AMC(number)
 	if !known {
@@ -237,11 +228,7 @@ func (q *showQuestion) insurer(ctx context.Context, s *store.Store, number roc.N
 			may[es.Structure] = true
 		}
 	}
-	establishment, err := q.establishments()
-	if err != nil {
-		return nil, err
-	}
-	return report.InsurerOf(ctx, s, number, amc.Limite.ParSeconde, from, to, may, establishment)
+	return report.InsurerOf(ctx, s, number, amc.Limite.ParSeconde, from, to, may, q.establishment)
 }
 
 func (q *showQuestion) printJSON(cmd *cobra.Command, sum *report.Sum, others map[string]*report.Sum, mine string) error {
@@ -263,12 +250,9 @@ func (q *showQuestion) printJSON(cmd *cobra.Command, sum *report.Sum, others map
 // establishment of that group; the one that is asked about keeps the id that
 // was asked.
 func (q *showQuestion) groups(text string, of roc.StructureID) (func(roc.StructureID) (string, bool), error) {
-	if q.etablissements == "" || q.amcs == "" {
+	list := q.register
+	if list == nil {
 		return nil, errors.New("donnez --etablissements et --amcs : le groupe d'un établissement est dans le registre")
-	}
-	list, err := register.Load(q.etablissements, q.amcs, time.Now())
-	if err != nil {
-		return nil, err
 	}
 	field, value, given := strings.Cut(text, "=")
 	read, known := map[string]func(*register.Etablissement) string{

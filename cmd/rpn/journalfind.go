@@ -36,7 +36,7 @@ func journalFindCommand() *cobra.Command {
 			defer done()
 			total, shown, unread := 0, 0, 0
 			for _, l := range logs {
-				res, err := l.Find(q)
+				res, err := l.Find(cmd.Context(), q)
 				if err != nil {
 					return failed(err)
 				}
@@ -150,7 +150,7 @@ func findOne(cmd *cobra.Command, logs []*journal.Log, id string) (*journal.Log, 
 	q := journal.Query{ID: roc.ExchangeID(strings.ToLower(id))}
 	damaged, unread := 0, 0
 	for _, l := range logs {
-		res, err := l.Find(q)
+		res, err := l.Find(cmd.Context(), q)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -49,6 +49,7 @@ func serve(cmd *cobra.Command, file string) error {
 	if err != nil {
 		return refused(oneLineEach(err))
 	}
+	tuneCollector(int64(c.Limits.Memory))
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)

@@ -10,7 +10,9 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/piano-roc/rpn/indicators/mail"
@@ -21,8 +23,7 @@ import (
 
 // A Subscriber is who asked to be told.
 type Subscriber struct {
-	ID         string // of the letters: a structure id, "amc-0099000003", "exploitant"
-	Name       string
+	ID         string            // a structure id, OfAMC or Operators: it is in the letters, and in the secrets of webhooks
 	Structures []roc.StructureID // an establishment: its exchanges are those of any of them
 	Channels   []Channel
 }
@@ -51,6 +52,7 @@ type Options struct {
 	AMC         func(roc.NumeroAMC) AMC            // that has a number; one that is not in the register has that alone
 	Find        func() (Search, error)             // opens the journal of this instance
 	Origin      string                             // the name of that journal
+	Every       time.Duration                      // how often the figures are looked at
 	Down, Up    time.Duration                      // for how long a change holds before it is told
 	Longest     time.Duration                      // that an exchange may last, from its first byte to its record
 	Mails       bool                               // mails are sent; else webhooks alone
@@ -62,18 +64,32 @@ type Options struct {
 
 // A Search looks for exchanges in a journal. Close it.
 type Search interface {
-	Find(journal.Query) (*journal.Result, error)
+	Find(context.Context, journal.Query) (*journal.Result, error)
 	Close()
 }
 
 // Operators is the ID of those who run the RPN.
 const Operators = "exploitant"
 
+const ofAMC = "amc-"
+
+// OfAMC is the ID of an insurer, by its first number.
+func OfAMC(n roc.NumeroAMC) string { return ofAMC + string(n) }
+
+// IsSubscriber reports whether a text is an ID that a Subscriber may have.
+func IsSubscriber(id string) bool {
+	if n, ok := strings.CutPrefix(id, ofAMC); ok {
+		canonical, err := roc.ParseNumeroAMC(n)
+		return err == nil && string(canonical) == n
+	}
+	_, err := roc.ParseStructureID(id)
+	return err == nil || id == Operators
+}
+
 const (
-	look      = 15 * time.Second // how often the figures are looked at
-	lookBack  = 6 * time.Hour    // for an outage that nobody was told of
-	lookPosts = 5 * time.Second  // how often the webhooks are looked at
-	posters   = 4                // webhooks called at once: a slow one keeps no other waiting
+	lookBack  = 6 * time.Hour   // for an outage that nobody was told of
+	lookPosts = 5 * time.Second // how often the webhooks are looked at
+	posters   = 4               // webhooks called at once: a slow one keeps no other waiting
 
 	// Figures that are later than this say nothing of now.
 	late = 2 * time.Minute
@@ -100,14 +116,28 @@ type Watcher struct {
 	waits  time.Time // since when the figures are late; zero: they are not
 	waited bool      // and it was logged
 
-	mu       sync.Mutex
-	store    *store.Store // nil: not open
-	failures mail.Failures
+	rounds mail.Rounds
+	outbox atomic.Pointer[store.OutboxState] // nil: it was not read yet
 }
 
 // New makes a Watcher. Call Run; the mails are composed by Compose.
 func New(o Options) *Watcher {
-	return &Watcher{o: o, down: map[roc.NumeroAMC]*failing{}, up: map[roc.NumeroAMC]time.Time{}}
+	w := &Watcher{o: o, down: map[roc.NumeroAMC]*failing{}, up: map[roc.NumeroAMC]time.Time{}}
+	w.rounds.Open = o.Open
+	w.rounds.Failed = func(err error) {
+		o.Log.Error("outages cannot be told; it is tried again", slog.String("event", "alert_failed"), slog.String("error", err.Error()))
+	}
+	return w
+}
+
+// OutboxState counts the letters that were not sent, those of the week and of
+// webhooks too, by the last round; false: there was none yet. Safe for concurrent
+// use.
+func (w *Watcher) OutboxState() (store.OutboxState, bool) {
+	if s := w.outbox.Load(); s != nil {
+		return *s, true
+	}
+	return store.OutboxState{}, false
 }
 
 // A failing insurer is out since an instant, and still failed an exchange at
@@ -120,59 +150,33 @@ type failing struct {
 
 // Run watches, and calls the webhooks, until ctx ends.
 func (w *Watcher) Run(ctx context.Context) {
-	defer func() {
-		if w.store != nil {
-			w.store.Close()
-			w.store = nil
-		}
-	}()
+	defer w.rounds.Close()
 	var running sync.WaitGroup
 	defer running.Wait()
+	loop := func(number int, every time.Duration, round func(context.Context, *store.Store) error) {
+		w.rounds.Loop(ctx, number, every, func(ctx context.Context, s *store.Store) (time.Duration, error) { return every, round(ctx, s) })
+	}
 	if w.o.Post != nil {
 		for i := range posters {
-			running.Go(func() { w.loop(ctx, 1+i, lookPosts, w.post) })
+			running.Go(func() { loop(1+i, lookPosts, w.post) })
 		}
 	}
-	w.loop(ctx, 0, look, w.round)
+	loop(0, w.o.Every, w.round)
 }
 
-func (w *Watcher) loop(ctx context.Context, number int, every time.Duration, round func(context.Context, *store.Store) error) {
-	for {
-		s, err := w.open(ctx)
-		if err == nil {
-			err = round(ctx, s)
-		}
-		if ctx.Err() == nil && w.failures.First(number, err) {
-			w.o.Log.Error("outages cannot be told; it is tried again", slog.String("event", "alert_failed"), slog.String("error", err.Error()))
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(every):
-		}
-	}
-}
-
-func (w *Watcher) open(ctx context.Context) (*store.Store, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.store == nil {
-		s, err := w.o.Open(ctx)
-		if err != nil {
-			return nil, err
-		}
-		w.store = s
-	}
-	return w.store, nil
-}
-
-// round looks at every insurer once, then for the exchanges of outages that are
-// over: one that cannot be found keeps nobody from being told.
+// round takes up the letters that were left, looks at every insurer once, then for
+// the exchanges of outages that are over: one that cannot be found keeps nobody
+// from being told.
 func (w *Watcher) round(ctx context.Context, s *store.Store) error {
 	now := w.o.Now()
 	if err := mail.Sweep(ctx, s, now, w.o.Log); err != nil {
 		return err
 	}
+	unsent, err := s.OutboxState(ctx)
+	if err != nil {
+		return err
+	}
+	w.outbox.Store(&unsent)
 	known, err := s.Outages(ctx, now.Add(-remember))
 	if err != nil {
 		return err
@@ -197,7 +201,7 @@ func (w *Watcher) current(now time.Time) bool {
 }
 
 // insurers looks at every insurer once.
-func (w *Watcher) insurers(ctx context.Context, s *store.Store, known []store.ToldOutage, now time.Time) error {
+func (w *Watcher) insurers(ctx context.Context, s *store.Store, known []store.AnnouncedOutage, now time.Time) error {
 	if !w.current(now) { // nothing is told of what is not known
 		clear(w.down)
 		clear(w.up)
@@ -225,7 +229,7 @@ func (w *Watcher) insurers(ctx context.Context, s *store.Store, known []store.To
 	return nil
 }
 
-func (w *Watcher) openOf(known []store.ToldOutage) (list []roc.NumeroAMC) {
+func (w *Watcher) openOf(known []store.AnnouncedOutage) (list []roc.NumeroAMC) {
 	for i := range known {
 		if known[i].Ended.IsZero() {
 			list = append(list, w.o.AMC(known[i].AMC).Numeros[0])
@@ -235,8 +239,8 @@ func (w *Watcher) openOf(known []store.ToldOutage) (list []roc.NumeroAMC) {
 }
 
 // insurer tells what changed of one insurer, once it has held long enough.
-func (w *Watcher) insurer(ctx context.Context, s *store.Store, n roc.NumeroAMC, states []store.ServiceState, known []store.ToldOutage, now time.Time) error {
-	var open *store.ToldOutage
+func (w *Watcher) insurer(ctx context.Context, s *store.Store, n roc.NumeroAMC, states []store.ServiceState, known []store.AnnouncedOutage, now time.Time) error {
+	var open *store.AnnouncedOutage
 	var last time.Time // when the end of the one before was told
 	for i := range known {
 		switch o := &known[i]; {
@@ -267,7 +271,7 @@ func (w *Watcher) insurer(ctx context.Context, s *store.Store, n roc.NumeroAMC, 
 			began = last
 		}
 		delete(w.down, n)
-		return w.notifyOutage(ctx, s, &store.ToldOutage{AMC: n, Began: began, Services: services(nil, out), Told: now})
+		return w.notifyOutage(ctx, s, &store.AnnouncedOutage{AMC: n, Began: began, Services: services(nil, out), Announced: now})
 	}
 	delete(w.down, n)
 	if wider := services(open.Services, out); len(wider) > len(open.Services) {
@@ -324,7 +328,7 @@ func outNow(states []store.ServiceState, now time.Time) (list []store.ServiceSta
 // backSince reports whether one of the services of an outage was measured since,
 // and since when it is good. One that nobody calls any more does not keep the
 // others from being told.
-func backSince(o *store.ToldOutage, states []store.ServiceState) (since time.Time, back bool) {
+func backSince(o *store.AnnouncedOutage, states []store.ServiceState) (since time.Time, back bool) {
 	for _, st := range states {
 		if !slices.Contains(o.Services, st.Service) || st.Out || !st.Measured.After(o.Began) {
 			continue
@@ -356,16 +360,16 @@ func services(list []roc.Service, states []store.ServiceState) []roc.Service {
 }
 
 // notifyOutage puts the letters of an outage that begins.
-func (w *Watcher) notifyOutage(ctx context.Context, s *store.Store, o *store.ToldOutage) error {
-	told, err := s.BeginOutage(ctx, o, w.letters(o, Outage, o.Told, outageExpires))
-	if told {
+func (w *Watcher) notifyOutage(ctx context.Context, s *store.Store, o *store.AnnouncedOutage) error {
+	begun, err := s.BeginOutage(ctx, o, w.letters(o, Outage, o.Announced, outageExpires))
+	if begun {
 		w.o.Log.Warn("an insurer is out, and those who asked are told", slog.String("event", "amc_out"), slog.String("amc", string(o.AMC)), slog.Time("since", o.Began.UTC()))
 	}
 	return err
 }
 
 // notifyBack puts the letters of an outage that is over.
-func (w *Watcher) notifyBack(ctx context.Context, s *store.Store, o *store.ToldOutage) error {
+func (w *Watcher) notifyBack(ctx context.Context, s *store.Store, o *store.AnnouncedOutage) error {
 	ended, err := s.EndOutage(ctx, o, w.letters(o, Back, o.Ended, backExpires))
 	if ended {
 		w.o.Log.Warn("an insurer is back, and those who asked are told", slog.String("event", "amc_back"), slog.String("amc", string(o.AMC)), slog.Time("since", o.Over.UTC()))
@@ -375,14 +379,14 @@ func (w *Watcher) notifyBack(ctx context.Context, s *store.Store, o *store.ToldO
 
 // letters are those of an outage, of one of both kinds: of each subscriber one
 // mail, whatever the number of addresses, and one call of each webhook.
-func (w *Watcher) letters(o *store.ToldOutage, kind string, now time.Time, expires time.Duration) (list []store.Letter) {
+func (w *Watcher) letters(o *store.AnnouncedOutage, kind string, now time.Time, expires time.Duration) (list []store.Letter) {
 	unsigned := 0
 	about := string(o.AMC) + "/" + strconv.FormatInt(o.Began.Unix(), 10)
 	put := func(kind, to, id string) {
 		list = append(list, store.Letter{ID: kind + "/" + about + "/" + id, Kind: kind, For: to, About: about, Next: now, Expires: now.Add(expires)})
 	}
 	for _, sub := range w.o.Subscribers() {
-		mails, hooks := sub.told(w.o.AMC(o.AMC))
+		mails, hooks := sub.channels(w.o.AMC(o.AMC))
 		if len(mails) > 0 && w.o.Mails {
 			put(kind, sub.ID, sub.ID)
 		}
@@ -400,9 +404,9 @@ func (w *Watcher) letters(o *store.ToldOutage, kind string, now time.Time, expir
 	return list
 }
 
-// told are the addresses and webhooks of a subscriber that are told of an
+// channels are the addresses and webhooks of a subscriber that are told of an
 // insurer.
-func (s *Subscriber) told(a AMC) (mails, hooks []string) {
+func (s *Subscriber) channels(a AMC) (mails, hooks []string) {
 	for _, c := range s.Channels {
 		of := func(n roc.NumeroAMC) bool { return slices.Contains(a.Numeros, n) }
 		if len(c.AMCs) > 0 && !slices.ContainsFunc(c.AMCs, of) {

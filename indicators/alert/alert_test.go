@@ -21,6 +21,8 @@ import (
 	"github.com/piano-roc/rpn/journal"
 )
 
+const look = 15 * time.Second
+
 const (
 	bleue = roc.NumeroAMC("0099000003")
 	verte = roc.NumeroAMC("0099000011")
@@ -75,7 +77,7 @@ func (b *book) Entries(from uint64) iter.Seq2[journal.Entry, error] {
 func (b *book) Close() {}
 
 // Find is a naive search.
-func (b *book) Find(q journal.Query) (*journal.Result, error) {
+func (b *book) Find(_ context.Context, q journal.Query) (*journal.Result, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := &journal.Result{}
@@ -136,7 +138,7 @@ func (w *rehearsal) run(until time.Time) {
 		watcher := New(Options{
 			Open: w.open, Reached: func(time.Time, time.Duration) bool { return true }, Subscribers: func() []Subscriber { return everyone },
 			AMC:  func(n roc.NumeroAMC) AMC { return AMC{"Mutuelle Bleue", []roc.NumeroAMC{n}} },
-			Find: func() (Search, error) { return b, nil }, Origin: b.origin, Down: 2 * time.Minute, Up: 10 * time.Minute, Mails: true, Host: "rpn.example", Post: w.post,
+			Find: func() (Search, error) { return b, nil }, Origin: b.origin, Every: look, Down: 2 * time.Minute, Up: 10 * time.Minute, Mails: true, Host: "rpn.example", Post: w.post,
 			Log: slog.New(slog.DiscardHandler), Now: time.Now,
 		})
 		mailer := mail.New(mail.Options{
@@ -357,7 +359,7 @@ func TestNothingIsToldOfWhatIsNotKnown(t *testing.T) {
 			}
 			return asked < 20 // before it was out for long enough
 		}, Subscribers: func() []Subscriber { return everyone }, AMC: func(n roc.NumeroAMC) AMC { return AMC{Numeros: []roc.NumeroAMC{n}} },
-			Origin: "rpn.example/a", Down: 10 * time.Minute, Up: 10 * time.Minute, Mails: true, Log: slog.New(slog.DiscardHandler), Now: time.Now})
+			Origin: "rpn.example/a", Every: look, Down: 10 * time.Minute, Up: 10 * time.Minute, Mails: true, Log: slog.New(slog.DiscardHandler), Now: time.Now})
 		for range 200 {
 			for range 3 {
 				w.call(w.books[0], chu, time.Now())
@@ -391,7 +393,7 @@ func TestALetterWaitsForTheOtherInstances(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		o := &store.ToldOutage{AMC: bleue, Began: at(15, 0), Services: []roc.Service{roc.IDB}, Told: at(18, 0), Over: at(25, 0), Ended: at(30, 0)}
+		o := &store.AnnouncedOutage{AMC: bleue, Began: at(15, 0), Services: []roc.Service{roc.IDB}, Announced: at(18, 0), Over: at(25, 0), Ended: at(30, 0)}
 		if _, err := s.BeginOutage(t.Context(), o, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -400,7 +402,7 @@ func TestALetterWaitsForTheOtherInstances(t *testing.T) {
 		if err := watcher.notifyBack(t.Context(), s, o); err != nil {
 			t.Fatal(err)
 		}
-		if err := watcher.contribute(t.Context(), s, []store.ToldOutage{*o}, time.Now()); err != nil {
+		if err := watcher.contribute(t.Context(), s, []store.AnnouncedOutage{*o}, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		l, err := s.ClaimLetter(t.Context(), []string{Back}, time.Now())

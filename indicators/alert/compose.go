@@ -2,7 +2,6 @@ package alert
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -31,23 +30,23 @@ func (w *Watcher) Compose() map[string]mail.Compose {
 const waitForOthers = 2 * time.Minute
 
 // errOthers is why a letter waits.
-var errOthers = errors.New("an instance has not said yet which exchanges failed there")
+var errOthers = fmt.Errorf("%w: an instance has not said yet which exchanges failed there", mail.ErrLater)
 
-// A word is what there is to say of an outage to one subscriber.
-type word struct {
+// A notice is what there is to say of an outage to one subscriber.
+type notice struct {
 	sub    Subscriber
 	amc    AMC
-	outage store.ToldOutage
+	outage store.AnnouncedOutage
 
-	rows   []string // of the exchanges to play again, in the order of time
-	verify int      // of them, those that the insurer may have processed
-	missed int64    // those that are in none
-	waited int      // instances of which it is not known
+	rows   []row // of the exchanges to play again, in the order of time
+	verify int   // of them, those that the insurer may have processed
+	missed int64 // those that are in none
+	waited int   // instances of which it is not known
 }
 
-// of finds what a letter says; false: it is for nobody any more. An outage that is
-// over is not told as one that goes on: the word of its end tells all.
-func (w *Watcher) of(ctx context.Context, s *store.Store, l *store.Letter) (*word, bool, error) {
+// notice finds what a letter says; false: it is for nobody any more. An outage that
+// is over is not told as one that goes on: the notice of its end tells all.
+func (w *Watcher) notice(ctx context.Context, s *store.Store, l *store.Letter) (*notice, bool, error) {
 	number, instant, _ := strings.Cut(l.About, "/")
 	began, err := strconv.ParseInt(instant, 10, 64)
 	if err != nil {
@@ -62,102 +61,104 @@ func (w *Watcher) of(ctx context.Context, s *store.Store, l *store.Letter) (*wor
 	if !there {
 		return nil, false, nil
 	}
-	word := &word{sub: sub, amc: w.o.AMC(o.AMC), outage: o}
+	n := &notice{sub: sub, amc: w.o.AMC(o.AMC), outage: o}
 	if o.Ended.IsZero() || len(sub.Structures) == 0 {
-		return word, true, nil
+		return n, true, nil
 	}
 	list, waited, err := s.Replays(ctx, &o, sub.ID)
 	if err != nil {
 		return nil, false, err
 	}
 	if waited > 0 && w.o.Now().Before(o.Ended.Add(w.o.Longest+waitForOthers)) {
-		return nil, false, mail.Later(errOthers)
+		return nil, false, errOthers
 	}
-	word.waited = waited
+	n.waited = waited
 	for _, r := range list {
-		word.missed += r.Missed
-		for row := range strings.Lines(r.Rows) {
-			c := cells(row)
-			if c[len(c)-1] == toVerify {
-				word.verify++
+		n.missed += r.Missed
+		for line := range strings.Lines(r.Rows) {
+			one, err := parseRow(line)
+			if err != nil {
+				return nil, false, fmt.Errorf("letter %s: %w", l.ID, err)
 			}
-			word.rows = append(word.rows, strings.Join(c, ";")+"\r\n")
+			if one[verifier] == toVerify {
+				n.verify++
+			}
+			n.rows = append(n.rows, one)
 		}
 	}
-	slices.Sort(word.rows) // each begins with its instant
-	return word, true, nil
+	slices.SortFunc(n.rows, func(x, y row) int { return slices.Compare(x[:], y[:]) }) // each begins with its instant
+	return n, true, nil
 }
 
 // compose writes the mail of a letter.
 func (w *Watcher) compose(ctx context.Context, s *store.Store, l *store.Letter) (*mail.Message, error) {
-	word, there, err := w.of(ctx, s, l)
+	n, there, err := w.notice(ctx, s, l)
 	if err != nil || !there {
 		return nil, err
 	}
-	to, _ := word.sub.told(word.amc)
+	to, _ := n.sub.channels(n.amc)
 	if len(to) == 0 {
 		return nil, nil
 	}
 	m := &mail.Message{ID: strings.ReplaceAll(l.ID, "/", ".") + "@" + w.o.Host, To: to, Date: w.o.Now()}
 	if l.Kind == Outage {
-		m.Subject, m.Body = word.outageText()
+		m.Subject, m.Body = n.outageText()
 		return m, nil
 	}
-	m.Subject, m.Body = word.backText()
-	if len(word.rows) > 0 {
-		m.Attached = []mail.Attachment{{Name: fmt.Sprintf("a_rejouer_%s_%s.csv", word.outage.AMC, word.outage.Began.In(store.Paris).Format("2006-01-02_1504")), Content: word.csv()}}
+	m.Subject, m.Body = n.backText()
+	if len(n.rows) > 0 {
+		m.Attached = []mail.Attachment{{Name: fmt.Sprintf("a_rejouer_%s_%s.csv", n.outage.AMC, n.outage.Began.In(store.Paris).Format("2006-01-02_1504")), Content: n.csv()}}
 	}
 	return m, nil
 }
 
 // csv is the exchanges to play again, as a French spreadsheet opens it.
-func (d *word) csv() []byte {
-	return []byte("\uFEFF" + replayHead + "\r\n" + strings.Join(d.rows, ""))
+func (n *notice) csv() []byte {
+	var b strings.Builder
+	b.WriteString("\uFEFF" + replayHead + "\r\n")
+	for _, r := range n.rows {
+		b.WriteString(r.line())
+	}
+	return []byte(b.String())
 }
 
-func (d *word) insurer() string { return strings.TrimSpace(d.amc.Nom + " " + string(d.outage.AMC)) }
+func (n *notice) insurer() string { return strings.TrimSpace(n.amc.Nom + " " + string(n.outage.AMC)) }
 
 const automatic = "\nCe message est automatique : il n'y est pas répondu.\n"
 
-func (d *word) outageText() (subject, body string) {
-	subject = fmt.Sprintf("RPN ROC : panne de %s", d.insurer())
-	body = fmt.Sprintf("Bonjour,\n\nL'organisme %s est en panne depuis le %s.\nServices touchés : %s.\n\n", d.insurer(), frenchTime(d.outage.Began), d.services())
-	if len(d.sub.Structures) == 0 {
+func (n *notice) outageText() (subject, body string) {
+	subject = fmt.Sprintf("RPN ROC : panne de %s", n.insurer())
+	body = fmt.Sprintf("Bonjour,\n\nL'organisme %s est en panne depuis le %s.\nServices touchés : %s.\n\n", n.insurer(), frenchTime(n.outage.Began), n.services())
+	if len(n.sub.Structures) == 0 {
 		return subject, body + "La fin de la panne sera annoncée de même.\n" + automatic
 	}
 	return subject, body + "La panne est celle de l'organisme : il n'y a rien à corriger chez vous, et vos échanges avec les autres organismes continuent.\n" +
 		"Sa fin sera annoncée de même, avec la liste de vos échanges à rejouer.\n" + automatic
 }
 
-func (d *word) backText() (subject, body string) {
-	subject = fmt.Sprintf("RPN ROC : fin de la panne de %s", d.insurer())
-	minutes := int(d.outage.Over.Sub(d.outage.Began).Minutes())
+func (n *notice) backText() (subject, body string) {
+	subject = fmt.Sprintf("RPN ROC : fin de la panne de %s", n.insurer())
+	minutes := int(n.outage.Over.Sub(n.outage.Began).Minutes())
 	body = fmt.Sprintf("Bonjour,\n\nL'organisme %s répond de nouveau depuis le %s. La panne avait commencé le %s (%d min).\nServices touchés : %s.\n\n",
-		d.insurer(), frenchTime(d.outage.Over), frenchTime(d.outage.Began), minutes, d.services())
-	if len(d.sub.Structures) == 0 {
+		n.insurer(), frenchTime(n.outage.Over), frenchTime(n.outage.Began), minutes, n.services())
+	if len(n.sub.Structures) == 0 {
 		return subject, body + automatic
 	}
 	switch {
-	case len(d.rows) > 0:
-		body += fmt.Sprintf("Échanges de votre établissement que l'organisme a fait échouer : %d. Le fichier joint les liste ; ils sont à rejouer, s'ils sont encore utiles.\n", len(d.rows))
-		if d.verify > 0 {
-			body += fmt.Sprintf("Pour %d d'entre eux, la colonne « verifier » dit « oui ». %s\n", d.verify, roc.VerifyBefore)
+	case len(n.rows) > 0:
+		body += fmt.Sprintf("Échanges de votre établissement que l'organisme a fait échouer : %d. Le fichier joint les liste ; ils sont à rejouer, s'ils sont encore utiles.\n", len(n.rows))
+		if n.verify > 0 {
+			body += fmt.Sprintf("Pour %d d'entre eux, la colonne « verifier » dit « oui ». %s\n", n.verify, roc.VerifyBefore)
 		}
-	case d.missed == 0 && d.waited == 0:
+	case n.missed == 0 && n.waited == 0:
 		body += "Aucun échange de votre établissement n'a échoué.\n"
 	}
-	if d.missed > 0 || d.waited > 0 {
+	if n.missed > 0 || n.waited > 0 {
 		body += "La liste n'est pas complète : demandez le reste à l'exploitant du RPN.\n"
 	}
 	return subject, body + automatic
 }
 
-func (d *word) services() string {
-	var names []string
-	for _, v := range d.outage.Services {
-		names = append(names, v.String())
-	}
-	return strings.Join(names, ", ")
-}
+func (n *notice) services() string { return strings.Join(roc.Texts(n.outage.Services), ", ") }
 
 func frenchTime(t time.Time) string { return t.In(store.Paris).Format("02/01/2006 à 15:04") }

@@ -21,9 +21,9 @@ type shelf struct {
 	unread error
 }
 
-func (s *shelf) Find(q journal.Query) (*journal.Result, error) {
+func (s *shelf) Find(ctx context.Context, q journal.Query) (*journal.Result, error) {
 	s.asked++
-	r, err := s.book.Find(q)
+	r, err := s.book.Find(ctx, q)
 	if s.unread != nil {
 		r = &journal.Result{Unread: []error{s.unread}}
 	}
@@ -36,7 +36,7 @@ type end struct {
 	*store.Store
 	*Watcher
 	shelf  shelf
-	outage store.ToldOutage
+	outage store.AnnouncedOutage
 	now    time.Time
 	log    bytes.Buffer
 }
@@ -53,7 +53,7 @@ func newEnd(t *testing.T) *end {
 	e.Watcher = New(Options{Subscribers: func() []Subscriber { return everyone }, AMC: func(n roc.NumeroAMC) AMC { return AMC{Numeros: []roc.NumeroAMC{n}} },
 		Reached: func(time.Time, time.Duration) bool { return true }, Find: func() (Search, error) { return &e.shelf, nil }, Origin: e.shelf.origin, Mails: true, Host: "rpn.example",
 		Longest: 90 * time.Second, Post: e.rehearsal.post, Log: slog.New(slog.NewTextHandler(&e.log, nil)), Now: func() time.Time { return e.now }})
-	e.outage = store.ToldOutage{AMC: bleue, Began: at(15, 0), Services: []roc.Service{roc.IDB}, Told: at(18, 0), Over: at(25, 0), Ended: at(30, 0)}
+	e.outage = store.AnnouncedOutage{AMC: bleue, Began: at(15, 0), Services: []roc.Service{roc.IDB}, Announced: at(18, 0), Over: at(25, 0), Ended: at(30, 0)}
 	return e
 }
 
@@ -233,9 +233,6 @@ func TestWhatMayHaveBeenDoneIsToBeVerified(t *testing.T) {
 			t.Errorf("%v %s: %v %v", c.service, c.reason, call, err)
 		}
 	}
-	if c := cells("i;x;m;CLC;V2;RPN402\r\n"); len(c) != 7 || c[6] != "oui" {
-		t.Errorf("a row of an earlier version: %q", c)
-	}
 }
 
 // Alerts that wait for figures say so, once each time.
@@ -256,14 +253,28 @@ func TestAlertsThatWaitAreLogged(t *testing.T) {
 	}
 }
 
-// The watcher logs what its sweep gives up: the mailer finds nothing of it.
-func TestTheWatcherLogsWhatItGivesUp(t *testing.T) {
+// The watcher counts what waits in the outbox, and logs what it gives up: there may
+// be no mailer.
+func TestTheWatcherTellsOfTheOutbox(t *testing.T) {
 	t.Parallel()
 	e := newEnd(t)
+	if _, read := e.Watcher.OutboxState(); read {
+		t.Error("it knows the outbox before it looked")
+	}
 	e.begin()
+	began := e.now
+	if err := e.round(t.Context(), e.Store); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := e.Watcher.OutboxState(); got.Waiting != 4 || got.Oldest.Sub(began).Abs() > 15*time.Minute {
+		t.Errorf("%+v, want 4 since %s", got, began)
+	}
 	e.now = e.now.Add(outageExpires)
 	if err := e.round(t.Context(), e.Store); err != nil {
 		t.Fatal(err)
+	}
+	if got, _ := e.Watcher.OutboxState(); got.Waiting != 0 || got.Undelivered != 4 {
+		t.Errorf("once it is too late: %+v", got)
 	}
 	if !strings.Contains(e.log.String(), "event=mail_late letters=4") {
 		t.Errorf("the log:\n%s", &e.log)

@@ -35,7 +35,7 @@ func TestTheWordReachesRealServers(t *testing.T) {
 		Subscribers: func() []Subscriber {
 			return []Subscriber{{ID: string(chu), Structures: []roc.StructureID{chu}, Channels: []Channel{{Mail: "dsi@chu.example"}, {Webhook: hook.URL + "/rpn"}}}}
 		},
-		Find: func() (Search, error) { return b, nil }, Origin: b.origin, Down: time.Minute, Up: 5 * time.Minute, Mails: true, Host: "rpn.example",
+		Find: func() (Search, error) { return b, nil }, Origin: b.origin, Every: look, Down: time.Minute, Up: 5 * time.Minute, Mails: true, Host: "rpn.example",
 		Post: hook.caller(loopback, true, ring(t, newKey)), Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now },
 	})
 	smtp := mail.NewSMTP(mail.SMTPOptions{Host: "localhost", Port: postman.Port, From: "rpn@rpn.example", Roots: postman.Roots(), Dial: func(ctx context.Context, network, address string) (net.Conn, error) {

@@ -28,7 +28,7 @@ const replayHead = "instant;echange;message_id;service;version;issue;verifier"
 // contribute adds to the outages that are over what the journal of this instance
 // has of them: each instance has its own. It waits until no exchange of before
 // the end is under way: such a one is in no journal yet.
-func (w *Watcher) contribute(ctx context.Context, s *store.Store, known []store.ToldOutage, now time.Time) error {
+func (w *Watcher) contribute(ctx context.Context, s *store.Store, known []store.AnnouncedOutage, now time.Time) error {
 	var failed []error
 	for i := range known {
 		if o := &known[i]; !o.Ended.IsZero() && !now.Before(o.Ended.Add(w.o.Longest)) {
@@ -38,7 +38,7 @@ func (w *Watcher) contribute(ctx context.Context, s *store.Store, known []store.
 	return errors.Join(failed...)
 }
 
-func (w *Watcher) contributeTo(ctx context.Context, s *store.Store, o *store.ToldOutage) error {
+func (w *Watcher) contributeTo(ctx context.Context, s *store.Store, o *store.AnnouncedOutage) error {
 	done, err := s.Contributed(ctx, o, w.o.Origin)
 	if err != nil || done {
 		return err
@@ -60,11 +60,11 @@ type replay struct {
 
 // failedIn finds the exchanges of those who are told of an outage that the
 // insurer failed, from its beginning until its end was told.
-func (w *Watcher) failedIn(ctx context.Context, o *store.ToldOutage) ([]store.Replay, error) {
+func (w *Watcher) failedIn(ctx context.Context, o *store.AnnouncedOutage) ([]store.Replay, error) {
 	f := finder{of: map[roc.StructureID]*replay{}}
 	amc := w.o.AMC(o.AMC)
 	for _, sub := range w.o.Subscribers() {
-		if mails, hooks := sub.told(amc); len(sub.Structures) == 0 || len(mails)+len(hooks) == 0 {
+		if mails, hooks := sub.channels(amc); len(sub.Structures) == 0 || len(mails)+len(hooks) == 0 {
 			continue
 		}
 		r := &replay{recipient: sub.ID}
@@ -110,7 +110,7 @@ func (f *finder) find(ctx context.Context, n roc.NumeroAMC, from, to time.Time) 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	found, err := f.search.Find(journal.Query{AMC: n, From: from, To: to, Outcome: roc.Refused, Limit: mostFound})
+	found, err := f.search.Find(ctx, journal.Query{AMC: n, From: from, To: to, Outcome: roc.Refused, Limit: mostFound})
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func (f *finder) take(x *journal.Exchange) {
 	default:
 		r.n++
 		f.all++
-		r.rows.WriteString(row(x))
+		r.rows.WriteString(rowOf(x).line())
 	}
 }
 
@@ -156,17 +156,24 @@ func verified(x *journal.Exchange) string {
 
 const toVerify = "oui"
 
-// cells are those of a row. One of an instance of an earlier version lacks the
-// last: what is not known is to be verified.
-func cells(row string) []string {
-	c := strings.Split(strings.TrimSpace(row), ";")
-	if len(c) == 6 {
-		c = append(c, toVerify)
-	}
-	return c
+// A row is an exchange to play again, by the columns of replayHead. None of its
+// cells can hold a separator.
+type row [7]string
+
+const verifier = 6 // the column
+
+func rowOf(x *journal.Exchange) row {
+	return row{x.RequestIn.In(store.Paris).Format("2006-01-02T15:04:05.000Z07:00"), string(x.ID), x.MessageID, x.Service.String(), x.Version.String(), x.Code(), verified(x)}
 }
 
-// row is an exchange as a line of CSV. None of its cells can hold a separator.
-func row(x *journal.Exchange) string {
-	return strings.Join([]string{x.RequestIn.In(store.Paris).Format("2006-01-02T15:04:05.000Z07:00"), string(x.ID), x.MessageID, x.Service.String(), x.Version.String(), x.Code(), verified(x)}, ";") + "\r\n"
+// line is a row as a line of CSV.
+func (r row) line() string { return strings.Join(r[:], ";") + "\r\n" }
+
+func parseRow(line string) (r row, err error) {
+	cells := strings.Split(strings.TrimSpace(line), ";")
+	if len(cells) != len(r) {
+		return r, fmt.Errorf("an exchange to play again has %d cells, and not %d", len(cells), len(r))
+	}
+	copy(r[:], cells)
+	return r, nil
 }

@@ -19,7 +19,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/piano-roc/rpn/indicators/mail"
 	"github.com/piano-roc/rpn/indicators/store"
+	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/secret"
 )
 
@@ -32,11 +34,6 @@ type Event struct {
 // ErrGone is why a webhook is not called again: it says itself that it is no
 // more.
 var ErrGone = errors.New("the webhook answers 410: it is no more")
-
-// errPost is any other failure. It names no URL: one may hold a secret.
-type errPost string
-
-func (e errPost) Error() string { return string(e) }
 
 const (
 	postTime   = 15 * time.Second
@@ -57,18 +54,19 @@ func Secret(keys *secret.Ring, subscriber, url string) string {
 // NewWebhook returns what calls a webhook, by HTTPS alone, with a client whose
 // connections pass the egress filter. A call is signed by Standard Webhooks
 // (webhook-id, webhook-timestamp, webhook-signature: HMAC-SHA256), once for each
-// key of keys: who holds the secret of an older one goes on.
+// key of keys: who holds the secret of an older one goes on. No error names the
+// URL: it may hold a secret.
 func NewWebhook(client *http.Client, keys *secret.Ring, now func() time.Time) func(context.Context, Event) error {
 	return func(ctx context.Context, e Event) error {
 		ctx, cancel := context.WithTimeout(ctx, postTime)
 		defer cancel()
 		u, err := url.Parse(e.URL)
 		if err != nil || u.Scheme != "https" || u.Host == "" {
-			return errPost("the webhook is no https address")
+			return errors.New("the webhook is no https address")
 		}
 		r, err := http.NewRequestWithContext(ctx, http.MethodPost, e.URL, bytes.NewReader(e.Body))
 		if err != nil {
-			return errPost("the webhook cannot be called")
+			return errors.New("the webhook cannot be called")
 		}
 		at := strconv.FormatInt(now().Unix(), 10)
 		r.Header.Set("Content-Type", "application/json; charset=utf-8")
@@ -94,7 +92,7 @@ func NewWebhook(client *http.Client, keys *secret.Ring, now func() time.Time) fu
 		case answer.StatusCode == http.StatusGone:
 			return ErrGone
 		case answer.StatusCode < 200 || answer.StatusCode > 299:
-			return errPost("the webhook answers " + strconv.Itoa(answer.StatusCode))
+			return fmt.Errorf("the webhook answers %d", answer.StatusCode)
 		}
 		return nil
 	}
@@ -142,7 +140,7 @@ func (w *Watcher) postOne(ctx context.Context, s *store.Store, l *store.Letter) 
 	case errors.Is(err, ErrGone):
 		l.State, l.Next, l.Error = store.Undelivered, now, err.Error()
 		w.o.Log.Error("a webhook is no more", slog.String("event", "webhook_gone"), id)
-	case errors.Is(err, errOthers):
+	case errors.Is(err, mail.ErrLater):
 		l.State, l.Next, l.Error, l.Attempts = store.Due, now.Add(lookPosts), err.Error(), l.Attempts-1
 	case ctx.Err() != nil: // the next process does it
 		l.State, l.Next, l.Error, l.Attempts = store.Due, now, err.Error(), l.Attempts-1
@@ -157,19 +155,19 @@ func (w *Watcher) postOne(ctx context.Context, s *store.Store, l *store.Letter) 
 
 // event writes the call of a letter; nil: nobody is to be called any more.
 func (w *Watcher) event(ctx context.Context, s *store.Store, l *store.Letter) (*Event, error) {
-	word, there, err := w.of(ctx, s, l)
+	n, there, err := w.notice(ctx, s, l)
 	if err != nil || !there {
 		return nil, err
 	}
 	_, to, _ := strings.Cut(l.For, " ")
-	if _, hooks := word.sub.told(word.amc); !slices.Contains(hooks, to) {
+	if _, hooks := n.sub.channels(n.amc); !slices.Contains(hooks, to) {
 		return nil, nil
 	}
-	body, err := json.Marshal(word.json(strings.TrimSuffix(l.Kind, webhook)))
+	body, err := json.Marshal(n.json(strings.TrimSuffix(l.Kind, webhook)))
 	if err != nil {
 		return nil, err
 	}
-	return &Event{ID: strings.ReplaceAll(l.ID, "/", "."), URL: to, Subscriber: word.sub.ID, Body: body}, nil
+	return &Event{ID: strings.ReplaceAll(l.ID, "/", "."), URL: to, Subscriber: n.sub.ID, Body: body}, nil
 }
 
 // A jsonEvent is the body of a call. docs/operating/indicators.md lists its
@@ -195,16 +193,14 @@ type jsonReplay struct {
 	Verifier  string `json:"verifier"`
 }
 
-func (d *word) json(kind string) jsonEvent {
-	e := jsonEvent{Type: kind, AMC: string(d.outage.AMC), Nom: d.amc.Nom, Services: strings.Split(d.services(), ", "), Depuis: d.outage.Began.UTC().Format(time.RFC3339)}
+func (n *notice) json(kind string) jsonEvent {
+	e := jsonEvent{Type: kind, AMC: string(n.outage.AMC), Nom: n.amc.Nom, Services: roc.Texts(n.outage.Services), Depuis: n.outage.Began.UTC().Format(time.RFC3339)}
 	if kind != Back {
 		return e
 	}
-	e.Jusque, e.Incomplete = d.outage.Over.UTC().Format(time.RFC3339), d.missed > 0 || d.waited > 0
-	for _, row := range d.rows {
-		if c := cells(row); len(c) == 7 {
-			e.Echanges = append(e.Echanges, jsonReplay{c[0], c[1], c[2], c[3], c[4], c[5], c[6]})
-		}
+	e.Jusque, e.Incomplete = n.outage.Over.UTC().Format(time.RFC3339), n.missed > 0 || n.waited > 0
+	for _, r := range n.rows {
+		e.Echanges = append(e.Echanges, jsonReplay{r[0], r[1], r[2], r[3], r[4], r[5], r[6]})
 	}
 	return e
 }

@@ -234,8 +234,19 @@ func (k *Keys) write() {
 // largestFile is more than two keys take.
 const largestFile = 4096
 
-// read reads what write wrote. Keys of other days, or sealed by other secrets,
-// are left out with an error.
+// Forget deletes the file of the keys; "" is none.
+func Forget(file string) error {
+	if file == "" {
+		return nil
+	}
+	if err := durable.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// read reads what write wrote. A line that is no key, or is sealed by other
+// secrets, is left out with an error; keys of other days are left out.
 func (k *Keys) read() (list []held, err error) {
 	if k.o.File == "" {
 		return nil, nil
@@ -280,7 +291,7 @@ func (k *Keys) parseLine(line string) (h held, days int, err error) {
 	days, bad := strconv.Atoi(parts[0])
 	number, worse := strconv.ParseInt(parts[1], 10, 64)
 	secret, worst := hex.DecodeString(parts[2])
-	if bad != nil || worse != nil || worst != nil || days < 1 || days > MostDays || number < 0 || number > 1<<32 {
+	if bad != nil || worse != nil || worst != nil || days < 1 || number < 0 || number > 1<<32 {
 		return h, 0, errLine
 	}
 	if days != k.o.Days {
@@ -297,6 +308,3 @@ func (k *Keys) parseLine(line string) (h held, days int, err error) {
 	h.period = periodOf(time.Date(1970, 1, 5+days*int(number), 12, 0, 0, 0, time.UTC), days)
 	return h, days, nil
 }
-
-// MostDays is the longest period.
-const MostDays = 31

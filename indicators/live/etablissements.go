@@ -26,7 +26,7 @@ type Etablissements struct {
 }
 
 // responsables are the label values of who must act, in order.
-var responsables = []roc.Responsable{roc.NoOne, roc.ByEtablissement, roc.ByAMC, roc.ByAnnuaire, roc.ByRPN, roc.ByReseau}
+var responsables = roc.Responsables()
 
 type etablissementCounts struct {
 	ends              [6]atomic.Uint64 // by responsables

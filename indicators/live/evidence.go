@@ -6,7 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// EvidenceStats is how one does who confirms the checkpoints of the journal.
+// EvidenceStats is the state of one of those who confirm the checkpoints of the
+// journal.
 type EvidenceStats struct {
 	By       string    // who: timestamp, witnesses
 	At       time.Time // when it last did; zero: never yet

@@ -10,7 +10,6 @@ import (
 	"net/mail"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/piano-roc/rpn/indicators/report"
@@ -50,12 +49,8 @@ type Options struct {
 // A Compose writes the mail of a letter; nil: there is nobody to write to.
 type Compose func(context.Context, *store.Store, *store.Letter) (*Message, error)
 
-// Later is an error of Compose: the letter waits, and nothing failed.
-func Later(err error) error { return later{err} }
-
-type later struct{ error }
-
-func (l later) Unwrap() error { return l.error }
+// ErrLater is in an error of Compose: the letter waits, and nothing failed.
+var ErrLater = errors.New("the letter waits")
 
 // A Message is one mail.
 type Message struct {
@@ -102,7 +97,7 @@ type Refusal struct {
 
 const (
 	look       = time.Minute     // how often the outbox is looked at
-	lookSoon   = 5 * time.Second // the same, while letters wait for the figures, and for those of other kinds
+	lookSoon   = 5 * time.Second // the same, while letters wait, and for those of other kinds
 	firstRetry = 5 * time.Minute // doubled at each attempt
 	lastRetry  = 4 * time.Hour
 )
@@ -112,36 +107,25 @@ type Mailer struct {
 	o   Options
 	put report.Week // the last week whose letters are in the outbox
 
-	mu     sync.Mutex
-	store  *store.Store // nil: not open
-	logged string       // the failure to send a letter that was logged last
-
-	failures Failures
-
-	state atomic.Pointer[store.OutboxState] // nil: the outbox was not read yet
+	rounds Rounds
+	unsent Failures // to send a letter
 }
 
-// State is what was not sent, by the last look at the outbox, at most a minute
-// ago; false: there was none yet. Safe for concurrent use.
-func (m *Mailer) State() (store.OutboxState, bool) {
-	if s := m.state.Load(); s != nil {
-		return *s, true
+// New makes a Mailer. Call Run; letters that instances that ended have left are
+// taken up by whoever calls Sweep.
+func New(o Options) *Mailer {
+	m := &Mailer{o: o}
+	m.rounds.Open = o.Open
+	m.rounds.Failed = func(err error) {
+		o.Log.Error("the mails cannot be prepared; it is tried again", slog.String("event", "mail_failed"), slog.String("error", err.Error()))
 	}
-	return store.OutboxState{}, false
+	return m
 }
-
-// New makes a Mailer. Call Run.
-func New(o Options) *Mailer { return &Mailer{o: o} }
 
 // Run sends what is due until ctx ends. The letters of other kinds are sent
 // beside the weekly files, which may be many.
 func (m *Mailer) Run(ctx context.Context) {
-	defer func() {
-		if m.store != nil {
-			m.store.Close()
-			m.store = nil
-		}
-	}()
+	defer m.rounds.Close()
 	var running sync.WaitGroup
 	defer running.Wait()
 	if len(m.o.Compose) > 0 {
@@ -150,69 +134,21 @@ func (m *Mailer) Run(ctx context.Context) {
 			kinds = append(kinds, k)
 		}
 		running.Go(func() {
-			m.loop(ctx, 1, func(s *store.Store) (time.Duration, error) { return lookSoon, m.deliverAll(ctx, s, kinds) })
+			m.rounds.Loop(ctx, 1, look, func(ctx context.Context, s *store.Store) (time.Duration, error) {
+				return lookSoon, m.deliverAll(ctx, s, kinds)
+			})
 		})
 	}
-	m.loop(ctx, 0, func(s *store.Store) (time.Duration, error) { return m.weekly(ctx, s) })
+	m.rounds.Loop(ctx, 0, look, m.weekly)
 }
 
-// loop does rounds until ctx ends.
-func (m *Mailer) loop(ctx context.Context, number int, round func(*store.Store) (time.Duration, error)) {
-	for {
-		pause := look
-		s, err := m.open(ctx)
-		if err == nil {
-			pause, err = round(s)
-		}
-		if ctx.Err() == nil && m.failures.First(number, err) {
-			m.o.Log.Error("the mails cannot be prepared; it is tried again", slog.String("event", "mail_failed"), slog.String("error", err.Error()))
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(pause):
-		}
-	}
-}
-
-func (m *Mailer) open(ctx context.Context) (*store.Store, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.store == nil {
-		s, err := m.o.Open(ctx)
-		if err != nil {
-			return nil, err
-		}
-		m.store = s
-	}
-	return m.store, nil
-}
-
-// isNew reports whether a failure to send is not the one before it: of a series
-// the first is logged.
-func (m *Mailer) isNew(err error) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	last := m.logged
-	m.logged = err.Error()
-	return m.logged != last
-}
-
-// weekly puts the letters of the last week into the outbox once they are due,
-// takes up what instances that ended have left, and sends all that is due.
+// weekly puts the letters of the last week into the outbox once they are due, and
+// sends all that is due.
 func (m *Mailer) weekly(ctx context.Context, s *store.Store) (pause time.Duration, err error) {
 	if pause, err = m.putWeek(ctx, s); err != nil {
 		return pause, err
 	}
-	if err := Sweep(ctx, s, m.o.Now(), m.o.Log); err != nil {
-		return pause, err
-	}
-	err = m.deliverAll(ctx, s, []string{Weekly})
-	o, bad := s.OutboxState(ctx)
-	if bad == nil {
-		m.state.Store(&o)
-	}
-	return pause, errors.Join(err, bad)
+	return pause, m.deliverAll(ctx, s, []string{Weekly})
 }
 
 func (m *Mailer) deliverAll(ctx context.Context, s *store.Store, kinds []string) error {
@@ -237,8 +173,8 @@ func (m *Mailer) deliver(ctx context.Context, s *store.Store, l *store.Letter) e
 	msg, err := compose(ctx, s, l)
 	var out Outcome
 	switch {
-	case errors.As(err, new(later)):
-		l.State, l.Next, l.Error, l.Attempts = store.Due, m.o.Now().Add(look), err.Error(), l.Attempts-1
+	case errors.Is(err, ErrLater):
+		l.State, l.Next, l.Error, l.Attempts = store.Due, m.o.Now().Add(lookSoon), err.Error(), l.Attempts-1
 	case err != nil && ctx.Err() != nil:
 		m.leave(l, err)
 	case err != nil:
@@ -337,9 +273,7 @@ func (m *Mailer) close(l *store.Letter, id slog.Attr) {
 	switch {
 	case refused == 0:
 		l.State = store.Sent
-		m.mu.Lock()
-		m.logged = ""
-		m.mu.Unlock()
+		m.unsent.First(0, nil)
 		m.o.Log.Info("a letter was sent", slog.String("event", "mail_sent"), id)
 	case refused < len(l.Done):
 		l.State = store.Partly
@@ -352,7 +286,7 @@ func (m *Mailer) close(l *store.Letter, id slog.Attr) {
 
 // again gives a letter back that was certainly not sent, or not to all.
 func (m *Mailer) again(l *store.Letter, err error) {
-	if m.isNew(err) {
+	if m.unsent.First(0, err) {
 		m.o.Log.Error("a letter could not be sent; it is tried again", slog.String("event", "mail_retried"), slog.String("error", err.Error()))
 	}
 	l.State, l.Error = store.Due, detail(err)

@@ -77,10 +77,21 @@ func runs(t *testing.T, from, to time.Time, all ...*Mailer) {
 	var running sync.WaitGroup
 	for _, m := range all {
 		running.Go(func() { m.Run(ctx) })
+		running.Go(func() { sweeps(ctx, m) })
 	}
 	until(to)
 	end()
 	running.Wait()
+}
+
+// sweeps does what the watcher of outages does beside a Mailer.
+func sweeps(ctx context.Context, m *Mailer) {
+	r := Rounds{Lazy: store.Lazy{Open: m.o.Open}, Failed: func(error) {}}
+	defer r.Close()
+	const every = 15 * time.Second
+	r.Loop(ctx, 0, every, func(ctx context.Context, s *store.Store) (time.Duration, error) {
+		return every, Sweep(ctx, s, time.Now(), m.o.Log)
+	})
 }
 
 // On the Mondays after both nights of the changed hour, at six in Paris, each
@@ -173,27 +184,8 @@ func TestFailures(t *testing.T) {
 				}
 			}
 			wantOutbox(t, db, c.want)
-			if got, read := m.State(); !read || got.Waiting != 0 || got.Doubted != map[store.LetterState]int{store.Doubted: len(both)}[c.want] ||
-				got.Undelivered != map[store.LetterState]int{store.Undelivered: len(both)}[c.want] {
-				t.Errorf("%s: the state is %+v", name, got)
-			}
 		})
 	}
-}
-
-// While its server is away, who looks sees how many mails wait, and since when.
-func TestTheStateSaysWhatWaits(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		m := instance(filepath.Join(t.TempDir(), "store.db"), func(context.Context, *Message) error { return errors.New("connection refused") })
-		if _, read := m.State(); read {
-			t.Error("it knows the outbox before it looked")
-		}
-		runs(t, monday.Add(time.Second), monday.Add(time.Hour), m)
-		if got, _ := m.State(); got.Waiting != len(both) || got.Oldest.Sub(monday) > time.Minute {
-			t.Errorf("%+v, want %d since %s", got, len(both), monday)
-		}
-	})
 }
 
 var monday = time.Date(2026, 11, 23, 6, 0, 0, 0, store.Paris)

@@ -125,7 +125,7 @@ func (c *conversation) step(name string, do func() error) error {
 	if err := c.within(min(stepTime, time.Until(c.last)), false); err != nil {
 		return err
 	}
-	return told(name, do())
+	return replied(name, do())
 }
 
 func (c *conversation) send(m *Message, text []byte, begin func() error) (out Outcome, err error) {
@@ -230,12 +230,12 @@ func (c *conversation) message(text []byte) error {
 		_, err = w.Write(text)
 	}
 	if err != nil {
-		return refusal(told("DATA", err))
+		return refusal(replied("DATA", err))
 	}
 	if err := c.within(endTime, true); err != nil {
 		return err
 	}
-	err = refusal(told("the end of DATA", w.Close()))
+	err = refusal(replied("the end of DATA", w.Close()))
 	var reply *Reply
 	if err != nil && !errors.As(err, &reply) {
 		return fmt.Errorf("%w: %w", ErrUnknown, err)
@@ -250,7 +250,7 @@ func (c *conversation) quit() {
 	}
 }
 
-// A Reply is an error that the server told. What it wrote may name an address,
+// A Reply is an error that the server replied. What it wrote may name an address,
 // and is in no log: Error gives the code alone.
 type Reply struct {
 	Step string
@@ -284,8 +284,8 @@ func (r *Reply) nobody() bool {
 	return r.Code == 550 || r.Code == 551 || r.Code == 553
 }
 
-// told makes a Reply of what the server told; other errors bear the step.
-func told(step string, err error) error {
+// replied makes a Reply of what the server replied; other errors bear the step.
+func replied(step string, err error) error {
 	var e *textproto.Error
 	switch {
 	case err == nil:

@@ -3,7 +3,6 @@ package mail
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -18,7 +17,7 @@ const Weekly = "semaine"
 
 // errNotWhole is why the files of a week are not made yet, though they were about
 // to be.
-var errNotWhole = Later(errors.New("the figures are being counted again"))
+var errNotWhole = fmt.Errorf("%w: the figures are being counted again", ErrLater)
 
 const hour = 6 // of Monday, in Paris
 

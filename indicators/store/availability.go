@@ -46,48 +46,59 @@ func (a *Availability) Minutes() float64 { return float64(a.Out) * Window.Minute
 // begin from from on and before to. The figures of several instances add up,
 // except that the rule of five looks at the exchanges of one.
 func (s *Store) Availability(ctx context.Context, amc roc.NumeroAMC, from, to time.Time) ([]Availability, error) {
-	all := map[roc.Service]map[int64]*Counts{}
-	err := s.windows(ctx, amc, from, to, func(at int64, e entry) {
-		if all[e.service] == nil {
-			all[e.service] = map[int64]*Counts{}
-		}
-		w := all[e.service][at]
-		if w == nil {
-			w = &Counts{}
-			all[e.service][at] = w
-		}
-		w.Add(e.Counts)
-	})
+	all, err := s.windowsOf(ctx, amc, from, to)
 	if err != nil {
 		return nil, err
 	}
 	var list []Availability
-	for service, windows := range all {
-		list = append(list, availabilityOf(service, windows))
+	for key, each := range all {
+		list = append(list, availabilityOf(key.service, each))
 	}
 	slices.SortFunc(list, func(x, y Availability) int { return cmp.Compare(x.Service, y.Service) })
 	return list, nil
 }
 
-// windows calls each for every window of an insurer that begins from from on and
-// before to, with when it does.
-func (s *Store) windows(ctx context.Context, amc roc.NumeroAMC, from, to time.Time, each func(at int64, e entry)) error {
+// windowsOf returns the windows of each service of an insurer, or of every insurer
+// (""), that begin from from on and before to, by when they do.
+func (s *Store) windowsOf(ctx context.Context, amc roc.NumeroAMC, from, to time.Time) (map[serviceKey]map[int64]*Counts, error) {
 	f := rowFilter{kind: windows}
 	f.side("structure", nil, false)
-	f.side("amc", []string{string(amc)}, true)
+	var one []string
+	if amc != "" {
+		one = []string{string(amc)}
+	}
+	f.side("amc", one, true)
 	f.period(Day.Begin(from), to)
-	return s.packs(ctx, &f, func(k packKey, e entry) {
-		if at := k.begins + int64(e.slot)*int64(Window/time.Second); at >= from.Unix() && at < to.Unix() {
-			each(at, e)
+	all := map[serviceKey]map[int64]*Counts{}
+	err := s.packs(ctx, &f, func(k packKey, e entry) {
+		at := k.begins + int64(e.slot)*int64(Window/time.Second)
+		if at < from.Unix() || at >= to.Unix() {
+			return
 		}
+		key := serviceKey{k.amc, e.service}
+		if all[key] == nil {
+			all[key] = map[int64]*Counts{}
+		}
+		w := all[key][at]
+		if w == nil {
+			w = &Counts{}
+			all[key][at] = w
+		}
+		w.Add(e.Counts)
 	})
+	return all, err
 }
 
 // Peak returns the most exchanges that were sent to an insurer in one window, all
 // services and instances together.
 func (s *Store) Peak(ctx context.Context, amc roc.NumeroAMC, from, to time.Time) (most int64, err error) {
+	all, err := s.windowsOf(ctx, amc, from, to)
 	sent := map[int64]int64{}
-	err = s.windows(ctx, amc, from, to, func(at int64, e entry) { sent[at] += e.Sent })
+	for _, each := range all {
+		for at, w := range each {
+			sent[at] += w.Sent
+		}
+	}
 	for _, n := range sent {
 		most = max(most, n)
 	}
@@ -95,16 +106,16 @@ func (s *Store) Peak(ctx context.Context, amc roc.NumeroAMC, from, to time.Time)
 }
 
 // availabilityOf goes through the windows of a service, by when they begin.
-func availabilityOf(service roc.Service, windows map[int64]*Counts) Availability {
+func availabilityOf(service roc.Service, all map[int64]*Counts) Availability {
 	a := Availability{Service: service}
-	begins := make([]int64, 0, len(windows))
-	for at := range windows {
+	begins := make([]int64, 0, len(all))
+	for at := range all {
 		begins = append(begins, at)
 	}
 	slices.Sort(begins)
 	var open *Outage
 	for _, at := range begins {
-		w := windows[at]
+		w := all[at]
 		a.Sent += w.Sent
 		a.Failed += w.Failed
 		a.Peak = max(a.Peak, w.Sent)

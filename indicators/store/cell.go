@@ -118,42 +118,19 @@ func (c *Counts) Add(o *Counts) {
 	}
 }
 
-// add counts one exchange.
-func (c *Counts) add(x *journal.Exchange) {
-	c.Exchanges++
-	is := func(n *int64, yes bool) {
-		if yes {
-			*n++
-		}
+// empty removes all, and keeps the room.
+func (c *Counts) empty() {
+	for _, n := range c.numbers() {
+		*n = 0
 	}
-	is(&c.BadAnswers, x.AnswerCheck != "" && x.AnswerCheck != "good" && x.AnswerCheck != roc.CheckedLater)
-	is(&c.Replayed, x.Replayed)
-	is(&c.Remembered, x.FromMemory)
-	is(&c.Stale, x.Stale)
-	c.RequestBytes += int64(x.RequestBytes)
-	c.AnswerBytes += int64(x.AnswerBytes)
-	total := x.Total()
-	is(&c.Within2s, total <= 2*time.Second)
-	is(&c.Within5s, total <= 5*time.Second)
-	is(&c.Within20s, total <= 20*time.Second)
-	c.Total.Add(total)
-	c.AtCaller.Add(x.Read)
-	c.InRPN.Add(total - x.Read - x.Annuaire - x.AMC)
-	if !x.RequestOut.IsZero() {
-		c.AtAMC.Add(x.AMC)
-	}
-	is(&c.Sent, sent(x))
-	is(&c.Failed, failed(x))
-	is(&c.BeyondRate, x.CauseCode == roc.AMCRate)
-	if x.ClockOffset != nil {
-		off := x.ClockOffset.Abs()
-		c.Clock.Add(off)
-		is(&c.ClockOff, off > clockOff)
+	for _, d := range c.all() {
+		d.empty()
 	}
 }
 
-// failed reports whether the insurer failed an exchange, for its availability.
-func failed(x *journal.Exchange) bool {
+// FailedByAMC reports whether the insurer failed an exchange, as the definition of
+// an outage has it (Window).
+func FailedByAMC(x *journal.Exchange) bool {
 	switch x.Reason {
 	case roc.AMCUnreachable, roc.AMCSilent, roc.AMCBadAnswer, roc.AMCResting, roc.AMCNotSOAP:
 		return x.Outcome == roc.Refused && x.MustAct == roc.ByAMC && x.To.AMC != ""
@@ -163,28 +140,5 @@ func failed(x *journal.Exchange) bool {
 
 // sent reports whether an exchange counts for the availability of its insurer.
 func sent(x *journal.Exchange) bool {
-	return failed(x) || x.Service != roc.Annuaire && x.To.AMC != "" && (x.Outcome == roc.Answered || x.Outcome == roc.FarFault)
-}
-
-// amend counts what was only known after the record of an exchange.
-func (c *Counts) amend(a *journal.Amendment) {
-	switch a.Change {
-	case journal.WriteFailed, journal.CallerLeft:
-		c.Undelivered++
-	case journal.AnswerChecked:
-		c.BadAnswers++
-	}
-}
-
-// cellOf is the cell of the finest grain that an exchange counts in: an
-// establishment, an insurer, an hour.
-func cellOf(x *journal.Exchange) Cell {
-	c := Cell{Grain: Hour, Begin: Hour.Begin(x.RequestIn).Unix(), Structure: x.From, AMC: x.To.AMC, Service: x.Service, Version: x.Version, Code: x.End(), Owner: x.MustAct}
-	if c.Structure == "" {
-		c.Structure = none
-	}
-	if c.AMC == "" {
-		c.AMC = none
-	}
-	return c
+	return FailedByAMC(x) || x.Service != roc.Annuaire && x.To.AMC != "" && (x.Outcome == roc.Answered || x.Outcome == roc.FarFault)
 }

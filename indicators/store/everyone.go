@@ -20,36 +20,14 @@ type Recent struct {
 // Availabilities returns what Availability does, of every insurer at once; now is
 // from when on exchanges are of now.
 func (s *Store) Availabilities(ctx context.Context, from, now, to time.Time) (map[roc.NumeroAMC][]Recent, error) {
-	type whose struct {
-		amc     roc.NumeroAMC
-		service roc.Service
-	}
-	f := rowFilter{kind: windows}
-	f.side("structure", nil, false)
-	f.side("amc", nil, true)
-	f.period(Day.Begin(from), to)
-	all := map[whose]map[int64]*Counts{}
-	err := s.packs(ctx, &f, func(k packKey, e entry) {
-		at := k.begins + int64(e.slot)*int64(Window/time.Second)
-		if at < from.Unix() || at >= to.Unix() {
-			return
-		}
-		w := whose{k.amc, e.service}
-		if all[w] == nil {
-			all[w] = map[int64]*Counts{}
-		}
-		if all[w][at] == nil {
-			all[w][at] = &Counts{}
-		}
-		all[w][at].Add(e.Counts)
-	})
+	all, err := s.windowsOf(ctx, "", from, to)
 	if err != nil {
 		return nil, err
 	}
 	list := map[roc.NumeroAMC][]Recent{}
-	for w, windows := range all {
-		r := Recent{Availability: availabilityOf(w.service, windows)}
-		for at, c := range windows {
+	for key, each := range all {
+		r := Recent{Availability: availabilityOf(key.service, each)}
+		for at, c := range each {
 			if t := time.Unix(at, 0); t.After(r.Last) {
 				r.Last = t
 			}
@@ -57,7 +35,7 @@ func (s *Store) Availabilities(ctx context.Context, from, now, to time.Time) (ma
 				r.SentNow, r.FailNow = r.SentNow+c.Sent, r.FailNow+c.Failed
 			}
 		}
-		list[w.amc] = append(list[w.amc], r)
+		list[key.amc] = append(list[key.amc], r)
 	}
 	for _, services := range list {
 		slices.SortFunc(services, func(x, y Recent) int { return cmp.Compare(x.Service, y.Service) })

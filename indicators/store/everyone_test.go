@@ -46,7 +46,7 @@ func TestEveryInsurerAtOnceIsEachOfThem(t *testing.T) {
 				}
 				if !begins.Before(now) {
 					sentNow++
-					if failed(x) {
+					if FailedByAMC(x) {
 						failedNow++
 					}
 				}

@@ -22,9 +22,10 @@ type Follower struct {
 
 	silent map[string]bool // the journals whose silence was logged
 
-	mu    sync.Mutex // guards the fields below
+	store Lazy
+
+	mu    sync.Mutex // guards state
 	state State
-	store *Store // nil: not open
 }
 
 // FollowerOptions are what a Follower needs, all of it.
@@ -55,7 +56,7 @@ type State struct {
 
 // NewFollower makes a Follower. Call Run.
 func NewFollower(o FollowerOptions) *Follower {
-	return &Follower{o: o, began: o.Now()}
+	return &Follower{o: o, began: o.Now(), store: Lazy{Open: o.Open}}
 }
 
 // State returns how far it is now. Safe for concurrent use.
@@ -88,8 +89,9 @@ func (f *Follower) Reached(t time.Time) bool { return f.ReachedWithin(t, silentA
 // nothing is heard.
 func (f *Follower) ReachedWithin(t time.Time, silent time.Duration) bool {
 	f.mu.Lock()
-	s, mine := f.store, f.state.whole && f.state.current.After(t)
+	mine := f.state.whole && f.state.current.After(t)
 	f.mu.Unlock()
+	s := f.store.Opened()
 	if s == nil || !mine {
 		return false
 	}
@@ -118,25 +120,10 @@ func (f *Follower) Run(ctx context.Context) {
 	}
 }
 
-// open opens the store where it is not open.
-func (f *Follower) open(ctx context.Context) (*Store, error) {
-	if f.store != nil { // written by this goroutine alone
-		return f.store, nil
-	}
-	s, err := f.o.Open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.store = s
-	return s, nil
-}
-
 // round opens what is not open, deletes the figures that are too old once a day,
 // and projects what was sealed.
 func (f *Follower) round(ctx context.Context, before journal.Stats, began time.Time) (next uint64, err error) {
-	s, err := f.open(ctx)
+	s, err := f.store.Get(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -246,10 +233,5 @@ func (f *Follower) close() {
 	if f.log != nil {
 		f.log.Close()
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.store != nil {
-		f.store.Close() // every transaction is over
-		f.store = nil
-	}
+	f.store.Close() // every transaction is over
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/internal/roc"
-	"github.com/piano-roc/rpn/journal"
 )
 
 // A ServiceState is how one service of an insurer does now, by the definition of
@@ -28,38 +27,18 @@ type ServiceState struct {
 // States returns the services that were called in the windows that begin from
 // from on and before to.
 func (s *Store) States(ctx context.Context, from, to time.Time) ([]ServiceState, error) {
-	f := rowFilter{kind: windows}
-	f.side("structure", nil, false)
-	f.side("amc", nil, true)
-	f.period(Day.Begin(from), to)
-	all := map[runKey]map[int64]*Counts{}
-	err := s.packs(ctx, &f, func(k packKey, e entry) {
-		at := k.begins + int64(e.slot)*int64(Window/time.Second)
-		if at < from.Unix() || at >= to.Unix() {
-			return
-		}
-		key := runKey{k.amc, e.service}
-		if all[key] == nil {
-			all[key] = map[int64]*Counts{}
-		}
-		w := all[key][at]
-		if w == nil {
-			w = &Counts{}
-			all[key][at] = w
-		}
-		w.Add(e.Counts)
-	})
+	all, err := s.windowsOf(ctx, "", from, to)
 	if err != nil {
 		return nil, err
 	}
 	list := make([]ServiceState, 0, len(all))
-	for key, windows := range all {
+	for key, each := range all {
 		st := ServiceState{AMC: key.amc, Service: key.service}
-		if a := availabilityOf(key.service, windows); len(a.Outages) > 0 {
+		if a := availabilityOf(key.service, each); len(a.Outages) > 0 {
 			last := a.Outages[len(a.Outages)-1]
 			st.Out, st.Since, st.Over, st.Failed = last.To.IsZero(), last.From, last.To, last.Failed
 		}
-		for at, w := range windows {
+		for at, w := range each {
 			if measured, _ := w.window(); measured && time.Unix(at, 0).After(st.Measured) {
 				st.Measured = time.Unix(at, 0)
 			}
@@ -72,23 +51,19 @@ func (s *Store) States(ctx context.Context, from, to time.Time) ([]ServiceState,
 	return list, nil
 }
 
-// FailedByAMC reports whether the insurer failed an exchange, as the definition
-// of an outage has it.
-func FailedByAMC(x *journal.Exchange) bool { return failed(x) }
-
-// A ToldOutage is an outage of an insurer of which somebody was told, or would
-// have been had he asked for it.
-type ToldOutage struct {
-	AMC      roc.NumeroAMC
-	Began    time.Time // of its first window
-	Services []roc.Service
-	Told     time.Time
-	Over     time.Time // of its first window that is good
-	Ended    time.Time // when its end was told; zero: it is not over
+// An AnnouncedOutage is an outage of an insurer that those who asked for it were
+// told of, were there any.
+type AnnouncedOutage struct {
+	AMC       roc.NumeroAMC
+	Began     time.Time // of its first window
+	Services  []roc.Service
+	Announced time.Time
+	Over      time.Time // of its first window that is good
+	Ended     time.Time // when its end was announced; zero: it is not over
 }
 
 // outageTables makes the tables of the outages. Like the letters they outlive
-// the figures: what was told is not told again.
+// the figures: what was announced is not announced again.
 func (d dialect) outageTables() []string {
 	return []string{
 		`CREATE TABLE IF NOT EXISTS outages (amc TEXT, began BIGINT, services TEXT NOT NULL, told BIGINT NOT NULL, back BIGINT NOT NULL, ended BIGINT NOT NULL, PRIMARY KEY (amc, began))` + d.keyed,
@@ -96,17 +71,9 @@ func (d dialect) outageTables() []string {
 	}
 }
 
-func servicesText(list []roc.Service) string {
-	var names []string
-	for _, v := range list {
-		names = append(names, v.String())
-	}
-	return strings.Join(names, ",")
-}
-
 // Outages returns the outages that are not over, and those that ended since an
 // instant.
-func (s *Store) Outages(ctx context.Context, since time.Time) (list []ToldOutage, err error) {
+func (s *Store) Outages(ctx context.Context, since time.Time) (list []AnnouncedOutage, err error) {
 	err = query(ctx, s.db, `SELECT amc, began, services, told, back, ended FROM outages WHERE ended = 0 OR ended >= $1 ORDER BY amc, began`, func(scan func(...any) error) error {
 		o, err := scanOutage(scan)
 		list = append(list, o)
@@ -116,7 +83,7 @@ func (s *Store) Outages(ctx context.Context, since time.Time) (list []ToldOutage
 }
 
 // Outage returns one of them; false: there is none.
-func (s *Store) Outage(ctx context.Context, amc roc.NumeroAMC, began time.Time) (o ToldOutage, known bool, err error) {
+func (s *Store) Outage(ctx context.Context, amc roc.NumeroAMC, began time.Time) (o AnnouncedOutage, known bool, err error) {
 	o, err = scanOutage(s.db.QueryRowContext(ctx, `SELECT amc, began, services, told, back, ended FROM outages WHERE amc = $1 AND began = $2`, string(amc), began.Unix()).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return o, false, nil
@@ -124,13 +91,13 @@ func (s *Store) Outage(ctx context.Context, amc roc.NumeroAMC, began time.Time) 
 	return o, err == nil, err
 }
 
-func scanOutage(scan func(...any) error) (o ToldOutage, err error) {
+func scanOutage(scan func(...any) error) (o AnnouncedOutage, err error) {
 	var amc, services string
 	var began, told, over, ended int64
 	if err := scan(&amc, &began, &services, &told, &over, &ended); err != nil {
 		return o, err
 	}
-	o = ToldOutage{AMC: roc.NumeroAMC(amc), Began: time.Unix(began, 0), Told: time.Unix(told, 0)}
+	o = AnnouncedOutage{AMC: roc.NumeroAMC(amc), Began: time.Unix(began, 0), Announced: time.Unix(told, 0)}
 	if ended != 0 {
 		o.Over, o.Ended = time.Unix(over, 0), time.Unix(ended, 0)
 	}
@@ -145,11 +112,11 @@ func scanOutage(scan func(...any) error) (o ToldOutage, err error) {
 // BeginOutage writes an outage down with its letters, in one transaction. It does
 // nothing, and reports false, when the insurer has one already that is not over:
 // of several instances one tells it.
-func (s *Store) BeginOutage(ctx context.Context, o *ToldOutage, letters []Letter) (told bool, err error) {
+func (s *Store) BeginOutage(ctx context.Context, o *AnnouncedOutage, letters []Letter) (begun bool, err error) {
 	err = s.change(ctx, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, `INSERT INTO outages (amc, began, services, told, back, ended) SELECT $1, $2, $3, $4, 0, 0
 			WHERE NOT EXISTS (SELECT 1 FROM outages WHERE amc = $1 AND (ended = 0 OR began = $2 OR ended > $2))`,
-			string(o.AMC), o.Began.Unix(), servicesText(o.Services), o.Told.Unix())
+			string(o.AMC), o.Began.Unix(), strings.Join(roc.Texts(o.Services), ","), o.Announced.Unix())
 		if err != nil {
 			return err
 		}
@@ -157,21 +124,21 @@ func (s *Store) BeginOutage(ctx context.Context, o *ToldOutage, letters []Letter
 		if err != nil || n == 0 {
 			return err
 		}
-		told = true
-		return putLetters(ctx, tx, letters, o.Told)
+		begun = true
+		return putLetters(ctx, tx, letters, o.Announced)
 	})
-	return told && err == nil, err
+	return begun && err == nil, err
 }
 
 // WidenOutage adds services to an outage that is not over.
-func (s *Store) WidenOutage(ctx context.Context, o *ToldOutage) error {
-	_, err := s.db.ExecContext(ctx, `UPDATE outages SET services = $1 WHERE amc = $2 AND began = $3 AND ended = 0`, servicesText(o.Services), string(o.AMC), o.Began.Unix())
+func (s *Store) WidenOutage(ctx context.Context, o *AnnouncedOutage) error {
+	_, err := s.db.ExecContext(ctx, `UPDATE outages SET services = $1 WHERE amc = $2 AND began = $3 AND ended = 0`, strings.Join(roc.Texts(o.Services), ","), string(o.AMC), o.Began.Unix())
 	return err
 }
 
 // EndOutage writes down that an outage is over, with the letters that tell it.
 // Of several instances one does.
-func (s *Store) EndOutage(ctx context.Context, o *ToldOutage, letters []Letter) (ended bool, err error) {
+func (s *Store) EndOutage(ctx context.Context, o *AnnouncedOutage, letters []Letter) (ended bool, err error) {
 	err = s.change(ctx, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, `UPDATE outages SET back = $1, ended = $2 WHERE amc = $3 AND began = $4 AND ended = 0`, o.Over.Unix(), o.Ended.Unix(), string(o.AMC), o.Began.Unix())
 		if err != nil {
@@ -197,7 +164,7 @@ type Replay struct {
 
 // PutReplays adds what the journal of an instance has of an outage. An instance
 // that has nothing says so too: nobody waits for it.
-func (s *Store) PutReplays(ctx context.Context, o *ToldOutage, origin string, list []Replay) error {
+func (s *Store) PutReplays(ctx context.Context, o *AnnouncedOutage, origin string, list []Replay) error {
 	return s.change(ctx, func(tx *sql.Tx) error {
 		for _, r := range append([]Replay{{}}, list...) {
 			_, err := tx.ExecContext(ctx, `INSERT INTO replays (amc, began, origin, recipient, missed, rows) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (amc, began, origin, recipient) DO NOTHING`,
@@ -211,7 +178,7 @@ func (s *Store) PutReplays(ctx context.Context, o *ToldOutage, origin string, li
 }
 
 // Contributed reports whether PutReplays was called for an outage by an instance.
-func (s *Store) Contributed(ctx context.Context, o *ToldOutage, origin string) (bool, error) {
+func (s *Store) Contributed(ctx context.Context, o *AnnouncedOutage, origin string) (bool, error) {
 	var n int
 	err := s.db.QueryRowContext(ctx, `SELECT COUNT(*) FROM replays WHERE amc = $1 AND began = $2 AND origin = $3 AND recipient = ''`, string(o.AMC), o.Began.Unix(), origin).Scan(&n)
 	return n > 0, err
@@ -219,7 +186,7 @@ func (s *Store) Contributed(ctx context.Context, o *ToldOutage, origin string) (
 
 // Replays returns what all instances have of an outage for a recipient, and how
 // many of those that had exchanges since it began have not said so yet.
-func (s *Store) Replays(ctx context.Context, o *ToldOutage, recipient string) (list []Replay, waited int, err error) {
+func (s *Store) Replays(ctx context.Context, o *AnnouncedOutage, recipient string) (list []Replay, waited int, err error) {
 	err = query(ctx, s.db, `SELECT missed, rows FROM replays WHERE amc = $1 AND began = $2 AND recipient = $3 ORDER BY origin`, func(scan func(...any) error) error {
 		r := Replay{Recipient: recipient}
 		err := scan(&r.Missed, &r.Rows)

@@ -14,9 +14,9 @@ import (
 // outage may follow, and none within one that is told.
 func anOutageIsToldOnce(t *testing.T, fresh func(*testing.T) *Store) {
 	s := fresh(t)
-	o := ToldOutage{AMC: "0099000003", Began: monday, Services: []roc.Service{roc.IDB}, Told: monday.Add(time.Minute), Over: monday.Add(10 * time.Minute), Ended: monday.Add(20 * time.Minute)}
+	o := AnnouncedOutage{AMC: "0099000003", Began: monday, Services: []roc.Service{roc.IDB}, Announced: monday.Add(time.Minute), Over: monday.Add(10 * time.Minute), Ended: monday.Add(20 * time.Minute)}
 	letter := func(id string) []Letter {
-		return []Letter{{ID: id, Kind: "panne", For: "exploitant", About: "x", Next: o.Told, Expires: o.Told.Add(time.Hour)}}
+		return []Letter{{ID: id, Kind: "panne", For: "exploitant", About: "x", Next: o.Announced, Expires: o.Announced.Add(time.Hour)}}
 	}
 	many := func(do func() (bool, error)) (n int) {
 		var mu sync.Mutex

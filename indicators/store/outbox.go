@@ -61,18 +61,11 @@ const (
 // ErrClaimLost is why a letter is not sent: another instance has it by now.
 var ErrClaimLost = errors.New("the letter was claimed too long ago: another instance may be sending it")
 
-// letterTables makes the outbox, and moves the letters of the one that earlier
-// versions had.
+// letterTables makes the outbox.
 func (d dialect) letterTables() []string {
 	return []string{
 		`CREATE TABLE IF NOT EXISTS letters (id TEXT PRIMARY KEY, kind TEXT NOT NULL, recipient TEXT NOT NULL, about TEXT NOT NULL, state TEXT NOT NULL, next BIGINT NOT NULL,
 		 made BIGINT NOT NULL, expires BIGINT NOT NULL, claims INTEGER NOT NULL, attempts INTEGER NOT NULL, done TEXT NOT NULL, error TEXT NOT NULL)` + d.keyed,
-		`CREATE TABLE IF NOT EXISTS outbox (structure TEXT, week TEXT, state TEXT NOT NULL, next BIGINT NOT NULL, attempts INTEGER NOT NULL, error TEXT NOT NULL,
-		 PRIMARY KEY (structure, week))` + d.keyed,
-		`INSERT INTO letters (id, kind, recipient, about, state, next, made, expires, claims, attempts, done, error)
-		 SELECT 'semaine/' || week || '/' || structure, 'semaine', structure, week, CASE state WHEN 'dropped' THEN 'undelivered' ELSE state END, next, next, next + 518400, attempts, attempts, '[]', error
-		 FROM outbox WHERE 1 = 1 ON CONFLICT (id) DO NOTHING`, // of SQLite: WHERE, else ON is of a join
-		`DROP TABLE outbox`,
 	}
 }
 

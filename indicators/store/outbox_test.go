@@ -2,8 +2,6 @@ package store
 
 import (
 	"errors"
-	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 
@@ -30,42 +28,6 @@ func (s *Store) in(t *testing.T, when string, want LetterState) Letter {
 		t.Fatalf("%s: %+v, %v; want %s", when, list, err, want)
 	}
 	return list[0]
-}
-
-// A store that was made before the letters of today keeps its figures, and the
-// letters of then: what was sent is not sent again.
-func aStoreOfBeforeTheLettersHasThem(t *testing.T, fresh func(*testing.T) *Store) {
-	r := rand.New(rand.NewPCG(8, 8))
-	s := fresh(t)
-	b := &book{origin: "rpn.example/a"}
-	b.fill(r, 60)
-	s.must(t, b)
-	for _, q := range []string{`DROP TABLE letters`,
-		`CREATE TABLE outbox (structure TEXT, week TEXT, state TEXT NOT NULL, next BIGINT NOT NULL, attempts INTEGER NOT NULL, error TEXT NOT NULL, PRIMARY KEY (structure, week))`,
-		`INSERT INTO outbox VALUES ('1990000001', '2026-S43', 'sent', 1, 1, ''), ('1990000002', '2026-S43', 'dropped', 2, 3, 'no'), ('1990000003', '2026-S43', 'due', 3, 0, '')`} {
-		if _, err := s.db.Exec(q); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for range 2 { // once made, they stay
-		if err := s.migrate(t.Context(), Options{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := s.PutLetters(t.Context(), []Letter{week43}, monday); err != nil {
-		t.Error(err)
-	}
-	var got []string
-	list, err := s.Letters(t.Context())
-	for _, l := range list {
-		got = append(got, l.ID+" "+string(l.State))
-	}
-	if want := []string{"semaine/2026-S43/1990000001 sent", "semaine/2026-S43/1990000002 undelivered", "semaine/2026-S43/1990000003 due"}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("the letters are %v, %v; want %v", got, err, want)
-	}
-	if p, err := s.Position(t.Context(), b.origin); err != nil || p.Next != 60 {
-		t.Errorf("its figures begin at %d, %v", p.Next, err)
-	}
 }
 
 // A letter is put once and claimed by one; who claimed it too long ago can

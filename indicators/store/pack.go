@@ -7,10 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/piano-roc/rpn/internal/roc"
-	"github.com/piano-roc/rpn/journal"
 )
 
 // A kind is how the rows of the store are cut.
@@ -50,6 +48,11 @@ func (k entryKey) order() uint64 {
 	return uint64(k.slot)<<40 | uint64(k.service)<<32 | uint64(k.version)<<24 | uint64(k.owner)<<16 | uint64(k.code)
 }
 
+// entryKeyOf is the key with that order.
+func entryKeyOf(o uint64) entryKey {
+	return entryKey{slot: uint16(o >> 40), service: roc.Service(o >> 32), version: roc.Version(o >> 24), owner: uint8(o >> 16), code: uint16(o)}
+}
+
 // A pack is what a row holds: entries in the order of their keys. Most of the
 // rows of a country are of one establishment and one insurer that exchange a
 // few messages a day, so that a row for each hour and outcome would be mostly
@@ -57,6 +60,8 @@ func (k entryKey) order() uint64 {
 type pack struct {
 	entries []entry
 	touches []touch // of pairs: the exchanges of dossiers, in no order
+
+	spare []*Counts // of entries that it had
 }
 
 type entry struct {
@@ -68,9 +73,28 @@ type entry struct {
 func (p *pack) of(k entryKey) *Counts {
 	at, found := p.find(k)
 	if !found {
-		p.entries = slices.Insert(p.entries, at, entry{k, &Counts{}})
+		c := p.room()
+		c.empty()
+		p.entries = slices.Insert(p.entries, at, entry{k, c})
 	}
 	return p.entries[at].Counts
+}
+
+// room is counts of which what they hold is of no use.
+func (p *pack) room() (c *Counts) {
+	if n := len(p.spare); n > 0 {
+		c, p.spare = p.spare[n-1], p.spare[:n-1]
+		return c
+	}
+	return &Counts{}
+}
+
+// empty removes all, and keeps the room.
+func (p *pack) empty() {
+	for _, e := range p.entries {
+		p.spare = append(p.spare, e.Counts)
+	}
+	p.entries, p.touches = p.entries[:0], p.touches[:0]
 }
 
 func (p *pack) find(k entryKey) (int, bool) {
@@ -83,23 +107,6 @@ func (p *pack) find(k entryKey) (int, bool) {
 		}
 	}
 	return lo, lo < len(p.entries) && p.entries[lo].entryKey == k
-}
-
-// give adds counts that nobody else holds.
-func (p *pack) give(k entryKey, c *Counts) {
-	if at, found := p.find(k); found {
-		p.entries[at].Add(c)
-	} else {
-		p.entries = slices.Insert(p.entries, at, entry{k, c})
-	}
-}
-
-// add adds what another pack holds. The other one is of no use afterwards.
-func (p *pack) add(o *pack) {
-	for _, e := range o.entries {
-		p.give(e.entryKey, e.Counts)
-	}
-	p.touches = append(p.touches, o.touches[:min(len(o.touches), max(0, MostJoined-len(p.touches)))]...)
 }
 
 // append writes a pack. What is zero takes no room.
@@ -133,14 +140,13 @@ func (p *pack) append(b []byte) []byte {
 	return appendTouches(b, p.touches)
 }
 
-// readPack reads what append wrote.
-func readPack(b []byte) (*pack, error) {
-	p := &pack{}
-	rest, err := scanPack(b, func() *Counts { return &Counts{} }, func(e entry) { p.entries = append(p.entries, e) })
+// read reads what append wrote into an empty pack.
+func (p *pack) read(b []byte) error {
+	rest, err := scanPack(b, p.room, func(e entry) { p.entries = append(p.entries, e) })
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return p, scanTouches(rest, func(t touch) { p.touches = append(p.touches, t) })
+	return scanTouches(rest, func(t touch) { p.touches = append(p.touches, t) })
 }
 
 // scanPack calls each for every entry of what append wrote, with the counts
@@ -200,120 +206,4 @@ func endOf(n uint16) string {
 		return ends[n]
 	}
 	return "RPN" + strconv.Itoa(int(n))
-}
-
-// Sums are what a batch adds.
-type sums struct {
-	cells   map[Cell]*Counts // of the finest grain
-	windows map[packKey]*pack
-	touches map[packKey][]touch // of pairs
-	gaps    []gap
-
-	hour, day int64 // the last hour that dayOf was asked for, and its day
-
-	// weight is how many bytes of memory it takes at most, with the rows that are
-	// made of it.
-	weight int
-}
-
-// What a cell and an exchange take, at most: a cell comes in five rows, of which
-// most have others in them too; an exchange in a bin of five distributions of
-// each. Measured by TestABatchTakesNoMoreThanItsWeight.
-const (
-	weightOfCell     = 2800
-	weightOfExchange = 220
-)
-
-func newSums() *sums {
-	return &sums{cells: map[Cell]*Counts{}, windows: map[packKey]*pack{}, touches: map[packKey][]touch{}}
-}
-
-// touch takes an exchange of a dossier, or that its answer was lost.
-func (b *sums) touch(x *journal.Exchange, c *Cell, lost bool) {
-	if x.Dossier == (roc.Dossier{}) || x.Service > touchService {
-		return
-	}
-	day := b.dayOf(c.Begin)
-	t := touch{link: x.Dossier, at: uint32(x.RequestIn.UnixMilli() - day*1000), flags: byte(x.Service)}
-	switch {
-	case lost:
-		t.flags |= touchLost
-	case x.Outcome == roc.Answered:
-		t.flags |= touchUsable
-	}
-	k := packKey{pairs, c.Structure, day, c.AMC}
-	if list := b.touches[k]; len(list) < MostJoined {
-		b.touches[k] = append(list, t)
-	}
-}
-
-// dayOf is the day of an hour.
-func (b *sums) dayOf(hour int64) int64 {
-	if hour != b.hour || b.day == 0 {
-		b.hour, b.day = hour, Day.Begin(time.Unix(hour, 0)).Unix()
-	}
-	return b.day
-}
-
-func (b *sums) of(c Cell) *Counts {
-	n := b.cells[c]
-	if n == nil {
-		n = &Counts{}
-		b.cells[c] = n
-		b.weight += weightOfCell
-	}
-	return n
-}
-
-// A row is one row of the store.
-type row struct {
-	packKey
-	*pack
-}
-
-// rows are all that a batch adds, in the order of the keys. The cells are of no
-// use afterwards.
-func (b *sums) rows() []row {
-	packs := map[packKey]*pack{}
-	of := func(k packKey) *pack {
-		p := packs[k]
-		if p == nil {
-			p = &pack{}
-			packs[k] = p
-		}
-		return p
-	}
-	for c, n := range b.cells {
-		k := entryKey{service: c.Service, version: c.Version, owner: ownerNumber(c.Owner), code: endNumber(c.Code)}
-		for _, key := range [...]packKey{{byHour, c.Structure, c.Begin, ""}, {byHour, "", c.Begin, c.AMC}, {byHour, "", c.Begin, ""}} {
-			of(key).of(k).Add(n)
-		}
-		day := b.dayOf(c.Begin)
-		k.slot = uint16((c.Begin - day) / 3600)
-		of(packKey{pairs, c.Structure, day, c.AMC}).give(k, n)
-	}
-	var hours []row
-	for k, p := range packs {
-		if k.kind == byHour {
-			hours = append(hours, row{k, p})
-		}
-	}
-	for _, h := range hours {
-		p := of(packKey{byDay, h.structure, b.dayOf(h.begins), h.amc})
-		for _, e := range h.entries {
-			p.of(e.entryKey).Add(e.Counts)
-		}
-	}
-	for k, list := range b.touches {
-		of(k).touches = list // its exchange, or what amends it, counts in a cell of the row
-	}
-	list := make([]row, 0, len(packs)+len(b.windows))
-	for k, p := range packs {
-		list = append(list, row{k, p})
-	}
-	for k, p := range b.windows {
-		list = append(list, row{k, p})
-	}
-	slices.SortFunc(list, func(x, y row) int { return x.packKey.compare(y.packKey) })
-	return list
 }

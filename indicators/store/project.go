@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"slices"
-	"strings"
+	"math"
 	"time"
 
-	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/journal"
 )
 
@@ -68,6 +66,20 @@ type Position struct {
 	id   int64  // of the journal in the rows of cells; 0: none yet
 	leaf []byte // of the last record projected
 	runs []byte // what the rule of five goes on from
+}
+
+// had is what the store has of a journal: of its rows none that begins later.
+type had struct {
+	id     int64
+	newest int64
+}
+
+// since is what the store has of a journal that has that id.
+func (p *Position) since(id int64) had {
+	if p.Newest.IsZero() {
+		return had{id, math.MinInt64}
+	}
+	return had{id, p.Newest.Unix()}
 }
 
 // Position returns how far the journal of that name was projected.
@@ -180,7 +192,7 @@ func (s *Store) projectBatch(ctx context.Context, origin string, j Journal, p Po
 				return err
 			}
 		}
-		if err := s.write(ctx, tx, origin, next.id, b); err != nil {
+		if err := s.write(ctx, tx, origin, now.since(next.id), b); err != nil {
 			return err
 		}
 		newest := int64(0)
@@ -219,6 +231,7 @@ func (b *sums) read(ctx context.Context, j Journal, p Position, end, atOnce uint
 	if err != nil {
 		return p, err
 	}
+	var leaf journal.Hash
 	first, _ := j.Bounds()
 	if p.Next < first {
 		p.Pruned += first - p.Next
@@ -242,19 +255,15 @@ func (b *sums) read(ctx context.Context, j Journal, p Position, end, atOnce uint
 			p.leaf = nil
 			continue
 		}
-		p.leaf = slices.Clone(e.Leaf[:])
+		leaf = e.Leaf
+		p.leaf = leaf[:]
 		switch {
 		case e.Exchange != nil:
-			c := cellOf(e.Exchange)
-			b.of(c).add(e.Exchange)
-			b.touch(e.Exchange, &c, false)
-			b.weight += weightOfExchange
+			b.take(e.Exchange, factOf(e.Exchange), false)
 			b.watch(runs, e.Exchange)
-			if e.Exchange.RequestIn.After(p.Newest) {
-				p.Newest = e.Exchange.RequestIn
-			}
+			p.see(e.Exchange)
 		case e.Amendment != nil:
-			if err := b.amend(j, e.Amendment); err != nil {
+			if err := b.amend(j, e.Amendment, &p); err != nil {
 				return p, err
 			}
 		case e.Mark != nil:
@@ -272,184 +281,23 @@ func (b *sums) read(ctx context.Context, j Journal, p Position, end, atOnce uint
 	return p, nil
 }
 
-// amend counts an amending record in the cells of the exchange that it amends.
-// Where that one can never be read it is in no figure, and neither is this.
-func (b *sums) amend(j Journal, a *journal.Amendment) error {
+// see notes that an exchange counts in the rows of its time.
+func (p *Position) see(x *journal.Exchange) {
+	if x.RequestIn.After(p.Newest) {
+		p.Newest = x.RequestIn
+	}
+}
+
+// amend counts an amending record where the exchange that it amends counts. Where
+// that one can never be read it is in no figure, and neither is this.
+func (b *sums) amend(j Journal, a *journal.Amendment, p *Position) error {
 	e, err := j.Entry(a.Of)
 	switch {
 	case err != nil && !neverRead(err) && !errors.Is(err, io.EOF): // beyond the end: no record of ours says so
 		return fmt.Errorf("record %d: %w", a.Of, err)
 	case err == nil && e.Exchange != nil && e.Exchange.ID == a.Exchange:
-		c := cellOf(e.Exchange)
-		b.of(c).amend(a)
-		if a.Change == journal.WriteFailed || a.Change == journal.CallerLeft {
-			b.touch(e.Exchange, &c, true)
-		}
-	}
-	return nil
-}
-
-// rowsAtOnce is how many rows one statement of PostgreSQL takes.
-const rowsAtOnce = 500
-
-// write adds a batch to the rows of its journal.
-func (s *Store) write(ctx context.Context, tx *sql.Tx, origin string, id int64, b *sums) error {
-	rows := b.rows()
-	merge := s.mergeSQLite
-	if s.d.postgres {
-		merge = s.mergePostgres
-	}
-	if err := merge(ctx, tx, id, rows); err != nil {
-		return err
-	}
-	for _, g := range b.gaps {
-		_, err := tx.ExecContext(ctx, `INSERT INTO gaps (origin, idx, event, n, since, until) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (origin, idx) DO NOTHING`,
-			origin, int64(g.index), g.Event.String(), int64(g.Count), g.From.UnixMicro(), g.To.UnixMicro())
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// joined is the row with what the store has of it, as bytes.
-func (r *row) joined(had []byte) ([]byte, error) {
-	if had == nil {
-		return r.append(nil), nil
-	}
-	p, err := readPack(had)
-	if err != nil {
-		return nil, err
-	}
-	p.add(r.pack)
-	return p.append(nil), nil
-}
-
-// sameGroup reports whether one question finds what the store has of both rows.
-func sameGroup(x, y row) bool {
-	return x.kind == y.kind && x.structure == y.structure && x.begins == y.begins
-}
-
-// mergeSQLite asks for the rows of a group together, and writes many in one
-// statement: what a statement costs is mostly the way to it.
-func (s *Store) mergeSQLite(ctx context.Context, tx *sql.Tx, id int64, rows []row) error {
-	// The driver guards each statement of a context that can end by a goroutine.
-	inner := context.WithoutCancel(ctx)
-	read := map[kind]*sql.Stmt{}
-	for _, k := range kinds {
-		// The kind is no parameter: SQLite would plan again for each value, for the
-		// sake of the index of one kind.
-		st, err := tx.PrepareContext(inner, `SELECT amc, data FROM cells WHERE kind = '`+string(k)+`' AND structure = $1 AND begins = $2 AND journal = $3 AND amc BETWEEN $4 AND $5`)
-		if err != nil {
-			return err
-		}
-		defer st.Close()
-		read[k] = st
-	}
-	const write = `INSERT OR REPLACE INTO cells (kind, structure, begins, amc, journal, data) VALUES `
-	many, err := tx.PrepareContext(inner, write+strings.Repeat("(?, ?, ?, ?, ?, ?), ", sqliteAtOnce-1)+"(?, ?, ?, ?, ?, ?)")
-	if err != nil {
-		return err
-	}
-	defer many.Close()
-	args := make([]any, 0, 6*sqliteAtOnce)
-	had := map[roc.NumeroAMC][]byte{}
-	for len(rows) > 0 {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		n := 1
-		for n < len(rows) && sameGroup(rows[0], rows[n]) {
-			n++
-		}
-		group := rows[:n]
-		rows = rows[n:]
-		clear(had)
-		found, err := read[group[0].kind].QueryContext(inner, string(group[0].structure), group[0].begins, id, string(group[0].amc), string(group[n-1].amc))
-		if err != nil {
-			return err
-		}
-		err = each(found, func(scan func(...any) error) error {
-			var amc string
-			var data []byte
-			err := scan(&amc, &data)
-			had[roc.NumeroAMC(amc)] = data
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		for i := range group {
-			r := &group[i]
-			data, err := r.joined(had[r.amc])
-			if err != nil {
-				return err
-			}
-			args = append(args, string(r.kind), string(r.structure), r.begins, string(r.amc), id, data)
-			if len(args) == cap(args) {
-				if _, err := many.ExecContext(inner, args...); err != nil {
-					return err
-				}
-				args = args[:0]
-			}
-		}
-	}
-	if len(args) == 0 {
-		return nil
-	}
-	_, err = tx.ExecContext(inner, write+strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?, ?), ", len(args)/6), ", "), args...)
-	return err
-}
-
-// sqliteAtOnce is how many rows one statement of SQLite writes.
-const sqliteAtOnce = 64
-
-const (
-	keysPostgres  = `unnest($1::text[], $2::text[], $3::bigint[], $4::text[])`
-	readPostgres  = `SELECT k.n, c.data FROM ` + keysPostgres + ` WITH ORDINALITY AS k (kind, structure, begins, amc, n) JOIN cells c ON c.kind = k.kind AND c.structure = k.structure AND c.begins = k.begins AND c.amc = k.amc AND c.journal = $5`
-	writePostgres = `INSERT INTO cells (kind, structure, begins, amc, journal, data) SELECT kind, structure, begins, amc, $6::smallint, data FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bytea[]) AS k (kind, structure, begins, amc, data)
-		ON CONFLICT (kind, structure, begins, amc, journal) DO UPDATE SET data = excluded.data`
-)
-
-// mergePostgres does many rows in one statement: each one goes over the
-// network.
-func (s *Store) mergePostgres(ctx context.Context, tx *sql.Tx, id int64, rows []row) error {
-	made := map[time.Time]bool{}
-	for i := range rows {
-		if m := monthOf(rows[i].begins); !made[m] {
-			made[m] = true
-			if err := partition(ctx, tx, m); err != nil {
-				return err
-			}
-		}
-	}
-	for some := range slices.Chunk(rows, rowsAtOnce) {
-		n := len(some)
-		kinds, structures, begins, amcs := make([]string, n), make([]string, n), make([]int64, n), make([]string, n)
-		for i, r := range some {
-			kinds[i], structures[i], begins[i], amcs[i] = string(r.kind), string(r.structure), r.begins, string(r.amc)
-		}
-		had := make([][]byte, n)
-		err := query(ctx, tx, readPostgres, func(scan func(...any) error) error {
-			var i int
-			var data []byte
-			if err := scan(&i, &data); err != nil {
-				return err
-			}
-			had[i-1] = data
-			return nil
-		}, kinds, structures, begins, amcs, id)
-		if err != nil {
-			return err
-		}
-		for i := range some {
-			if had[i], err = some[i].joined(had[i]); err != nil {
-				return err
-			}
-		}
-		if _, err := tx.ExecContext(ctx, writePostgres, kinds, structures, begins, amcs, had, id); err != nil {
-			return err
-		}
+		b.take(e.Exchange, amendmentOf(a), a.Change == journal.WriteFailed || a.Change == journal.CallerLeft)
+		p.see(e.Exchange)
 	}
 	return nil
 }

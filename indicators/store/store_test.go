@@ -407,7 +407,6 @@ func TestEachStore(t *testing.T) {
 			"A rebuild gives equal numbers":        aRebuildGivesEqualNumbers,
 			"A projection that is cut goes on":     aProjectionThatIsCutGoesOn,
 			"Figures of another version":           figuresOfAnotherVersionAreMadeAgain,
-			"A store of before the letters":        aStoreOfBeforeTheLettersHasThem,
 			"Old figures are deleted":              oldFiguresAreDeleted,
 			"Many may project":                     manyMayProject,
 			"The figures of dossiers":              theFiguresOfDossiers,

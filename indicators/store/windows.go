@@ -23,8 +23,8 @@ const (
 	outOf      = 5
 )
 
-// A runKey is what the rule of five looks at.
-type runKey struct {
+// A serviceKey is one service of an insurer.
+type serviceKey struct {
 	amc     roc.NumeroAMC
 	service roc.Service
 }
@@ -36,18 +36,18 @@ type run struct {
 }
 
 // watch counts an exchange for the availability of its insurer.
-func (b *sums) watch(runs map[runKey]*run, x *journal.Exchange) {
+func (b *sums) watch(runs map[serviceKey]*run, x *journal.Exchange) {
 	if !sent(x) {
 		return
 	}
 	n := b.window(x, x.RequestIn)
 	n.Sent++
 	unanswered := false
-	if failed(x) {
+	if FailedByAMC(x) {
 		n.Failed++
 		unanswered = x.Reason != roc.AMCBadAnswer && x.Reason != roc.AMCNotSOAP
 	}
-	key := runKey{x.To.AMC, x.Service}
+	key := serviceKey{x.To.AMC, x.Service}
 	if !unanswered {
 		delete(runs, key)
 		return
@@ -84,18 +84,21 @@ func (b *sums) watch(runs map[runKey]*run, x *journal.Exchange) {
 
 // window is where an instant counts, of the insurer and service of an exchange.
 func (b *sums) window(x *journal.Exchange, at time.Time) *Counts {
-	day := Day.Begin(at).Unix()
+	day := b.dayOf(hourOf(at))
 	k := packKey{kind: windows, begins: day, amc: x.To.AMC}
 	p := b.windows[k]
 	if p == nil {
 		p = &pack{}
 		b.windows[k] = p
 	}
-	return p.of(entryKey{slot: uint16((at.Unix() - day) / int64(Window/time.Second)), service: x.Service})
+	n := len(p.entries)
+	c := p.of(entryKey{slot: uint16((at.Unix() - day) / int64(Window/time.Second)), service: x.Service})
+	b.weight += (len(p.entries) - n) * weightOfWindow
+	return c
 }
 
 // appendRuns writes the runs of a journal, in no order.
-func appendRuns(b []byte, runs map[runKey]*run) []byte {
+func appendRuns(b []byte, runs map[serviceKey]*run) []byte {
 	for k, r := range runs {
 		b = binary.AppendUvarint(b, uint64(len(k.amc)))
 		b = append(append(b, k.amc...), byte(k.service))
@@ -111,14 +114,14 @@ func appendRuns(b []byte, runs map[runKey]*run) []byte {
 	return b
 }
 
-func readRuns(b []byte) (map[runKey]*run, error) {
-	runs := map[runKey]*run{}
+func readRuns(b []byte) (map[serviceKey]*run, error) {
+	runs := map[serviceKey]*run{}
 	for r := (&reader{b: b}); len(r.b) > 0; {
 		n := int(min(r.uvarint(), 1<<10))
 		if len(r.b) < n+1 {
 			return nil, errCut
 		}
-		k := runKey{roc.NumeroAMC(r.b[:n]), roc.Service(r.b[n])}
+		k := serviceKey{roc.NumeroAMC(r.b[:n]), roc.Service(r.b[n])}
 		r.b = r.b[n+1:]
 		v := &run{}
 		count := r.uvarint()

@@ -20,7 +20,7 @@ type Activity struct {
 
 	Etablissements []Line `json:"etablissements"`
 	AMC            []AMC  `json:"amc"`
-	Lines          [2]int `json:"lignes"` // of both, before they were cut
+	Lines          [2]int `json:"lignes"` // of both, before Sort cut them
 }
 
 // A Line is one establishment, or an insurer.
@@ -79,7 +79,6 @@ func (b *Board) Activity() Activity {
 	for id, l := range b.sides[insurers] {
 		a.AMC = append(a.AMC, AMC{Line: l.show(id, now), Host: l.host()})
 	}
-	a.Lines = [2]int{len(a.Etablissements), len(a.AMC)}
 	return a
 }
 
@@ -121,7 +120,7 @@ var Keys = []Key{ByRate, ByRefusals, ByP95, ByInFlight, ByName}
 
 // Sort puts the lines in order and keeps so many of each side. Of equals, the
 // busier one comes first, so that no line jumps about for nothing. An insurer at
-// rest is never cut.
+// rest is never cut, and takes the place of no other.
 func (a *Activity) Sort(by Key, keep int) {
 	slices.SortFunc(a.Etablissements, func(x, y Line) int { return by.compare(&x, &y) })
 	slices.SortFunc(a.AMC, func(x, y AMC) int {
@@ -133,8 +132,16 @@ func (a *Activity) Sort(by Key, keep int) {
 		}
 		return by.compare(&x.Line, &y.Line)
 	})
+	a.Lines = [2]int{len(a.Etablissements), len(a.AMC)}
 	a.Etablissements = a.Etablissements[:min(keep, len(a.Etablissements))]
-	a.AMC = a.AMC[:min(keep, len(a.AMC))]
+	others := 0
+	a.AMC = slices.DeleteFunc(a.AMC, func(x AMC) bool {
+		if x.Rests != nil {
+			return false
+		}
+		others++
+		return others > keep
+	})
 }
 
 func (k Key) compare(x, y *Line) int {

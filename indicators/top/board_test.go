@@ -115,7 +115,7 @@ func TestLinesAreSortedAndCut(t *testing.T) {
 	rests := noon
 	a := Activity{
 		Etablissements: []Line{{ID: "a", Nom: "Été", Rate: 1, P95: 9}, {ID: "b", Nom: "chêne", Rate: 3, Refused: 1, InFlight: 2}, {ID: "c", Nom: "Buis", Rate: 2, P95: 4}},
-		AMC:            []AMC{{Line: Line{ID: "x", Rate: 9}}, {Line: Line{ID: "y"}, Rests: &rests}},
+		AMC:            []AMC{{Line: Line{ID: "x", Nom: "Aulne", Rate: 9}}, {Line: Line{ID: "z", Nom: "Orme", Rate: 8}}, {Line: Line{ID: "y", Nom: "Pin"}, Rests: &rests}, {Line: Line{ID: "w", Nom: "Saule"}, Rests: &rests}},
 	}
 	for by, want := range map[Key]string{ByRate: "bc", ByRefusals: "bc", ByP95: "ac", ByInFlight: "bc", ByName: "cb"} {
 		s := a
@@ -124,8 +124,17 @@ func TestLinesAreSortedAndCut(t *testing.T) {
 		if got := s.Etablissements[0].ID + s.Etablissements[1].ID; got != want || len(s.Etablissements) != 2 {
 			t.Errorf("%s: %s, want %s", by, got, want)
 		}
-		if s.Sort(by, 1); by != ByName && s.AMC[0].ID != "y" {
-			t.Errorf("%s: the insurer at rest is cut", by)
+		s.AMC = slices.Clone(a.AMC)
+		s.Sort(by, 1)
+		var got string
+		for _, l := range s.AMC {
+			got += l.ID
+		}
+		if want := map[bool]string{true: "xyw", false: "wyx"}[by == ByName]; got != want {
+			t.Errorf("%s: the insurers %s, want %s: those at rest are not cut", by, got, want)
+		}
+		if s.Lines != [2]int{2, 4} {
+			t.Errorf("%s: %v lines before the cut", by, s.Lines)
 		}
 	}
 }

@@ -104,6 +104,14 @@ func Rename(from, to string) error {
 	return SyncDir(filepath.Dir(to))
 }
 
+// Remove removes a file, on disk when it returns.
+func Remove(file string) error {
+	if err := os.Remove(file); err != nil {
+		return err
+	}
+	return SyncDir(filepath.Dir(file))
+}
+
 // SyncDir makes the names in a folder durable: those of files just made,
 // renamed or removed.
 func SyncDir(dir string) error {

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	pkcs12 "software.sslmate.com/src/go-pkcs12"
 )
 
 // A Pair is a certificate, what its owner presents with it, and its key.
@@ -35,6 +37,16 @@ func (p Pair) Write(dir, name string) (certFile, keyFile string, err error) {
 		return "", "", err
 	}
 	return certFile, keyFile, writeKey(keyFile, p.Key)
+}
+
+// WritePKCS12 writes the pair for a browser to import, with what it is protected
+// by.
+func (p Pair) WritePKCS12(file, password string) error {
+	der, err := pkcs12.Modern.Encode(p.Key, p.Cert, p.Chain, password)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return os.WriteFile(file, der, 0o600)
 }
 
 // ReadPair reads what Write wrote.

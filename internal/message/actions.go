@@ -116,27 +116,8 @@ func MessageID(env *soap.Envelope) string {
 	}
 	text = strings.TrimSpace(text)
 	u, ok := strings.CutPrefix(strings.TrimPrefix(text, "urn:"), "uuid:")
-	if !ok || !isUUID(u) {
+	if !ok || !roc.IsUUID(u) {
 		return ""
 	}
 	return text
-}
-
-func isUUID(s string) bool {
-	if len(s) != 36 {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		switch {
-		case i == 8 || i == 13 || i == 18 || i == 23:
-			if c != '-' {
-				return false
-			}
-		case c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F':
-		default:
-			return false
-		}
-	}
-	return true
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
+	"strconv"
 	"time"
 )
 
@@ -30,6 +31,36 @@ func NewExchangeID(at time.Time) ExchangeID {
 	hex.Encode(t[24:36], u[10:16])
 	t[8], t[13], t[18], t[23] = '-', '-', '-', '-'
 	return ExchangeID(t[:])
+}
+
+// Opened is the instant at which the exchange was opened, which a UUIDv7 holds, to
+// the millisecond; false: it is none.
+func (id ExchangeID) Opened() (at time.Time, ok bool) {
+	if !IsUUID(string(id)) || id[14] != '7' {
+		return at, false
+	}
+	ms, err := strconv.ParseInt(string(id[:8]+id[9:13]), 16, 64)
+	return time.UnixMilli(ms), err == nil
+}
+
+// IsUUID reports whether a text has the form of a UUID, in any case of its letters.
+func IsUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case i == 8 || i == 13 || i == 18 || i == 23:
+			if c != '-' {
+				return false
+			}
+		case c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F':
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // An Origin says who made an answer: header RPN-Origine (profile section 8).

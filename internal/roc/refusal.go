@@ -62,6 +62,11 @@ const (
 	ByReseau        Responsable = "reseau"
 )
 
+// Responsables lists them in the order of figures and pages, NoOne first.
+func Responsables() []Responsable {
+	return []Responsable{NoOne, ByEtablissement, ByAMC, ByAnnuaire, ByRPN, ByReseau}
+}
+
 // A Meaning is what profile section 7 says of a Reason. Libelle and Remede
 // are in French: establishments read them.
 type Meaning struct {

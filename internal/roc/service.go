@@ -63,6 +63,14 @@ func OneOf(list []Service) string {
 	return text
 }
 
+// Texts are the String of each item.
+func Texts[T fmt.Stringer](items []T) (out []string) {
+	for _, v := range items {
+		out = append(out, v.String())
+	}
+	return out
+}
+
 // ParseService reads the code of a service, "IDB".
 func ParseService(s string) (Service, error) {
 	for _, v := range Services {

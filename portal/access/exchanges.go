@@ -3,7 +3,6 @@ package access
 import (
 	"cmp"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -49,7 +48,7 @@ func (s *Subject) Find(ctx context.Context, q Search) (*Found, error) {
 	found := &Found{}
 	err := s.reading(ctx, func(l *journal.Log) error {
 		for _, ask := range s.own(ask) {
-			res, err := l.Find(ask)
+			res, err := l.Find(ctx, ask)
 			if err != nil {
 				return err
 			}
@@ -111,14 +110,14 @@ type Story struct {
 // Exchange finds one exchange by its id, in any case of its letters.
 func (s *Subject) Exchange(ctx context.Context, id string) (story *Story, err error) {
 	err = s.reading(ctx, func(l *journal.Log) error {
-		story, err = s.exchange(l, id)
+		story, err = s.exchange(ctx, l, id)
 		return err
 	})
 	return story, err
 }
 
-func (s *Subject) exchange(l *journal.Log, text string) (*Story, error) {
-	at, ok := instantOf(text)
+func (s *Subject) exchange(ctx context.Context, l *journal.Log, text string) (*Story, error) {
+	at, ok := roc.ExchangeID(text).Opened()
 	if !ok {
 		return nil, ErrHidden
 	}
@@ -126,7 +125,7 @@ func (s *Subject) exchange(l *journal.Log, text string) (*Story, error) {
 	ask := journal.Query{ID: roc.ExchangeID(strings.ToLower(text)), From: at.Add(-time.Hour), To: at.Add(time.Hour), Limit: 1}
 	var unread []error
 	for _, ask := range s.own(ask) {
-		res, err := l.Find(ask)
+		res, err := l.Find(ctx, ask)
 		if err != nil {
 			return nil, err
 		}
@@ -149,7 +148,7 @@ func (s *Subject) exchange(l *journal.Log, text string) (*Story, error) {
 // journal.ErrNotSealed: not yet.
 func (s *Subject) Proof(ctx context.Context, id string) (proof []byte, err error) {
 	err = s.reading(ctx, func(l *journal.Log) error {
-		story, err := s.exchange(l, id)
+		story, err := s.exchange(ctx, l, id)
 		if err != nil {
 			return err
 		}
@@ -176,22 +175,3 @@ func (s *Subject) reading(ctx context.Context, do func(*journal.Log) error) erro
 	}
 	return do(l)
 }
-
-// instantOf is the instant that a UUIDv7 holds.
-func instantOf(id string) (time.Time, bool) {
-	if len(id) != 36 || id[8] != '-' || id[13] != '-' || id[14] != '7' || id[18] != '-' || id[23] != '-' {
-		return time.Time{}, false
-	}
-	b, err := hex.DecodeString(strings.ReplaceAll(id, "-", ""))
-	if err != nil || len(b) != 16 {
-		return time.Time{}, false
-	}
-	ms := int64(0)
-	for _, c := range b[:6] {
-		ms = ms<<8 | int64(c)
-	}
-	return time.UnixMilli(ms), true
-}
-
-// NotSealed reports whether an exchange has no proof yet.
-func NotSealed(err error) bool { return errors.Is(err, journal.ErrNotSealed) }

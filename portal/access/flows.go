@@ -44,15 +44,15 @@ type pair struct {
 
 type lost struct {
 	all int64
-	by  [6]int64 // by owner, NoOne for an answer
+	by  [6]int64 // by ownersOfFlows, NoOne for an answer
 }
 
-var ownersOfFlows = [...]roc.Responsable{roc.NoOne, roc.ByEtablissement, roc.ByAnnuaire, roc.ByAMC, roc.ByRPN, roc.ByReseau}
+var ownersOfFlows = roc.Responsables()
 
 // Observe is told of each exchange at its end. Safe for concurrent use.
 func (d *Data) Observe(r *roc.Record) {
 	at := r.RequestIn.Unix() / 60
-	owner := max(0, slices.Index(ownersOfFlows[:], r.Responsable()))
+	owner := max(0, slices.Index(ownersOfFlows, r.Responsable()))
 	f := &d.flows
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -103,7 +103,7 @@ func (s *Subject) Flows() (list []Flow) {
 	for k, n := range sum {
 		one := Flow{From: k.from, AMC: k.amc, All: n.all, Lost: n.all - n.by[0]}
 		for o := 1; o < len(n.by); o++ {
-			if worst := slices.Index(ownersOfFlows[:], one.Owner); n.by[o] > 0 && (worst == 0 || n.by[o] > n.by[worst]) {
+			if worst := slices.Index(ownersOfFlows, one.Owner); n.by[o] > 0 && (worst == 0 || n.by[o] > n.by[worst]) {
 				one.Owner = ownersOfFlows[o]
 			}
 		}

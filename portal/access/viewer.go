@@ -26,7 +26,7 @@ type Role string
 const (
 	Lecture        Role = "lecture"        // sees everything
 	Exploitation   Role = "exploitation"   // decides what waits
-	Administration Role = "administration" // lets others in
+	Administration Role = "administration" // as exploitation, for now
 )
 
 // Roles lists them, from the least.

@@ -134,7 +134,7 @@ func plain(s string) string {
 func viewOf(l *register.List, reached Reached, e *register.Etablissement) EtablissementView {
 	v := EtablissementView{
 		EJ: e.EJ, Structure: e.Structure, Nom: e.Nom, Departement: e.Departement, Region: e.Region, GAP: e.GAP, Contrat: e.Contrat,
-		Etats: e.Etats, Reaches: []string{}, EGs: e.EGs, Structures: e.Structures, Versions: words.Texts(e.Versions), Limite: e.Limite, SansTimestamp: e.SansTimestamp,
+		Etats: e.Etats, Reaches: []string{}, EGs: e.EGs, Structures: e.Structures, Versions: roc.Texts(e.Versions), Limite: e.Limite, SansTimestamp: e.SansTimestamp,
 		Mandats: e.Delegations, Contacts: e.Contacts, Alertes: e.Alertes, everyone: e.Etat == register.Cercle,
 	}
 	v.InForce, _ = e.EtatAt(l.Moment())
@@ -149,7 +149,7 @@ func viewOf(l *register.List, reached Reached, e *register.Etablissement) Etabli
 
 func viewOfAMC(l *register.List, a *register.AMC) AMCView {
 	v := AMCView{
-		Nom: a.Nom, Numeros: a.Numeros, Etats: a.Etats, Domaines: a.Connus, Essais: a.EssaisAvec, Versions: words.Texts(a.Versions), Limite: a.Limite, Delais: a.Delais, Structures: a.Structures, Contacts: a.Contacts, Alertes: a.Alertes,
+		Nom: a.Nom, Numeros: a.Numeros, Etats: a.Etats, Domaines: a.Connus, Essais: a.EssaisAvec, Versions: roc.Texts(a.Versions), Limite: a.Limite, Delais: a.Delais, Structures: a.Structures, Contacts: a.Contacts, Alertes: a.Alertes,
 		MiroirOf: []roc.FINESS{},
 	}
 	v.InForce, _ = a.EtatAt(l.Moment())

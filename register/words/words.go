@@ -110,14 +110,6 @@ func Instant(t time.Time) string { return register.InParis(t).Format("2006-01-02
 // Join writes the items one after the other.
 func Join[T ~string](items []T, sep string) string { return strings.Join(Strings(items), sep) }
 
-// Texts are the String of each item.
-func Texts[T fmt.Stringer](items []T) (out []string) {
-	for _, v := range items {
-		out = append(out, v.String())
-	}
-	return out
-}
-
 // Limit words a limit; "" when there is none.
 func Limit(l register.Limite) string {
 	if l == (register.Limite{}) {

@@ -236,7 +236,7 @@ func (c *comparison) rest(was, is *register.Etablissement) {
 		{"region", was.Region, is.Region},
 		{"software", was.GAP, is.GAP},
 		{"contract", was.Contrat.String(), is.Contrat.String()},
-		{"versions", fmt.Sprint(words.Texts(was.Versions)), fmt.Sprint(words.Texts(is.Versions))},
+		{"versions", fmt.Sprint(roc.Texts(was.Versions)), fmt.Sprint(roc.Texts(is.Versions))},
 		{"timestamp required", fmt.Sprint(!was.SansTimestamp), fmt.Sprint(!is.SansTimestamp)},
 		{"façade", string(was.Facade), string(is.Facade)},
 		{"mandates", mandateWords(was.Delegations), mandateWords(is.Delegations)},
@@ -345,7 +345,7 @@ func (c *comparison) amc(was, is *register.AMC) {
 	if was.Etat == is.Etat { // else the change of state says it
 		other("motif", was.Motif, is.Motif)
 	}
-	other("versions", fmt.Sprint(words.Texts(was.Versions)), fmt.Sprint(words.Texts(is.Versions)))
+	other("versions", fmt.Sprint(roc.Texts(was.Versions)), fmt.Sprint(roc.Texts(is.Versions)))
 	other("trials", words.Join(was.EssaisAvec, ", "), words.Join(is.EssaisAvec, ", "))
 	other("structures", words.Join(was.Structures, ", "), words.Join(is.Structures, ", "))
 	other("contacts", fmt.Sprint(was.Contacts), fmt.Sprint(is.Contacts))

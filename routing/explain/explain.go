@@ -136,7 +136,7 @@ func (x *Explanation) establishment(l *register.List, es *register.Etablissement
 		s.detail("then %s on %s%s", words.State(next), next.Depuis, words.Because(next.Motif))
 	}
 	if len(es.Versions) > 0 {
-		s.detail("speaks %s", strings.Join(words.Texts(es.Versions), " and "))
+		s.detail("speaks %s", strings.Join(roc.Texts(es.Versions), " and "))
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -41,6 +42,7 @@ type options struct {
 	handshakes  int
 	beside      string
 	besideName  string
+	besideMore  string
 }
 
 func main() {
@@ -54,6 +56,7 @@ func main() {
 	flag.IntVar(&o.handshakes, "handshakes", 600, "with -tls: connections measured on each proxy in a round")
 	flag.StringVar(&o.beside, "beside", "", "another build of rpn, measured in the same run: what a change costs")
 	flag.StringVar(&o.besideName, "name", "RPN, another build", "what the table calls the build of -beside")
+	flag.StringVar(&o.besideMore, "more", "", "YAML added to the configuration of that build, such as limits that it knows")
 	flag.Parse()
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -126,7 +129,11 @@ func (r result) perExchange() float64 { return float64(r.cpu.Microseconds()) / f
 func measure(w *setting, proxies []*process, o options) (map[string][]result, error) {
 	results := map[string][]result{}
 	for round := range o.rounds {
-		for _, p := range proxies {
+		order := slices.Clone(proxies)
+		if round%2 == 1 {
+			slices.Reverse(order) // who follows whom weighs on neither
+		}
+		for _, p := range order {
 			r, err := measureOne(w, p, o)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w\n%s", p.name, err, p.lastWords())

@@ -16,17 +16,17 @@ func (w *setting) startProxies(o options) ([]*process, error) {
 		return nil, err
 	}
 	starts := []func() (*process, error){
-		func() (*process, error) { return w.startRPN("RPN", rpn, "observe", noShedding) },
+		func() (*process, error) { return w.startRPN("RPN", rpn, "observe", noLimits) },
 		func() (*process, error) {
-			return w.startRPN(withJournal, rpn, "observe", noShedding+"state: "+w.file("state")+"\n")
+			return w.startRPN(withJournal, rpn, "observe", noLimits+"state: "+w.file("state")+"\n")
 		},
 		func() (*process, error) {
-			return w.startRPN("RPN, `answer_signatures: off`", rpn, "off", noShedding)
+			return w.startRPN("RPN, `answer_signatures: off`", rpn, "off", noLimits)
 		},
 		w.startHAProxy, w.startCaddy,
 	}
 	if o.beside != "" {
-		starts = append(starts, func() (*process, error) { return w.startRPN(o.besideName, o.beside, "observe", "") })
+		starts = append(starts, func() (*process, error) { return w.startRPN(o.besideName, o.beside, "observe", o.besideMore) })
 	}
 	for _, start := range starts {
 		p, err := start()
@@ -38,8 +38,8 @@ func (w *setting) startProxies(o options) ([]*process, error) {
 	return w.processes, nil
 }
 
-// noShedding: the load fills the core, and every exchange must be answered.
-const noShedding = "limits: {shed_after: 1m}\n"
+// noLimits: the load fills the core, and every exchange must be answered.
+const noLimits = "limits: {shed_after: 1m, bytes_per_second: 1GiB, bytes_burst: 1GiB}\n"
 
 // withJournal is the row of the RPN that has a state folder, as in production.
 const withJournal = "RPN, with its journal"

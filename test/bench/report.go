@@ -9,26 +9,25 @@ import (
 	"time"
 )
 
-// report prints the medians, and writes them to the file asked for.
+// report prints the medians, and writes them to the file asked for. A ratio is
+// the median of those of each round: what else the machine does in a round falls
+// on both.
 func report(w *setting, results map[string][]result, o options) error {
-	reference := median(results["HAProxy"], result.perExchange)
 	var b strings.Builder
-	other := 0.0
 	columns := []string{"", "CPU us per exchange, median", "min to max", "beside HAProxy", "exchanges/s that a core allows"}
 	command := "make bench-proxy"
 	if o.beside != "" {
-		other = median(results[o.besideName], result.perExchange)
 		columns = append(columns, "beside "+o.besideName)
-		command = fmt.Sprintf("go run ./test/bench -rounds %d -beside FILE -name %q -write docs/bench/proxy.md", o.rounds, o.besideName)
+		command = fmt.Sprintf("go run ./test/bench -rounds %d -for %s -beside FILE -name %q -write docs/bench/proxy.md", o.rounds, o.duration, o.besideName)
 	}
 	fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(columns, " | "), strings.Repeat("---|", len(columns)))
 	for _, p := range w.processes {
 		rs := results[p.name]
-		m := median(rs, result.perExchange)
-		low, high := slices.MinFunc(rs, byCost), slices.MaxFunc(rs, byCost)
-		fmt.Fprintf(&b, "| %s | %.1f | %.1f to %.1f | %.2f | %.0f |", p.name, m, low.perExchange(), high.perExchange(), m/reference, 1e6/m)
-		if other > 0 {
-			fmt.Fprintf(&b, " %.2f |", m/other)
+		costs := costs(rs)
+		m := median(costs)
+		fmt.Fprintf(&b, "| %s | %.1f | %.1f to %.1f | %.2f | %.0f |", p.name, m, slices.Min(costs), slices.Max(costs), beside(rs, results["HAProxy"]), 1e6/m)
+		if o.beside != "" {
+			fmt.Fprintf(&b, " %.2f |", beside(rs, results[o.besideName]))
 		}
 		b.WriteByte('\n')
 	}
@@ -50,27 +49,33 @@ checks the request (signature, certificates, rights, route) and the signature of
 %s, %s.
 %s.
 Signed IDB of %d bytes, answer of %d bytes, %d connections kept alive, TLS 1.3 and RSA-2048 certificates on
-both legs, the proxy on one core, load and insurer on another; %d interleaved rounds of %s. CPU time is utime + stime of
-the process, from /proc. Ratios are to be trusted, absolute figures are those of this machine on that day; its load
-average was %s when the bench started.
+both legs, the proxy on one core, load and insurer on another; %d interleaved rounds of %s, every second in the other
+order. CPU time is utime + stime of the process, from /proc. A ratio is the median of those of the rounds, and is to be
+trusted; absolute figures are those of this machine on that day; its load average was %s when the bench started.
 
 %s
 The file is written by the command; it says what was measured, whatever that is.
 `
 
-func byCost(a, b result) int {
-	if a.perExchange() < b.perExchange() {
-		return -1
-	}
-	return 1
-}
-
-func median(rs []result, of func(result) float64) float64 {
+func costs(rs []result) []float64 {
 	var v []float64
 	for _, r := range rs {
-		v = append(v, of(r))
+		v = append(v, r.perExchange())
 	}
-	slices.Sort(v)
+	return v
+}
+
+// beside is the median, over the rounds, of what one took for what the other did.
+func beside(rs, others []result) float64 {
+	var v []float64
+	for i := range rs {
+		v = append(v, rs[i].perExchange()/others[i].perExchange())
+	}
+	return median(v)
+}
+
+func median(v []float64) float64 {
+	v = slices.Sorted(slices.Values(v))
 	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
 }
 

@@ -244,22 +244,14 @@ func reportTLS(w *setting, results map[string][]result, o options) error {
 	var b strings.Builder
 	b.WriteString("| TLS 1.3, client certificate RSA-2048 | HAProxy, CPU us a connection | RPN | min to max of the RPN | RPN beside HAProxy | goal |\n|---|---|---|---|---|---|\n")
 	for _, c := range handshakeCases {
-		theirs, ours := median(results["HAProxy"+c.name], result.perExchange), median(results["RPN"+c.name], result.perExchange)
-		// The ratio of each round, then their median: what else the machine did
-		// in a round fell on both.
-		var ratios []float64
-		for i, r := range results["RPN"+c.name] {
-			ratios = append(ratios, r.perExchange()/results["HAProxy"+c.name][i].perExchange())
-		}
-		slices.Sort(ratios)
-		ratio := (ratios[(len(ratios)-1)/2] + ratios[len(ratios)/2]) / 2
+		ours := costs(results["RPN"+c.name])
+		ratio := beside(results["RPN"+c.name], results["HAProxy"+c.name])
 		said := "met"
 		if ratio > c.goal {
 			said = "**not met**"
 		}
-		rs := results["RPN"+c.name]
-		low, high := slices.MinFunc(rs, byCost), slices.MaxFunc(rs, byCost)
-		fmt.Fprintf(&b, "| %s | %.0f | %.0f | %.0f to %.0f | %.2f | <= %.2f: %s |\n", c.name, theirs, ours, low.perExchange(), high.perExchange(), ratio, c.goal, said)
+		fmt.Fprintf(&b, "| %s | %.0f | %.0f | %.0f to %.0f | %.2f | <= %.2f: %s |\n",
+			c.name, median(costs(results["HAProxy"+c.name])), median(ours), slices.Min(ours), slices.Max(ours), ratio, c.goal, said)
 	}
 	fmt.Print("\n", b.String())
 	if o.write == "" {

@@ -246,7 +246,7 @@ func (r *Reply) inJournal() (Line, bool) {
 		return nil, false
 	}
 	defer l.Close()
-	found, err := l.Find(journal.Query{ID: r.Exchange()})
+	found, err := l.Find(r.t.Context(), journal.Query{ID: r.Exchange()})
 	if err != nil || len(found.Matches) != 1 {
 		return nil, false
 	}

@@ -18,7 +18,12 @@ import (
 // simulations are refused for want of a processor, and calculations are served.
 func TestAMachineThatIsFullRefusesTheLeastImportantFirst(t *testing.T) {
 	t.Parallel()
-	n := nation.New(t, nation.Binary, nation.Section("limits", "per_second: 100000\nburst: 100000\nexchanges: 4000\nper_amc: 1000\nshed_after: 1ms"))
+	n := nation.New(t, nation.Binary, nation.Section("limits", "per_second: 100000\nburst: 100000\nexchanges: 4000\nper_amc: 1000\nshed_after: 1ms\nmemory: 128MiB"))
+	for metric, want := range map[string]string{"go_gc_gogc_percent": "400", "go_gc_gomemlimit_bytes": "2.68435456e+08"} {
+		if got := n.Metric(metric); got != want {
+			t.Errorf("%s is %s, want %s", metric, got, want)
+		}
+	}
 	type end struct {
 		service roc.Service
 		shed    bool

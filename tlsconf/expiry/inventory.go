@@ -36,6 +36,29 @@ func Kinds() []Kind {
 	return []Kind{OwnServer, OwnClient, OwnSignature, CallerTLS, CallerSignature, PeerTLS, PeerSignature, Authority}
 }
 
+// Nom is the kind in French.
+func (k Kind) Nom() string {
+	switch k {
+	case OwnServer:
+		return "RPN, serveur"
+	case OwnClient:
+		return "RPN, client"
+	case OwnSignature:
+		return "RPN, signature"
+	case CallerTLS:
+		return "Établissement, connexion"
+	case CallerSignature:
+		return "Établissement, signature"
+	case PeerTLS:
+		return "Organisme ou annuaire, serveur"
+	case PeerSignature:
+		return "Organisme ou annuaire, signature"
+	case Authority:
+		return "Autorité"
+	}
+	return ""
+}
+
 // A Level says how near the end is: the last of 60, 30, 14, 7 and 1 days that
 // has been passed, or that it is over. The list is closed: it labels a metric.
 type Level string

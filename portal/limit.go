@@ -1,13 +1,13 @@
-package access
+package portal
 
 import (
 	"sync"
 	"time"
 )
 
-// A Limit bounds how often each of many may come: GCRA, whose memory of one is
+// A limit bounds how often each of many may come: GCRA, whose memory of one is
 // an instant. What it remembers is bounded. Safe for concurrent use.
-type Limit struct {
+type limit struct {
 	every time.Duration // between two, in the long run
 	burst time.Duration // how far ahead of its time one may be
 
@@ -18,14 +18,14 @@ type Limit struct {
 // maxLimited is how many are remembered.
 const maxLimited = 16_384
 
-// NewLimit lets each come so many times a second, and so many at once.
-func NewLimit(perSecond float64, atOnce int) *Limit {
+// newLimit lets each come so many times a second, and so many at once.
+func newLimit(perSecond float64, atOnce int) *limit {
 	every := time.Duration(float64(time.Second) / perSecond)
-	return &Limit{every: every, burst: time.Duration(atOnce-1) * every, next: map[string]time.Time{}}
+	return &limit{every: every, burst: time.Duration(atOnce-1) * every, next: map[string]time.Time{}}
 }
 
-// Allow reports whether that one may come now, or how long it must wait.
-func (l *Limit) Allow(who string, now time.Time) (wait time.Duration, ok bool) {
+// allow reports whether that one may come now, or how long it must wait.
+func (l *limit) allow(who string, now time.Time) (wait time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at := l.next[who]
@@ -44,7 +44,7 @@ func (l *Limit) Allow(who string, now time.Time) (wait time.Duration, ok bool) {
 
 // forget removes those who are on time; when there is none, everybody: a
 // stranger who comes under many names gets no more than room.
-func (l *Limit) forget(now time.Time) {
+func (l *limit) forget(now time.Time) {
 	for who, at := range l.next {
 		if !at.After(now) {
 			delete(l.next, who)
