@@ -9,8 +9,8 @@
 //
 //	go run ./test/bench -write docs/bench/proxy.md
 //
-// With -beside FILE it measures another build of the RPN in the same run, and
-// the table has a column for the ratio to it.
+// With -beside NAME=FILE, once or several times, it measures other builds of the
+// RPN in the same run, and the table has a column for the ratio to the first.
 //
 // With -tls it measures what a new connection costs, beside HAProxy (tls.go):
 //
@@ -26,6 +26,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -40,10 +41,11 @@ type options struct {
 	write       string
 	tls         bool
 	handshakes  int
-	beside      string
-	besideName  string
-	besideMore  string
+	beside      []build
 }
+
+// A build is another rpn, with the limits that it has by itself.
+type build struct{ name, file string }
 
 func main() {
 	var o options
@@ -54,9 +56,14 @@ func main() {
 	flag.StringVar(&o.write, "write", "", "file where the table is written, too")
 	flag.BoolVar(&o.tls, "tls", false, "measure handshakes instead, beside HAProxy")
 	flag.IntVar(&o.handshakes, "handshakes", 600, "with -tls: connections measured on each proxy in a round")
-	flag.StringVar(&o.beside, "beside", "", "another build of rpn, measured in the same run: what a change costs")
-	flag.StringVar(&o.besideName, "name", "RPN, another build", "what the table calls the build of -beside")
-	flag.StringVar(&o.besideMore, "more", "", "YAML added to the configuration of that build, such as limits that it knows")
+	flag.Func("beside", "NAME=FILE: another build of rpn, measured in the same run; the table compares with the first", func(v string) error {
+		name, file, ok := strings.Cut(v, "=")
+		if !ok || name == "" || file == "" {
+			return fmt.Errorf("write NAME=FILE")
+		}
+		o.beside = append(o.beside, build{name: "RPN " + name, file: file})
+		return nil
+	})
 	flag.Parse()
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

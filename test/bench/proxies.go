@@ -25,8 +25,8 @@ func (w *setting) startProxies(o options) ([]*process, error) {
 		},
 		w.startHAProxy, w.startCaddy,
 	}
-	if o.beside != "" {
-		starts = append(starts, func() (*process, error) { return w.startRPN(o.besideName, o.beside, "observe", o.besideMore) })
+	for _, b := range o.beside {
+		starts = append(starts, func() (*process, error) { return w.startRPN(b.name, b.file, "observe", "") })
 	}
 	for _, start := range starts {
 		p, err := start()

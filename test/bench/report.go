@@ -16,9 +16,12 @@ func report(w *setting, results map[string][]result, o options) error {
 	var b strings.Builder
 	columns := []string{"", "CPU us per exchange, median", "min to max", "beside HAProxy", "exchanges/s that a core allows"}
 	command := "make bench-proxy"
-	if o.beside != "" {
-		columns = append(columns, "beside "+o.besideName)
-		command = fmt.Sprintf("go run ./test/bench -rounds %d -for %s -beside FILE -name %q -write docs/bench/proxy.md", o.rounds, o.duration, o.besideName)
+	if len(o.beside) > 0 {
+		columns = append(columns, "beside "+o.beside[0].name)
+		command = fmt.Sprintf("go run ./test/bench -rounds %d -for %s -write docs/bench/proxy.md", o.rounds, o.duration)
+		for _, b := range o.beside {
+			command += " -beside " + strings.TrimPrefix(b.name, "RPN ") + "=FILE"
+		}
 	}
 	fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(columns, " | "), strings.Repeat("---|", len(columns)))
 	for _, p := range w.processes {
@@ -26,8 +29,8 @@ func report(w *setting, results map[string][]result, o options) error {
 		costs := costs(rs)
 		m := median(costs)
 		fmt.Fprintf(&b, "| %s | %.1f | %.1f to %.1f | %.2f | %.0f |", p.name, m, slices.Min(costs), slices.Max(costs), beside(rs, results["HAProxy"]), 1e6/m)
-		if o.beside != "" {
-			fmt.Fprintf(&b, " %.2f |", beside(rs, results[o.besideName]))
+		if len(o.beside) > 0 {
+			fmt.Fprintf(&b, " %.2f |", beside(rs, results[o.beside[0].name]))
 		}
 		b.WriteByte('\n')
 	}
