@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -108,10 +109,16 @@ func (p *Proxy) abort() {
 }
 
 // LogRecord returns the observer that writes each record as one line
-// (docs/record.md).
+// (docs/record.md). The handler of log keeps no attribute of a line once it has
+// written it.
 func LogRecord(log *slog.Logger) func(*roc.Record) {
+	attrs := sync.Pool{New: func() any { return new([]slog.Attr) }}
 	return func(rec *roc.Record) {
-		log.LogAttrs(context.Background(), slog.LevelInfo, "exchange", slog.String("event", "exchange"), slog.Any("record", rec))
+		a := attrs.Get().(*[]slog.Attr)
+		*a = rec.AppendAttrs((*a)[:0])
+		log.LogAttrs(context.Background(), slog.LevelInfo, "exchange", slog.String("event", "exchange"), slog.Attr{Key: "record", Value: slog.GroupValue(*a...)})
+		clear(*a)
+		attrs.Put(a)
 	}
 }
 

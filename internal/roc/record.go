@@ -216,10 +216,14 @@ func (r *Record) Added() time.Duration {
 	return max(0, r.Total()-r.Annuaire-r.Lookup-r.AMC-r.Waited)
 }
 
-// LogValue writes the record for slog: the names are those of
-// docs/record.md and do not change without a line there.
+// LogValue writes the record for slog.
 func (r *Record) LogValue() slog.Value {
-	a := make([]slog.Attr, 0, 32)
+	return slog.GroupValue(r.AppendAttrs(make([]slog.Attr, 0, 40))...)
+}
+
+// AppendAttrs adds the fields of the record that are set to a: the names are those
+// of docs/record.md and do not change without a line there.
+func (r *Record) AppendAttrs(a []slog.Attr) []slog.Attr {
 	str := func(k, v string) {
 		if v != "" {
 			a = append(a, slog.String(k, v))
@@ -232,7 +236,9 @@ func (r *Record) LogValue() slog.Value {
 	}
 	hash := func(k string, h [32]byte) {
 		if h != [32]byte{} {
-			a = append(a, slog.String(k, hex.EncodeToString(h[:])))
+			var b [2 * len(h)]byte
+			hex.Encode(b[:], h[:])
+			a = append(a, slog.String(k, string(b[:])))
 		}
 	}
 	micros := func(k string, d time.Duration) {
@@ -288,5 +294,5 @@ func (r *Record) LogValue() slog.Value {
 		a = append(a, slog.Bool("replayed", true))
 	}
 	str("vihf", r.VIHF)
-	return slog.GroupValue(a...)
+	return a
 }
