@@ -122,6 +122,10 @@ func (s *Sink) Close(ctx context.Context) error {
 	}
 }
 
+// pause is how long what comes after a write waits for more: lines that come by
+// thousands a second are written by tens, and not woken for one by one.
+const pause = 2 * time.Millisecond
+
 func (s *Sink) run() {
 	defer close(s.done)
 	var spare []byte
@@ -146,7 +150,9 @@ func (s *Sink) run() {
 		}
 		if err != nil { // gone for good, perhaps: no busy loop
 			time.Sleep(10 * time.Millisecond)
+			continue
 		}
+		time.Sleep(pause)
 	}
 }
 
