@@ -86,25 +86,25 @@ func (a *App) upgrade(ctx context.Context, u upgrade) (*App, error) {
 	u.progress("starting " + u.program)
 	sockets, err := a.sockets()
 	if err != nil {
-		return a, a.notUpgraded(err)
+		return a, a.notUpgraded(a, err)
 	}
 	defer sockets.Close()
 	s, err := handover.Start(u.program, sockets.files, handover.Before{Missing: a.Readiness().Missing, NeverHeard: a.neverHeard()})
 	if err != nil {
-		return a, a.notUpgraded(err)
+		return a, a.notUpgraded(a, err)
 	}
 	stop := context.AfterFunc(ctx, s.Kill) // SIGTERM in the middle: the new one must not outlive us
 	defer stop()
 	u.progress(fmt.Sprintf("process %d reads the configuration, the certificates, the lists", s.Pid()))
 	if _, err := s.Want(handover.Folder, preparedWithin); err != nil {
 		s.Kill()
-		return a, a.notUpgraded(err)
+		return a, a.notUpgraded(a, err)
 	}
 	u.progress("it is ready to take over; this process stops accepting")
 	over := make(chan struct{})
 	next, err := a.handTo(ctx, s, sockets, over)
 	if err != nil {
-		return next, a.notUpgraded(err)
+		return next, a.notUpgraded(next, err)
 	}
 	if !stop() { // it is being killed: so are we
 		return nil, ctx.Err()
@@ -115,9 +115,15 @@ func (a *App) upgrade(ctx context.Context, u upgrade) (*App, error) {
 	return nil, nil
 }
 
-func (a *App) notUpgraded(err error) error {
-	a.log.Error("no other process takes over: this one goes on", slog.String("event", "upgrade_failed"), slog.String("error", oneLine(err)))
-	return err
+// notUpgraded logs why no other process takes over, and returns it with what
+// serves now: next, or nothing.
+func (a *App) notUpgraded(next *App, err error) error {
+	what := "the old process goes on"
+	if next == nil {
+		what = "nothing serves any more, the old process ends: start the RPN again"
+	}
+	a.log.Error("no other process takes over: "+what, slog.String("event", "upgrade_failed"), slog.String("error", oneLine(err)))
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // handTo stops accepting, gives the folder, and has the exchanges in flight

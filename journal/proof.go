@@ -21,7 +21,7 @@ var ErrNotSealed = errors.New("the record is not sealed yet: the journal seals e
 
 // Checkpoint reads the last checkpoint of the folder, without verifying its
 // signature: Prove needs its text, and VerifyProof verifies it.
-func (l *Log) Checkpoint() (*Checkpoint, error) { return l.readCheckpoint("checkpoint") }
+func (l *Log) Checkpoint() (*Checkpoint, error) { return l.readCheckpoint(CheckpointFile) }
 
 func (l *Log) readCheckpoint(name string) (*Checkpoint, error) {
 	b, err := os.ReadFile(filepath.Join(l.dir, name))
@@ -40,9 +40,12 @@ func (l *Log) readCheckpoint(name string) (*Checkpoint, error) {
 	return c, nil
 }
 
-// CosignedFile is the last checkpoint that enough witnesses cosigned, next to the
-// last checkpoint.
-const CosignedFile = "checkpoint.cosigned"
+// CheckpointFile is the last checkpoint, in the folder of a journal; CosignedFile
+// is the last one that enough witnesses cosigned.
+const (
+	CheckpointFile = "checkpoint"
+	CosignedFile   = "checkpoint.cosigned"
+)
 
 // Consistency proves that the tree of one size leads to that of another (RFC
 // 6962, section 2.1.2); from 0 records, or to the same size, there is nothing to

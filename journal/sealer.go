@@ -101,7 +101,7 @@ func (j *Journal) writeSeal() error {
 	if err := writeFile(j.path("seal"), sealText(t, signed)); err != nil {
 		return err
 	}
-	if err := writeFile(j.path("checkpoint"), signed); err != nil {
+	if err := writeFile(j.path(CheckpointFile), signed); err != nil {
 		return err
 	}
 	j.seal.size.Store(t.size)

@@ -72,7 +72,7 @@ func (l *Log) Verify(keys []note.Verifier, progress func(done, total uint64), ot
 		return nil, err
 	}
 	closed := l.closed() // its records were sealed before the checkpoint that is read now
-	signed, err := os.ReadFile(filepath.Join(l.dir, "checkpoint"))
+	signed, err := os.ReadFile(filepath.Join(l.dir, CheckpointFile))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func (p *Proxy) carry(x *exchange) (http1.Response, error) {
 	if err != nil {
 		return http1.Response{}, err
 	}
-	leave, err := x.turn(route, amc, es)
+	leave, err := x.seat(route, amc, es)
 	if err != nil {
 		return http1.Response{}, err
 	}

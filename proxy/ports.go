@@ -32,7 +32,7 @@ type Limiter interface {
 }
 
 // An AMCAccess says whether an establishment may send one more message to an AMC
-// now, and makes it wait for its turn, within ctx. amc is nil when it is not in
+// now, and makes it wait for a seat, within ctx. amc is nil when it is not in
 // the register; then host is what it is known by. The refusals are TooMany (the
 // establishment holds its whole part of the AMC) and Overloaded, with the time to
 // wait. leave must be called once the answer is there. Safe for concurrent use.

@@ -55,6 +55,10 @@ func sealedJournal(t *testing.T, list ...*roc.Record) (dir, key string) {
 		}
 		j.Release()
 	}
+	await.Until(t, "the full segments are closed", func() bool {
+		left, err := filepath.Glob(filepath.Join(dir, "segment-*.open"))
+		return err == nil && len(left) <= 2 // one in use, one ready
+	})
 	end()
 	running.Wait()
 	if err := j.Close(); err != nil {

@@ -67,7 +67,7 @@ func askUpgrade(cmd *cobra.Command, file, program string) error {
 	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
 		last = lines.Text()
 		if why, not := strings.CutPrefix(last, admin.NotUpgraded+" "); not {
-			return failed(errors.New("the new process does not take over, the old one goes on: " + why))
+			return failed(errors.New("the new process does not take over, " + why))
 		}
 		if answer.StatusCode == http.StatusOK {
 			fmt.Fprintln(cmd.OutOrStdout(), last)

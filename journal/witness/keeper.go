@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -66,6 +67,7 @@ func (k *Keeper) State() State {
 
 // Run has checkpoints cosigned until ctx ends.
 func (k *Keeper) Run(ctx context.Context) {
+	k.resume()
 	for {
 		size, err := k.round(ctx)
 		if ctx.Err() != nil {
@@ -78,6 +80,26 @@ func (k *Keeper) Run(ctx context.Context) {
 		case <-time.After(k.o.Every):
 		}
 	}
+}
+
+// resume reads what was cosigned before this start: when, and how many records.
+func (k *Keeper) resume() {
+	file := filepath.Join(k.o.Dir, journal.CosignedFile)
+	signed, err := os.ReadFile(file)
+	if err != nil {
+		return
+	}
+	size, err := k.o.Policy.enough(signed)
+	if err != nil { // of another journal, or of other witnesses
+		return
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return
+	}
+	k.mu.Lock()
+	k.state.At, k.state.Size = info.ModTime(), size
+	k.mu.Unlock()
 }
 
 // round has the last checkpoint cosigned, unless it was. It returns the size of
@@ -108,7 +130,7 @@ func (k *Keeper) round(ctx context.Context) (uint64, error) {
 		}
 		signed = append(signed[:len(signed):len(signed)], line...)
 	}
-	if err := k.o.Policy.enough(signed); err != nil {
+	if _, err := k.o.Policy.enough(signed); err != nil {
 		return 0, errors.Join(append([]error{err}, failed...)...)
 	}
 	if err := durable.WriteFile(filepath.Join(k.o.Dir, journal.CosignedFile), signed, 0o640); err != nil {

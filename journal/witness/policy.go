@@ -91,8 +91,11 @@ func (p *Policy) VerifyProof(proof []byte, leaf journal.Hash) error {
 	return err
 }
 
-// enough checks that a checkpoint satisfies the policy.
-func (p *Policy) enough(signed []byte) error {
-	_, _, err := torchwood.VerifyCheckpoint(signed, p.policy)
-	return err
+// enough checks that a checkpoint satisfies the policy, and returns its size.
+func (p *Policy) enough(signed []byte) (size uint64, err error) {
+	c, _, err := torchwood.VerifyCheckpoint(signed, p.policy)
+	if err != nil {
+		return 0, err
+	}
+	return uint64(c.N), nil
 }

@@ -256,6 +256,17 @@ func TestAQuorumOfWitnessesCosigns(t *testing.T) {
 	if size, err := k.round(t.Context()); err != nil || size != 0 {
 		t.Errorf("the same checkpoint is asked for again: %d, %v", size, err)
 	}
+	// After a restart it is known what is cosigned; of another policy, nothing is.
+	again := keeper(l, p)
+	again.resume()
+	if s := again.State(); s.At.IsZero() || s.Size != k.done {
+		t.Errorf("after a restart: %+v, cosigned %d", s, k.done)
+	}
+	again = keeper(l, policyOf(t, l, "all", all...))
+	again.resume()
+	if s := again.State(); !s.At.IsZero() || s.Size != 0 {
+		t.Errorf("three are demanded, and two cosigned: %+v", s)
+	}
 }
 
 // Too few: nothing is kept of it, the failure is counted, and the next is tried.

@@ -134,7 +134,7 @@ func TestANewProcessThatFailsLeavesTheOldOne(t *testing.T) {
 		{"dies with the folder in its hands", `read begin <&3; echo '{"step":"folder"}' >&3; read given <&3; exit 9`, "exit status 9"},
 	} {
 		p := n.Upgrade(program(t, c.script))
-		if p.Wait() != 1 || !strings.Contains(p.Errors.String(), c.said) || !strings.Contains(p.Errors.String(), "the old one goes on") {
+		if p.Wait() != 1 || !strings.Contains(p.Errors.String(), c.said) || !strings.Contains(p.Errors.String(), "the old process goes on") {
 			t.Errorf("%s: %d: %s%s", c.name, p.Wait(), p.Output, p.Errors)
 		}
 		chu.Send(roc.CLC, "bleue", once).WantAnswer()
