@@ -103,7 +103,7 @@ func (q *question) weatherOf() (w *access.Weather, at time.Time, err error) {
 // ownersTable is how many exchanges each one must act on.
 func ownersTable(rows []store.Row) *table {
 	all, answered, by := lostBy(rows)
-	t := &table{Caption: "Échanges par qui doit agir", Head: columns("À qui d'agir", "#Échanges", "#Part"), Empty: "Aucun échange dans cette période."}
+	t := &table{Caption: "Échanges par qui doit agir", Quiet: true, Head: columns("À qui d'agir", "#Échanges", "#Part"), Empty: "Aucun échange dans cette période."}
 	if all == 0 {
 		return t
 	}
@@ -156,7 +156,7 @@ func callersPage(q *question) (any, error) {
 	for _, id := range ids[:min(len(ids), maxCallers)] {
 		row := []cell{text(or(q.about.NameOfEtablissement(id), "jamais identifié")), text(finess(id))}
 		for _, c := range cards {
-			row = append(row, text(c.Format(sums[id])))
+			row = append(row, text(typeset(c.Format(sums[id]))))
 		}
 		t.Rows = append(t.Rows, row)
 	}
@@ -167,7 +167,7 @@ func callersPage(q *question) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	none := &table{Caption: "Établissements du cercle sans échange avec vous depuis 28 jours", Head: columns("Établissement", "FINESS", "Région"), Empty: "Tous les établissements du cercle vous ont appelé."}
+	none := &table{Caption: "Établissements du cercle sans échange avec vous depuis 28 jours", Wide: true, Head: columns("Établissement", "FINESS", "Région"), Empty: "Tous les établissements du cercle vous ont appelé."}
 	for _, e := range silent[:min(len(silent), maxCallers)] {
 		none.Rows = append(none.Rows, []cell{text(e.Nom), text(string(e.EJ)), text(or(e.Region, "-"))})
 	}

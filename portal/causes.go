@@ -62,7 +62,7 @@ func (c *cause) worst(q *question, most int) string {
 	slices.SortFunc(names, func(x, y roc.NumeroAMC) int { return cmp.Or(cmp.Compare(c.amcs[y], c.amcs[x]), cmp.Compare(x, y)) })
 	var texts []string
 	for _, n := range names[:min(most, len(names))] {
-		texts = append(texts, or(q.reader.NameOfAMC(n), string(n))+" ("+count(c.amcs[n])+")")
+		texts = append(texts, or(q.reader.NameOfAMC(n), string(n))+"\u00a0("+count(c.amcs[n])+")")
 	}
 	if more := len(names) - most; more > 0 {
 		texts = append(texts, plural(int64(more), "autre", "autres"))
@@ -73,7 +73,7 @@ func (c *cause) worst(q *question, most int) string {
 // causesTable is "à corriger, par effet".
 func (q *question) causesTable(caption string, rows []store.Row, withAMC bool) *table {
 	list, all := causesOf(rows)
-	t := &table{Caption: caption, Head: columns("Cause", "#Échanges perdus", "#Part", "À qui d'agir", "Geste"), Empty: "Rien à corriger : tous les échanges de la période ont abouti."}
+	t := &table{Caption: caption, Quiet: true, Head: columns("Cause", "#Échanges perdus", "#Part", "À qui d'agir", "Geste"), Empty: "Rien à corriger : tous les échanges de la période ont abouti."}
 	if withAMC {
 		t.Head = append(t.Head, column{Text: "Organismes"})
 	}
@@ -89,8 +89,18 @@ func (q *question) causesTable(caption string, rows []store.Row, withAMC bool) *
 		}
 		t.Rows = append(t.Rows, row)
 	}
+	if rest := len(list) - shownCauses; rest > 1 {
+		lost := int64(0)
+		for _, c := range list[shownCauses:] {
+			lost += c.lost
+		}
+		t.Fold, t.Rest = shownCauses, plural(int64(rest), "autre cause", "autres causes")+"\u00a0: "+plural(lost, "échange perdu", "échanges perdus")
+	}
 	return t
 }
+
+// shownCauses are those that stand open: the others have less effect.
+const shownCauses = 6
 
 // lostBy counts what did not end well, by owner.
 func lostBy(rows []store.Row) (all, answered int64, by map[roc.Responsable]int64) {
@@ -107,22 +117,24 @@ func lostBy(rows []store.Row) (all, answered int64, by map[roc.Responsable]int64
 	return all, answered, by
 }
 
-// series are those of the charts: what was answered, then what was not, by who
-// must act.
-func series() []string {
-	names := []string{"réponses utilisables"}
-	for _, o := range owners {
-		names = append(names, "à traiter par "+ownerName(o))
-	}
-	return names
-}
+// The series of the charts: what was answered and what was not, then what was not
+// by who must act. A series has its colour everywhere.
+var (
+	endings = []string{"réponses utilisables", "non aboutis"}
+	toDo    = func() (names []string) {
+		for _, o := range owners {
+			names = append(names, "à traiter par "+ownerName(o))
+		}
+		return names
+	}()
+)
 
-// points cuts rows that keep period, code and owner apart into the bars of a
-// chart: one for each of begins, until the next begins.
-func points(rows []store.Row, begins []time.Time, label, short func(int, time.Time) string) []point {
-	list := make([]point, len(begins))
+// points cuts rows that keep period, code and owner apart into the bars of two
+// charts, of endings and of toDo: one for each of begins, until the next begins.
+func points(rows []store.Row, begins []time.Time, label, short func(int, time.Time) string) (all, lost []point) {
 	for i, t := range begins {
-		list[i] = point{label(i, t), short(i, t), make([]int64, 1+len(owners))}
+		all = append(all, point{label(i, t), short(i, t), make([]int64, len(endings))})
+		lost = append(lost, point{label(i, t), short(i, t), make([]int64, len(owners))})
 	}
 	for i := range rows {
 		r := &rows[i]
@@ -130,16 +142,16 @@ func points(rows []store.Row, begins []time.Time, label, short func(int, time.Ti
 		if !found {
 			n--
 		}
-		if n < 0 {
-			continue
+		switch {
+		case n < 0:
+		case r.Code == store.Answered:
+			all[n].values[0] += r.Exchanges
+		default:
+			all[n].values[1] += r.Exchanges
+			lost[n].values[max(0, slices.Index(owners, r.Owner))] += r.Exchanges
 		}
-		at := 0
-		if r.Code != store.Answered {
-			at = 1 + max(0, slices.Index(owners, r.Owner))
-		}
-		list[n].values[at] += r.Exchanges
 	}
-	return list
+	return all, lost
 }
 
 var monthNames = [...]string{"janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."}
@@ -154,25 +166,39 @@ func (q *question) charts(s *access.Subject) ([]section, error) {
 	}
 	var daysBegin, monthsBegin []time.Time
 	for i := range 31 {
-		daysBegin = append(daysBegin, store.Day.Begin(now).AddDate(0, 0, i-30))
+		daysBegin = append(daysBegin, store.Day.Begin(now).AddDate(0, 0, i-30)) // the last one is today
 	}
 	for i := range months {
 		monthsBegin = append(monthsBegin, long.from.AddDate(0, i, 0))
 	}
 	slices.SortFunc(rows, func(x, y store.Row) int { return cmp.Compare(x.Begin, y.Begin) })
-	byDay := barChart("jours", "Échanges des 31 derniers jours, par jour", "Jour", series(),
-		points(rows, daysBegin, func(_ int, t time.Time) string { return day(t) }, func(i int, t time.Time) string {
-			if i%5 != 0 {
-				return ""
-			}
-			return t.Format("02/01")
-		}))
-	byMonth := barChart("mois", "Échanges des 13 derniers mois, par mois", "Mois", series(),
-		points(rows, monthsBegin, func(_ int, t time.Time) string { return monthNames[t.Month()-1] + t.Format(" 2006") }, func(_ int, t time.Time) string {
-			return monthNames[t.Month()-1]
-		}))
-	return []section{{ID: "s-jours", Heading: "31 jours", Chart: byDay}, {ID: "s-mois", Heading: "13 mois", Chart: byMonth}}, nil
+	days, daysLost := points(rows, daysBegin, func(_ int, t time.Time) string { return day(t) }, func(i int, t time.Time) string {
+		if i%5 != 0 {
+			return ""
+		}
+		return t.Format("02/01")
+	})
+	all, allLost := points(rows, monthsBegin, func(_ int, t time.Time) string { return monthNames[t.Month()-1] + t.Format(" 2006") }, func(i int, t time.Time) string {
+		if i == 0 || t.Month() == time.January {
+			return monthNames[t.Month()-1] + t.Format("\u00a02006")
+		}
+		return monthNames[t.Month()-1]
+	})
+	return []section{
+		{ID: "s-jours", Heading: "31 jours", Charts: []*chart{
+			barChart("jours", "Échanges, par jour", "Jour", endings, []int{0, 6}, tall, days),
+			barChart("jours-perdus", "Dont non aboutis, par jour et par qui doit agir", "Jour", toDo, ownerColours, low, daysLost),
+		}},
+		{ID: "s-mois", Heading: "13 mois", Charts: []*chart{
+			barChart("mois", "Échanges, par mois", "Mois", endings, []int{0, 6}, tall, all),
+			barChart("mois-perdus", "Dont non aboutis, par mois et par qui doit agir", "Mois", toDo, ownerColours, low, allLost),
+		}},
+	}, nil
 }
+
+// alone are the names of cards that say what they are part of, where they stand
+// alone.
+var alone = map[string]string{"p50_rpn": "Temps dans le RPN (p50)", "p99_rpn": "Temps dans le RPN (p99)", "p95_amc": "Temps de l'organisme (p95)"}
 
 // today are the large figures of the day, beside those of a longer period.
 func (q *question) today(ids ...string) ([]stat, error) {
@@ -187,7 +213,7 @@ func (q *question) today(ids ...string) ([]stat, error) {
 	}
 	var list []stat
 	for _, c := range report.CardsOf(ids...) {
-		list = append(list, stat{Name: c.Name, Value: c.Format(today), Beside: "7 jours : " + c.Format(week), Card: &c})
+		list = append(list, stat{Name: or(alone[c.ID], c.Name), Value: typeset(c.Format(today)), Beside: "7\u00a0jours\u00a0: " + typeset(c.Format(week)), Card: &c})
 	}
 	return list, nil
 }

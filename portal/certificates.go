@@ -31,7 +31,7 @@ func certificatesPage(q *question) (any, error) {
 	if national {
 		p.Sections = append(p.Sections, section{ID: "filtre", Form: &form{Action: q.link(q.path + "/certificats"), Label: "Filtre des certificats", Button: "Filtrer", Fields: []field{
 			{Name: "jours", Label: "Finissent dans (jours)", Value: values.Get("jours")}, {Name: "region", Label: "Région", Value: region}, {Name: "departement", Label: "Département", Value: departement},
-		}}}, section{ID: "territoires", Heading: "Par région et département", Table: territories(q, all)})
+		}}})
 	}
 	t := certificatesTable(plural(int64(len(list)), "certificat", "certificats"), list[:min(len(list), maxRows)], national, q)
 	if len(list) > maxRows {
@@ -40,7 +40,17 @@ func certificatesPage(q *question) (any, error) {
 			t.More = fmt.Sprintf("Les %d premiers sont montrés : filtrez.", maxRows)
 		}
 	}
-	p.Sections = append(p.Sections, section{ID: "certificats", Heading: "Certificats", Table: t})
+	found := section{ID: "certificats", Heading: "Certificats", Table: t}
+	if !national {
+		p.Sections = append(p.Sections, found)
+		return p, nil
+	}
+	places := section{ID: "territoires", Heading: "Par région et département", Note: "Où un certificat d'établissement, qui n'a pas été renouvelé, prend fin dans les 60 jours.", Table: territories(all)}
+	if within >= 0 || region != "" || departement != "" {
+		p.Sections = append(p.Sections, found, places) // what was asked for
+	} else {
+		p.Sections = append(p.Sections, places, found)
+	}
 	return p, nil
 }
 
@@ -74,7 +84,7 @@ func certificatesTable(caption string, list []expiry.Expiry, national bool, q *q
 
 // territories counts, by région and département, the certificates of
 // establishments that end within 60, 30 and 7 days and were not renewed.
-func territories(q *question, all []expiry.Expiry) *table {
+func territories(all []expiry.Expiry) *table {
 	type place struct{ region, departement string }
 	counts := map[place]*[4]int64{}
 	for _, e := range all {
@@ -92,13 +102,15 @@ func territories(q *question, all []expiry.Expiry) *table {
 		}
 	}
 	var places []place
-	for k := range counts {
-		places = append(places, k)
+	for k, n := range counts {
+		if n[3] > 0 {
+			places = append(places, k)
+		}
 	}
 	slices.SortFunc(places, func(x, y place) int {
 		return cmp.Or(cmp.Compare(x.region, y.region), cmp.Compare(x.departement, y.departement))
 	})
-	t := &table{Caption: "Certificats d'établissements qui prennent fin", Head: columns("Région", "Département", "#Terminés", "#7 jours", "#30 jours", "#60 jours"), Empty: "Aucun certificat d'établissement n'a encore été vu."}
+	t := &table{Caption: "Certificats d'établissements qui prennent fin", Quiet: true, Head: columns("Région", "Département", "#Terminés", "#7 jours", "#30 jours", "#60 jours"), Empty: "Aucun ne prend fin dans les 60 jours."}
 	for _, k := range places {
 		n := counts[k]
 		t.Rows = append(t.Rows, []cell{text(or(k.region, "non renseignée")), text(or(k.departement, "-")), text(count(n[0])), text(count(n[1])), text(count(n[2])), text(count(n[3]))})

@@ -43,30 +43,37 @@ type point struct {
 }
 
 const (
-	chartWidth  = 960
-	chartHeight = 240
-	chartLeft   = 64
-	chartBottom = 24
-	chartTop    = 12
+	chartWidth  = 1200
+	chartLeft   = 72
+	chartBottom = 26
+	chartTop    = 10
+	tall        = 240
+	low         = 170
 )
 
-// barChart stacks the series of each point. first names the points.
-func barChart(id, title, first string, series []string, points []point) *chart {
-	c := &chart{ID: id, Title: title, Width: chartWidth, Height: chartHeight}
-	top := int64(1)
+// ownerColours are the colours of owners; 0 is that of answers, and the last one of
+// what has no answer, whoever must act.
+var ownerColours = []int{1, 2, 3, 4, 5}
+
+// barChart stacks the series of each point, in their colours. first names the
+// points. A series without a value is not shown.
+func barChart(id, title, first string, series []string, colours []int, height int, points []point) *chart {
+	c := &chart{ID: id, Title: title, Width: chartWidth, Height: height}
+	top, sums := int64(1), make([]int64, len(series))
 	for _, p := range points {
 		sum := int64(0)
-		for _, v := range p.values {
+		for s, v := range p.values {
 			sum += v
+			sums[s] += v
 		}
 		top = max(top, sum)
 	}
 	top = round(top)
-	high := float64(chartHeight - chartBottom - chartTop)
+	high := float64(height - chartBottom - chartTop)
 	y := func(v int64) float64 { return float64(chartTop) + high*(1-float64(v)/float64(top)) }
 	for i := range 3 {
 		v := top * int64(i) / 2
-		c.Lines = append(c.Lines, gridLine{X: chartLeft, X2: chartWidth, TextX: chartLeft - 6, Y: px(y(v)), TextY: px(y(v) + 4), Text: count(v)})
+		c.Lines = append(c.Lines, gridLine{X: chartLeft, X2: chartWidth, TextX: chartLeft - 8, Y: px(y(v)), TextY: px(y(v) + 5), Text: count(v)})
 	}
 	step := float64(chartWidth-chartLeft) / float64(max(1, len(points)))
 	for i, p := range points {
@@ -75,33 +82,42 @@ func barChart(id, title, first string, series []string, points []point) *chart {
 			if v == 0 {
 				continue
 			}
-			c.Bars = append(c.Bars, bar{Series: s, X: px(x + step*0.1), Y: px(y(below + v)), W: px(step * 0.8), H: px(y(below) - y(below+v)), Text: fmt.Sprintf("%s, %s : %s", p.label, series[s], count(v))})
+			c.Bars = append(c.Bars, bar{Series: colours[s], X: px(x + step*0.12), Y: px(y(below + v)), W: px(step * 0.76), H: px(y(below) - y(below+v)), Text: fmt.Sprintf("%s, %s : %s", p.label, series[s], count(v))})
 			below += v
 		}
 		if p.short != "" {
-			c.Labels = append(c.Labels, mark{X: px(x + step/2), Y: chartHeight - 6, Text: p.short})
+			c.Labels = append(c.Labels, mark{X: px(x + step/2), Y: height - 6, Text: p.short})
 		}
 	}
 	c.Table = &table{Caption: title, Head: columns(first)}
 	for s, name := range series {
-		c.Keys = append(c.Keys, key{s, name})
-		c.Table.Head = append(c.Table.Head, column{name, true})
+		if sums[s] > 0 {
+			c.Keys = append(c.Keys, key{colours[s], name})
+			c.Table.Head = append(c.Table.Head, column{name, true})
+		}
+	}
+	if len(c.Keys) == 0 {
+		c.Table.Empty = "Rien dans cette période."
+		return c
 	}
 	for _, p := range points {
 		row := []cell{text(p.label)}
-		for _, v := range p.values {
-			row = append(row, text(count(v)))
+		for s, v := range p.values {
+			if sums[s] > 0 {
+				row = append(row, text(count(v)))
+			}
 		}
 		c.Table.Rows = append(c.Table.Rows, row)
 	}
 	return c
 }
 
-// round is the next of 2, 4, 10, 20, 40, 100...
+// round is the next of 2, 4, 6, 8, 10, 20, 30, 40...: even, for the line in the
+// middle.
 func round(v int64) int64 {
 	for unit := int64(1); ; unit *= 10 {
-		for _, n := range []int64{2, 4, 10} {
-			if n*unit >= v {
+		for _, n := range []int64{1, 2, 3, 4, 5, 6, 8, 10} {
+			if n*unit >= v && n*unit%2 == 0 {
 				return n * unit
 			}
 		}

@@ -11,11 +11,11 @@ import (
 // decide, else with the command to type.
 func decisionsPage(q *question) (any, error) {
 	w := q.about.Waiting()
-	moves := &table{Caption: "Déplacements retenus", Head: columns("Organisme", "Service", "De", "Vers", "Depuis", "Décision"), Empty: "Aucun déplacement n'est retenu."}
+	moves := &table{Caption: "Déplacements retenus", Quiet: true, Head: columns("Organisme", "Service", "De", "Vers", "Depuis", "Décision"), Empty: "Aucun déplacement n'est retenu."}
 	for _, m := range w.Moves {
 		moves.Rows = append(moves.Rows, []cell{q.amcCell(m.AMC), text(m.Service + " " + m.Version), text(m.From), text(or(m.To, "retiré")), text(instant(m.Since)), q.decision(m.AMC, m.Host, m.Rejected, "à décider par commande (--removed)")})
 	}
-	domains := &table{Caption: "Domaines et organismes inconnus du registre", Head: columns("Organisme", "Adresse", "Depuis", "Dernier message", "#Messages refusés", "Décision"), Empty: "Aucun domaine n'attend."}
+	domains := &table{Caption: "Domaines et organismes inconnus du registre", Quiet: true, Head: columns("Organisme", "Adresse", "Depuis", "Dernier message", "#Messages refusés", "Décision"), Empty: "Aucun domaine n'attend."}
 	for _, d := range w.Domains {
 		domains.Rows = append(domains.Rows, []cell{q.amcCell(d.AMC), text(or(d.Host, "organisme absent du registre")), text(instant(d.Since)), text(instant(d.Last)), text(count(int64(d.Refused))), q.decision(d.AMC, d.Host, d.Rejected, "à inscrire dans amc.yaml")})
 	}

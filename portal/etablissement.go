@@ -152,7 +152,7 @@ func organismesPage(q *question) (any, error) {
 		}
 		row := []cell{text(name), text(string(n))}
 		for _, c := range cards {
-			row = append(row, text(c.Format(sums[n])))
+			row = append(row, text(typeset(c.Format(sums[n]))))
 		}
 		verdict := ""
 		if sums[n].All.Failed > 0 && i < maxPerceived {
@@ -175,7 +175,7 @@ const maxPerceived = 20
 
 // filesPage lists the weekly files.
 func filesPage(q *question) (any, error) {
-	t := &table{Caption: "Fichiers CSV hebdomadaires", Head: columns("Semaine", "Du", "Au", "Fichiers")}
+	t := &table{Caption: "Fichiers CSV hebdomadaires", Wide: true, Head: columns("Semaine", "Du", "Au", "Fichiers")}
 	now := q.now()
 	for i := range 13 {
 		w := report.WeekOf(now.AddDate(0, 0, -7*(i+1)))

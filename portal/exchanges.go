@@ -218,7 +218,7 @@ func ending(s *access.Story) (list []fact) {
 		add("Annuaire", memory)
 	}
 	if s.AnswerCheck != "" {
-		add("Signature de la réponse", s.AnswerCheck)
+		add("Signature de la réponse", checkName(s.AnswerCheck))
 	}
 	for _, a := range s.Amendments {
 		add("Appris ensuite, le "+clock(a.At), a.Libelle())
@@ -226,8 +226,20 @@ func ending(s *access.Story) (list []fact) {
 	return list
 }
 
+// checkName is what the check of an answer's signature said.
+func checkName(check string) string {
+	switch check {
+	case "good":
+		return "valable"
+	case roc.CheckedLater:
+		return "vérifiée après la réponse"
+	}
+	m := roc.Reason(check).Meaning()
+	return m.Code + " " + m.Libelle
+}
+
 func instantsTable(s *access.Story) *table {
-	t := &table{Caption: "Les quatre instants de l'échange, heure de Paris", Head: columns("Instant", "Heure", "#Depuis le premier")}
+	t := &table{Caption: "Les quatre instants de l'échange, heure de Paris", Quiet: true, Head: columns("Instant", "Heure", "#Depuis le premier")}
 	for _, i := range []struct {
 		name string
 		at   time.Time

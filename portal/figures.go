@@ -27,7 +27,7 @@ func figuresPage(q *question) (any, error) {
 		t.Head = append(t.Head, column{Text: "Les autres : du premier au troisième quartile"})
 	}
 	for _, c := range report.Cards() {
-		row := []cell{{Text: c.Name, Card: &c}, text(c.Format(sum))}
+		row := []cell{{Text: c.Name, Card: &c}, text(typeset(c.Format(sum)))}
 		if compared {
 			row = append(row, text(q.band(&c)))
 		}
@@ -52,7 +52,7 @@ func (q *question) band(c *report.Card) string {
 	case !known:
 		return "trop peu pour comparer"
 	}
-	return c.FormatBand(b) + ", " + plural(int64(b.Others), "établissement", "établissements") + ", " + group
+	return typeset(c.FormatBand(b)) + ", " + plural(int64(b.Others), "établissement", "établissements") + ", " + group
 }
 
 func (q *question) subjectName() string {
@@ -69,7 +69,7 @@ func (q *question) subjectName() string {
 
 // cardsPage is every definition.
 func cardsPage(*question) (any, error) {
-	t := &table{Caption: "Fiches des indicateurs", Head: columns("Indicateur", "Champ", "Unité", "Numérateur", "Dénominateur", "Vient de", "#Version")}
+	t := &table{Caption: "Fiches des indicateurs", Quiet: true, Head: columns("Indicateur", "Champ", "Unité", "Numérateur", "Dénominateur", "Vient de", "#Version")}
 	for _, c := range report.Cards() {
 		t.Rows = append(t.Rows, []cell{text(c.Name), text(c.ID), text(string(c.Unit)), text(c.Numerator), text(or(c.Denominator, "-")), text(c.Fields), text(fmt.Sprint(c.Version))})
 	}
@@ -80,7 +80,7 @@ func cardsPage(*question) (any, error) {
 
 // outagesTable lists the outages of an insurer, the last one first.
 func outagesTable(caption string, services []store.Availability) *table {
-	t := &table{Caption: caption, Head: columns("Service", "Depuis", "Jusqu'à", "Durée", "#Échanges échoués"), Empty: "Aucune panne dans cette période."}
+	t := &table{Caption: caption, Quiet: true, Head: columns("Service", "Depuis", "Jusqu'à", "Durée", "#Échanges échoués"), Empty: "Aucune panne dans cette période."}
 	for _, a := range services {
 		for i := len(a.Outages) - 1; i >= 0; i-- {
 			o := a.Outages[i]

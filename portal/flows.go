@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -20,18 +21,18 @@ type flowMap struct {
 }
 
 type flowLine struct {
-	Series         int
-	X1, Y1, X2, Y2 int
-	Width, Text    string
+	Series            int
+	Path, Width, Text string
 }
 
 // The largest of each side are drawn; the table has more.
 const (
-	drawn     = 12
-	flowRows  = 60
-	flowStep  = 34
-	flowLeft  = 300
-	flowRight = 660
+	drawn      = 12
+	flowRows   = 60
+	flowStep   = 36
+	flowLeft   = 380
+	flowRight  = 820
+	flowMiddle = (flowLeft + flowRight) / 2
 )
 
 // flowsPage is what passes now: who calls whom, and whose the failures are.
@@ -76,16 +77,13 @@ func (q *question) flowMap(flows []access.Flow) *flowMap {
 	y := func(i int) int { return 20 + i*flowStep }
 	m.Height = y(max(len(from), len(to))) - flowStep/2 + 10
 	for i, id := range from {
-		m.Left = append(m.Left, mark{px(flowLeft - 10), y(i) + 4, short(q.nameOf(id))})
+		m.Left = append(m.Left, mark{px(flowLeft - 10), y(i) + 5, short(q.nameOf(id))})
 	}
 	for i, n := range to {
-		m.Right = append(m.Right, mark{px(flowRight + 10), y(i) + 4, short(q.nameOfAMC(n))})
+		m.Right = append(m.Right, mark{px(flowRight + 10), y(i) + 5, short(q.nameOfAMC(n))})
 	}
-	names := series()
-	for s, name := range names {
-		m.Keys = append(m.Keys, key{s, name})
-	}
-	m.Table = &table{Caption: "Échanges de qui vers qui, les plus nombreux d'abord", Head: columns("Établissement", "Organisme", "#Échanges", "#Non aboutis", "#Part", "À qui d'agir surtout")}
+	m.Table = &table{Caption: "Échanges de qui vers qui, les plus nombreux d'abord", Head: columns("Établissement", "Organisme", "#Échanges", "#Non aboutis", "#Part", "À qui d'agir surtout"), Quiet: true}
+	used := map[int]bool{}
 	top := float64(flows[0].All)
 	for i, f := range flows {
 		s := 0
@@ -93,7 +91,8 @@ func (q *question) flowMap(flows []access.Flow) *flowMap {
 			s = 1 + max(0, slices.Index(owners, f.Owner))
 		}
 		if a, b := slices.Index(from, f.From), slices.Index(to, f.AMC); a >= 0 && b >= 0 {
-			m.Lines = append(m.Lines, flowLine{s, flowLeft, y(a), flowRight, y(b), px(1 + 9*math.Sqrt(float64(f.All)/top)), fmt.Sprintf("%s vers %s : %s, dont %s", q.nameOf(f.From), q.nameOfAMC(f.AMC), plural(f.All, "échange", "échanges"), plural(f.Lost, "non abouti", "non aboutis"))})
+			used[s] = true
+			m.Lines = append(m.Lines, flowLine{s, fmt.Sprintf("M%d,%d C%d,%d %d,%d %d,%d", flowLeft, y(a), flowMiddle, y(a), flowMiddle, y(b), flowRight, y(b)), px(1 + 9*math.Sqrt(float64(f.All)/top)), fmt.Sprintf("%s vers %s : %s, dont %s", q.nameOf(f.From), q.nameOfAMC(f.AMC), plural(f.All, "échange", "échanges"), plural(f.Lost, "non abouti", "non aboutis"))})
 		}
 		if i < flowRows {
 			owner := "-"
@@ -103,6 +102,13 @@ func (q *question) flowMap(flows []access.Flow) *flowMap {
 			m.Table.Rows = append(m.Table.Rows, []cell{text(q.nameOf(f.From)), text(q.nameOfAMC(f.AMC)), text(count(f.All)), text(count(f.Lost)), text(share(f.Lost, f.All)), text(owner)})
 		}
 	}
+	for s, name := range slices.Concat(endings[:1], toDo) {
+		if used[s] {
+			m.Keys = append(m.Keys, key{s, name})
+		}
+	}
+	// What fails is drawn last, over the rest.
+	slices.SortStableFunc(m.Lines, func(x, y flowLine) int { return cmp.Compare(x.Series, y.Series) })
 	if more := len(flows) - flowRows; more > 0 {
 		m.Table.More = plural(int64(more), "autre couple n'est pas montré.", "autres couples ne sont pas montrés.")
 	}

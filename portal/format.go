@@ -2,6 +2,7 @@ package portal
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -21,11 +22,29 @@ func count(n int64) string {
 	return s
 }
 
+var (
+	unitAfter  = regexp.MustCompile(`(\d) (%|s|min|/s|octets)`)
+	longNumber = regexp.MustCompile(`\d{4,}`)
+)
+
+// typeset is a figure of a card as a page writes it: its unit stays beside it, and
+// its thousands are apart.
+func typeset(s string) string {
+	s = longNumber.ReplaceAllStringFunc(s, func(digits string) string {
+		n, err := strconv.ParseInt(digits, 10, 64)
+		if err != nil {
+			return digits
+		}
+		return count(n)
+	})
+	return unitAfter.ReplaceAllString(s, "$1\u00a0$2")
+}
+
 func plural(n int64, one, many string) string {
 	if n < 2 {
-		return count(n) + " " + one
+		return count(n) + "\u00a0" + one
 	}
-	return count(n) + " " + many
+	return count(n) + "\u00a0" + many
 }
 
 // share is a part of all: "4,1 %", or "-".
@@ -47,14 +66,14 @@ func instant(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	return t.In(store.Paris).Format("02/01/2006 15:04")
+	return t.In(store.Paris).Format("02/01/2006\u00a015:04")
 }
 
 func clock(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	return t.In(store.Paris).Format("02/01/2006 15:04:05.000")
+	return t.In(store.Paris).Format("02/01/2006\u00a015:04:05,000")
 }
 
 // lasted is a duration of seconds to days, in words.
@@ -63,14 +82,19 @@ func lasted(d time.Duration) string {
 	case d < time.Minute:
 		return "moins d'une minute"
 	case d < 2*time.Hour:
-		return fmt.Sprintf("%d min", int(d.Minutes()))
+		return fmt.Sprintf("%d\u00a0min", int(d.Minutes()))
 	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h", int(d.Hours()))
+		return fmt.Sprintf("%d\u00a0h", int(d.Hours()))
 	}
-	return fmt.Sprintf("%d jours", int(d.Hours()/24))
+	return fmt.Sprintf("%d\u00a0jours", int(d.Hours()/24))
 }
 
-func milliseconds(d time.Duration) string { return count(d.Milliseconds()) + " ms" }
+func milliseconds(d time.Duration) string {
+	if d > 0 && d < time.Millisecond {
+		return "<\u00a01\u00a0ms"
+	}
+	return count(d.Milliseconds()) + "\u00a0ms"
+}
 
 // finess is how a structure is written for people.
 func finess(s roc.StructureID) string { return report.FINESS(s) }

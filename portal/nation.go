@@ -51,11 +51,12 @@ func nationPage(q *question) (any, error) {
 	p.Sections = append(p.Sections, section{ID: "meteo", Heading: "Organismes", Table: t, Links: []link{{Text: "Tous les organismes, et la règle", Href: q.link("/meteo")}}})
 	p.Sections = append(p.Sections,
 		section{ID: "jour", Heading: "Aujourd'hui", Stats: stats},
+		charts[0],
 		section{ID: "causes", Heading: "Ce qui n'aboutit pas, par effet", Table: q.causesTable("Causes des échanges qui n'ont pas abouti, aujourd'hui", causes, false)},
 		section{ID: "bruyants", Heading: "Les plus bruyants", Note: "Les établissements dont le plus d'échanges n'aboutissent pas, de leur fait, aujourd'hui.", Table: noisy},
 		section{ID: "mouvements", Heading: "Ce qui a le plus changé", Note: "Part des échanges qui n'aboutissent pas, par organisme : les 7 derniers jours finis et les 7 d'avant.", Table: movers},
 	)
-	p.Sections = append(p.Sections, charts...)
+	p.Sections = append(p.Sections, charts[1:]...)
 	return p, nil
 }
 
@@ -127,7 +128,7 @@ func (q *question) noisiest(p period) (*table, error) {
 		}
 	}
 	slices.SortFunc(list, func(x, y *noise) int { return cmp.Or(cmp.Compare(y.lost, x.lost), cmp.Compare(x.id, y.id)) })
-	t := &table{Caption: "Établissements les plus bruyants, aujourd'hui", Head: columns("Établissement", "FINESS", "#Échanges", "#De leur fait", "#Part", "Code le plus fréquent"), Empty: "Aucun échange n'a échoué du fait d'un établissement."}
+	t := &table{Caption: "Établissements les plus bruyants, aujourd'hui", Quiet: true, Head: columns("Établissement", "FINESS", "#Échanges", "#De leur fait", "#Part", "Code le plus fréquent"), Empty: "Aucun échange n'a échoué du fait d'un établissement."}
 	for _, n := range list[:min(listed, len(list))] {
 		worst := ""
 		for c, k := range n.codes {
@@ -179,7 +180,7 @@ func (q *question) movers() (*table, error) {
 		a, b := change(by[x]), change(by[y])
 		return cmp.Or(cmp.Compare(max(b, -b), max(a, -a)), cmp.Compare(x, y))
 	})
-	t := &table{Caption: "Organismes dont la part d'échecs a le plus changé", Head: columns("Organisme", "Numéro", "#7 jours d'avant", "#7 derniers jours", "Sens"), Empty: "Pas assez d'échanges pour comparer deux semaines."}
+	t := &table{Caption: "Organismes dont la part d'échecs a le plus changé", Quiet: true, Head: columns("Organisme", "Numéro", "#7 jours d'avant", "#7 derniers jours", "Sens"), Empty: "Pas assez d'échanges pour comparer deux semaines."}
 	for _, n := range list[:min(listed, len(list))] {
 		s, way := by[n], cell{Text: "mieux", State: "good"}
 		if change(s) > 0 {

@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/piano-roc/rpn/indicators/report"
 	"github.com/piano-roc/rpn/portal/access"
@@ -35,7 +36,7 @@ type section struct {
 	Stats       []stat
 	Facts       []fact
 	Table       *table
-	Chart       *chart
+	Charts      []*chart
 	Flows       *flowMap
 	Form        *form
 	Links       []link
@@ -60,8 +61,12 @@ type table struct {
 	Caption string
 	Head    []column
 	Rows    [][]cell
+	Wide    bool   // takes all the room, although its columns are few
+	Quiet   bool   // its heading says enough: the caption is for who does not see the page
 	Empty   string // what is said where there is no row
 	More    string // what is said below
+	Fold    int    // so many rows stand open; 0: all
+	Rest    string // what is said of the others
 }
 
 type column struct {
@@ -124,6 +129,20 @@ var icon []byte
 
 var layout = template.Must(template.New("page.html").Funcs(template.FuncMap{
 	"number": func(head []column, i int) bool { return i < len(head) && head[i].Number },
+	"narrow": func(t *table) bool { return len(t.Head) <= 4 && !t.Wide },
+	"code":   func(s string) []string { return strings.Split(s, "`") },
+	"odd":    func(i int) bool { return i%2 == 1 },
+	"open": func(t *table) [][]cell {
+		if t.Fold > 0 {
+			return t.Rows[:min(t.Fold, len(t.Rows))]
+		}
+		return t.Rows
+	},
+	"folded": func(t *table) *table {
+		rest := *t
+		rest.Caption, rest.Quiet, rest.Rows, rest.Fold, rest.More = t.Rest, true, t.Rows[min(t.Fold, len(t.Rows)):], 0, ""
+		return &rest
+	},
 }).ParseFS(templates, "html/*.html"))
 
 // write writes an answer.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html"
+	"strings"
 	"time"
 
 	"github.com/piano-roc/rpn/indicators/report"
@@ -41,23 +42,22 @@ func weatherPage(q *question) (any, error) {
 }
 
 func (q *question) weatherTable(sky *access.Sky, caption string) *table {
-	t := &table{Caption: caption, Head: columns("Organisme", "Numéro", "État", "Depuis", "Services", "#Échanges, dernière heure", "#Échecs"), Empty: "Aucun organisme au registre."}
+	t := &table{Caption: caption, Quiet: true, Head: columns("Organisme", "Numéro", "État", "Depuis", "Services touchés", "#Échanges en 1 h", "#Échecs"), Empty: "Aucun organisme au registre."}
 	operator := q.reader.Viewer().Kind() == access.Operator
 	for i := range sky.AMCs {
 		w := &sky.AMCs[i]
 		services, sent, failed := "", int64(0), int64(0)
-		for i, s := range w.Services {
-			if i > 0 {
-				services += ", "
+		for _, s := range w.Services {
+			if s.State == access.Out || s.State == access.Disturbed {
+				services += ", " + s.Service.String() + " : " + string(s.State)
 			}
-			services += s.Service.String() + " : " + string(s.State)
 			sent, failed = sent+s.Sent, failed+s.Failed
 		}
 		name := text(w.Nom)
 		if operator {
 			name.Href = q.link("/amc/" + string(w.Numero))
 		}
-		t.Rows = append(t.Rows, []cell{name, text(string(w.Numero)), {Text: string(w.State), State: weatherState(w.State)}, text(since(w, sky.At)), text(or(services, "-")), text(count(sent)), text(count(failed))})
+		t.Rows = append(t.Rows, []cell{name, text(string(w.Numero)), {Text: string(w.State), State: weatherState(w.State)}, text(since(w, sky.At)), text(or(strings.TrimPrefix(services, ", "), "-")), text(count(sent)), text(count(failed))})
 	}
 	return t
 }

@@ -138,7 +138,7 @@ func (c *country) exchange(i int) *roc.Record {
 
 // between is an exchange of an establishment with an insurer.
 func (c *country) between(r *rand.Rand, from, to int, at time.Time) *roc.Record {
-	x := &roc.Record{From: structure(from), Outcome: roc.Answered, Origin: roc.FromAMC, FarStatus: 200, FromMemory: r.IntN(50) > 0, RequestIn: at, AnswerCheck: "good"}
+	x := &roc.Record{From: structure(from), Outcome: roc.Answered, Origin: roc.FromAMC, FarStatus: 200, FromMemory: r.IntN(50) > 0, RequestIn: at}
 	x.Service = roc.AMCServices[min(r.IntN(len(roc.AMCServices)), r.IntN(len(roc.AMCServices)))]
 	x.Version = roc.Version(1 + min(1, r.IntN(3)))
 	x.To = roc.Key{AMC: numero(to), Convention: "MT", Service: x.Service, Version: x.Version}
@@ -171,7 +171,7 @@ func (c *country) between(r *rand.Rand, from, to int, at time.Time) *roc.Record 
 		x.AMC, x.FarStatus = 0, 0
 	}
 	if x.Outcome == roc.Answered || x.Outcome == roc.FarFault {
-		x.AnswerIn = x.RequestOut.Add(x.AMC)
+		x.AnswerIn, x.AnswerCheck = x.RequestOut.Add(x.AMC), "good"
 	}
 	x.AnswerOut = x.RequestIn.Add(x.Read + x.Check + x.AMC + 400*time.Microsecond)
 	return x
@@ -251,9 +251,11 @@ func (c *country) today() (list []*roc.Record) {
 		if i < 6 {
 			at = outSince.Add(time.Duration(i) * 4 * time.Second)
 		}
-		if x := c.between(r, pick(r, c.busy), outAMC, at); x.RequestIn.Before(now) && x.Service == roc.IDB {
-			list = append(list, x)
+		x := c.between(r, pick(r, c.busy), outAMC, at)
+		for x.Service != roc.IDB {
+			x = c.between(r, pick(r, c.busy), outAMC, at)
 		}
+		list = append(list, x)
 	}
 	sort.Slice(list, func(i, k int) bool { return list[i].RequestIn.Before(list[k].RequestIn) })
 	return list

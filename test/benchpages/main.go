@@ -29,10 +29,11 @@ func main() {
 	rounds := flag.Int("rounds", 5, "times that each page is asked for")
 	file := flag.String("out", "", "file whose table is replaced; none: standard output")
 	shots := flag.String("shots", "", "folder of the images; none: the pages are measured")
+	dir := flag.String("country", "", "folder where the country is kept, to use it again; none: it is made for this time")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, large, *rounds, *file, *shots); err != nil {
+	if err := run(ctx, large, *rounds, *file, *shots, *dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		stop()
 		os.Exit(1)
@@ -40,15 +41,15 @@ func main() {
 }
 
 // small is the country of the images.
-var small = size{establishments: 240, amcs: 32, days: 396, perDay: 4200, perDayLately: 4200, grows: true}
+var small = size{establishments: 240, amcs: 32, days: 396, perDay: 5000, perDayLately: 5000, grows: true}
 
-func run(ctx context.Context, large size, rounds int, file, shots string) error {
+func run(ctx context.Context, large size, rounds int, file, shots, dir string) error {
 	s := large
 	if shots != "" {
 		s = small
 	}
 	began, last := time.Now(), 0
-	w, err := open(ctx, s, func(percent int) {
+	w, err := open(ctx, s, dir, func(percent int) {
 		if percent/10 != last/10 {
 			last = percent
 			fmt.Fprintf(os.Stderr, "%d %%, %s\n", percent, time.Since(began).Round(time.Second))

@@ -9,7 +9,7 @@ import (
 func TestTheBenchRuns(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	w, err := open(ctx, size{establishments: 12, amcs: 9, days: 20, perDay: 60, perDayLately: 400}, func(int) {})
+	w, err := open(ctx, size{establishments: 12, amcs: 9, days: 20, perDay: 60, perDayLately: 400}, "", func(int) {})
 	if err != nil {
 		t.Fatal(err)
 	}

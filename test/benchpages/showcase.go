@@ -51,27 +51,41 @@ const (
 func (w *showcase) now() time.Time { return now.Add(time.Duration(w.later.Load())) }
 
 // open makes the register, the figures and the journal of a country, and the pages
-// on them. tell is told how far it is.
-func open(ctx context.Context, s size, tell func(percent int)) (_ *showcase, err error) {
+// on them. dir keeps it, or has it from before; "": it is removed. tell is told how
+// far it is.
+func open(ctx context.Context, s size, dir string, tell func(percent int)) (_ *showcase, err error) {
 	w := &showcase{country: newCountry(s)}
 	defer func() {
 		if err != nil {
 			w.close()
 		}
 	}()
-	if w.dir, err = os.MkdirTemp("", "benchpages"); err != nil {
+	if w.dir = dir; dir == "" {
+		if w.dir, err = os.MkdirTemp("", "benchpages"); err != nil {
+			return nil, err
+		}
+		w.ends = append(w.ends, func() { os.RemoveAll(w.dir) })
+	} else if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	w.ends = append(w.ends, func() { os.RemoveAll(w.dir) })
 	if w.list, err = w.register(w.dir); err != nil {
 		return nil, err
 	}
 	w.records = w.today()
-	if err := w.write(ctx); err != nil {
-		return nil, err
-	}
-	if err := w.project(ctx, tell); err != nil {
-		return nil, err
+	made := filepath.Join(w.dir, "made")
+	if _, err := os.Stat(made); err != nil {
+		if err := errors.Join(os.RemoveAll(w.journal()), os.RemoveAll(w.figures())); err != nil {
+			return nil, err
+		}
+		if err := w.write(ctx); err != nil {
+			return nil, err
+		}
+		if err := w.project(ctx, tell); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(made, nil, 0o644); err != nil {
+			return nil, err
+		}
 	}
 	w.open(ctx)
 	return w, nil
@@ -156,6 +170,7 @@ func (w *showcase) open(ctx context.Context) {
 	for _, x := range w.records {
 		w.data.Observe(x)
 	}
+	w.data.As(access.Console()) // somebody reads: what is made in the background is made at once
 	ctx, end := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { w.data.Run(ctx) })
