@@ -22,7 +22,8 @@ type Query struct {
 	Outcome   roc.Outcome
 	Reason    roc.Reason
 
-	Limit int // maximum number of results; 0: 1000
+	Limit  int  // maximum number of results; 0: 1000
+	Newest bool // the last ones in the journal, from the end, and not the first
 }
 
 // A Match is one exchange found. Its amendments are given only when the search
@@ -34,7 +35,8 @@ type Match struct {
 }
 
 // A Result is what a search found: the first matches up to the limit, in the
-// order of the journal, and the total number of matches.
+// order of the journal (the last ones, from its end, with Query.Newest), and the
+// total number of matches.
 type Result struct {
 	Matches []Match
 	Total   int
@@ -75,6 +77,9 @@ func (l *Log) Find(ctx context.Context, q Query) (*Result, error) {
 	segments := l.segments // a Refresh replaces it
 	for i := range segments {
 		s := &segments[i]
+		if q.Newest {
+			s = &segments[len(segments)-1-i]
+		}
 		if !q.touches(s) {
 			continue
 		}
@@ -104,14 +109,17 @@ func (q *Query) touches(s *logSegment) bool {
 // being read, by reading every record.
 func (l *Log) findIn(ctx context.Context, s *logSegment, q *Query, res *Result) {
 	if s.footer == nil {
-		l.readWhole(ctx, s, func(e *Entry) { l.take(e, q, res) }, res.miss)
+		l.findWhole(ctx, s, q, res)
 		return
 	}
 	numbers, err := candidatesOf(s, q)
 	if err != nil {
 		res.Slow = append(res.Slow, err)
-		l.readWhole(ctx, s, func(e *Entry) { l.take(e, q, res) }, res.miss)
+		l.findWhole(ctx, s, q, res)
 		return
+	}
+	if q.Newest {
+		slices.Reverse(numbers)
 	}
 	exact := q.ID == "" && q.MessageID == "" // the columns are enough
 	for _, n := range numbers {
@@ -130,6 +138,26 @@ func (l *Log) findIn(ctx context.Context, s *logSegment, q *Query, res *Result) 
 		}
 		l.take(&e, q, res)
 	}
+}
+
+// findWhole searches one segment by reading every record of it.
+func (l *Log) findWhole(ctx context.Context, s *logSegment, q *Query, res *Result) {
+	if !q.Newest {
+		l.readWhole(ctx, s, func(e *Entry) { l.take(e, q, res) }, res.miss)
+		return
+	}
+	room := q.Limit - len(res.Matches)
+	var last Result // of the segment, in its order
+	whole := *q
+	whole.Limit = 2*room + 1
+	l.readWhole(ctx, s, func(e *Entry) {
+		if l.take(e, &whole, &last); len(last.Matches) > 2*room {
+			last.Matches = slices.Delete(last.Matches, 0, len(last.Matches)-room)
+		}
+	}, res.miss)
+	slices.Reverse(last.Matches)
+	res.Matches = append(res.Matches, last.Matches[:min(room, len(last.Matches))]...)
+	res.Total += last.Total
 }
 
 // readWhole reads every record of a segment until ctx ends, and says what cannot

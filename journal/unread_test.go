@@ -262,3 +262,29 @@ func TestALengthThatWasChangedIsFound(t *testing.T) {
 		t.Errorf("%q, %v", report.Problems, err)
 	}
 }
+
+// The newest are the last of all the matches, from the end, whether their segments
+// have an index or not.
+func TestTheNewestAreTheLast(t *testing.T) {
+	t.Parallel()
+	dir := closedJournal(t)
+	for _, q := range []Query{{}, {AMC: sample(5).To.AMC}} {
+		all, err := openLog(t, dir).Find(t.Context(), q)
+		if err != nil || all.Total < 40 {
+			t.Fatalf("%d exchanges, %v", all.Total, err)
+		}
+		for _, limit := range []int{1, 7, all.Total / 2, all.Total, all.Total + 1} {
+			q := q
+			q.Newest, q.Limit = true, limit
+			got, err := openLog(t, dir).Find(t.Context(), q)
+			if err != nil || got.Total != all.Total || len(got.Matches) != min(limit, all.Total) {
+				t.Fatalf("%d newest of %d: %d of %d, %v", limit, all.Total, len(got.Matches), got.Total, err)
+			}
+			for i, m := range got.Matches {
+				if want := all.Matches[all.Total-1-i].Index; m.Index != want {
+					t.Fatalf("the newest %d is record %d, want %d", i, m.Index, want)
+				}
+			}
+		}
+	}
+}

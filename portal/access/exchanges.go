@@ -44,7 +44,7 @@ func (s *Subject) Find(ctx context.Context, q Search) (*Found, error) {
 	if q.From.IsZero() || q.To.Sub(q.From) > MaxPeriod {
 		q.From = q.To.Add(-MaxPeriod)
 	}
-	ask := journal.Query{MessageID: strings.ToLower(q.MessageID), From: q.From, To: q.To, AMC: q.AMC, Service: q.Service, Outcome: q.Outcome, Reason: q.Reason, Limit: MaxFound}
+	ask := journal.Query{MessageID: strings.ToLower(q.MessageID), From: q.From, To: q.To, AMC: q.AMC, Service: q.Service, Outcome: q.Outcome, Reason: q.Reason, Limit: MaxFound, Newest: true}
 	found := &Found{}
 	err := s.reading(ctx, func(l *journal.Log) error {
 		for _, ask := range s.own(ask) {
