@@ -37,7 +37,11 @@ func amcPage(q *question) (any, error) {
 		return nil, err
 	}
 	if w != nil {
-		p.Sections = append(p.Sections, section{ID: "etat", Heading: "État mesuré", Facts: []fact{{"État", string(w.State)}, {"Depuis", since(w, at)}}, Links: []link{{Text: "La règle", Href: q.link("/meteo")}}})
+		state := []fact{{"État", string(w.State)}}
+		if text := since(w, at); text != "-" {
+			state = append(state, fact{"Depuis", text})
+		}
+		p.Sections = append(p.Sections, section{ID: "etat", Heading: "État mesuré", Facts: state, Links: []link{{Text: "La règle", Href: q.link("/meteo")}}})
 	}
 	p.Sections = append(p.Sections,
 		section{ID: "jour", Heading: "Aujourd'hui", Stats: stats},
@@ -128,7 +132,7 @@ const maxCallers = 200
 
 // callersPage is who calls an insurer, and who does not yet.
 func callersPage(q *question) (any, error) {
-	per, err := q.period("jour")
+	per, err := q.shortPeriod("jour")
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +179,7 @@ func callersPage(q *question) (any, error) {
 		none.More = plural(int64(more), "autre n'est pas montré.", "autres ne sont pas montrés.")
 	}
 	return &page{Title: "Appelants", Lead: q.subjectName(), Sections: []section{
-		{ID: "periode", Links: q.choices(q.path+"/appelants", per)},
+		{ID: "periode", Links: q.shortChoices(q.path+"/appelants", per)},
 		{ID: "appelants", Table: t},
 		{ID: "silencieux", Heading: "Qui ne vous appelle pas encore", Table: none},
 	}}, nil

@@ -120,17 +120,17 @@ func lostBy(rows []store.Row) (all, answered int64, by map[roc.Responsable]int64
 // The series of the charts: what was answered and what was not, then what was not
 // by who must act. A series has its colour everywhere.
 var (
-	endings = []string{"réponses utilisables", "non aboutis"}
-	toDo    = func() (names []string) {
+	endings    = []string{"réponses utilisables", "non aboutis"}
+	ownerNames = func() (names []string) {
 		for _, o := range owners {
-			names = append(names, "à traiter par "+ownerName(o))
+			names = append(names, ownerName(o))
 		}
 		return names
 	}()
 )
 
 // points cuts rows that keep period, code and owner apart into the bars of two
-// charts, of endings and of toDo: one for each of begins, until the next begins.
+// charts, of endings and of ownerNames: one for each of begins, until the next begins.
 func points(rows []store.Row, begins []time.Time, label, short func(int, time.Time) string) (all, lost []point) {
 	for i, t := range begins {
 		all = append(all, point{label(i, t), short(i, t), make([]int64, len(endings))})
@@ -187,11 +187,11 @@ func (q *question) charts(s *access.Subject) ([]section, error) {
 	return []section{
 		{ID: "s-jours", Heading: "31 jours", Charts: []*chart{
 			barChart("jours", "Échanges, par jour", "Jour", endings, []int{0, 6}, tall, days),
-			barChart("jours-perdus", "Dont non aboutis, par jour et par qui doit agir", "Jour", toDo, ownerColours, low, daysLost),
+			barChart("jours-perdus", "Dont non aboutis, par jour et par qui doit agir", "Jour", ownerNames, ownerColours, low, daysLost),
 		}},
 		{ID: "s-mois", Heading: "13 mois", Charts: []*chart{
 			barChart("mois", "Échanges, par mois", "Mois", endings, []int{0, 6}, tall, all),
-			barChart("mois-perdus", "Dont non aboutis, par mois et par qui doit agir", "Mois", toDo, ownerColours, low, allLost),
+			barChart("mois-perdus", "Dont non aboutis, par mois et par qui doit agir", "Mois", ownerNames, ownerColours, low, allLost),
 		}},
 	}, nil
 }

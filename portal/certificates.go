@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/piano-roc/rpn/portal/access"
 	"github.com/piano-roc/rpn/tlsconf/expiry"
 )
 
@@ -108,7 +109,7 @@ func territories(all []expiry.Expiry) *table {
 		}
 	}
 	slices.SortFunc(places, func(x, y place) int {
-		return cmp.Or(cmp.Compare(x.region, y.region), cmp.Compare(x.departement, y.departement))
+		return cmp.Or(cmp.Compare(access.Alphabetical(x.region), access.Alphabetical(y.region)), cmp.Compare(x.departement, y.departement))
 	})
 	t := &table{Caption: "Certificats d'établissements qui prennent fin", Quiet: true, Head: columns("Région", "Département", "#Terminés", "#7 jours", "#30 jours", "#60 jours"), Empty: "Aucun ne prend fin dans les 60 jours."}
 	for _, k := range places {

@@ -45,6 +45,7 @@ type point struct {
 const (
 	chartWidth  = 1200
 	chartLeft   = 72
+	chartRight  = 16
 	chartBottom = 26
 	chartTop    = 10
 	tall        = 240
@@ -75,7 +76,7 @@ func barChart(id, title, first string, series []string, colours []int, height in
 		v := top * int64(i) / 2
 		c.Lines = append(c.Lines, gridLine{X: chartLeft, X2: chartWidth, TextX: chartLeft - 8, Y: px(y(v)), TextY: px(y(v) + 5), Text: count(v)})
 	}
-	step := float64(chartWidth-chartLeft) / float64(max(1, len(points)))
+	step := float64(chartWidth-chartLeft-chartRight) / float64(max(1, len(points)))
 	for i, p := range points {
 		x, below := float64(chartLeft)+step*float64(i), int64(0)
 		for s, v := range p.values {

@@ -35,10 +35,11 @@ func etablissementPage(q *question) (any, error) {
 		section{ID: "corriger", Heading: "À corriger, par effet", Note: "Les 7 derniers jours, l'effet le plus grand d'abord.", Table: q.causesTable("Causes des échanges qui n'ont pas abouti, 7 jours", rows, true)},
 		section{ID: "jour", Heading: "Aujourd'hui", Stats: stats},
 	)
+	p.Sections = append(p.Sections, charts[0])
 	if near := q.nearEnds(); near != nil {
 		p.Sections = append(p.Sections, *near)
 	}
-	p.Sections = append(p.Sections, charts...)
+	p.Sections = append(p.Sections, charts[1:]...)
 	p.Sections = append(p.Sections, section{ID: "registre", Heading: "Au registre", Facts: q.registerFacts(e)}, q.subPages())
 	return p, nil
 }
@@ -118,7 +119,7 @@ func (q *question) nearEnds() *section {
 // organismesPage is one line for each insurer that the establishment called:
 // was it them, or you?
 func organismesPage(q *question) (any, error) {
-	per, err := q.period("7j")
+	per, err := q.shortPeriod("7j")
 	if err != nil {
 		return nil, err
 	}
@@ -144,8 +145,12 @@ func organismesPage(q *question) (any, error) {
 	for _, c := range cards {
 		t.Head = append(t.Head, column{c.Name, true})
 	}
-	t.Head = append(t.Head, column{Text: "Eux, ou vous ?"})
-	for i, n := range numeros {
+	t.Head = append(t.Head, column{Text: "Eux, ou vous\u00a0?"})
+	worst := slices.SortedFunc(slices.Values(numeros), func(x, y roc.NumeroAMC) int {
+		return cmp.Or(cmp.Compare(sums[y].All.Failed, sums[x].All.Failed), cmp.Compare(x, y))
+	})
+	worst = worst[:min(maxPerceived, len(worst))]
+	for _, n := range numeros {
 		name := or(q.reader.NameOfAMC(n), "inconnu du registre")
 		if n == "-" {
 			name = "organisme non lu"
@@ -155,7 +160,7 @@ func organismesPage(q *question) (any, error) {
 			row = append(row, text(typeset(c.Format(sums[n]))))
 		}
 		verdict := ""
-		if sums[n].All.Failed > 0 && i < maxPerceived {
+		if sums[n].All.Failed > 0 && slices.Contains(worst, n) {
 			perceived, err := q.about.Perceived(q.Context(), n, per.from, per.to)
 			if err != nil {
 				return nil, err
@@ -165,13 +170,14 @@ func organismesPage(q *question) (any, error) {
 		t.Rows = append(t.Rows, append(row, text(verdict)))
 	}
 	return &page{Title: "Organismes appelés", Lead: q.about.Etablissement().Nom, Sections: []section{
-		{ID: "periode", Links: q.choices(q.path+"/organismes", per)},
+		{ID: "periode", Links: q.shortChoices(q.path+"/organismes", per)},
 		{ID: "organismes", Table: t},
 	}}, nil
 }
 
-// maxPerceived is for how many insurers the others' figures are read.
-const maxPerceived = 20
+// maxPerceived is for how many insurers, those that failed most, the others'
+// figures are read.
+const maxPerceived = 5
 
 // filesPage lists the weekly files.
 func filesPage(q *question) (any, error) {

@@ -41,7 +41,7 @@ func rowsOf(body string) (rows [][]string) {
 func valueOf(t *testing.T, body, name string) string {
 	t.Helper()
 	for _, r := range rowsOf(body) {
-		if len(r) > 1 && r[0] == name {
+		if len(r) > 1 && r[0] == spaces.Replace(name) {
 			return r[1]
 		}
 	}
@@ -130,7 +130,7 @@ func TestTheCausesAreARecount(t *testing.T) {
 		if len(r) == 6 && strings.HasPrefix(r[0], "RPN") {
 			got[r[0][:6]] = r[1]
 			m := report.MeaningOf(r[0][:6])
-			if r[4] != strings.ReplaceAll(m.Remede, "`", "") || r[3] != ownerName(m.Responsable) {
+			if r[4] != strings.ReplaceAll(spaces.Replace(m.Remede), "`", "") || r[3] != ownerName(m.Responsable) {
 				t.Errorf("%s: %v", r[0], r)
 			}
 		}
@@ -153,7 +153,7 @@ func TestTheStoryAndTheProofOfAnExchange(t *testing.T) {
 	path := "/etablissement/1" + ownEJ + "/echange/" + string(x.ID)
 	body := c.page("own", path)
 	for _, say := range []string{x.Code(), x.Reason.Meaning().Libelle, ownerName(x.Responsable()), "heure de Paris", x.MessageID} {
-		if !strings.Contains(html.UnescapeString(body), say) {
+		if !strings.Contains(html.UnescapeString(body), spaces.Replace(say)) {
 			t.Errorf("the story does not say %q", say)
 		}
 	}

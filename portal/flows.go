@@ -63,7 +63,7 @@ func (q *question) nameOfAMC(n roc.NumeroAMC) string {
 }
 
 func (q *question) flowMap(flows []access.Flow) *flowMap {
-	m := &flowMap{Title: "Échanges de qui vers qui"}
+	m := &flowMap{Title: "Échanges de qui vers qui, et à qui d'agir"}
 	var from []roc.StructureID
 	var to []roc.NumeroAMC
 	for _, f := range flows { // the largest first
@@ -102,7 +102,7 @@ func (q *question) flowMap(flows []access.Flow) *flowMap {
 			m.Table.Rows = append(m.Table.Rows, []cell{text(q.nameOf(f.From)), text(q.nameOfAMC(f.AMC)), text(count(f.All)), text(count(f.Lost)), text(share(f.Lost, f.All)), text(owner)})
 		}
 	}
-	for s, name := range slices.Concat(endings[:1], toDo) {
+	for s, name := range slices.Concat(endings[:1], ownerNames) {
 		if used[s] {
 			m.Keys = append(m.Keys, key{s, name})
 		}

@@ -3,6 +3,7 @@ package portal
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/piano-roc/rpn/indicators/report"
 	"github.com/piano-roc/rpn/indicators/store"
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/portal/access"
 	"github.com/piano-roc/rpn/register"
 )
 
@@ -23,12 +25,13 @@ func count(n int64) string {
 }
 
 var (
-	unitAfter  = regexp.MustCompile(`(\d) (%|s|min|/s|octets)`)
+	unitAfter  = regexp.MustCompile(`(\d) (%|ms|s|min|/s|octets)`)
+	shortTime  = regexp.MustCompile(`\b0,0\d\d s\b`)
 	longNumber = regexp.MustCompile(`\d{4,}`)
 )
 
-// typeset is a figure of a card as a page writes it: its unit stays beside it, and
-// its thousands are apart.
+// typeset is a figure of a card as a page writes it: its unit stays beside it, its
+// thousands are apart, and less than 100 ms is in milliseconds.
 func typeset(s string) string {
 	s = longNumber.ReplaceAllStringFunc(s, func(digits string) string {
 		n, err := strconv.ParseInt(digits, 10, 64)
@@ -36,6 +39,10 @@ func typeset(s string) string {
 			return digits
 		}
 		return count(n)
+	})
+	s = shortTime.ReplaceAllStringFunc(s, func(seconds string) string {
+		n, _ := strconv.Atoi(seconds[2:5]) // of "0,043 s"
+		return strconv.Itoa(n) + " ms"
 	})
 	return unitAfter.ReplaceAllString(s, "$1\u00a0$2")
 }
@@ -183,6 +190,21 @@ func (q *question) period(otherwise string) (period, error) {
 		return period{w.String(), "Semaine " + w.String(), w.Begin(), w.End()}, nil
 	}
 	return period{}, badRequest("La période est jour, 7j, 28j, 13mois, ou une semaine AAAA-Sxx : 2026-S47.")
+}
+
+// shortPeriod is a period of a page that keeps establishments and insurers apart:
+// over months it would read what takes seconds.
+func (q *question) shortPeriod(otherwise string) (period, error) {
+	p, err := q.period(otherwise)
+	if err == nil && p.to.Sub(p.from) > access.MaxPeriod {
+		err = badRequest(fmt.Sprintf("Cette page montre %d jours au plus : jour, 7j, 28j, ou une semaine AAAA-Sxx.", maxDays))
+	}
+	return p, err
+}
+
+func (q *question) shortChoices(path string, chosen period) []link {
+	long := periods(q.now())[3]
+	return slices.DeleteFunc(q.choices(path, chosen), func(l link) bool { return l.Text == long.name })
 }
 
 // choices are the links to the other periods of a page.

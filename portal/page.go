@@ -127,10 +127,13 @@ var style []byte
 //go:embed assets/icon.svg
 var icon []byte
 
+// spaces keeps French punctuation beside its word.
+var spaces = strings.NewReplacer(" ;", "\u00a0;", " :", "\u00a0:", " ?", "\u00a0?", " !", "\u00a0!", " %", "\u00a0%", "« ", "«\u00a0", " »", "\u00a0»")
+
 var layout = template.Must(template.New("page.html").Funcs(template.FuncMap{
 	"number": func(head []column, i int) bool { return i < len(head) && head[i].Number },
 	"narrow": func(t *table) bool { return len(t.Head) <= 4 && !t.Wide },
-	"code":   func(s string) []string { return strings.Split(s, "`") },
+	"code":   func(s string) []string { return strings.Split(spaces.Replace(s), "`") },
 	"odd":    func(i int) bool { return i%2 == 1 },
 	"open": func(t *table) [][]cell {
 		if t.Fold > 0 {

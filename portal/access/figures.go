@@ -23,7 +23,8 @@ type Question struct {
 	By       []store.Dimension
 }
 
-// Figures answers a question about the subject, and about nobody else.
+// Figures answers a question about the subject, and about nobody else. What is of
+// today is in rows of its own, after those of the days before.
 func (s *Subject) Figures(ctx context.Context, q Question) ([]store.Row, error) {
 	st, err := s.r.d.store.get(ctx)
 	if err != nil {
@@ -40,7 +41,23 @@ func (s *Subject) Figures(ctx context.Context, q Question) ([]store.Row, error) 
 	default:
 		ask.AMC = q.AMC
 	}
-	return s.r.d.seen.figures(ctx, st, ask, s.r.Now())
+	// The days that are over change little: they are kept for longer than today.
+	now := s.r.Now()
+	today := store.Day.Begin(now)
+	if ask.Grain != store.Day || !ask.From.Before(today) {
+		return s.r.d.seen.figures(ctx, st, ask, now, keptFor)
+	}
+	over := ask
+	if over.To.IsZero() || over.To.After(today) {
+		over.To = today
+	}
+	rows, err := s.r.d.seen.figures(ctx, st, over, now, keptOver)
+	if err != nil || !ask.To.IsZero() && !ask.To.After(today) {
+		return rows, err
+	}
+	ask.From = today
+	more, err := s.r.d.seen.figures(ctx, st, ask, now, keptFor)
+	return append(rows, more...), err
 }
 
 // Sum is what the cards of a period are computed from, as `rpn indicators show`
@@ -78,13 +95,21 @@ func (s *Subject) Perceived(ctx context.Context, amc roc.NumeroAMC, from, to tim
 	if err != nil {
 		return p, err
 	}
+	key := fmt.Sprint(s.structures, amc, from.Unix(), to.Unix())
+	if p, ok := s.r.d.seen.perceived(key, s.r.Now()); ok {
+		return p, nil
+	}
 	list := s.r.d.o.Register()
-	return report.PerceivedBy(ctx, st, s.structures, amc, from, to, func(id roc.StructureID) roc.StructureID {
+	p, err = report.PerceivedBy(ctx, st, s.structures, amc, from, to, func(id roc.StructureID) roc.StructureID {
 		if e, ok := list.ByStructure(id); ok {
 			return e.Structure
 		}
 		return id
 	})
+	if err == nil {
+		s.r.d.seen.keepPerceived(key, p, s.r.Now())
+	}
+	return p, err
 }
 
 // WriteCSV writes one weekly file of an establishment, the same bytes as `rpn
@@ -126,11 +151,39 @@ func (s *Subject) Silent(ctx context.Context, since time.Time) (list []*register
 	return list, nil
 }
 
-// answers keeps the answers to what many pages ask about the nation, for some
-// seconds: a page that is loaded twice is not counted twice.
+// answers keeps the answers to what pages ask, for some seconds, those about days
+// that are over for some minutes: a page that is loaded twice is not counted
+// twice. What it keeps is bounded, in rows.
 type answers struct {
 	mu   sync.Mutex
 	kept map[string]answer
+	rows int
+
+	perceptions map[string]perception
+}
+
+type perception struct {
+	report.Perception
+	until time.Time
+}
+
+// keptPerceptions is how many are kept, for as long as the days that are over.
+const keptPerceptions = 1000
+
+func (a *answers) perceived(key string, now time.Time) (report.Perception, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p, ok := a.perceptions[key]
+	return p.Perception, ok && now.Before(p.until)
+}
+
+func (a *answers) keepPerceived(key string, p report.Perception, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.perceptions) >= keptPerceptions || a.perceptions == nil {
+		a.perceptions = map[string]perception{}
+	}
+	a.perceptions[key] = perception{p, now.Add(keptOver)}
 }
 
 type answer struct {
@@ -139,13 +192,15 @@ type answer struct {
 }
 
 const (
-	keptFor     = 10 * time.Second
-	keptAnswers = 64
+	keptFor      = 10 * time.Second
+	keptOver     = 5 * time.Minute
+	keptRows     = 40_000 // of all
+	keptRowsEach = 8000   // of one answer: a larger one is not kept
 )
 
-// figures asks the store, or gives the answer of some seconds ago. Its rows are
+// figures asks the store, or gives the answer of before. The counts of its rows are
 // not to be changed.
-func (a *answers) figures(ctx context.Context, st *store.Store, q store.Query, now time.Time) ([]store.Row, error) {
+func (a *answers) figures(ctx context.Context, st *store.Store, q store.Query, now time.Time, lasts time.Duration) ([]store.Row, error) {
 	key := fmt.Sprint(q.Grain, q.From.Unix(), q.To.Unix(), q.Structures, q.AMC, q.By)
 	a.mu.Lock()
 	got, ok := a.kept[key]
@@ -159,9 +214,15 @@ func (a *answers) figures(ctx context.Context, st *store.Store, q store.Query, n
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.kept) >= keptAnswers || a.kept == nil {
-		a.kept = map[string]answer{}
+	if len(rows) > keptRowsEach {
+		return rows, nil
 	}
-	a.kept[key] = answer{rows, now.Add(keptFor)}
+	if old, ok := a.kept[key]; ok {
+		a.rows -= len(old.rows) + 1
+	}
+	if a.rows += len(rows) + 1; a.rows > keptRows || a.kept == nil {
+		a.kept, a.rows = map[string]answer{}, len(rows)+1
+	}
+	a.kept[key] = answer{rows, now.Add(lasts)}
 	return slices.Clone(rows), nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,8 +29,8 @@ const (
 
 // Rule is the definition of the states, in French. The definition of an outage
 // stands beside it (report.Outages).
-const Rule = "En panne : un service au moins est dans une panne qui n'est pas finie. Perturbé : dans la dernière heure, un échange sur vingt ou plus a échoué du fait de l'organisme, ou une panne a pris fin. " +
-	"Normal : ni l'un ni l'autre, et au moins cinq échanges dans la dernière heure. Non mesuré : moins de cinq échanges. Fermé : le registre le dit en maintenance ou suspendu. Rien n'est saisi à la main."
+const Rule = "Chaque service d'un organisme est mesuré à part, et le plus mauvais compte. En panne : dans une panne qui n'est pas finie. Perturbé : dans la dernière heure, un échange sur vingt ou plus a échoué du fait de l'organisme, ou une panne a pris fin. " +
+	"Normal : ni l'un ni l'autre, et au moins cinq échanges dans la dernière heure. Non mesuré : aucun service n'a eu cinq échanges. Fermé : le registre le dit en maintenance ou suspendu. Rien n'est saisi à la main."
 
 // A Weather is how one insurer does.
 type Weather struct {
@@ -154,11 +155,17 @@ func (d *Data) makeSky(ctx context.Context, now time.Time) (*Sky, error) {
 		s.AMCs = append(s.AMCs, w)
 	}
 	slices.SortFunc(s.AMCs, func(x, y Weather) int {
-		return cmp.Or(cmp.Compare(rank(x.State), rank(y.State)), cmp.Compare(x.Nom, y.Nom))
+		return cmp.Or(cmp.Compare(rank(x.State), rank(y.State)), cmp.Compare(Alphabetical(x.Nom), Alphabetical(y.Nom)))
 	})
 	d.sky.last.Store(s)
 	return s, nil
 }
+
+var plainLetters = strings.NewReplacer("à", "a", "â", "a", "ç", "c", "é", "e", "è", "e", "ê", "e", "ë", "e", "î", "i", "ï", "i", "ô", "o", "ù", "u", "û", "u", "ü", "u", "œ", "oe")
+
+// Alphabetical is a name as French dictionaries sort it: without accents nor
+// capitals.
+func Alphabetical(name string) string { return plainLetters.Replace(strings.ToLower(name)) }
 
 func rank(s State) int { return slices.Index([]State{Out, Disturbed, Closed, Calm, Unknown}, s) }
 

@@ -9,7 +9,7 @@ import (
 func TestTheBenchRuns(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	w, err := open(ctx, size{establishments: 12, amcs: 9, days: 20, perDay: 60, perDayLately: 400}, "", func(int) {})
+	w, err := open(ctx, size{establishments: 12, amcs: 12, days: 20, perDay: 60, perDayLately: 400}, "", func(int) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -18,7 +18,7 @@ func TestTheBenchRuns(t *testing.T) {
 	if err := w.bench(ctx, &table, 1); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| national situation |", "| median insurer: callers, 13 months |", "| an exchange |"} {
+	for _, want := range []string{"| national situation |", "| median insurer: callers, 28 days |", "| an exchange |"} {
 		if !strings.Contains(table.String(), want) {
 			t.Errorf("no %q in\n%s", want, &table)
 		}

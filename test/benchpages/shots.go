@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"time"
 
 	"github.com/piano-roc/rpn/internal/roc"
 )
@@ -20,7 +19,8 @@ type shot struct {
 	Origin string `json:"origin"`
 	Path   string `json:"path"`
 	File   string `json:"file"`
-	Height int    `json:"height"`
+	Before string `json:"before,omitempty"` // ends above that element
+	After  string `json:"after,omitempty"`  // or below it
 }
 
 // shots writes an image of each page that is shown in the documentation.
@@ -49,23 +49,22 @@ func (w *showcase) shots(ctx context.Context, dir, browser string) error {
 			refused = x
 		}
 	}
-	day := now.Format(time.DateOnly)
 	var list []shot
-	add := func(who, path, name string, height int) {
-		list = append(list, shot{origins[who], path, filepath.Join(dir, name+".png"), height})
+	add := func(who, path, name, before, after string) {
+		list = append(list, shot{origins[who], path, filepath.Join(dir, name+".png"), before, after})
 	}
-	add(operator, "/national", "national", 1150)
-	add(establishment, at, "etablissement", 1250)
-	add(establishment, at+"/indicateurs", "indicateurs", 1100)
-	add(establishment, at+"/organismes", "organismes", 900)
-	add(nobody, "/meteo", "meteo", 900)
-	add(insurer, "/amc/"+string(numero(0)), "amc", 1250)
-	add(operator, "/decisions", "decisions", 900)
-	add("console", "/console/national/direct", "direct", 1000)
-	add(operator, "/national/certificats?jours=30", "certificats", 1000)
-	add(establishment, at+"/echanges?du="+day+"&au="+day, "echanges", 1000)
+	const tenth = "tbody tr:nth-child(10)"
+	add(operator, "/national", "national", "#causes", "")
+	add(establishment, at, "etablissement", "#fins", "")
+	add(establishment, at+"/indicateurs", "indicateurs", "", "tbody tr:nth-child(20)")
+	add(establishment, at+"/organismes", "organismes", "", tenth)
+	add(nobody, "/meteo", "meteo", "#regle", "")
+	add(insurer, "/amc/"+string(numero(0)), "amc", "#autres", "")
+	add(operator, "/decisions", "decisions", "footer", "")
+	add("console", "/console/national/direct", "direct", "", tenth)
+	add(operator, "/national/certificats?jours=30", "certificats", "footer", "")
 	if refused != nil {
-		add(establishment, at+"/echange/"+string(refused.ID), "echange", 1150)
+		add(establishment, at+"/echange/"+string(refused.ID), "echange", "footer", "")
 	}
 	plan, err := json.Marshal(map[string]any{"chromium": chromium, "shots": list})
 	if err != nil {
@@ -73,5 +72,13 @@ func (w *showcase) shots(ctx context.Context, dir, browser string) error {
 	}
 	cmd := exec.CommandContext(ctx, "node", "browser.mjs")
 	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = browser, bytes.NewReader(plan), os.Stderr, os.Stderr
-	return cmd.Run()
+	if err := cmd.Run(); err != nil {
+		return err
+	}
+	for _, one := range list {
+		if err := reduce(one.File); err != nil {
+			return fmt.Errorf("%s: %w", one.File, err)
+		}
+	}
+	return nil
 }

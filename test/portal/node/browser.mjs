@@ -4,7 +4,7 @@
 //   node browser.mjs < plan.json
 //
 // plan: {chromium, roles: [{name, origin, start, cert, key, keyboard}], canaries: [text],
-//        most: pages of one kind, shots: {path: file}}
+//        most: pages of one kind, shots: [{origin, path, file, cert, key, height | before | after}]}
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { chromium } from 'playwright-core';
@@ -120,7 +120,10 @@ async function shoot(browser) {
     const context = await browser.newContext(options);
     const page = await context.newPage();
     await page.goto(s.origin + s.path, { waitUntil: 'load' });
-    await page.screenshot({ path: s.file, fullPage: s.full ?? false });
+    const clip = { x: 0, y: 0, width: 1280, height: s.height ?? 900 }; // before an element, or after it
+    if (s.before) clip.height = Math.floor((await page.locator(s.before).first().boundingBox()).y) - 8;
+    if (s.after) { const b = await page.locator(s.after).first().boundingBox(); clip.height = Math.ceil(b.y + b.height) + 2; }
+    await page.screenshot({ path: s.file, fullPage: true, clip });
     await context.close();
     write({ shot: s.file });
   }
