@@ -19,7 +19,7 @@ func amcPage(q *question) (any, error) {
 		return nil, err
 	}
 	all := periods(q.now())
-	rows, err := q.about.Figures(q.Context(), access.Question{Grain: store.Day, From: all[1].from, To: all[1].to, By: []store.Dimension{store.ByCode, store.ByOwner}})
+	rows, err := q.about.Figures(q.Context(), access.Question{Grain: store.Day, From: all[1].from, To: all[1].to, By: []store.Dimension{store.ByCode, store.ByOwner}, NoDurations: true})
 	if err != nil {
 		return nil, err
 	}

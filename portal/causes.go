@@ -160,7 +160,7 @@ var monthNames = [...]string{"janv.", "févr.", "mars", "avr.", "mai", "juin", "
 func (q *question) charts(s *access.Subject) ([]section, error) {
 	now := q.now()
 	long := periods(now)[3]
-	rows, err := s.Figures(q.Context(), access.Question{Grain: store.Day, From: long.from, To: long.to, By: []store.Dimension{store.ByPeriod, store.ByCode, store.ByOwner}})
+	rows, err := s.Figures(q.Context(), access.Question{Grain: store.Day, From: long.from, To: long.to, By: []store.Dimension{store.ByPeriod, store.ByCode, store.ByOwner}, NoDurations: true})
 	if err != nil {
 		return nil, err
 	}

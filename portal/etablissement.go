@@ -22,7 +22,7 @@ func etablissementPage(q *question) (any, error) {
 		return nil, err
 	}
 	week := periods(q.now())[1]
-	rows, err := q.about.Figures(q.Context(), access.Question{Grain: store.Day, From: week.from, To: week.to, By: []store.Dimension{store.ByAMC, store.ByCode, store.ByOwner}})
+	rows, err := q.about.Figures(q.Context(), access.Question{Grain: store.Day, From: week.from, To: week.to, By: []store.Dimension{store.ByAMC, store.ByCode, store.ByOwner}, NoDurations: true})
 	if err != nil {
 		return nil, err
 	}

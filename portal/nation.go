@@ -20,7 +20,7 @@ func nationPage(q *question) (any, error) {
 		return nil, err
 	}
 	today := periods(q.now())[0]
-	causes, err := q.about.Figures(q.Context(), access.Question{Grain: store.Day, From: today.from, To: today.to, By: []store.Dimension{store.ByCode, store.ByOwner}})
+	causes, err := q.about.Figures(q.Context(), access.Question{Grain: store.Day, From: today.from, To: today.to, By: []store.Dimension{store.ByCode, store.ByOwner}, NoDurations: true})
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ const listed = 10
 
 // noisiest are the establishments whose own exchanges fail most.
 func (q *question) noisiest(p period) (*table, error) {
-	rows, err := q.about.Figures(q.Context(), access.Question{Grain: store.Day, From: p.from, To: p.to, By: []store.Dimension{store.ByStructure, store.ByOwner, store.ByCode}})
+	rows, err := q.about.Figures(q.Context(), access.Question{Grain: store.Day, From: p.from, To: p.to, By: []store.Dimension{store.ByStructure, store.ByOwner, store.ByCode}, NoDurations: true})
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +152,7 @@ func (q *question) movers() (*table, error) {
 	type side struct{ all, lost [2]int64 }
 	by := map[roc.NumeroAMC]*side{}
 	for i := range 2 {
-		rows, err := q.about.Figures(q.Context(), access.Question{Grain: store.Day, From: weeks[i], To: weeks[i+1], By: []store.Dimension{store.ByAMC, store.ByCode}})
+		rows, err := q.about.Figures(q.Context(), access.Question{Grain: store.Day, From: weeks[i], To: weeks[i+1], By: []store.Dimension{store.ByAMC, store.ByCode}, NoDurations: true})
 		if err != nil {
 			return nil, err
 		}

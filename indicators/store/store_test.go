@@ -395,6 +395,17 @@ func (s *Store) holds(t *testing.T, r *rand.Rand, books ...*book) {
 			t.Fatal(err)
 		}
 		sameFigures(t, q, got, recount(q, books))
+		q.NoDurations = true
+		numbers, err := s.Figures(t.Context(), q)
+		if err != nil || len(numbers) != len(got) {
+			t.Fatalf("without durations: %d rows, want %d, %v", len(numbers), len(got), err)
+		}
+		for i := range got {
+			n, want := &numbers[i], &got[i]
+			if n.Cell != want.Cell || n.Exchanges != want.Exchanges || n.Failed != want.Failed || n.Within5s != want.Within5s || n.Total.Count()+n.InRPN.Count()+n.Clock.Count() != 0 {
+				t.Errorf("without durations: %+v, want the numbers of %+v", n, want)
+			}
+		}
 	}
 }
 

@@ -21,6 +21,8 @@ type Question struct {
 	From, To time.Time
 	AMC      roc.NumeroAMC // of an establishment: with that insurer alone
 	By       []store.Dimension
+
+	NoDurations bool // the numbers alone
 }
 
 // Figures answers a question about the subject, and about nobody else. What is of
@@ -30,7 +32,7 @@ func (s *Subject) Figures(ctx context.Context, q Question) ([]store.Row, error) 
 	if err != nil {
 		return nil, err
 	}
-	ask := store.Query{Grain: q.Grain, From: q.From, To: q.To, By: q.By}
+	ask := store.Query{Grain: q.Grain, From: q.From, To: q.To, By: q.By, NoDurations: q.NoDurations}
 	switch {
 	case s.es != nil:
 		ask.Structures, ask.AMC = s.structures, q.AMC
@@ -201,7 +203,7 @@ const (
 // figures asks the store, or gives the answer of before. The counts of its rows are
 // not to be changed.
 func (a *answers) figures(ctx context.Context, st *store.Store, q store.Query, now time.Time, lasts time.Duration) ([]store.Row, error) {
-	key := fmt.Sprint(q.Grain, q.From.Unix(), q.To.Unix(), q.Structures, q.AMC, q.By)
+	key := fmt.Sprint(q.Grain, q.From.Unix(), q.To.Unix(), q.Structures, q.AMC, q.By, q.NoDurations)
 	a.mu.Lock()
 	got, ok := a.kept[key]
 	a.mu.Unlock()
