@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -141,7 +142,8 @@ func goToProvider(q *question) (any, error) {
 // comeBack ends a login.
 func comeBack(q *question) (any, error) {
 	cookie, err := q.p.o.Login.Finish(q.Request)
-	if problem, is := err.(*login.Problem); is {
+	var problem *login.Problem
+	if errors.As(err, &problem) {
 		status := http.StatusForbidden
 		if problem.Later {
 			status = http.StatusServiceUnavailable

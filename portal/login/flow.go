@@ -35,8 +35,8 @@ type pending struct {
 // and the cookie that binds the way back to it.
 func (l *Login) Begin(ctx context.Context, from, link string) (string, *http.Cookie, error) {
 	if link != "" {
-		if _, err := l.o.Book.Check(link); err != nil {
-			return "", nil, notInvited(err)
+		if _, err := l.Invited(link); err != nil {
+			return "", nil, err
 		}
 	}
 	var m *metadata
@@ -266,6 +266,9 @@ func (l *Login) wrong(cause string) error {
 func (l *Login) enter(r *http.Request, who *verified, link string) (*http.Cookie, error) {
 	first, by := "", "claims"
 	if link != "" {
+		if _, err := l.Invited(link); err != nil { // what opens nothing now is not used up
+			return nil, err
+		}
 		i, err := l.o.Book.Use(link, who.person)
 		if err != nil {
 			return nil, notInvited(err)
@@ -314,7 +317,17 @@ func (l *Login) Invited(link string) (access.Viewer, error) {
 	if err != nil {
 		return access.Viewer{}, notInvited(err)
 	}
-	return l.o.Admit(access.Identity{Party: i.Party}, "")
+	v, err := l.o.Admit(access.Identity{Party: i.Party}, "")
+	return v, asProblem(err)
+}
+
+// asProblem has a refusal of the register read as a problem of the login.
+func asProblem(err error) error {
+	var refusal *access.Refusal
+	if errors.As(err, &refusal) {
+		return &Problem{Text: refusal.Text, Cause: err}
+	}
+	return err
 }
 
 // EndURL is where a person signs out of the provider too; "": nowhere. It bears no

@@ -217,6 +217,16 @@ func TestAPersonComesInByItsClaimsOrByAnInvitation(t *testing.T) {
 	if err := bruno.login("bruno", ""); !errors.As(err, &problem) || !strings.Contains(problem.Text, "invitation") {
 		t.Errorf("nobody: %v", err)
 	}
+	_, unused := h.invited(invitation.Party{Structure: "1990000011"})
+	back := bruno.begin("bruno", unused)
+	h.registers("suspendu")
+	if err := bruno.finish(back); !errors.As(err, &problem) {
+		t.Errorf("invited by who is suspended: %v", err)
+	}
+	h.registers("cercle")
+	if _, err := h.Invited(unused); err != nil {
+		t.Errorf("an invitation that opened nothing is used up: %v", err)
+	}
 	i, link := h.invited(invitation.Party{AMC: "0099000002"})
 	if err := bruno.login("bruno", link); err != nil {
 		t.Fatal(err)

@@ -199,12 +199,8 @@ func (l *Login) Choose(r *http.Request, i int) error {
 		return refuse("Ce choix n'existe pas.", "no such choice")
 	}
 	v, err := l.admit(s, s.grants[i])
-	var refusal *access.Refusal
-	if errors.As(err, &refusal) {
-		return &Problem{Text: refusal.Text, Cause: err}
-	}
 	if err != nil {
-		return err
+		return asProblem(err)
 	}
 	l.mu.Lock()
 	if now := l.sessions[digestOf(secretIn(r, SessionCookie))]; now != nil {

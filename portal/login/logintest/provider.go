@@ -106,6 +106,7 @@ func New(t testing.TB, portal string, persons map[string]Person) *Provider {
 	}
 	mux.HandleFunc("GET /qui", p.serveWho)
 	mux.HandleFunc("POST /qui", p.serveIs(op.AuthCallbackURL(provider)))
+	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }) // browsers ask
 	mux.Handle("/", provider)
 	return p
 }
