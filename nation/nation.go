@@ -55,6 +55,9 @@ type Options struct {
 	// Portal opens the portal, with certificates for who reads it.
 	Portal bool
 
+	// OIDC lets persons in to the portal: the lines of portal.oidc.
+	OIDC string
+
 	// WithoutRPN runs the annuaire and the insurers only; rpn.yaml says where
 	// the RPN is expected.
 	WithoutRPN bool

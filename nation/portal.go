@@ -49,6 +49,9 @@ func (n *Nation) portalSection() string {
 	for _, role := range operatorRoles {
 		fmt.Fprintf(&b, "  - {name: Exploitant fictif (%s), certificate: exploitants/%s.pem, role: %s}\n", role, role, role)
 	}
+	if n.opts.OIDC != "" {
+		fmt.Fprintf(&b, "address: %s\noidc:\n  %s\n", n.PortalURL(), strings.ReplaceAll(strings.TrimSpace(n.opts.OIDC), "\n", "\n  "))
+	}
 	return b.String()
 }
 

@@ -92,7 +92,9 @@ func planted(t *testing.T, n *nation.Nation) []string {
 // keyboard alone.
 func TestABrowserReadsEveryPageAsEachRole(t *testing.T) {
 	t.Parallel()
-	n := played(t)
+	provider, section := lets(t)
+	n := playedWith(t, section)
+	provider.Moved(n.PortalURL())
 	chu := n.Files("chu")
 	counted(t, n, browser(t, n, chu.Cert, chu.Key))
 	origin := n.PortalURL()
@@ -107,8 +109,9 @@ func TestABrowserReadsEveryPageAsEachRole(t *testing.T) {
 		}
 		roles = append(roles, one)
 	}
+	logins := []map[string]string{{"name": "personne", "origin": origin, "provider": provider.Issuer(), "invitation": invited(t, n), "person": "personne fictive", "home": "/etablissement/1990000011"}}
 	pages := 0.0
-	for _, line := range browse(t, map[string]any{"roles": roles, "canaries": planted(t, n), "most": 1}) {
+	for _, line := range browse(t, map[string]any{"roles": roles, "canaries": planted(t, n), "most": 1, "logins": logins}) {
 		if line["wrong"] != nil {
 			t.Errorf("%v as %v: %v: %v", line["path"], line["role"], line["wrong"], line["detail"])
 			continue

@@ -29,9 +29,12 @@ func TestMain(m *testing.M) {
 }
 
 // played is a nation with a portal, that has lived its day.
-func played(t *testing.T) *nation.Nation {
+func played(t *testing.T) *nation.Nation { t.Helper(); return playedWith(t, "") }
+
+// playedWith is such a nation whose portal lets persons in by that section oidc.
+func playedWith(t *testing.T, oidc string) *nation.Nation {
 	t.Helper()
-	n, err := nation.New(nation.Options{Dir: t.TempDir(), Portal: true, Reload: 200 * time.Millisecond, Sections: map[string]string{
+	n, err := nation.New(nation.Options{Dir: t.TempDir(), Portal: true, OIDC: oidc, Reload: 200 * time.Millisecond, Sections: map[string]string{
 		"indicators": "every: 200ms", "journal": "origin: rpn.example/journal/demo\nsegment_bytes: 2MiB\nseal: 200ms",
 	}})
 	if err != nil {

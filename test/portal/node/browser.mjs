@@ -4,10 +4,12 @@
 //   node browser.mjs < plan.json
 //
 // plan: {chromium, roles: [{name, origin, start, cert, key, keyboard}], canaries: [text],
-//        most: pages of one kind, shots: [{origin, path, file, cert, key, height | before | after}]}
+//        most: pages of one kind, logins: as login.mjs says,
+//        shots: [{origin, path, file, cert, key, height | before | after}]}
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { chromium } from 'playwright-core';
+import { login } from './login.mjs';
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'RGAAv4', 'best-practice'];
@@ -18,6 +20,12 @@ const maxBytes = 150 * 1024;
 // kind is a page without what it is about: two establishments have one kind.
 const kind = (url) => url.pathname.replace(/[0-9a-f-]{36}|\d{9,10}|20\d\d-S\d\d/g, '*') +
   (url.search ? '?' + [...url.searchParams.keys()].sort().join('&') : '');
+
+async function accessible(page, wrong) {
+  await page.evaluate(axeSource + ';0'); // by the debugger: the policy of the page forbids every script
+  const found = await page.evaluate((values) => axe.run(document, { runOnly: { type: 'tag', values } }), tags);
+  for (const v of found.violations) wrong('axe ' + v.id, v.nodes.slice(0, 3).map((x) => x.html.slice(0, 200) + ' ' + x.failureSummary));
+}
 
 async function read(browser, role) {
   const wrong = (path, what, detail) => write({ role: role.name, path, wrong: what, detail });
@@ -57,9 +65,7 @@ async function read(browser, role) {
     for (const c of plan.canaries) if (source.includes(c)) wrong(here, 'canary', c);
     pages++;
     if (n === 0) {
-      await page.evaluate(axeSource + ';0'); // by the debugger: the policy of the page forbids every script
-      const found = await page.evaluate((values) => axe.run(document, { runOnly: { type: 'tag', values } }), tags);
-      for (const v of found.violations) wrong(here, 'axe ' + v.id, v.nodes.slice(0, 3).map((x) => x.html.slice(0, 200) + ' ' + x.failureSummary));
+      await accessible(page, (what, detail) => wrong(here, what, detail));
       for (const width of [640, 320]) { // 1280 at 200 % and at 400 %
         await page.setViewportSize({ width, height: 900 });
         const over = await page.evaluate(() => ({
@@ -73,6 +79,7 @@ async function read(browser, role) {
     for (const href of await page.$$eval('a[href]', (all) => all.map((a) => a.href))) {
       const next = new URL(href);
       next.hash = '';
+      if (next.pathname === '/connexion/aller') continue; // to the provider: login.mjs goes there
       if (next.origin === role.origin && !seen.has(next.href)) { seen.add(next.href); queue.push(next); }
     }
   }
@@ -132,6 +139,7 @@ async function shoot(browser) {
 const browser = await chromium.launch({ executablePath: plan.chromium, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
 try {
   for (const role of plan.roles ?? []) await read(browser, role);
+  for (const l of plan.logins ?? []) await login(browser, l, accessible, write);
   await shoot(browser);
 } finally {
   await browser.close();
