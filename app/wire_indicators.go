@@ -39,7 +39,7 @@ func (a *App) indicatorOptions() live.Options {
 		Shed:         func() float64 { return a.shedder.Ratio(a.now()) },
 		Capacity:     a.capacity,
 		Resting:      a.restingStats,
-		LimitsShared: a.limitsState,
+		LimitsShared: func() live.RedisState { state, _ := a.limitsState(); return state },
 		Mail:         a.mailStats,
 		Revocation:   a.revocationStats,
 		Journal:      a.journalStats,

@@ -70,15 +70,15 @@ func (a *App) logLimitsAlone(err error) {
 // checkLimits says whether the limits are held over all instances.
 func (a *App) checkLimits(time.Time) admin.Health {
 	h := admin.Health{Name: "limits", OK: true}
-	if a.meter == nil {
+	switch state, away := a.limitsState(); state {
+	case live.NoRedis:
 		h.Detail = "held by this instance alone: there is no Redis"
-		return h
-	}
-	h.Detail = fmt.Sprintf("shared by %d instances", a.meter.Instances())
-	if since := a.meter.Away(); !since.IsZero() {
+	case live.RedisLost:
 		h.Degraded = true
 		h.Detail = fmt.Sprintf("Redis does not answer, or settles, since %s: each of %d instances gives its part of each limit",
-			since.UTC().Format(time.RFC3339), a.meter.Instances())
+			away.UTC().Format(time.RFC3339), a.meter.Instances())
+	default:
+		h.Detail = fmt.Sprintf("shared by %d instances", a.meter.Instances())
 	}
 	return h
 }
@@ -154,15 +154,16 @@ func (a *App) capacity() live.CapacityStats {
 	return live.CapacityStats{Connections: part(shares.Connections), Exchanges: part(shares.Exchanges), Memory: part(shares.Bytes)}
 }
 
-// limitsState says whether the limits hold over all instances.
-func (a *App) limitsState() live.RedisState {
-	switch {
-	case a.meter == nil:
-		return live.NoRedis
-	case a.meter.Away().IsZero():
-		return live.RedisThere
+// limitsState says whether the limits hold over all instances, and since when
+// they do not: the one reading of the meter that every page goes by.
+func (a *App) limitsState() (state live.RedisState, away time.Time) {
+	if a.meter == nil {
+		return live.NoRedis, time.Time{}
 	}
-	return live.RedisLost
+	if away = a.meter.Away(); away.IsZero() {
+		return live.RedisThere, away
+	}
+	return live.RedisLost, away
 }
 
 // breakers is a breaker.Set as the upstream connections ask it.

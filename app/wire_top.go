@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/piano-roc/rpn/indicators/live"
 	"github.com/piano-roc/rpn/indicators/top"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/limits/shares"
@@ -64,11 +65,11 @@ func (a *App) activity(by string, lines int) (any, error) {
 }
 
 func (a *App) whoHoldsLimits() string {
-	switch {
-	case a.meter == nil:
+	switch state, away := a.limitsState(); state {
+	case live.NoRedis:
 		return "tenues par cette instance seule"
-	case !a.meter.Away().IsZero():
-		return fmt.Sprintf("Redis ne répond pas depuis %s : chacune des %d instances donne sa part", a.meter.Away().UTC().Format(time.TimeOnly), a.meter.Instances())
+	case live.RedisLost:
+		return fmt.Sprintf("Redis ne répond pas depuis %s : chacune des %d instances donne sa part", away.UTC().Format(time.TimeOnly), a.meter.Instances())
 	}
 	return fmt.Sprintf("partagées par %d instances", a.meter.Instances())
 }

@@ -49,7 +49,7 @@ func (r *Rates) shape(ctx context.Context, a account, n int, at time.Time) (wait
 		}
 	}
 	t, late := r.waiting.join(key, n, r.o.ShapeQueue, func(ahead int) time.Duration {
-		return max(wait, seconds(float64(ahead+n)/a.rate)-seconds(float64(n)/a.rate))
+		return max(wait, seconds(float64(ahead)/a.rate))
 	}, patience-time.Since(begun))
 	if t == nil {
 		return max(late, time.Millisecond), false

@@ -150,6 +150,34 @@ func TestShapeRefusesAtOnceWhatCannotPass(t *testing.T) {
 	})
 }
 
+// Who comes after one that waits for more credit than an hour gives waits as
+// long as that one, whatever it wants itself: it is refused at once.
+func TestAfterAVeryLargeMessageTheWaitIsThatMessages(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		limit := register.Limite{OctetsParSeconde: 1, RafaleOctets: 1, Mode: register.Shape}
+		l := NewLocal(Options{Default: twenty, Largest: 20_000, ShapeWait: 10 * time.Hour})
+		size := func(n int) error { return l.AllowBytes(t.Context(), alice, limit, n, time.Now()) }
+		if err := size(20_000); err != nil { // the bucket is empty now
+			t.Fatal(err)
+		}
+		var first sync.WaitGroup
+		first.Go(func() {
+			if err := size(20_000); err != nil { // its credit comes in 5 h 33
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
+		defer cancel()
+		begun := time.Now()
+		if err := l.AllowBytes(ctx, alice, limit, 5000, time.Now()); err == nil || time.Since(begun) > 0 {
+			t.Errorf("it has half an hour, and was answered after %s: %v", time.Since(begun), err)
+		}
+		first.Wait()
+	})
+}
+
 // What is observed passes, and is told.
 func TestWhatIsObservedPassesAndIsTold(t *testing.T) {
 	t.Parallel()
