@@ -134,8 +134,7 @@ func (i *importer) overlay(s *stated, row *register.Etablissement) {
 	set(&row.Nom, s.Nom)
 	set(&row.GAP, s.GAP)
 	set(&row.Contrat, s.Contrat)
-	set(&row.Limite.ParSeconde, s.Limite.ParSeconde)
-	set(&row.Limite.Rafale, s.Limite.Rafale)
+	overlayLimit(&row.Limite, s.Limite)
 	if len(s.Versions) > 0 {
 		row.Versions = s.Versions
 	}
@@ -157,6 +156,18 @@ func (i *importer) overlay(s *stated, row *register.Etablissement) {
 		return
 	}
 	row.Etats = etats
+}
+
+func overlayLimit(to *register.Limite, l register.Limite) {
+	set(&to.ParSeconde, l.ParSeconde)
+	set(&to.Rafale, l.Rafale)
+	set(&to.EnCours, l.EnCours)
+	set(&to.Connexions, l.Connexions)
+	set(&to.Octets, l.Octets)
+	set(&to.ParOrganisme, l.ParOrganisme)
+	set(&to.OctetsParSeconde, l.OctetsParSeconde)
+	set(&to.RafaleOctets, l.RafaleOctets)
+	set(&to.Mode, l.Mode)
 }
 
 func set[T comparable](to *T, v T) {

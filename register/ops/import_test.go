@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -79,6 +80,42 @@ func TestARegisterIsMadeOfTheExtractAndTheStates(t *testing.T) {
 	states := file(t, "states.csv")
 	m, _ := made(t, ops.Sources{FINESS: file(t, "extract.csv"), States: &states})
 	golden(t, "import.want", strings.Join(m.Notes, "\n")+"\n"+string(ops.YAML(m.Rows, "Made for a test.")))
+}
+
+// Every field of a limit has its column, named as in the register: over a base,
+// those that are given replace what stood there and no other.
+func TestEveryFieldOfALimitHasItsColumn(t *testing.T) {
+	t.Parallel()
+	fields := reflect.TypeFor[register.Limite]()
+	var names, values []string
+	for i := range fields.NumField() {
+		f := fields.Field(i)
+		value := "7"
+		if f.Type.Kind() == reflect.String {
+			value = string(register.Shape)
+		}
+		names, values = append(names, f.Tag.Get("yaml")), append(values, value)
+	}
+	read := func(base *register.List, names, values []string) (register.Limite, *register.List) {
+		states := ops.File{Name: "s.csv", Data: []byte("finess_ej;etat;" + strings.Join(names, ";") + "\n010003812;cercle;" + strings.Join(values, ";") + "\n")}
+		m, l := made(t, ops.Sources{FINESS: file(t, "extract.csv"), States: &states, Base: base})
+		e, ok := l.ByStructure("1010003812")
+		if !ok || strings.Contains(strings.Join(m.Notes, ""), "not read") {
+			t.Fatalf("not imported, or a column is not read: %v", m.Notes)
+		}
+		return e.Limite, l
+	}
+	all, base := read(nil, names, values)
+	for v, i := reflect.ValueOf(all), 0; i < v.NumField(); i++ {
+		if v.Field(i).IsZero() {
+			t.Errorf("the column %s changes nothing: %+v", names[i], all)
+		}
+	}
+	want := all
+	want.OctetsParSeconde, want.Mode = 16<<20, register.Observe
+	if got, _ := read(base, []string{"octets_par_seconde", "mode"}, []string{"16MiB", "observe"}); got != want {
+		t.Errorf("over the base: %+v, want %+v", got, want)
+	}
 }
 
 // The same sites, however the extract is written.

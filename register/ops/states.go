@@ -14,7 +14,8 @@ import (
 // stateColumns are the columns that a table of states may have. The first two
 // are needed.
 var stateColumns = []string{
-	"finess_ej", "etat", "depuis", "amc_miroir", "motif", "nom", "gap", "contrat", "versions", "par_seconde", "rafale", "mandats",
+	"finess_ej", "etat", "depuis", "amc_miroir", "motif", "nom", "gap", "contrat", "versions", "mandats",
+	"par_seconde", "rafale", "en_cours", "connexions", "octets", "par_organisme", "octets_par_seconde", "rafale_octets", "mode",
 	"contact_nom", "contact_role", "contact_courriel", "contact_telephone", "alerte_courriel", "alerte_webhook",
 }
 
@@ -90,8 +91,7 @@ func (t *table) details(s *stated) {
 	once(t, "nom", &s.Nom, t.get("nom"))
 	once(t, "gap", &s.GAP, t.get("gap"))
 	once(t, "contrat", &s.Contrat, parse(t, "contrat", register.ParseMoment, "2026-10-15"))
-	once(t, "par_seconde", &s.Limite.ParSeconde, parse(t, "par_seconde", positive, "20"))
-	once(t, "rafale", &s.Limite.Rafale, int(parse(t, "rafale", positive, "40")))
+	t.limit(&s.Limite)
 	if list := parse(t, "versions", wordsOf(roc.ParseVersion), `"V1 V2"`); len(list) > 0 {
 		s.Versions = list
 	}
@@ -112,6 +112,19 @@ func (t *table) details(s *stated) {
 			s.Alertes = append(s.Alertes, a)
 		}
 	}
+}
+
+// limit reads every field of a limit, by the names that it has in the register.
+func (t *table) limit(l *register.Limite) {
+	once(t, "par_seconde", &l.ParSeconde, parse(t, "par_seconde", positive, "20"))
+	once(t, "rafale", &l.Rafale, parse(t, "rafale", count, "40"))
+	once(t, "en_cours", &l.EnCours, parse(t, "en_cours", count, "50"))
+	once(t, "connexions", &l.Connexions, parse(t, "connexions", count, "200"))
+	once(t, "octets", &l.Octets, parse(t, "octets", size, "64MiB"))
+	once(t, "par_organisme", &l.ParOrganisme, parse(t, "par_organisme", count, "30"))
+	once(t, "octets_par_seconde", &l.OctetsParSeconde, parse(t, "octets_par_seconde", size, "8MiB"))
+	once(t, "rafale_octets", &l.RafaleOctets, parse(t, "rafale_octets", size, "64MiB"))
+	once(t, "mode", &l.Mode, parse(t, "mode", limitMode, string(register.Shape)))
 }
 
 // once keeps the value of a row, and refuses a different one further down.
@@ -146,6 +159,29 @@ func positive(s string) (float64, error) {
 		return 0, errors.New("a number above zero is expected")
 	}
 	return v, nil
+}
+
+func count(s string) (int, error) {
+	v, err := strconv.Atoi(s)
+	if err != nil || v <= 0 || v > 1e6 {
+		return 0, errors.New("a whole number above zero is expected")
+	}
+	return v, nil
+}
+
+func size(s string) (strict.Size, error) {
+	v, err := strict.ParseSize(s)
+	if err != nil || v <= 0 {
+		return 0, errors.New("a number of bytes above zero is expected")
+	}
+	return v, nil
+}
+
+func limitMode(s string) (register.LimitMode, error) {
+	if m := register.LimitMode(s); slices.Contains(register.LimitModes, m) {
+		return m, nil
+	}
+	return "", errors.New("a mode is observe, shape or reject")
 }
 
 // at makes an error of a file as a whole.
