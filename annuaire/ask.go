@@ -31,6 +31,11 @@ type ClientOptions struct {
 	// connection.
 	Handshake func(ctx context.Context, conn net.Conn, serverName string) (*tls.Conn, error)
 
+	// OwnFault says why the certificate that we present is not to be accepted now:
+	// it has ended, or is revoked. The annuaire is not at fault when it ends a
+	// connection then. nil: ours is always sound.
+	OwnFault func() error
+
 	// Dial connects, before Handshake. Default: net.Dialer. It is for names
 	// whose address is configured rather than asked of DNS.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -162,7 +167,7 @@ func (c *Client) post(ctx context.Context, question roc.Content) (roc.Content, e
 	// The transport alone: no redirect is followed, no cookie kept.
 	answer, err := c.transport.RoundTrip(r)
 	if err != nil {
-		return roc.Content{}, silent("no answer: %w", err).Because(whose(err))
+		return roc.Content{}, silent("no answer: %w", err).Because(c.whose(err))
 	}
 	defer answer.Body.Close()
 	return c.receive(ctx, answer)
@@ -283,13 +288,17 @@ func silent(format string, args ...any) *roc.Refusal {
 }
 
 // whose says which cause of AnnuaireSilent a failed connection is: what this
-// machine or its resolver lacks is not the annuaire's fault.
-func whose(err error) roc.CauseCode {
+// machine or its resolver lacks, and a certificate of ours that is not to be
+// accepted, is not the annuaire's fault.
+func (c *Client) whose(err error) roc.CauseCode {
 	switch egress.FaultOf(err) {
 	case egress.OfThisMachine, egress.OfTheResolver:
 		return roc.AnnuaireOurs
 	case egress.OfTheNetwork:
 		return roc.AnnuaireNetwork
+	}
+	if egress.EndedByPeer(err) && c.o.OwnFault != nil && c.o.OwnFault() != nil {
+		return roc.AnnuaireOurs
 	}
 	return roc.AnnuaireUnreachable
 }

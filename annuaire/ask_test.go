@@ -3,6 +3,7 @@ package annuaire_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -408,5 +409,36 @@ func TestADirectoryOutlivesItsAnnuaire(t *testing.T) {
 	}
 	if h := d.Health(); h.Failures != 1 || h.Err() == nil {
 		t.Errorf("health %+v", h)
+	}
+}
+
+// An annuaire that refuses our certificate by its end of the connection is not at
+// fault while that certificate has ended or is revoked; it is while it is sound.
+func TestWhatOurOwnCertificateCausesIsNotTheAnnuaires(t *testing.T) {
+	t.Parallel()
+	l := newLand(t)
+	ended := errors.New("it has ended")
+	for name, c := range map[string]struct {
+		shows igc.Pair
+		fault error
+		want  roc.CauseCode
+	}{
+		"sound, and refused": {l.pki.Auth(ourStructure, "RPN ROC", igc.OtherCA()), nil, roc.AnnuaireUnreachable},
+		"ended, and refused": {l.pki.Auth(ourStructure, "RPN ROC", igc.Expired()), ended, roc.AnnuaireOurs},
+	} {
+		client := l.client(t, func(o *annuaire.ClientOptions) {
+			o.Handshake, o.OwnFault = l.handshake(c.shows), func() error { return c.fault }
+		})
+		_, err := client.Ask(t.Context(), ans(roc.IDB, roc.V1))
+		if r := roc.RefusalOf(err); r.Reason != roc.AnnuaireSilent || r.CauseCode != c.want {
+			t.Errorf("%s: %s, %s: %v", name, r.Reason, r.CauseCode, err)
+		}
+	}
+	down := l.client(t, func(o *annuaire.ClientOptions) {
+		o.URL, o.OwnFault = "https://localhost:1/annuaire", func() error { return ended }
+	})
+	_, err := down.Ask(t.Context(), ans(roc.IDB, roc.V1))
+	if r := roc.RefusalOf(err); r.CauseCode != roc.AnnuaireUnreachable {
+		t.Errorf("nobody listens: %s: %v", r.CauseCode, err)
 	}
 }

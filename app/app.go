@@ -256,7 +256,7 @@ func New(o Options) (_ *App, err error) {
 	toAMC := a.sender(client, a.anybody(), breakers{a.resting}, a.lateAnswer)
 	asker, err := annuaire.NewClient(annuaire.ClientOptions{
 		URL: c.Annuaire.URL, Handshake: client.Handshake, Verifier: answers, Signer: c.Annuaire.Signer, Timeout: c.Annuaire.Timeout,
-		Dial: a.written().DialContext, Now: a.now,
+		Dial: a.written().DialContext, OwnFault: a.clientFault, Now: a.now,
 	})
 	if err != nil {
 		return nil, setup(err, "correct annuaire.url in "+c.File())

@@ -1,7 +1,9 @@
 package app
 
 import (
+	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -56,10 +58,53 @@ func (a *App) checkOwn(own identity.Named, now time.Time) admin.Health {
 		worst.Degraded = true
 		worst.Detail += "; " + unlinked[0]
 	}
+	if own.Purpose() == identity.ForClient && worst.OK { // an AMC that does not look at lists still accepts it
+		for _, c := range all {
+			if why := a.revokedOwn(c, now); why != nil {
+				worst.Degraded, worst.Detail = true, why.Error()
+			}
+		}
+	}
 	if own.Purpose() == identity.ForSignature && !worst.OK { // searches are refused, everything else goes on
 		worst.OK, worst.Degraded = true, true
 	}
 	return a.reloading(own.Name, name, worst)
+}
+
+// clientFault says why the annuaire and the AMCs are not to accept the certificate
+// that we present to them: it is not valid now, or is revoked by a list or denied
+// as far as this instance knows; else nil. Whether its CA is one that they trust
+// is for them to say.
+func (a *App) clientFault() error {
+	now := a.now()
+	for _, c := range a.own.Of("client").Certificates() {
+		if c.Leaf == nil {
+			continue
+		}
+		if h := validity(c.Leaf, now); !h.OK {
+			return errors.New(h.Detail)
+		}
+		if why := a.revokedOwn(c, now); why != nil {
+			return why
+		}
+	}
+	return nil
+}
+
+// revokedOwn says by what a certificate of ours is revoked. The CAs of IGC-Santé
+// that issue it are those of the establishments.
+func (a *App) revokedOwn(c *tls.Certificate, now time.Time) error {
+	var chain []*x509.Certificate
+	for _, der := range c.Certificate {
+		if x, err := x509.ParseCertificate(der); err == nil {
+			chain = append(chain, x)
+		}
+	}
+	_, err := a.stores.EtablissementTLS.Trust().Verify(chain, trust.AsClient, a.revocation, now)
+	if f := trust.AsFailure(err); f != nil && (f.Reason == trust.Revoked || f.Reason == trust.Denied) {
+		return f
+	}
+	return nil
 }
 
 // validity says whether a certificate is valid at that time, and for how long.

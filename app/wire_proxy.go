@@ -24,6 +24,7 @@ func (a *App) sender(client *tlsconf.Client, filter *egress.Filter, b http1.Brea
 			f := trust.AsFailure(err)
 			return f != nil && (f.Reason == trust.NotYetValid || f.Reason == trust.Expired)
 		},
+		OwnFault:      a.clientFault,
 		OnUnsolicited: func(string) { a.live.UnsolicitedAnswer() },
 		OnLate:        late,
 		Log:           a.log,

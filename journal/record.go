@@ -195,6 +195,7 @@ var (
 		roc.AMCRests, roc.ClockWrong, roc.JournalWrite, roc.ProgramFault,
 		roc.AnswerLostHere, roc.AnswerLostOnTheWay, roc.InAccrochage, roc.InFormation, roc.UnderSurveillance, roc.AMCOutsideCircle, roc.AMCOnTrial, roc.VersionOfEstablishment, roc.NoState, roc.LoadShed,
 		roc.NoTimeLeft, roc.StatedDelayBefore, roc.StatedDelayAfter, roc.AnnuaireStatedDelay, roc.ByteRateExceeded,
+		roc.OurCertificateInvalid,
 	}
 	codes   = codesOfReasons()
 	reasons = reasonsOfCodes()

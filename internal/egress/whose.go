@@ -3,6 +3,7 @@ package egress
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"slices"
@@ -59,4 +60,17 @@ func FaultOf(err error) Fault {
 		return OfTime
 	}
 	return OfTheFarEnd
+}
+
+// EndedByPeer reports whether the far end ended a connection: by a TLS alert, or
+// without a word, as some do to refuse our certificate.
+func EndedByPeer(err error) bool {
+	var op *net.OpError
+	switch {
+	case errors.As(err, &op) && op.Op == "remote error":
+		return true
+	case errors.As(err, &op) && op.Op == "dial":
+		return false
+	}
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

@@ -46,6 +46,9 @@ const (
 	ConnectTimeout    CauseCode = "connect-timeout"
 	TLSFailed         CauseCode = "tls-failed"
 	OurCertificate    CauseCode = "our-certificate-refused"
+	// OurCertificateInvalid: it has ended or is revoked, and the far end ended the
+	// connection.
+	OurCertificateInvalid CauseCode = "our-certificate-invalid"
 
 	// AMCSilent.
 	NoAnswerInTime CauseCode = "no-answer-in-time"
@@ -154,6 +157,9 @@ var legCauses = []causeLine{
 	{OurCertificate, CauseMeaning{AMCUnreachable, ByAMC,
 		"Le serveur de l'organisme a refusé le certificat du RPN ROC.",
 		"Renvoyez le message plus tard ; l'organisme doit autoriser le certificat du RPN ROC."}},
+	{OurCertificateInvalid, CauseMeaning{AMCUnreachable, ByRPN,
+		"Le certificat du RPN ROC a expiré ou est révoqué : le serveur de l'organisme a fermé la connexion.",
+		"Renvoyez le message plus tard ; l'exploitant du RPN ROC doit renouveler son certificat."}},
 
 	{NoAnswerInTime, CauseMeaning{AMCSilent, "", "", ""}},
 	{DeadlineBefore, CauseMeaning{AMCSilent, ByRPN,

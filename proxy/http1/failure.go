@@ -84,6 +84,23 @@ func (s *Upstream) owned(err error, took time.Duration, m *Message, deadline tim
 	return err
 }
 
+// ours gives a connection that the far end ended to us, when the certificate that
+// we show is not to be accepted: some say so by an alert, others just close.
+func (s *Upstream) ours(err error) error {
+	if s.o.OwnFault == nil || !egress.EndedByPeer(err) {
+		return err
+	}
+	why := s.o.OwnFault()
+	if why == nil {
+		return err
+	}
+	r := roc.Refuse(roc.AMCUnreachable, "our certificate: %w; the far end: %w", why, err).Because(roc.OurCertificateInvalid).After(retrySoon)
+	if neverLeft(err) {
+		return &notSent{r}
+	}
+	return r
+}
+
 // wantedTime reports whether connecting ended because time was up.
 func wantedTime(err error) bool {
 	f := egress.FaultOf(err)

@@ -2,6 +2,9 @@ package http1
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	"io"
 	"net"
 	"os"
 	"syscall"
@@ -51,5 +54,56 @@ func TestWantOfTimeIsOfWhomSpentIt(t *testing.T) {
 	}
 	if s.owned(nil, time.Hour, &Message{}, past) != nil {
 		t.Error("an answer is no failure")
+	}
+}
+
+// A far end that ends a connection while our own certificate is not to be accepted
+// is not at fault, whether it says why or not: the RPN has to act, and the address
+// does not rest. Whatever else fails is as it was.
+func TestWhatOurOwnCertificateCausesIsOurs(t *testing.T) {
+	t.Parallel()
+	alert := &net.OpError{Op: "remote error", Err: tls.AlertError(45)}
+	for name, c := range map[string]struct {
+		err  error
+		ours bool
+	}{
+		"an alert in the handshake":        {&notSent{&tlsError{alert}}, true},
+		"an alert after it":                {alert, true},
+		"it closes in the handshake":       {&notSent{&tlsError{io.EOF}}, true},
+		"it resets after the handshake":    {&net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, true},
+		"it closes without an answer":      {io.ErrUnexpectedEOF, true},
+		"it refuses the connection":        {&notSent{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}}, false},
+		"its own certificate is not sound": {&notSent{&tlsError{errors.New("expired")}}, false},
+		"it does not answer":               {os.ErrDeadlineExceeded, false},
+		"its answer is too large":          {ErrTooLarge, false},
+		"the caller left":                  {&notSent{ErrCallerLeft}, false},
+		"nothing fails":                    {nil, false},
+	} {
+		s := newUpstream(t)
+		if got := s.ours(c.err); got != c.err {
+			t.Errorf("%s: without OwnFault it became %v", name, got)
+		}
+		s.o.OwnFault = func() error { return nil }
+		if got := s.ours(c.err); got != c.err {
+			t.Errorf("%s: with a sound certificate it became %v", name, got)
+		}
+		s.o.OwnFault = func() error { return errors.New("it has ended") }
+		got := s.ours(c.err)
+		if !c.ours {
+			if got != c.err {
+				t.Errorf("%s: it became %v", name, got)
+			}
+			continue
+		}
+		r := roc.RefusalOf(refusalOf(got))
+		if r.Reason != roc.AMCUnreachable || r.CauseCode != roc.OurCertificateInvalid || r.Meaning().Responsable != roc.ByRPN {
+			t.Errorf("%s: %s of %s, responsable %s", name, r.CauseCode, r.Reason, r.Meaning().Responsable)
+		}
+		if neverLeft(got) != neverLeft(c.err) {
+			t.Errorf("%s: whether it left is lost", name)
+		}
+		if endOf(Response{}, got, time.Second, 0) != Neither {
+			t.Errorf("%s: it counts against the address", name)
+		}
 	}
 }

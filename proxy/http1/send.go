@@ -105,7 +105,7 @@ func (s *Upstream) sendTo(ctx context.Context, rec *roc.Record, url string, m *M
 	}
 	a, err := s.visit(ctx, rec, t, m, deadline)
 	ended := s.o.Now()
-	err = s.owned(err, ended.Sub(begun), m, deadline)
+	err = s.ours(s.owned(err, ended.Sub(begun), m, deadline))
 	visit.Done(endOf(a, err, ended.Sub(begun), m.Allowed), ended)
 	return a, err
 }

@@ -30,6 +30,11 @@ type UpstreamOptions struct {
 	// certificate is not valid at our time. nil: none does.
 	WrongTime func(handshake error) bool
 
+	// OwnFault says why the certificate that we show is not to be accepted now: it
+	// has ended, or is revoked. A far end that ends a connection then is not at
+	// fault. nil: ours is always sound.
+	OwnFault func() error
+
 	// Egress finds the addresses of a host, and says which may be dialed: it sees
 	// the very address, whatever the name resolved to before. nil: public ones
 	// alone, found by the system.
