@@ -135,29 +135,38 @@ func TestTheScriptSaysWhatCentralSays(t *testing.T) {
 }
 
 // Four instances, one establishment sending to all of them as fast as they
-// answer, one Redis that is killed and comes back empty, twice.
+// answer, one Redis that is killed and comes back empty, twice: of messages, and
+// of bytes, which are spent up to 2 MiB at once.
 func TestFourInstancesWhileRedisIsKilledAndEmptied(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	limit := Limit{Rate: 200, Burst: 200}
-	var mu sync.Mutex
-	var admitted []time.Time
+	const largest = 2 << 20
+	kinds := []*spending{
+		{name: "compte", limit: Limit{Rate: 200, Burst: 200}, units: func(*rand.Rand) float64 { return 1 }},
+		{name: "compte/octets", limit: Limit{Rate: 8 << 20, Burst: 64 << 20, Unit: largest}, units: func(r *rand.Rand) float64 {
+			if r.IntN(20) == 0 {
+				return largest
+			}
+			return float64(1000 + r.IntN(200_000))
+		}},
+	}
 	var end atomic.Bool
 	var senders sync.WaitGroup
 	for i := range 4 {
 		m := newMeter(t, Options{Store: NewRedis(client(t, server)), Instance: fmt.Sprint("i", i), Instances: 4})
-		senders.Go(func() {
-			for !end.Load() {
-				before := time.Now()
-				if _, ok := m.Spend(context.Background(), "compte", limit, 1); ok {
-					mu.Lock()
-					admitted = append(admitted, before)
-					mu.Unlock()
-				} else {
-					time.Sleep(time.Millisecond) // before it sends again: nothing is awaited
+		for _, k := range kinds {
+			r := rand.New(rand.NewPCG(uint64(i), 9))
+			senders.Go(func() {
+				for !end.Load() {
+					before, n := time.Now(), k.units(r)
+					if _, ok := m.Spend(context.Background(), k.name, k.limit, n); ok {
+						k.admit(before, n)
+					} else {
+						time.Sleep(time.Millisecond) // before it sends again: nothing is awaited
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 	time.Sleep(1500 * time.Millisecond)
 	for range 2 {
@@ -168,22 +177,50 @@ func TestFourInstancesWhileRedisIsKilledAndEmptied(t *testing.T) {
 	}
 	end.Store(true)
 	senders.Wait()
-
-	slices.SortFunc(admitted, time.Time.Compare)
-	full, worst := 0.0, -limit.Burst
-	for i, at := range admitted {
-		if i > 0 {
-			full = max(0, full-limit.Rate*at.Sub(admitted[i-1]).Seconds())
+	for _, k := range kinds {
+		worst, total, took := k.held()
+		t.Logf("%s: %.0f admitted in %s (the rate alone is %.0f), worst excess over burst + rate*T: %.1f", k.name, total, took.Round(time.Millisecond), k.limit.Rate*took.Seconds(), worst)
+		if worst > 0 {
+			t.Errorf("%s: %.1f more than burst + rate*T passed", k.name, worst)
 		}
-		full++
-		worst = max(worst, full-limit.Burst)
+		if total < k.limit.Rate*took.Seconds()/2 {
+			t.Errorf("%s: only %.0f passed: the outage cost too much", k.name, total)
+		}
 	}
-	took := admitted[len(admitted)-1].Sub(admitted[0])
-	t.Logf("%d admitted in %s (the rate alone is %.0f), worst excess over burst + rate*T: %.1f", len(admitted), took.Round(time.Millisecond), limit.Rate*took.Seconds(), worst)
-	if worst > 0 {
-		t.Errorf("%.1f more than burst + rate*T passed", worst)
+}
+
+// A spending is what several instances admitted of one account.
+type spending struct {
+	name  string
+	limit Limit
+	units func(*rand.Rand) float64
+
+	mu       sync.Mutex // guards admitted
+	admitted []admission
+}
+
+type admission struct {
+	at    time.Time
+	units float64
+}
+
+func (s *spending) admit(at time.Time, units float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.admitted = append(s.admitted, admission{at, units})
+}
+
+// held is by how much the bound was exceeded at worst: below zero, it was not.
+func (s *spending) held() (worst, total float64, took time.Duration) {
+	slices.SortFunc(s.admitted, func(a, b admission) int { return a.at.Compare(b.at) })
+	full, worst := 0.0, -s.limit.Burst
+	for i, a := range s.admitted {
+		if i > 0 {
+			full = max(0, full-s.limit.Rate*a.at.Sub(s.admitted[i-1].at).Seconds())
+		}
+		full += a.units
+		total += a.units
+		worst = max(worst, full-s.limit.Burst)
 	}
-	if float64(len(admitted)) < limit.Rate*took.Seconds()/2 {
-		t.Errorf("only %d passed: the outage cost too much", len(admitted))
-	}
+	return worst, total, s.admitted[len(s.admitted)-1].at.Sub(s.admitted[0].at)
 }
