@@ -20,6 +20,10 @@ type Account struct {
 	wanted float64       // the interval before that
 	use    float64       // units a second in that interval
 
+	// short is what exchanges lack beyond what the pending question asks for: the
+	// next one asks for it whole, rather than for one exchange after the other.
+	short float64
+
 	asking    bool          // a question is pending
 	notBefore time.Duration // no question before this instant: the last answer said so
 	last      time.Duration
@@ -104,7 +108,11 @@ func (a *Account) Overdraw(n float64) bool {
 // Want that is not 0, Answered must follow.
 func (a *Account) Want(need float64, now time.Duration) float64 {
 	now = a.advance(now)
-	if a.asking || now < a.notBefore {
+	if a.asking {
+		a.short += need
+		return 0
+	}
+	if now < a.notBefore {
 		return 0
 	}
 	life, memory := a.terms.Life.Seconds(), a.terms.Life.Seconds()/2
@@ -118,7 +126,12 @@ func (a *Account) Want(need float64, now time.Duration) float64 {
 		return 0
 	}
 	a.asking, a.use = true, use
-	a.spent, a.asked, a.wanted = 0, now, max(need, hold-credit)
+	wanted := max(need, hold-credit)
+	if need > 0 && now-a.asked < a.terms.Life { // those who were short wait still
+		wanted = max(wanted, a.short)
+	}
+	a.short = need - wanted // what others may take of it
+	a.spent, a.asked, a.wanted = 0, now, wanted
 	return math.Ceil(min(a.wanted+a.owed, a.terms.Burst))
 }
 

@@ -145,10 +145,30 @@ func (m *Meter) debts() (list []Want) {
 // many; wait is how long to wait if not. The meter's own clock is monotonic: no
 // caller's instant can take it to a time that is still to come.
 func (m *Meter) Spend(ctx context.Context, name string, l Limit, n float64) (wait time.Duration, ok bool) {
-	e, wait, ok, ask := m.try(name, l, n, time.Since(m.start))
-	if ok || !ask {
+	begun := time.Since(m.start)
+	e, wait, ok, ask := m.try(name, l, n, begun)
+	if ok || e == nil {
 		return wait, ok
 	}
+	if ask {
+		wait, ok = m.asked(ctx, e, n)
+	}
+	if ok || m.away.Load().Outage == 0 || time.Since(m.start)-begun+wait > m.o.Patience {
+		return wait, ok
+	}
+	// Alone, the instance has what is lacking before the patience of the exchange
+	// ends: an outage that has just begun refuses nobody of a high rate.
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return m.last(e, n)
+}
+
+// asked waits for the store to give what the account lacks.
+func (m *Meter) asked(ctx context.Context, e *entry, n float64) (wait time.Duration, ok bool) {
 	patience := time.NewTimer(m.o.Patience)
 	defer patience.Stop()
 	for {

@@ -261,3 +261,57 @@ func BenchmarkSpendWithClock(b *testing.B) {
 		}
 	})
 }
+
+// Several that come at once to an account that holds nothing are served by two
+// questions, and not by one after the other: each has its patience only.
+func TestThoseWhoComeAtOnceAreServedTogether(t *testing.T) {
+	t.Parallel()
+	const at = 7
+	var a Account
+	a.Adapt(Limit{Rate: 20, Burst: 40}, 40) // nothing may be owed
+	now, served, questions := time.Hour, 0, 0
+	for range at {
+		if a.Spend(1, now) {
+			t.Fatal("an empty account gives")
+		}
+		a.Want(1, now)
+	}
+	for units := 1.0; served < at; questions++ {
+		now += time.Millisecond
+		a.Answered(units, Grant{Units: units}, true, now-time.Millisecond, now)
+		units = 0
+		for range at - served {
+			if a.Spend(1, now) {
+				served++
+			} else {
+				units += a.Want(1, now)
+			}
+		}
+		if questions == 2 {
+			t.Fatalf("%d of %d are served after three answers", served, at)
+		}
+	}
+	if questions != 2 {
+		t.Errorf("%d questions", questions)
+	}
+}
+
+// The store goes away while an account of a high rate owes all that it may: its
+// own part of the rate gives the next unit within the patience of an exchange,
+// which waits for it rather than being refused.
+func TestTheBeginningOfAnOutageRefusesNobodyOfAHighRate(t *testing.T) {
+	t.Parallel()
+	s := newMemory()
+	m := newMeter(t, Options{Store: s, Instance: "a", Patience: 100 * time.Millisecond})
+	l := Limit{Rate: 5000, Burst: 5000}
+	for range 3 {
+		s.broken.Store(true)
+		for range 20 {
+			if wait, ok := m.Spend(t.Context(), "compte", l, 1); !ok {
+				t.Fatalf("refused for %s", wait)
+			}
+		}
+		s.broken.Store(false)
+		await.Until(t, "the store is back", func() bool { return m.Away().IsZero() })
+	}
+}
