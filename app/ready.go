@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/app/admin"
+	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/tlsconf/identity"
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
@@ -96,7 +97,7 @@ func (a *App) clientFault() error {
 func (a *App) revokedOwn(c *tls.Certificate, now time.Time) error {
 	var chain []*x509.Certificate
 	for _, der := range c.Certificate {
-		if x, err := x509.ParseCertificate(der); err == nil {
+		if x, err := roc.ParseCertificate(der); err == nil {
 			chain = append(chain, x)
 		}
 	}
