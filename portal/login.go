@@ -162,6 +162,9 @@ func loggedOut(q *question) (any, error) {
 		return &reply{status: http.StatusBadRequest, text: `{"error":"invalid_request"}`}, nil
 	}
 	if err := q.p.o.Login.Logout(q.Context(), q.PostForm.Get("logout_token")); err != nil {
+		if problem := (*login.Problem)(nil); errors.As(err, &problem) && problem.Later { // the provider may say it again
+			return &reply{status: http.StatusServiceUnavailable, text: `{"error":"temporarily_unavailable"}`}, nil
+		}
 		return &reply{status: http.StatusBadRequest, text: `{"error":"invalid_request"}`}, nil
 	}
 	return &reply{status: http.StatusOK}, nil
@@ -229,10 +232,11 @@ func chooseMe(q *question) (any, error) {
 // signOut ends the session here, and shows how to end the provider's. Not by a
 // redirection: the policy of the pages has a form sent nowhere else.
 func signOut(q *question) (any, error) {
+	gone := q.p.o.Login.Leave(q.Request)
 	p := &page{Title: "Vous êtes déconnecté", Lead: "Votre connexion à ce portail a pris fin."}
 	if to := q.p.o.Login.EndURL(); to != "" {
 		name := q.p.o.Login.Name()
 		p.Sections = append(p.Sections, section{Heading: name, Note: "Vous y êtes peut-être encore connecté : qui se sert de ce navigateur après vous pourrait rouvrir ces pages.", Links: []link{{Text: "Se déconnecter aussi de " + name, Href: to}}})
 	}
-	return &reply{cookies: []*http.Cookie{q.p.o.Login.Leave(q.Request)}, page: p, status: http.StatusOK, left: true}, nil
+	return &reply{cookies: []*http.Cookie{gone}, page: p, status: http.StatusOK, left: true}, nil
 }

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"math"
@@ -74,15 +75,25 @@ const (
 func Open(o Options) (*Book, error) {
 	b := &Book{o: o, all: map[string]*Invitation{}}
 	var err error
+	if _, missing := os.Stat(o.KeyFile); errors.Is(missing, fs.ErrNotExist) {
+		if _, err := os.Stat(o.File); err == nil { // a new key would end every access, without a word
+			b.closeUnread()
+			return b, fmt.Errorf("%s is missing, and the accesses of %s are by it: put it back, or move that file away to begin with none", o.KeyFile, o.File)
+		}
+	}
 	if b.key, err = readKey(o.KeyFile); err == nil {
 		err = b.read()
 	}
 	if err != nil {
-		b.closed, b.key, b.all = true, make([]byte, keySize), map[string]*Invitation{}
-		rand.Read(b.key) // pseudonyms of the log, until the next start
+		b.closeUnread()
 		return b, err
 	}
 	return b, nil
+}
+
+func (b *Book) closeUnread() {
+	b.closed, b.key, b.all = true, make([]byte, keySize), map[string]*Invitation{}
+	rand.Read(b.key) // pseudonyms of the log, until the next start
 }
 
 const keySize = 32
@@ -115,11 +126,12 @@ func (b *Book) read() error {
 	var kept []act
 	for n := 1; lines.Scan(); n++ {
 		var a act
-		if !json.Valid(lines.Bytes()) {
+		if errors.Is(json.NewDecoder(bytes.NewReader(lines.Bytes())).Decode(&a), io.ErrUnexpectedEOF) {
 			b.o.Log.Error("a line of the invitations was cut while it was written: that act was not done, and is skipped", "event", "portal_invitation_cut", "file", b.o.File, "line", n)
 			continue
 		}
-		if err := json.Unmarshal(lines.Bytes(), &a); err != nil || !b.apply(&a) {
+		a = act{}
+		if err := json.Unmarshal(lines.Bytes(), &a); err != nil || !a.whole() || !b.apply(&a) {
 			return fmt.Errorf("%s:%d: not an act about an invitation; correct the line, or move the file away to begin with none", b.o.File, n)
 		}
 		kept = append(kept, a)
@@ -152,6 +164,19 @@ func (b *Book) forget(acts []act) error {
 	return durable.WriteFile(b.o.File, text.Bytes(), 0o600)
 }
 
+// whole reports whether an act that was read says all that one of its kind does.
+func (a *act) whole() bool {
+	switch {
+	case a.V != 1, a.At.IsZero():
+		return false
+	case a.Act == made:
+		return !a.Ends.IsZero()
+	case a.Act == used:
+		return a.Person != "" && !a.Until.IsZero()
+	}
+	return true
+}
+
 // apply does an act in memory, and reports whether it can be done.
 func (b *Book) apply(a *act) bool {
 	i := b.all[a.ID]
@@ -179,6 +204,9 @@ func (b *Book) apply(a *act) bool {
 func (b *Book) do(a act) error {
 	a.V, a.At = 1, b.o.Now().UTC()
 	line, err := json.Marshal(&a)
+	if err == nil && len(line) >= longestLine {
+		err = fmt.Errorf("an act of %d bytes is not written: %d can be read", len(line), longestLine)
+	}
 	if err == nil {
 		err = durable.Lines{File: b.o.File, Bytes: math.MaxInt64, Mode: 0o600}.Append(line)
 	}
@@ -313,7 +341,7 @@ func (b *Book) Opens(id, person string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	i := b.all[id]
-	return i != nil && i.Person == person && i.StateAt(b.o.Now()) == Active
+	return !b.closed && i != nil && i.Person == person && i.StateAt(b.o.Now()) == Active
 }
 
 // Of are the invitations by which a person reads now, the latest first.

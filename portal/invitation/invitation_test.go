@@ -178,6 +178,48 @@ func TestASpoiledBookLetsNobodyIn(t *testing.T) {
 	if _, err := d.Revoke(i.ID, "y"); !errors.Is(err, ErrClosed) {
 		t.Errorf("revoked in a closed book: %v", err)
 	}
+	if d.Opens(i.ID, "alice") { // it is revoked in the book of another process, perhaps
+		t.Error("a closed book opens")
+	}
+
+	// A revocation that cannot be read is not one that was not made.
+	d.reopen()
+	if _, err := d.Revoke(i.ID, "y"); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := string(whole[len(good):])
+	at := last[strings.Index(last, `"at":`) : strings.Index(last, `Z"`)+2]
+	for name, spoiled := range map[string]string{"no JSON": "x" + last, "no instant": strings.Replace(last, at, `"x":0`, 1), "another version": strings.Replace(last, `"v":1`, `"v":2`, 1)} {
+		put(string(good) + spoiled)
+		if err := d.open(); err == nil || d.Opens(i.ID, "alice") {
+			t.Errorf("a revocation with %s: %v", name, err)
+		}
+	}
+	put(string(whole))
+	if err := os.Remove(filepath.Join(d.dir, "i.key")); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.open(); err == nil || !strings.Contains(err.Error(), "i.key is missing") {
+		t.Errorf("without its key: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(d.dir, "i.key")); err == nil {
+		t.Error("a new key was made beside an old book")
+	}
+}
+
+// What could not be read again is not written.
+func TestAnActIsNoLongerThanWhatIsRead(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	i, _ := d.made(chu)
+	if _, err := d.Revoke(i.ID, strings.Repeat("x", longestLine)); err == nil {
+		t.Error("a line too long to be read is written")
+	}
+	d.reopen()
 }
 
 // A party has no more than enough of them, and what has long been over leaves the

@@ -40,7 +40,7 @@ func (l *Login) Begin(ctx context.Context, from, link string) (string, *http.Coo
 		}
 	}
 	var m *metadata
-	err := l.ask(ctx, func(ctx context.Context) (err error) { m, err = l.provider.get(ctx); return err })
+	err := l.ask(ctx, l.asking, func(ctx context.Context) (err error) { m, err = l.provider.get(ctx); return err })
 	if err != nil {
 		return "", nil, l.failed(err)
 	}
@@ -134,7 +134,7 @@ func (l *Login) finish(r *http.Request) (*http.Cookie, error) {
 		return nil, refuse("Ce retour ne dit rien. Recommencez.", "there is no code")
 	}
 	var who *verified
-	err := l.ask(r.Context(), func(ctx context.Context) (err error) { who, err = l.verify(ctx, q.Get("code"), p); return err })
+	err := l.ask(r.Context(), l.asking, func(ctx context.Context) (err error) { who, err = l.verify(ctx, q.Get("code"), p); return err })
 	if err != nil {
 		return nil, l.failed(err)
 	}

@@ -55,6 +55,7 @@ const (
 	maxOfPerson    = 5
 	maxIdentities  = 50 // that one person may choose from
 	maxAsking      = 8  // persons for whom the provider is asked at once
+	maxEnding      = 2  // logouts for which it is
 	askTime        = 8 * time.Second
 	keepJTI        = 10 * time.Minute // how old a logout token may be, and how long it is remembered
 	maxJTI         = 4096
@@ -72,6 +73,7 @@ type Login struct {
 	o        Options
 	provider provider
 	asking   chan struct{}
+	ending   chan struct{} // logouts of the provider, which no login keeps out
 
 	mu       sync.Mutex // guards the rest
 	pending  map[digest]*pending
@@ -82,7 +84,7 @@ type Login struct {
 // New returns a Login. It asks the provider nothing.
 func New(o Options) *Login {
 	return &Login{
-		o: o, provider: provider{o: &o}, asking: make(chan struct{}, maxAsking),
+		o: o, provider: provider{o: &o}, asking: make(chan struct{}, maxAsking), ending: make(chan struct{}, maxEnding),
 		pending: map[digest]*pending{}, sessions: map[digest]*session{}, jti: map[string]time.Time{},
 	}
 }
@@ -115,13 +117,13 @@ func (l *Login) unavailable(err error) *Problem {
 	return &Problem{Text: l.o.Name + " ne répond pas, ou répond mal. Recommencez dans quelques minutes ; les certificats, eux, permettent d'entrer.", Cause: err, Later: true}
 }
 
-// ask has fn ask the provider, within the bounds of time and number.
-func (l *Login) ask(ctx context.Context, fn func(context.Context) error) error {
+// ask has fn ask the provider, within the bounds of time and of places.
+func (l *Login) ask(ctx context.Context, places chan struct{}, fn func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	select {
-	case l.asking <- struct{}{}:
-		defer func() { <-l.asking }()
+	case places <- struct{}{}:
+		defer func() { <-places }()
 		return fn(ctx)
 	case <-ctx.Done():
 		return &Problem{Text: "Trop de personnes se connectent à la fois. Recommencez dans quelques secondes.", Cause: errors.New("too many logins at once"), Later: true}

@@ -19,6 +19,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/portal/access"
 	"github.com/piano-roc/rpn/portal/invitation"
 	"github.com/piano-roc/rpn/portal/login/logintest"
@@ -549,12 +550,48 @@ func TestAProviderThatFailsIsAskedSeldom(t *testing.T) {
 	b.reads("CHU fictif")
 }
 
+// One who asks and leaves ends nothing for those who wait for the provider, and
+// nobody waits for it who has no need to.
+func TestWhoLeavesEndsNothingForTheOthers(t *testing.T) {
+	t.Parallel()
+	far := &failing{hold: make(chan struct{})}
+	h := newHall(t, func(o *Options) {
+		far.next, o.Client.Transport = o.Client.Transport, far
+	})
+	far.as("held")
+	leaves, leave := context.WithCancel(t.Context())
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		if _, _, err := h.Begin(leaves, "", ""); err == nil {
+			t.Error("it began, and had left")
+		}
+	})
+	await.Until(t, "the provider is asked", func() bool { return far.count() == 1 })
+	leave()
+	waiting.Wait()
+	if h.EndURL() != "" {
+		t.Error("an end is known of a provider that has not answered")
+	}
+	waiting.Go(func() {
+		if _, _, err := h.Begin(t.Context(), "", ""); err != nil {
+			t.Error(err)
+		}
+	})
+	far.as("")
+	close(far.hold)
+	waiting.Wait()
+	if n := far.count(); n != 1 {
+		t.Errorf("the provider was asked %d times", n)
+	}
+}
+
 // unknownKey is a token of no key of the provider.
 const unknownKey = "eyJhbGciOiJFUzI1NiIsImtpZCI6ImF1dHJlIn0.e30.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 // A failing transport fails as it is told.
 type failing struct {
 	next http.RoundTripper
+	hold chan struct{} // until it is closed, what is held gets no answer
 
 	mu  sync.Mutex
 	how string
@@ -573,6 +610,13 @@ func (f *failing) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch how {
 	case "away":
 		return nil, errors.New("nobody is there")
+	case "held":
+		select {
+		case <-f.hold:
+			return f.next.RoundTrip(r)
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
 	case "endless":
 		w.WriteString(`{"issuer":"` + strings.Repeat("x", 2*maxAnswer))
 	case "other":

@@ -30,10 +30,10 @@ func (l *Login) logout(ctx context.Context, raw string) (ended int, err error) {
 		return 0, errors.New("there is no logout token, or it is too long")
 	}
 	var token *oidc.LogoutToken
-	err = l.ask(ctx, func(ctx context.Context) error {
+	err = l.ask(ctx, l.ending, func(ctx context.Context) error {
 		m, err := l.provider.get(ctx)
 		if err != nil {
-			return err
+			return l.unavailable(brief(err))
 		}
 		token, err = m.verifier.VerifyLogout(ctx, raw) // signature, issuer, audience, end, event, no nonce, a jti, whom
 		return err
@@ -71,7 +71,7 @@ func (l *Login) first(jti string, now time.Time) error {
 		}
 	}
 	if len(l.jti) >= maxJTI {
-		return errors.New("too many logout tokens")
+		return &Problem{Cause: errors.New("too many logout tokens"), Later: true}
 	}
 	l.jti[jti] = now
 	return nil

@@ -30,11 +30,12 @@ const (
 type provider struct {
 	o *Options
 
-	mu     sync.Mutex // guards the rest; held while the metadata are read
-	known  *metadata
-	read   time.Time // when the known ones were
-	failed time.Time
-	err    error
+	mu      sync.Mutex // guards the rest
+	known   *metadata
+	read    time.Time     // when the known ones were
+	reading chan struct{} // closed when those that are being read are there, or not; nil: none are
+	failed  time.Time
+	err     error
 }
 
 // metadata are what a provider says of itself, and what follows from it.
@@ -46,32 +47,51 @@ type metadata struct {
 	client   *http.Client
 }
 
-// get returns the provider, and reads its metadata where it must.
+// get returns the provider: as it is known, or once its metadata are read. They are
+// read for all who wait, in their own time: one who leaves ends it for nobody.
 func (p *provider) get(ctx context.Context) (*metadata, error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	now := p.o.Now()
-	if p.known != nil && now.Sub(p.read) < metadataLife {
-		return p.known, nil
+	fresh := p.known != nil && now.Sub(p.read) < metadataLife
+	if !fresh && p.reading == nil && (p.err == nil || now.Sub(p.failed) >= afterFailure) {
+		p.reading = make(chan struct{})
+		go p.renew(p.reading)
 	}
-	if p.err != nil && now.Sub(p.failed) < afterFailure {
-		return p.known, p.unlessKnown(p.err)
+	known, reading, err := p.known, p.reading, p.err
+	p.mu.Unlock()
+	switch {
+	case known != nil: // older ones serve meanwhile
+		return known, nil
+	case reading == nil:
+		return nil, err
 	}
-	m, err := p.discover(ctx)
-	if err != nil {
-		p.failed, p.err = now, err
-		return p.known, p.unlessKnown(err)
+	select {
+	case <-reading:
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	p.known, p.read, p.err = m, now, nil
-	return m, nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.known == nil {
+		return nil, p.err
+	}
+	return p.known, nil
 }
 
-// unlessKnown is nil where older metadata serve.
-func (p *provider) unlessKnown(err error) error {
-	if p.known != nil {
-		return nil
+// renew reads the metadata, and closes done.
+func (p *provider) renew(done chan struct{}) {
+	ctx, cancel := context.WithTimeout(context.Background(), askTime)
+	defer cancel()
+	m, err := p.discover(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err = err; err != nil {
+		p.failed = p.o.Now()
+	} else {
+		p.known, p.read = m, p.o.Now()
 	}
-	return err
+	p.reading = nil
+	close(done)
 }
 
 // discovered are the metadata that are used.
