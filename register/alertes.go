@@ -2,6 +2,7 @@ package register
 
 import (
 	"net/url"
+	"strings"
 
 	"github.com/piano-roc/rpn/internal/strict"
 )
@@ -38,5 +39,5 @@ func checkAlertes(l *List, doc *strict.Document, alertes []Alerte, amcsKnown boo
 // host, nobody's name.
 func IsWebhook(s string) bool {
 	u, err := url.Parse(s)
-	return err == nil && len(s) <= 500 && u.Scheme == "https" && u.Hostname() != "" && u.User == nil && u.Fragment == "" && u.Opaque == ""
+	return err == nil && len(s) <= 500 && !strings.ContainsRune(s, ' ') && u.Scheme == "https" && u.Hostname() != "" && u.User == nil && u.Fragment == "" && u.Opaque == ""
 }

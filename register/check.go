@@ -1,6 +1,7 @@
 package register
 
 import (
+	"net/mail"
 	"strings"
 
 	"github.com/piano-roc/rpn/internal/roc"
@@ -348,7 +349,11 @@ func checkContacts(doc *strict.Document, contacts []Contact, path ...any) {
 func IsCourriel(s string) bool {
 	who, where, _ := strings.Cut(s, "@")
 	domain, err := ParseDNSName(where)
-	return err == nil && !domain.SingleLabel() && who != "" && !strings.ContainsAny(who, " \t\r\n,;<>\"")
+	if err != nil || domain.SingleLabel() || who == "" || strings.ContainsAny(who, " \t\r\n,;<>\"") {
+		return false
+	}
+	a, err := mail.ParseAddress(s)
+	return err == nil && a.Address == s
 }
 
 // refuseTwice refuses an item that a short list names twice.

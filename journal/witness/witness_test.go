@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -344,7 +346,51 @@ func TestAPolicyIsChecked(t *testing.T) {
 	}
 }
 
+// FuzzParsePolicy: whatever the file, it is refused, or each witness of it has a
+// key and an address that may be called, if any.
 func FuzzParsePolicy(f *testing.F) {
 	f.Add([]byte("log rpn.example/journal/a+00000000+AQ==\nwitness w x+00000000+BA== http://x\ngroup g any w\nquorum g\n"))
-	f.Fuzz(func(_ *testing.T, b []byte) { ParsePolicy(b) })
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := ParsePolicy(b)
+		if err != nil {
+			return
+		}
+		for _, w := range p.witnesses {
+			if u, err := url.Parse(w.url); w.verifier == nil || err != nil || w.url != "" && (u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https") {
+				t.Errorf("the witness %q at %q", w.name, w.url)
+			}
+		}
+		if _, err := p.enough([]byte("no checkpoint")); err == nil {
+			t.Error("what is no checkpoint satisfies a policy")
+		}
+	})
+}
+
+// FuzzCosignatures: of whatever a witness answers, nothing is kept that its key did
+// not sign.
+func FuzzCosignatures(f *testing.F) {
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	s, err := torchwood.NewCosignatureSigner("temoin.example", key)
+	if err != nil {
+		f.Fatal(err)
+	}
+	checkpoint := []byte("rpn.example/journal/test\n1\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n\u2014 rpn.example/journal/test AAAAAAAA\n")
+	good, err := note.Sign(&note.Note{Text: string(checkpoint[:strings.Index(string(checkpoint), "\n\n")+1])}, s)
+	if err != nil {
+		f.Fatal(err)
+	}
+	_, line, _ := strings.Cut(string(good), "\n\n")
+	f.Add([]byte(line))
+	f.Add([]byte("\u2014 temoin.example AAAA\n" + line))
+	f.Add([]byte("\n\n" + line))
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		lines, err := cosignatures(checkpoint, answer, s.Verifier())
+		if err != nil {
+			return
+		}
+		n, err := note.Open(append(slices.Clone(checkpoint), lines...), note.VerifierList(s.Verifier()))
+		if err != nil || len(n.Sigs) != strings.Count(string(lines), "\n") || len(n.Sigs) == 0 {
+			t.Errorf("%q is kept: %v", lines, err)
+		}
+	})
 }
