@@ -224,12 +224,12 @@ func indicatorsExportCommand() *cobra.Command {
 	var address, structure, week, out, amcs, etablissements string
 	cmd := &cobra.Command{
 		Use:   "export --store STORE --structure ID --week AAAA-Sxx",
-		Short: "Écrit les trois fichiers CSV d'une semaine d'un établissement",
-		Long: `Export écrit les fichiers activite, anomalies et temps d'un établissement pour une
+		Short: "Écrit les fichiers CSV d'une semaine d'un établissement",
+		Long: `Export écrit les fichiers activite, anomalies, temps et dossiers d'un établissement pour une
 semaine (ISO 8601, heure de Paris), pour un tableur français : « ; », virgule décimale,
 UTF-8 avec sa marque. Les colonnes officielles ne sont pas publiques : celles-ci sont
 les nôtres, et leurs noms sont ceux de docs/indicators.md. Une semaine sans activité
-donne trois fichiers avec leurs seuls titres.`,
+donne des fichiers avec leurs seuls titres.`,
 		Example: `  rpn indicators export --store indicateurs.db --structure 010003812 --week 2026-S47 --out .`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

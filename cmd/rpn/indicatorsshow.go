@@ -122,10 +122,10 @@ func (q *showQuestion) run(cmd *cobra.Command) error {
 		if err != nil {
 			return refused(err)
 		}
-		others, err = report.Groups(ctx, s, filter.From, filter.To, func(id roc.StructureID) string {
-			ej, _ := group(id)
-			return ej
-		})
+		named := func(id roc.StructureID) string { ej, _ := group(id); return ej }
+		if others, err = report.Groups(ctx, s, filter.From, filter.To, named); err == nil {
+			err = report.AddDossiers(ctx, s, filter.From, filter.To, others, named)
+		}
 		if err != nil {
 			return failed(err)
 		}

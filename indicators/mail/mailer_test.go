@@ -141,7 +141,7 @@ func TestEachMondayAtSixInParisOnce(t *testing.T) {
 				t.Fatalf("sent: %v, want %v", got, want)
 			}
 			for _, m := range sent.sent {
-				if len(m.Attached) != 3 || !strings.HasSuffix(m.Attached[0].Name, w.String()+".csv") {
+				if len(m.Attached) != len(report.Files()) || !strings.HasSuffix(m.Attached[0].Name, w.String()+".csv") {
 					t.Errorf("%s has %d files", m.ID, len(m.Attached))
 				}
 				if chu := strings.HasPrefix(m.ID, "010003812"); chu != (m.To[0] == "dsi@chu.example") || !chu && len(m.Cc) != 0 || chu && m.Cc[0] != "supervision@ans.example" {

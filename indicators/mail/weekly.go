@@ -77,8 +77,8 @@ func (m *Mailer) compose(ctx context.Context, s *store.Store, l *store.Letter) (
 	msg := &Message{
 		ID: fmt.Sprintf("%s.%s@%s", who, w, m.o.Host), To: r.Addresses, Cc: m.o.Supervision, Date: m.o.Now(),
 		Subject: fmt.Sprintf("RPN ROC : activité de la semaine %s, %s", w, who),
-		Body: fmt.Sprintf("Bonjour,\n\nVoici les trois fichiers de la semaine %s (du %s au %s) de l'établissement %s %s :\n"+
-			"activité, anomalies et temps de réponse. Ils sont calculés du journal scellé du RPN ROC ; une semaine sans activité\n"+
+		Body: fmt.Sprintf("Bonjour,\n\nVoici les fichiers de la semaine %s (du %s au %s) de l'établissement %s %s :\n"+
+			"activité, anomalies, temps de réponse et dossiers. Ils sont calculés du journal scellé du RPN ROC ; une semaine sans activité\n"+
 			"donne des fichiers avec leurs seuls titres. Ils s'ouvrent dans un tableur.\n\nCe message est automatique : il n'y est pas répondu.\n",
 			w, frenchDay(w.Begin()), frenchDay(w.End().AddDate(0, 0, -1)), who, r.Name),
 	}

@@ -122,6 +122,8 @@ func (s *Sum) codes(begin string) (n int64) {
 // windows adds the windows of every service.
 func (s *Sum) windows() (sum store.Availability) {
 	for _, w := range s.Windows {
+		sum.Windows += w.Windows
+		sum.Sent += w.Sent
 		sum.Measured += w.Measured
 		sum.Out += w.Out
 		sum.FailedOut += w.FailedOut
@@ -230,6 +232,9 @@ func Cards() []Card {
 		ofWindows("pointe", "Débit de pointe", PerSecond, "échanges transmis dans la fenêtre la plus chargée d'un service", "300 s", func(a store.Availability) (float64, bool) {
 			return float64(a.Peak) / store.Window.Seconds(), true
 		}),
+		ofWindows("debit_moyen", "Débit moyen", PerSecond, "échanges transmis", "durée des fenêtres où un service a un échange", func(a store.Availability) (float64, bool) {
+			return float64(a.Sent) / (float64(a.Windows) * store.Window.Seconds()), a.Windows > 0
+		}),
 		ofInsurer("part_debit_accorde", "Part du débit accordé au plus fort", Share, "débit de pointe de l'organisme, tous services réunis, dans la fenêtre de cinq minutes la plus chargée", "débit que l'organisme accorde à une instance (registre), à multiplier par leur nombre", func(s *Sum) (float64, bool) {
 			if s.Insurer.Granted <= 0 || s.Windows == nil {
 				return 0, false
@@ -251,6 +256,16 @@ func Cards() []Card {
 		quantile("total", "Durée totale", "du premier octet lu à la réponse prête", "request_in, answer_out", 50, total),
 		quantile("total", "Durée totale", "du premier octet lu à la réponse prête", "request_in, answer_out", 95, total),
 		quantile("total", "Durée totale", "du premier octet lu à la réponse prête", "request_in, answer_out", 99, total),
+		{ID: "minutes_perdues", Name: "Attente sans réponse utilisable", Unit: Minutes, Numerator: "durée totale des échanges qui n'ont pas de réponse utilisable, additionnée (à 1 % près) ; l'attente de celui qui a appelé, personne ou programme", Fields: "outcome, request_in, answer_out", Version: 1,
+			Of: func(s *Sum) (float64, bool) {
+				var lost time.Duration
+				for code, c := range s.byCode {
+					if code != store.Answered {
+						lost += c.Total.Sum()
+					}
+				}
+				return lost.Minutes(), s.All.Exchanges > 0
+			}},
 		quantile("appelant", "Dont l'établissement", "jusqu'à ce que l'établissement ait envoyé tout son message", "read_us", 50, caller),
 		quantile("appelant", "Dont l'établissement", "jusqu'à ce que l'établissement ait envoyé tout son message", "read_us", 95, caller),
 		quantile("appelant", "Dont l'établissement", "jusqu'à ce que l'établissement ait envoyé tout son message", "read_us", 99, caller),

@@ -40,6 +40,24 @@ func Groups(ctx context.Context, s *store.Store, from, to time.Time, group func(
 	return sums, nil
 }
 
+// AddDossiers adds the figures of dossiers to the sums of Groups. It reads every
+// row of one establishment and one insurer in the period: it takes seconds where
+// Groups does not.
+func AddDossiers(ctx context.Context, s *store.Store, from, to time.Time, sums map[string]*Sum, group func(roc.StructureID) string) error {
+	rows, err := s.Dossiers(ctx, store.DossierQuery{From: from, To: to, ByStructure: true})
+	if err != nil {
+		return err
+	}
+	parts := map[string][]store.DossierRow{}
+	for _, r := range rows {
+		parts[group(r.Structure)] = append(parts[group(r.Structure)], r)
+	}
+	for g, sum := range sums {
+		sum.Dossiers = store.SumOfDossiers(parts[g])
+	}
+	return nil
+}
+
 // BandOf returns the quartiles of a card over all of sums but one; false, and
 // nothing else, when fewer than SmallestBand of them are known.
 func BandOf(c *Card, sums map[string]*Sum, but string) (Band, bool) {

@@ -288,3 +288,47 @@ func TestTheCardsOfDossiers(t *testing.T) {
 		t.Errorf("from IDB to CLC: %v, %v", got, known)
 	}
 }
+
+// The file of dossiers, and the figures of dossiers of others, of three exchanges of
+// one dossier: an interrogation that fails, is sent again, and a calculation.
+func TestTheFileOfDossiers(t *testing.T) {
+	t.Parallel()
+	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "store.db"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	w := Week{2026, 43}
+	at := w.Begin().Add(10 * time.Hour)
+	p := page{
+		exchange(at, "0099000003", roc.IDB, time.Second, roc.Refused, roc.AMCSilent),
+		exchange(at.Add(time.Minute), "0099000003", roc.IDB, time.Second, roc.Answered, ""),
+		exchange(at.Add(2*time.Minute), "0099000003", roc.CLC, time.Second, roc.Answered, ""),
+	}
+	for _, x := range p {
+		x.Dossier = roc.Dossier{1}
+	}
+	if err := s.Project(t.Context(), p, nil); err != nil {
+		t.Fatal(err)
+	}
+	got := written(t, Dossiers, s, w, chu)
+	if !strings.HasPrefix(got, "\uFEFFsemaine;finess;amc;nom_amc;dossiers;") || !strings.Contains(got, ";1;0,0000;1,0000;3,0000;0,5000;1,0000;1,5000;1;0;1;0;0,0000;0,0000;60,") {
+		t.Errorf("%s", got)
+	}
+	group := func(roc.StructureID) string { return "all" }
+	sums, err := Groups(t.Context(), s, w.Begin(), w.End(), group)
+	if err == nil {
+		err = AddDossiers(t.Context(), s, w.Begin(), w.End(), sums, group)
+	}
+	if err != nil || sums["all"].Dossiers.Dossiers != 1 || sums["all"].Dossiers.AllAnswered != 1 {
+		t.Errorf("%+v, %v", sums["all"].Dossiers, err)
+	}
+	if v, known := CardsOf("minutes_perdues")[0].Of(sums["all"]); !known || math.Abs(v*60-1.012) > 0.0102 {
+		t.Errorf("waited for nothing: %v min, %v", v, known)
+	}
+	sum := SumOf(nil)
+	sum.Windows = []store.Availability{{Windows: 1, Sent: 450}, {Windows: 1, Sent: 150}}
+	if v, known := CardsOf("debit_moyen")[0].Of(sum); !known || v != 1 {
+		t.Errorf("the mean rate is %v, %v", v, known)
+	}
+}

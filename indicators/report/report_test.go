@@ -199,7 +199,7 @@ func TestTheWeeklyFiles(t *testing.T) {
 	}
 }
 
-// A week without activity is three files with their headings.
+// A week without activity is files with their headings.
 func TestAWeekOfNoActivity(t *testing.T) {
 	t.Parallel()
 	s := filled(t)

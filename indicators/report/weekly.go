@@ -21,10 +21,11 @@ const (
 	Activity  File = "activite"
 	Anomalies File = "anomalies"
 	Times     File = "temps"
+	Dossiers  File = "dossiers"
 )
 
 // Files lists the weekly files.
-func Files() []File { return []File{Activity, Anomalies, Times} }
+func Files() []File { return []File{Activity, Anomalies, Times, Dossiers} }
 
 // Name is the file name of one establishment and week: activite_010003812_2026-S43.csv.
 func (f File) Name(structure roc.StructureID, w Week) string {
@@ -49,6 +50,9 @@ var (
 // the first one is that of its legal entity, whose FINESS the file bears. name gives the name of an insurer, "" when it
 // has none. A week without activity is a file with its headings.
 func (f File) Write(ctx context.Context, w io.Writer, s *store.Store, structures []roc.StructureID, week Week, name func(roc.NumeroAMC) string) error {
+	if f == Dossiers {
+		return writeDossiers(ctx, w, s, structures, week, name)
+	}
 	rows, err := s.Figures(ctx, store.Query{Grain: store.Day, From: week.Begin(), To: week.End(), Structures: structures,
 		By: []store.Dimension{store.ByAMC, store.ByService, store.ByVersion, store.ByCode, store.ByOwner}})
 	if err != nil {
@@ -86,6 +90,32 @@ func (f File) Write(ctx context.Context, w io.Writer, s *store.Store, structures
 			m := MeaningOf(r.Code)
 			c.row(append(scope(r.AMC, r.Service, r.Version), r.Code, text(m.Libelle), strconv.FormatInt(r.Exchanges, 10), text(string(r.Owner)), text(m.Remede))...)
 		}
+	}
+	return c.end()
+}
+
+// writeDossiers writes the file of dossiers: a dossier is of an insurer, whatever
+// the services and versions of its exchanges.
+func writeDossiers(ctx context.Context, w io.Writer, s *store.Store, structures []roc.StructureID, week Week, name func(roc.NumeroAMC) string) error {
+	rows, err := s.Dossiers(ctx, store.DossierQuery{From: week.Begin(), To: week.End(), Structures: structures, ByAMC: true})
+	if err != nil {
+		return err
+	}
+	c, cards := newCSV(w), dossierCards()
+	headings := []string{"semaine", "finess", "amc", "nom_amc"}
+	for _, card := range cards {
+		headings = append(headings, card.ID)
+	}
+	c.row(headings...)
+	for _, r := range rows {
+		sum := SumOf(nil)
+		sum.Dossiers = r.Dossiers
+		cells := []string{week.String(), digits(FINESS(structures[0])), digits(string(r.AMC)), text(name(r.AMC))}
+		for _, card := range cards {
+			v, known := card.Of(sum)
+			cells = append(cells, number(card.Unit, v, known))
+		}
+		c.row(cells...)
 	}
 	return c.end()
 }

@@ -14,7 +14,8 @@ import (
 type Availability struct {
 	Service roc.Service
 
-	Measured, Out int   // windows
+	Windows       int   // with an exchange
+	Measured, Out int   // of them
 	Sent, Failed  int64 // exchanges, in every window
 	FailedOut     int64 // of Failed, those in windows that are out
 	Peak          int64 // the most exchanges sent in one window
@@ -116,6 +117,7 @@ func availabilityOf(service roc.Service, all map[int64]*Counts) Availability {
 	var open *Outage
 	for _, at := range begins {
 		w := all[at]
+		a.Windows++
 		a.Sent += w.Sent
 		a.Failed += w.Failed
 		a.Peak = max(a.Peak, w.Sent)

@@ -106,6 +106,9 @@ func theDefinitionOfAnOutage(t *testing.T, fresh func(*testing.T) *Store) {
 			t.Fatal(err)
 		}
 		c.want.Service = roc.IDB
+		if len(list) > 0 {
+			c.want.Windows = list[0].Windows // the naive recount holds it
+		}
 		if len(list) == 0 || !reflect.DeepEqual(list[0], c.want) {
 			t.Errorf("%s:\n got %+v\nwant %+v", c.name, list, c.want)
 		}
@@ -191,6 +194,7 @@ func availabilityEqualsANaiveRecount(t *testing.T, fresh func(*testing.T) *Store
 			if w == nil {
 				continue
 			}
+			want.Windows++
 			want.Sent, want.Failed, want.Peak = want.Sent+w.sent, want.Failed+w.failed, max(want.Peak, w.sent)
 			out := w.five || w.sent >= 5 && float64(w.failed)/float64(w.sent) >= 0.2
 			if out || w.sent >= 5 {

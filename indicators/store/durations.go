@@ -63,6 +63,14 @@ func (d *Durations) put(index int32, n int64) {
 	d.bins = slices.Insert(d.bins, lo, bin{index, n})
 }
 
+// Sum is all of them together, within the error of the sketch.
+func (d *Durations) Sum() (sum time.Duration) {
+	for _, b := range d.bins {
+		sum += time.Duration(b.n) * middle(b.index)
+	}
+	return sum
+}
+
 // Count is how many durations there are.
 func (d *Durations) Count() int64 { return d.n }
 
@@ -79,6 +87,10 @@ func (d *Durations) Quantile(percent int) time.Duration {
 }
 
 func (d *Durations) merge(o *Durations) {
+	if len(d.bins) == 0 {
+		d.n, d.bins = o.n, append(d.bins, o.bins...)
+		return
+	}
 	if len(o.bins) <= 4 {
 		for _, b := range o.bins {
 			d.put(b.index, b.n)

@@ -91,12 +91,13 @@ func (s *Store) Figures(ctx context.Context, q Query) ([]Row, error) {
 				d.empty()
 			}
 		}
-		n := sum[c]
-		if n == nil {
-			n = &Counts{}
-			sum[c] = n
+		if n := sum[c]; n != nil {
+			n.Add(e.Counts)
+			return
 		}
-		n.Add(e.Counts)
+		n := *e.Counts // mostly there is no other: its bins are taken, and not copied
+		*e.Counts = Counts{}
+		sum[c] = &n
 	})
 	if err != nil {
 		return nil, err
@@ -164,7 +165,7 @@ func (f *rowFilter) period(from, to time.Time) {
 }
 
 // packs calls each for every entry of the rows that a filter lets through. Its
-// counts are the entry's until each returns.
+// counts are the entry's until each returns, which may take them and leave others.
 func (s *Store) packs(ctx context.Context, f *rowFilter, each func(packKey, entry)) error {
 	var room Counts
 	return s.rows(ctx, f, "", func(k packKey, data []byte) error {
