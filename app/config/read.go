@@ -227,6 +227,7 @@ func (c *Config) checkFiles(doc *strict.Document) {
 		{[]any{"indicators", "password_file"}, &c.Indicators.PasswordFile, false},
 		{[]any{"mail", "password_file"}, &c.Mail.PasswordFile, false},
 		{[]any{"mail", "ca"}, &c.Mail.CA, false},
+		{[]any{"alerts", "ca"}, &c.Alerts.CA, false},
 	}...) {
 		if *f.file == "" {
 			continue // said already: it is required
