@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire/fictif"
@@ -58,6 +59,10 @@ type Options struct {
 	// OIDC lets persons in to the portal: the lines of portal.oidc.
 	OIDC string
 
+	// Outage has the first establishment told of outages, and their end, by a
+	// webhook (Nation.Outage).
+	Outage bool
+
 	// WithoutRPN runs the annuaire and the insurers only; rpn.yaml says where
 	// the RPN is expected.
 	WithoutRPN bool
@@ -89,8 +94,11 @@ type Nation struct {
 	servers   map[string]*http.Server // of the far side, by host
 	places    []Place
 
-	mu     sync.Mutex // guards people
+	ahead atomic.Int64 // of Options.Now, in nanoseconds (advance)
+
+	mu     sync.Mutex // guards people and calls
 	people map[string]*Etablissement
+	calls  []Call // of the webhook
 
 	listenAddr, adminAddr, portalAddr string
 	listen, admin, portal             net.Listener
@@ -119,9 +127,10 @@ func New(o Options) (_ *Nation, err error) {
 		o.Keys = igc.NewKeys()
 	}
 	n := &Nation{
-		Started: time.Now(), opts: o, now: o.Now, Dir: o.Dir,
+		Started: time.Now(), opts: o, Dir: o.Dir,
 		people: map[string]*Etablissement{}, insurers: map[string]*mutuelle.Mutuelle{}, servers: map[string]*http.Server{}, ports: map[string]string{},
 	}
+	n.now = func() time.Time { return o.Now().Add(time.Duration(n.ahead.Load())) }
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Close())
@@ -145,6 +154,11 @@ func New(o Options) (_ *Nation, err error) {
 	}
 	if err := n.browserFiles(); err != nil {
 		return nil, err
+	}
+	if o.Outage {
+		if err := n.startWebhook(); err != nil {
+			return nil, err
+		}
 	}
 	if err := n.writeRegister(); err != nil {
 		return nil, err

@@ -37,7 +37,8 @@ rest, and a hospital sends far too much while the others work. It prints what ca
 each, where everything listens, how to look at its pages in a browser, and five
 commands to copy; then it keeps light
 traffic going until Ctrl-C. With --once it ends instead with what the day leaves:
-a receipt verified without the RPN, the figures of an establishment, and its
+the outage of that insurer and its end told (the clock of the nation is moved on
+for it), a receipt verified without the RPN, the figures of an establishment, and its
 journal verified.
 
 Everything is fictitious. Nothing is left behind, unless --dir keeps it.`,
@@ -60,7 +61,7 @@ func demo(ctx context.Context, o options, out io.Writer) (err error) {
 		return usage(errors.New("--without-rpn goes with --dir, and without --once"))
 	}
 	p := newPrinter(out, o.noColor)
-	n, err := nation.New(nation.Options{Dir: o.dir, Portal: true, WithoutRPN: o.withoutRPN, Version: "demo"})
+	n, err := nation.New(nation.Options{Dir: o.dir, Portal: true, Outage: o.once, WithoutRPN: o.withoutRPN, Version: "demo"})
 	if err != nil {
 		return usage(err)
 	}
@@ -203,6 +204,10 @@ func (p *printer) end(n *nation.Nation, wrong error) {
 
 // proofs ends --once: what is left of the day, with the RPN stopped.
 func (p *printer) proofs(ctx context.Context, n *nation.Nation, day []nation.Scened) error {
+	told, err := n.Outage(ctx, "ambre")
+	if err != nil {
+		return err
+	}
 	e, err := n.Prove(ctx, day)
 	if err != nil {
 		return err
@@ -215,7 +220,16 @@ func (p *printer) proofs(ctx context.Context, n *nation.Nation, day []nation.Sce
 `,
 		p.paint(bold, "What the day leaves, now that the RPN is stopped"),
 		pad("receipt", 10), x.ID, e.Scene.Nom, e.Proof.Entry.Index, e.Proof.Checkpoint.Origin, pad("", 10))
-	title := "figures"
+	title := "outage"
+	for _, c := range told {
+		text := c.Type + " of " + c.Nom + " (" + strings.Join(c.Services, ", ") + "), since " + c.Depuis
+		if c.Jusque != "" {
+			text += " until " + c.Jusque + fmt.Sprintf(", with %d exchanges to play again", len(c.Echanges))
+		}
+		fmt.Fprintf(p.out, "  %s %s: told by a signed call of its webhook\n", pad(title, 10), text)
+		title = ""
+	}
+	title = "figures"
 	for _, file := range e.CSV {
 		fmt.Fprintf(p.out, "  %s %s\n", pad(title, 10), filepath.Base(file))
 		title = ""

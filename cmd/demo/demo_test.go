@@ -50,7 +50,7 @@ func TestDemoOnceEndsWellAndLeavesNothing(t *testing.T) {
 			t.Errorf("%q is not in the table\n%s", want, out)
 		}
 	}
-	for _, want := range []string{"with the public key alone", "activite_", "anomalies_", "temps_", "nothing was changed, added or taken away"} {
+	for _, want := range []string{"panne of Mutuelle Ambre (IDB)", "retour of Mutuelle Ambre (IDB)", "exchanges to play again", "with the public key alone", "activite_", "anomalies_", "temps_", "nothing was changed, added or taken away"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not at its end\n%s", want, out)
 		}
