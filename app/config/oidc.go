@@ -159,9 +159,6 @@ func (c *Config) checkOIDC(doc *strict.Document) {
 	if len(o.ACR) == 0 {
 		o.ACR = []string{"eidas1"}
 	}
-	if slices.Contains(o.ACR, "") {
-		doc.Refuse(at("acr"), "name a level of assurance, as eidas1", "an empty acr would let in whom the provider says nothing of")
-	}
 	if o.Longest < o.Idle {
 		doc.Refuse(at("longest"), "write at least idle", "%s is less than idle, %s", o.Longest, o.Idle)
 	}
