@@ -136,7 +136,10 @@ func cells() []cell {
 
 func TestDrill(t *testing.T) {
 	for _, c := range cells() {
-		t.Run(c.family+"/"+c.name, func(t *testing.T) { c.verdict(t) })
+		t.Run(c.family+"/"+c.name, func(t *testing.T) {
+			t.Parallel()
+			c.verdict(t)
+		})
 	}
 }
 
