@@ -134,3 +134,35 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	}
 }
+
+// startLoops begins what goes on in the background: looking at the files,
+// and asking the annuaire.
+func (a *App) startLoops() {
+	ctx, cancel := context.WithCancel(context.Background())
+	a.onRelease("loops", func(context.Context) error { cancel(); a.loops.Wait(); return nil })
+	a.startJournal()
+	a.startHistory()
+	a.loops.Go(func() { a.watchExpiries(ctx) })
+	a.loops.Go(func() { a.watchDates(ctx) })
+	a.loops.Go(func() { a.reloader.watch(ctx, a.opts.ReloadEvery, a.now) })
+	began := a.ground()
+	a.followLists()
+	a.loops.Go(func() { a.watchConnections(ctx, began) })
+	a.loops.Go(func() { a.saveState(ctx) })
+	a.runDossiers(ctx)
+	if a.figures != nil {
+		a.loops.Go(func() { a.figures.Run(ctx) })
+	}
+	if a.watcher != nil {
+		a.loops.Go(func() { a.watcher.Run(ctx) })
+	}
+	if a.mailer != nil {
+		a.loops.Go(func() { a.mailer.Run(ctx) })
+	}
+	if a.figures != nil { // the console, and the portal where there is one
+		a.loops.Go(func() { a.pages.Run(ctx) })
+	}
+	if a.config.Annuaire.Probe > 0 {
+		a.loops.Go(func() { a.probeAnnuaire(ctx) })
+	}
+}

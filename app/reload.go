@@ -144,3 +144,57 @@ func (r *reloader) fingerprint() string {
 	}
 	return b.String()
 }
+
+// newReloader lists what a reload replaces.
+func (a *App) newReloader() *reloader {
+	c := a.config
+	r := &reloader{log: a.log, notify: a.live.Reloaded, parts: []part{
+		{name: "register", files: []string{c.Etablissements, c.AMC}, reload: a.reloadRegister},
+		{name: "trust", files: []string{c.Trust.EtablissementsTLS, c.Trust.EtablissementsSignature, c.Trust.AMCTLS, c.Trust.AMCSignature}, prepare: a.stores.Prepare},
+	}}
+	for _, own := range c.Identities() {
+		r.parts = append(r.parts, part{name: own.Name, files: own.Pair.Paths(), prepare: a.own.Of(own.Name).Prepare})
+	}
+	if p := &c.Portal; p.Open() {
+		var files []string
+		for _, o := range p.Operators {
+			files = append(files, o.Certificate)
+		}
+		r.parts = append(r.parts, part{name: "operators", files: files, reload: a.reloadOperators})
+		if p.Clients != "" {
+			r.parts = append(r.parts, part{name: "portal.clients", files: []string{p.Clients}, prepare: a.operatorStore.Prepare})
+		}
+	}
+	if a.tickets != nil {
+		r.parts = append(r.parts, part{name: "tickets", files: []string{c.Tickets}, reload: func(act) ([]string, error) { _, err := a.tickets.Reload(); return nil, err }})
+	}
+	r.seen = r.fingerprint()
+	return r
+}
+
+// Force is what a reload takes although it is worse than what it replaces.
+type Force struct {
+	Register     bool // however much the register drops
+	Certificates bool // a CA less that still has clients, a name less
+}
+
+// Reload reads the lists, the certificates and the trust stores again, and asks
+// the servers of revocation lists at once. What cannot be read stays as it was,
+// and is named in the error.
+func (a *App) Reload() error {
+	_, err := a.ReloadForced(Force{})
+	return err
+}
+
+// ReloadForced is Reload that takes what is worse, as far as force says; it
+// returns what changed, a line each.
+func (a *App) ReloadForced(force Force) (what []string, err error) {
+	return a.reload(act{Force: force, why: "asked"})
+}
+
+// reload is the one door of a reload that somebody asks for: SIGHUP, `rpn
+// reload` and Reload.
+func (a *App) reload(by act) ([]string, error) {
+	a.revocation.Hurry()
+	return a.reloader.reload(by, a.now())
+}

@@ -149,3 +149,13 @@ func (l *Log) Entries(from uint64) iter.Seq2[Entry, error] {
 		}
 	}
 }
+
+// closed is the index after the last record of a closed segment.
+func (l *Log) closed() (end uint64) {
+	for i := range l.segments {
+		if s := &l.segments[i]; s.footer != nil {
+			end = s.end
+		}
+	}
+	return end
+}

@@ -1,66 +1,13 @@
 package journal
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
-	"time"
 
 	"golang.org/x/mod/sumdb/note"
 )
-
-// A Report is what a verification found.
-type Report struct {
-	Origin                       string
-	First, End                   uint64 // the records kept: from First to before End
-	Sealed                       uint64 // size of the last checkpoint
-	Exchanges, Amendments, Marks uint64
-	Before                       int    // of the other checkpoints, those of before the records kept: not comparable any more
-	NotRecorded, TurnedAway      uint64 // according to the marks
-	From, To                     time.Time
-
-	// Problems lists what is wrong, in French: what was changed, taken away or
-	// destroyed. More than MaxProblems are only counted.
-	Problems []string
-	More     int
-	// Unread lists, in French, what could not be read for now, by the fault of the
-	// disk or of the system: nothing is known of it. MaxProblems at most.
-	Unread []string
-}
-
-// MaxProblems is how many problems a Report lists.
-const MaxProblems = 100
-
-// OK reports whether everything was read and nothing was found wrong.
-func (r *Report) OK() bool { return len(r.Problems) == 0 && len(r.Unread) == 0 }
-
-func (r *Report) wrong(format string, args ...any) {
-	if len(r.Problems) == MaxProblems {
-		r.More++
-		return
-	}
-	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
-}
-
-func (r *Report) unread(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	if len(r.Unread) < MaxProblems && !slices.Contains(r.Unread, text) {
-		r.Unread = append(r.Unread, text)
-	}
-}
-
-// cannotRead notes what an error kept from being read: what is damaged is a
-// problem, anything else is unread.
-func (r *Report) cannotRead(what string, err error) {
-	if errors.Is(err, ErrDamaged) {
-		r.wrong("%s : illisible : %v", what, err)
-	} else {
-		r.unread("%s : lecture impossible : %v", what, err)
-	}
-}
 
 // Verify reads every kept record, computes the whole tree again and compares it
 // with each signed checkpoint and each tile. progress, which may be nil, is
@@ -208,33 +155,6 @@ func (v *verification) record(s *logSegment, e *Entry) {
 	r.see(e)
 }
 
-func (r *Report) see(e *Entry) {
-	if at := e.At(); !at.IsZero() {
-		if r.From.IsZero() || at.Before(r.From) {
-			r.From = at
-		}
-		if at.After(r.To) {
-			r.To = at
-		}
-	}
-	switch {
-	case e.Exchange != nil:
-		r.Exchanges++
-	case e.Amendment != nil:
-		r.Amendments++
-	case e.Mark != nil:
-		r.Marks++
-		switch e.Mark.Event {
-		case NotRecorded:
-			r.NotRecorded += e.Mark.Count
-		case TurnedAway:
-			r.TurnedAway += e.Mark.Count
-		case Void:
-			r.wrong("l'enregistrement %d était illisible après une panne : une marque le remplace", e.Index)
-		}
-	}
-}
-
 // lost takes the hashes of an unreadable bundle from its tile. Where there is no
 // tile, the tree cannot be computed any further.
 func (v *verification) lost(s *logSegment, lo, hi uint64, err error) {
@@ -279,13 +199,6 @@ func (v *verification) push(leaf Hash) {
 	}
 }
 
-// tileOfLeaves compares the tile being filled, when all of it is known.
-func (v *verification) tileOfLeaves() {
-	if !v.hole {
-		v.tile(0, v.tile0+uint64(len(v.roots)), v.leaves)
-	}
-}
-
 // expect takes the other checkpoints to compare. One of more than was ever sealed
 // is of records that are gone.
 func (v *verification) expect(others []*Checkpoint) {
@@ -316,88 +229,5 @@ func (v *verification) compare(size uint64) {
 	}
 	if !v.blind && size == v.last.Size && size == v.tree.size && v.last.Size > 0 && v.last.Root != v.tree.root() {
 		v.report.wrong("le journal de %d enregistrements n'est pas celui qui a été scellé : sa racine diffère de celle du point de contrôle signé", size)
-	}
-}
-
-// tile compares a computed tile with those on disk: the full one, and each
-// partial one. For a closed segment it must exist.
-func (v *verification) tile(level int, n uint64, hashes []Hash) {
-	dir := filepath.Join(v.log.dir, "tiles")
-	check := func(w int) {
-		path := tilePath(level, n, w%tileWidth)
-		b, err := os.ReadFile(filepath.Join(dir, path))
-		switch {
-		case errors.Is(err, os.ErrNotExist) && w < tileWidth:
-		case errors.Is(err, os.ErrNotExist):
-			if end := (n + 1) << (8 * (level + 1)); end <= v.log.closed() {
-				v.report.wrong("tuile %s : elle manque ; les preuves la refont à partir des enregistrements", path)
-			}
-		case err != nil:
-			v.report.cannotRead("tuile "+path, err)
-		case w > len(hashes) || !bytes.Equal(b, concat(hashes[:w])):
-			v.report.wrong("tuile %s : elle n'est pas celle de l'arbre", path)
-		}
-	}
-	if len(hashes) == tileWidth {
-		check(tileWidth)
-	}
-	widths, err := partialTiles(dir, level, n)
-	if err != nil {
-		v.report.cannotRead("tuile "+tilePath(level, n, 0)+".p", err)
-		return
-	}
-	for _, w := range widths {
-		check(w)
-	}
-	closed := v.log.closed()
-	if w := int(closed >> (8 * level) % tileWidth); w > 0 && closed>>(8*(level+1)) == n && !slices.Contains(widths, w) {
-		v.report.wrong("tuile %s : elle manque ; les preuves la refont à partir des enregistrements", tilePath(level, n, w))
-	}
-}
-
-// closed is the index after the last record of a closed segment.
-func (l *Log) closed() (end uint64) {
-	for i := range l.segments {
-		if s := &l.segments[i]; s.footer != nil {
-			end = s.end
-		}
-	}
-	return end
-}
-
-func concat(hashes []Hash) []byte {
-	b := make([]byte, 0, len(hashes)*len(Hash{}))
-	for i := range hashes {
-		b = append(b, hashes[i][:]...)
-	}
-	return b
-}
-
-// tilesAbove compares the tiles above the leaves. Nodes before the first kept
-// record are not recomputed: the checkpoints vouch for them.
-func (v *verification) tilesAbove() {
-	first, hashes := v.tile0, v.roots
-	if v.blind {
-		return // said once
-	}
-	for level := 1; len(hashes) > 0; level++ {
-		if skip := int(first % tileWidth); skip > 0 {
-			before, err := v.log.tile(level, first/tileWidth, skip)
-			if err != nil {
-				v.report.cannotRead("tuile "+tilePath(level, first/tileWidth, 0), err)
-				return
-			}
-			hashes, first = append(before[:skip:skip], hashes...), first-uint64(skip)
-		}
-		var up []Hash
-		for n := first / tileWidth; len(hashes) > 0; n++ {
-			w := min(tileWidth, len(hashes))
-			v.tile(level, n, hashes[:w])
-			if w == tileWidth {
-				up = append(up, rootOf(hashes[:w]))
-			}
-			hashes = hashes[w:]
-		}
-		first, hashes = first/tileWidth, up
 	}
 }

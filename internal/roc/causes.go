@@ -100,7 +100,7 @@ type causeLine struct {
 	CauseMeaning
 }
 
-var causes = slices.Concat(senderCauses, legCauses)
+var causes = slices.Concat(senderCauses, routeCauses, legCauses)
 
 var legCauses = []causeLine{
 	{ListenerFull, CauseMeaning{Overloaded, ByRPN,
