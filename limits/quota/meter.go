@@ -156,8 +156,8 @@ func (m *Meter) Spend(ctx context.Context, name string, l Limit, n float64) (wai
 	if ok || m.away.Load().Outage == 0 || time.Since(m.start)-begun+wait > m.o.Patience {
 		return wait, ok
 	}
-	// Alone, the instance has what is lacking before the patience of the exchange
-	// ends: an outage that has just begun refuses nobody of a high rate.
+	// While the instance is alone, an exchange waits for what its own part of the rate
+	// gives within Patience: at a high rate it is then served.
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
@@ -171,6 +171,7 @@ func (m *Meter) Spend(ctx context.Context, name string, l Limit, n float64) (wai
 func (m *Meter) asked(ctx context.Context, e *entry, n float64) (wait time.Duration, ok bool) {
 	patience := time.NewTimer(m.o.Patience)
 	defer patience.Stop()
+	joined := time.Duration(-1) // when the question was asked that knows what is lacking here
 	for {
 		round := m.nextRound()
 		e.shard.mu.Lock()
@@ -178,7 +179,10 @@ func (m *Meter) asked(ctx context.Context, e *entry, n float64) (wait time.Durat
 			e.shard.mu.Unlock()
 			return 0, true
 		}
-		m.askLocked(e, n, time.Since(m.start))
+		if !e.asking || e.asked != joined { // the answers to others wake it, too
+			m.askLocked(e, n, time.Since(m.start))
+			joined = e.asked
+		}
 		answered := !e.asking
 		e.shard.mu.Unlock()
 		if answered {

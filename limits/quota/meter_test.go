@@ -3,6 +3,9 @@ package quota
 import (
 	"context"
 	"errors"
+	"fmt"
+	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -314,4 +317,49 @@ func TestTheBeginningOfAnOutageRefusesNobodyOfAHighRate(t *testing.T) {
 		s.broken.Store(false)
 		await.Until(t, "the store is back", func() bool { return m.Away().IsZero() })
 	}
+}
+
+// held is a memory that keeps the questions about one account waiting.
+type held struct {
+	*memory
+	asked, free chan struct{}
+}
+
+func (s *held) Ask(ctx context.Context, q Question) (Answer, error) {
+	if slices.ContainsFunc(q.Wants, func(w Want) bool { return w.Account == "tenu" }) {
+		close(s.asked)
+		<-s.free
+	}
+	return s.memory.Ask(ctx, q)
+}
+
+// The answers to others wake who waits: it lacks what it lacked, and no more.
+func TestWhoWaitsIsCountedOnce(t *testing.T) {
+	t.Parallel()
+	s := &held{newMemory(), make(chan struct{}), make(chan struct{})}
+	s.full()
+	o := patient
+	o.Store = s
+	m := newMeter(t, o)
+	l := Limit{Rate: 20, Burst: 40}
+	var waits sync.WaitGroup
+	waits.Go(func() {
+		if _, ok := m.Spend(t.Context(), "tenu", l, 1); !ok {
+			t.Error("it is refused")
+		}
+	})
+	<-s.asked
+	shard := &m.shards[maphash.String(m.seed, "tenu")%uint64(len(m.shards))]
+	for i := range 20 {
+		if _, ok := m.Spend(t.Context(), fmt.Sprint("autre ", i), l, 1); !ok {
+			t.Fatal("another is refused")
+		}
+	}
+	shard.mu.Lock()
+	if short := shard.accounts["tenu"].short; short > 0 {
+		t.Errorf("one that waits for one unit lacks %v more", short)
+	}
+	shard.mu.Unlock()
+	close(s.free)
+	waits.Wait()
 }
