@@ -182,7 +182,7 @@ func (c *country) register() {
 		}
 	}
 	es, amc := filepath.Join(c.dir, "etablissements.yaml"), filepath.Join(c.dir, "amc.yaml")
-	for file, text := range map[string]string{es: b.String(), amc: "amcs:\n  - {nom: Mutuelle Verte, numeros: [\"" + ownAMC + "\"], etat: cercle, domaines: [roc.verte.example], structures: [\"" + ownSIREN + "\"]}\n" +
+	for file, text := range map[string]string{es: b.String(), amc: "amcs:\n  - {nom: Mutuelle Verte, numeros: [\"" + ownAMC + "\", \"0099000012\"], etat: cercle, domaines: [roc.verte.example], structures: [\"" + ownSIREN + "\"]}\n" +
 		"  - {nom: Mutuelle Bleue, numeros: [\"" + otherAMC + "\"], etat: cercle, structures: [\"" + otherSIREN + "\"]}\n"} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			c.t.Fatal(err)

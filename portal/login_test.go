@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"html"
 	"io"
 	"log/slog"
 	"maps"
@@ -323,5 +324,30 @@ func TestTheWayIn(t *testing.T) {
 	}
 	if w := c.ask("p:own", http.MethodGet, "/moi", nil); !strings.Contains(w.Body.String(), "Fournisseur fictif") || strings.Contains(w.Body.String(), c.cookies["own"]) {
 		t.Errorf("who am I: %s", text2(w.Body))
+	}
+}
+
+// The invitations that open the pages of an insurer are all shown to it: those by
+// another of its numbers, and by its structure. It revokes them; another does not
+// see them.
+func TestAnInsurerSeesAllThatOpensItsPages(t *testing.T) {
+	t.Parallel()
+	c := newOpenCountry(t)
+	acces := "/amc/" + ownAMC + "/acces"
+	for label, party := range map[string]invitation.Party{"par l'autre numéro": {AMC: "0099000012"}, "par la structure": {Structure: ownSIREN}} {
+		i, _, err := c.book.Make(party, label, "exploitant")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w := c.ask("amc", http.MethodGet, acces, nil); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), html.EscapeString(label)) {
+			t.Errorf("%s: %d, it is not shown", label, w.Code)
+		}
+		w := c.ask("amc2", http.MethodGet, "/amc/"+otherAMC+"/acces", nil)
+		if w.Code != http.StatusOK || strings.Contains(w.Body.String(), html.EscapeString(label)) {
+			t.Errorf("%s: %d, it is shown on the page of another", label, w.Code)
+		}
+		if w := c.ask("amc", http.MethodPost, acces, url.Values{"acte": {"revoquer"}, "invitation": {i.ID}}); w.Code != http.StatusSeeOther {
+			t.Errorf("%s: revoked: %d", label, w.Code)
+		}
 	}
 }

@@ -145,6 +145,10 @@ func (s *Subject) concerns(of, party invitation.Party) bool {
 	case s.es != nil && of.Structure != "":
 		e, known := s.r.d.o.Register().ByStructure(of.Structure)
 		return known && e.Structure == s.es.Structure
+	case s.amc != nil && of.AMC != "":
+		return s.amc.Has(of.AMC)
+	case s.amc != nil && of.Structure != "":
+		return slices.ContainsFunc(s.r.d.o.Register().AMCsOf(of.Structure), func(a *register.AMC) bool { return a.Has(s.numero) })
 	}
 	return false
 }
