@@ -13,9 +13,6 @@ import (
 	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
-// providerTime bounds one question to the provider of identities.
-const providerTime = 8 * time.Second
-
 // openInvitations reads the invitations to the portal. Those that cannot be read let
 // nobody in, and keep nobody else out: the RPN starts.
 func (a *App) openInvitations() {
@@ -32,6 +29,10 @@ func (a *App) openInvitations() {
 	a.invitations = book
 	a.onRelease("invitations to the portal", func(context.Context) error { book.Close(); return nil }) // the next process writes them
 }
+
+// providerTime bounds one question to the provider of identities: its keys are read
+// by a context that has no end of its own.
+const providerTime = 8 * time.Second
 
 // login is how persons come in by OpenID Connect; nil: they do not. The provider is
 // asked nothing yet.

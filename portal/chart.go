@@ -52,8 +52,7 @@ const (
 	low         = 170
 )
 
-// ownerColours are the colours of owners; 0 is that of answers, and the last one of
-// what has no answer, whoever must act.
+// ownerColours are the colours of who must act; 0 is that of answers.
 var ownerColours = []int{1, 2, 3, 4, 5}
 
 // barChart stacks the series of each point, in their colours. first names the

@@ -315,3 +315,21 @@ func TestWhatCannotBeReadOfTheJournalIsTold(t *testing.T) {
 		}
 	}
 }
+
+// What is printed for people, letter by letter: the other tests ask the same code.
+func TestFiguresAreTypeset(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]string{
+		"12345":     "12\u202f345",
+		"999":       "999",
+		"0,043 s":   "43\u00a0ms",
+		"1,144 s":   "1,144\u00a0s",
+		"96,5 %":    "96,5\u00a0%",
+		"1500 /s":   "1\u202f500\u00a0/s",
+		"3 minutes": "3\u00a0minutes",
+	} {
+		if got := typeset(given); got != want {
+			t.Errorf("%q is printed %q, want %q", given, got, want)
+		}
+	}
+}

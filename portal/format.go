@@ -203,8 +203,9 @@ func (q *question) shortPeriod(otherwise string) (period, error) {
 }
 
 func (q *question) shortChoices(path string, chosen period) []link {
-	long := periods(q.now())[3]
-	return slices.DeleteFunc(q.choices(path, chosen), func(l link) bool { return l.Text == long.name })
+	return slices.DeleteFunc(q.choices(path, chosen), func(l link) bool {
+		return slices.ContainsFunc(periods(q.now()), func(p period) bool { return p.name == l.Text && p.to.Sub(p.from) > access.MaxPeriod })
+	})
 }
 
 // choices are the links to the other periods of a page.

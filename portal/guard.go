@@ -66,8 +66,8 @@ func readable(u *url.URL) bool {
 	return utf8.ValidString(u.Path)
 }
 
-// nothing is the answer where no route is, or none for this method. Who has no
-// certificate does not learn which.
+// nothing is the answer where no route is, or none for this method. Who is not
+// identified does not learn which.
 func nothing(q *question) (any, error) {
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		r := *q.Request

@@ -346,7 +346,7 @@ func (x *exchange) find(es *register.Etablissement, permit routing.Permit) (annu
 	return entry, err
 }
 
-// seat waits for a free one at the insurer.
+// seat waits for a free seat at the insurer.
 func (x *exchange) seat(route routing.Route, amc *register.AMC, es *register.Etablissement) (leave func(time.Time), err error) {
 	start := x.proxy.o.Now()
 	leave, err = x.proxy.o.AMCAccess.Enter(x.ctx, amc, route.Host(), es, start)

@@ -55,7 +55,7 @@ type Operator struct {
 	Certificate string `yaml:"certificate" strict:"required"`
 
 	// Role is lecture (sees everything), exploitation (decides what waits) or
-	// administration (as exploitation, for now). Required.
+	// administration (also invites people to the pages of others). Required.
 	Role OperatorRole `yaml:"role" strict:"required"`
 }
 

@@ -112,7 +112,7 @@ func portalInvitationsCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "invitations",
-		Short: "Show the invitations of the last year, the latest first",
+		Short: "Show the invitations that are kept, the latest first",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			body, _, err := admin.ask(cmd.Context(), http.MethodGet, "/-/portal/invitations")
@@ -121,7 +121,7 @@ func portalInvitationsCommand() *cobra.Command {
 			}
 			var list []invited
 			if err := json.Unmarshal(body, &list); err != nil {
-				return failed(fmt.Errorf("this RPN has no invitations: its configuration has no portal.oidc"))
+				return failed(fmt.Errorf("what answers there is not an RPN: %w", err))
 			}
 			if asJSON {
 				_, err = cmd.OutOrStdout().Write(body)

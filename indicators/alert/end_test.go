@@ -94,7 +94,7 @@ func (e *end) contributed(want bool, when string) {
 	}
 }
 
-// The word of an outage that could not be sent in time is for nobody once the
+// The notice of an outage that could not be sent in time is for nobody once the
 // outage is over, by mail and by webhook.
 func TestAnOutageThatIsOverIsNotToldAsGoingOn(t *testing.T) {
 	t.Parallel()

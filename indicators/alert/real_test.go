@@ -19,7 +19,7 @@ import (
 
 // An outage and its end reach a real mail server and a real HTTPS receiver, with
 // the exchanges to play again.
-func TestTheWordReachesRealServers(t *testing.T) {
+func TestTheNoticeReachesRealServers(t *testing.T) {
 	t.Parallel()
 	postman, hook := mailtest.Start(t, true), newReceiver(t, http.StatusOK)
 	w := newRehearsal(t, func(x time.Time) bool { return !x.Before(at(5, 0)) && x.Before(at(20, 0)) })

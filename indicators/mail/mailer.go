@@ -1,6 +1,6 @@
 // Package mail sends the letters of the outbox by SMTP, once each: the
 // weekly files to each establishment and to the national supervision, each Monday
-// at six in Paris, and what others put there (the word of an outage).
+// at six in Paris, and what others put there (the notice of an outage).
 package mail
 
 import (

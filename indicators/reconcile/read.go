@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,8 +54,6 @@ type Line struct {
 type Errors []string
 
 func (e Errors) Error() string { return strings.Join(e, "\n") }
-
-var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
 // columns are the names that a column may have.
 var columns = map[string]string{
@@ -288,7 +285,7 @@ func (r *reader) service() roc.Service {
 func (r *reader) uuid(column string) string {
 	text := strings.ToLower(r.cell(column))
 	text = strings.TrimPrefix(strings.TrimPrefix(text, "urn:"), "uuid:")
-	if text != "" && !uuidForm.MatchString(text) {
+	if text != "" && !roc.IsUUID(text) {
 		r.refuse("%s : %s n'est pas un identifiant : 8-4-4-4-12 chiffres hexadécimaux", column, quoted(text))
 		return ""
 	}

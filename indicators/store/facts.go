@@ -213,7 +213,7 @@ func (b *sums) take(x *journal.Exchange, f fact, lost bool) {
 	if amc == "" {
 		amc = none
 	}
-	hour := hourOf(x.RequestIn)
+	hour := Hour.Begin(x.RequestIn).Unix()
 	day := b.dayOf(hour)
 	b.structures.add(structure)
 	b.amcs.add(amc)
@@ -234,12 +234,6 @@ func (b *sums) take(x *journal.Exchange, f fact, lost bool) {
 	b.facts = append(b.facts, f)
 	b.ranked = false
 	b.weight += weightOfFact
-}
-
-// hourOf is the beginning of the hour of an instant.
-func hourOf(t time.Time) int64 {
-	s := t.Unix()
-	return s - (s%3600+3600)%3600
 }
 
 // dayOf is the day of an hour.
@@ -340,14 +334,14 @@ func (b *sums) gather(r *row, p *pack) {
 	}
 }
 
-// join adds the touches of a row to a pack, of more than it may have the first
-// ones of the journal.
+// join adds the touches of a row to a pack. Where there are more than MostJoined,
+// those that come first in the journal are kept.
 func (b *sums) join(r *row, p *pack) {
-	if facts := r.facts; len(p.touches)+len(facts) > MostJoined {
-		r.facts = slices.Sorted(slices.Values(facts))
-		defer func() { r.facts = facts }()
+	facts := r.facts
+	if len(p.touches)+len(facts) > MostJoined {
+		facts = slices.Sorted(slices.Values(facts))
 	}
-	for _, i := range r.facts {
+	for _, i := range facts {
 		if t := b.facts[i].touch; t.link != (roc.Dossier{}) && len(p.touches) < MostJoined {
 			p.touches = append(p.touches, t)
 		}

@@ -51,8 +51,8 @@ func (s *Store) States(ctx context.Context, from, to time.Time) ([]ServiceState,
 	return list, nil
 }
 
-// An AnnouncedOutage is an outage of an insurer that those who asked for it were
-// told of, were there any.
+// An AnnouncedOutage is an outage of an insurer that was announced to its
+// subscribers, even where there are none.
 type AnnouncedOutage struct {
 	AMC       roc.NumeroAMC
 	Began     time.Time // of its first window

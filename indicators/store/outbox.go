@@ -11,7 +11,7 @@ import (
 )
 
 // A Letter is one message to somebody outside: the files of a week by mail, or
-// the word of an outage by mail or webhook. The outbox holds one for each ID,
+// the notice of an outage by mail or webhook. The outbox holds one for each ID,
 // whatever the number of instances, and keeps it after it was sent: it is never
 // sent twice.
 type Letter struct {

@@ -84,7 +84,7 @@ func (b *sums) watch(runs map[serviceKey]*run, x *journal.Exchange) {
 
 // window is where an instant counts, of the insurer and service of an exchange.
 func (b *sums) window(x *journal.Exchange, at time.Time) *Counts {
-	day := b.dayOf(hourOf(at))
+	day := b.dayOf(Hour.Begin(at).Unix())
 	k := packKey{kind: windows, begins: day, amc: x.To.AMC}
 	p := b.windows[k]
 	if p == nil {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/internal/durable"
+	"github.com/piano-roc/rpn/journal"
 )
 
 // folder is where the tokens of a journal are, in its own folder: for each day
@@ -91,7 +92,7 @@ func (k *Keeper) today(ctx context.Context) error {
 	if _, err := os.Stat(base + ".tsr"); err == nil {
 		return nil
 	}
-	checkpoint, err := os.ReadFile(filepath.Join(k.o.Dir, "checkpoint"))
+	checkpoint, err := os.ReadFile(filepath.Join(k.o.Dir, journal.CheckpointFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // nothing is sealed yet
 	}

@@ -26,7 +26,7 @@ type Role string
 const (
 	Lecture        Role = "lecture"        // sees everything
 	Exploitation   Role = "exploitation"   // decides what waits
-	Administration Role = "administration" // as exploitation, for now
+	Administration Role = "administration" // and invites people to the pages of others, and revokes
 )
 
 // Roles lists them, from the least.

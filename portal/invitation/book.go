@@ -350,7 +350,8 @@ func (b *Book) Of(person string) []Invitation {
 	return b.list(func(i *Invitation) bool { return i.Person == person && i.StateAt(now) == Active })
 }
 
-// All are those of the last year, the latest first.
+// All are those that are kept, the latest first: one that is over is kept 400 days
+// at least, and leaves at a start.
 func (b *Book) All() []Invitation { return b.list(func(*Invitation) bool { return true }) }
 
 func (b *Book) list(is func(*Invitation) bool) (list []Invitation) {

@@ -4,8 +4,8 @@
 //
 // An invitation is a link: signed, single-use, with an end. Who uses it is known by
 // a pseudonym alone, and reads from then on, until the access ends or the
-// invitation is revoked. Every act is one line of a file that is appended to and
-// never changed; what is not written is not done.
+// invitation is revoked. Every act is one line that is added to a file; what is not
+// written is not done. Those of invitations that have long been over leave it at a start.
 package invitation
 
 import (

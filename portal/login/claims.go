@@ -2,6 +2,7 @@ package login
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/piano-roc/rpn/internal/roc"
@@ -58,12 +59,7 @@ func (c claims) values(path string) (list []string) {
 }
 
 func (c claims) has(path, value string) bool {
-	for _, v := range c.values(path) {
-		if v == value {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(c.values(path), value)
 }
 
 // read are the structures that the claim names. What is no identifier of its sort is

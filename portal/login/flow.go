@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,10 +48,7 @@ func (l *Login) Begin(ctx context.Context, from, link string) (string, *http.Coo
 	p := &pending{state: newSecret(), nonce: newSecret(), verifier: oauth2.GenerateVerifier(), link: link, from: from, began: l.o.Now()}
 	secret := newSecret()
 	l.keep(digestOf(secret), p)
-	more := []oauth2.AuthCodeOption{oidc.Nonce(p.nonce), oauth2.S256ChallengeOption(p.verifier)}
-	if len(l.o.ACR) > 0 {
-		more = append(more, oauth2.SetAuthURLParam("acr_values", strings.Join(l.o.ACR, " ")))
-	}
+	more := []oauth2.AuthCodeOption{oidc.Nonce(p.nonce), oauth2.S256ChallengeOption(p.verifier), oauth2.SetAuthURLParam("acr_values", strings.Join(l.o.ACR, " "))}
 	return m.config.AuthCodeURL(p.state, more...), cookie(PendingCookie, secret, pendingLife), nil
 }
 
@@ -193,7 +191,7 @@ func (l *Login) verify(ctx context.Context, code string, p *pending) (*verified,
 		return nil, l.wrong("the ID token names nobody")
 	case len(id.Audience) != 1, said.AZP != "" && said.AZP != l.o.ClientID: // another audience is nobody that this trusts
 		return nil, l.wrong("the ID token was given to another client")
-	case !l.strong(said.ACR):
+	case !slices.Contains(l.o.ACR, said.ACR):
 		return nil, &Problem{Text: "Vous ne vous êtes pas identifié d'une manière assez sûre pour ces pages. Recommencez avec votre carte ou votre e-CPS.", Cause: errors.New("the acr is none of those demanded")}
 	case id.AccessTokenHash != "" && id.VerifyAccessToken(token.AccessToken) != nil:
 		return nil, l.wrong("the access token is not that of the ID token")
@@ -233,19 +231,6 @@ func (l *Login) readClaims(ctx context.Context, m *metadata, id *oidc.IDToken, t
 		return l.wrong("userinfo cannot be read")
 	}
 	return nil
-}
-
-// strong reports whether an acr is one of those demanded.
-func (l *Login) strong(acr string) bool {
-	if len(l.o.ACR) == 0 {
-		return true
-	}
-	for _, demanded := range l.o.ACR {
-		if acr == demanded {
-			return true
-		}
-	}
-	return false
 }
 
 // exchangeFailed tells a code that the provider refuses from a provider that fails.

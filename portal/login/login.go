@@ -31,7 +31,7 @@ type Options struct {
 	Secret    string
 	Portal    string   // the address of the portal, without a path: "https://portail.example"
 	Scopes    []string // openid is one of them
-	ACR       []string // one of them is demanded; none: any is taken
+	ACR       []string // one of them is demanded: none lets nobody in
 
 	Structures []StructureClaim // which claims name a structure
 	Operators  []OperatorClaim  // which values make an operator

@@ -56,7 +56,7 @@ func main() {
 	flag.StringVar(&o.write, "write", "", "file where the table is written, too")
 	flag.BoolVar(&o.tls, "tls", false, "measure handshakes instead, beside HAProxy")
 	flag.IntVar(&o.handshakes, "handshakes", 600, "with -tls: connections measured on each proxy in a round")
-	flag.Func("beside", "NAME=FILE: another build of rpn, measured in the same run; the table compares with the first", func(v string) error {
+	flag.Func("beside", "NAME=FILE: another build of rpn, with the limits that it has by itself (a build that limits bytes refuses this load), measured in the same run; the table compares with the first", func(v string) error {
 		name, file, ok := strings.Cut(v, "=")
 		if !ok || name == "" || file == "" {
 			return fmt.Errorf("write NAME=FILE")

@@ -69,7 +69,7 @@ func (w *showcase) views() (list []view) {
 	return list
 }
 
-// get asks for a page, later than any answer that is kept for some seconds.
+// get asks for a page, and measures how long that takes.
 func (w *showcase) get(ctx context.Context, who, path string) (*httptest.ResponseRecorder, time.Duration) {
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil)
 	rw := httptest.NewRecorder()
@@ -78,8 +78,8 @@ func (w *showcase) get(ctx context.Context, who, path string) (*httptest.Respons
 	return rw, time.Since(began)
 }
 
-// bench writes the table of the pages: how long each takes, with no answer of
-// before, and how large it is.
+// bench writes the table of the pages: how long each takes, later than the
+// answers that are kept for ten seconds, and how large it is.
 func (w *showcase) bench(ctx context.Context, out io.Writer, rounds int) error {
 	fmt.Fprintf(out, "| page | first | median of %d | kB | |\n|---|---|---|---|---|\n", rounds)
 	w.get(ctx, operator, "/national") // opens the store; the others of each establishment are summed in the background
