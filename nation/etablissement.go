@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/piano-roc/rpn/internal/igc"
@@ -125,6 +127,12 @@ func (e *Etablissement) Post(ctx context.Context, d *Draft, m roc.Content) Outco
 	}
 	start := time.Now() // what the caller waits; the nation's clock may stand still
 	resp, err := e.client.Do(req)
+	if !d.Once && (errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.EPIPE)) {
+		// Cut in the middle of the body: net/http takes a write that failed there
+		// for a fault of the body (transferWriter.doBodyCopy), and does not ask again.
+		req.Body = io.NopCloser(bytes.NewReader(m.Bytes()))
+		resp, err = e.client.Do(req)
+	}
 	if err != nil {
 		return Outcome{Err: err, Took: time.Since(start)}
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -217,13 +218,13 @@ func TestARefusedAddressTakesTheLetterFromNobodyElse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		given := map[string]int{}
-		deferred := true
+		var recovered atomic.Bool
 		send := func(_ context.Context, m *Message, begin func() error) (out Outcome, err error) {
 			for _, a := range m.addresses() {
 				switch {
 				case strings.HasPrefix(a, "nobody@"):
 					out.Refused = append(out.Refused, Refusal{a, &Reply{"RCPT", 550, "5.1.1 <" + a + "> nobody"}})
-				case strings.HasPrefix(a, "later@") && deferred:
+				case strings.HasPrefix(a, "later@") && !recovered.Load():
 					out.Deferred = append(out.Deferred, Refusal{a, &Reply{"RCPT", 451, "4.2.0 <" + a + "> later"}})
 				default:
 					out.Taken = append(out.Taken, a)
@@ -241,7 +242,7 @@ func TestARefusedAddressTakesTheLetterFromNobodyElse(t *testing.T) {
 			return []Recipient{{Structure: both[0].Structure, Addresses: []string{"nobody@chu.example", "a..b@chu.example", "dsi@chu.example", "later@chu.example"}},
 				{Structure: both[1].Structure, Addresses: []string{"dsi@clinique.example"}}}
 		}
-		time.AfterFunc(time.Until(monday)+7*time.Minute, func() { deferred = false })
+		time.AfterFunc(time.Until(monday)+7*time.Minute, func() { recovered.Store(true) })
 		runs(t, monday.Add(time.Second), monday.Add(time.Hour), m)
 		for _, a := range []string{"010003812.2026-S47@rpn.example dsi@chu.example", "010003812.2026-S47@rpn.example later@chu.example", "020000012.2026-S47@rpn.example dsi@clinique.example"} {
 			if given[a] != 1 {
