@@ -260,7 +260,7 @@ func TestAnOperatorFindsWithoutSearching(t *testing.T) {
 	t.Parallel()
 	c := newCountry(t)
 	body := html.UnescapeString(c.page("lecture", "/national"))
-	for _, say := range []string{"Les plus bruyants", "Ce qui vous attend", "Déplacements à décider", "Organismes"} {
+	for _, say := range []string{"Les plus bruyants", "Ce qui vous attend", "Déplacements à décider", "Organismes", "Ce qui a le plus changé", "Couples qui ont le plus changé"} {
 		if !strings.Contains(body, say) {
 			t.Errorf("the national situation does not say %q", say)
 		}

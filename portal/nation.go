@@ -3,10 +3,11 @@ package portal
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
-	"time"
 
+	"github.com/piano-roc/rpn/indicators/report"
 	"github.com/piano-roc/rpn/indicators/store"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/portal/access"
@@ -54,7 +55,8 @@ func nationPage(q *question) (any, error) {
 		charts[0],
 		section{ID: "causes", Heading: "Ce qui n'aboutit pas, par effet", Table: q.causesTable("Causes des échanges qui n'ont pas abouti, aujourd'hui", causes, false)},
 		section{ID: "bruyants", Heading: "Les plus bruyants", Note: "Les établissements dont le plus d'échanges n'aboutissent pas, de leur fait, aujourd'hui.", Table: noisy},
-		section{ID: "mouvements", Heading: "Ce qui a le plus changé", Note: "Part des échanges qui n'aboutissent pas, par organisme : les 7 derniers jours finis et les 7 d'avant.", Table: movers},
+		section{ID: "mouvements", Heading: "Ce qui a le plus changé", Note: "Part des échanges qui n'aboutissent pas : les 7 derniers jours finis et les 7 d'avant. L'ordre est celui des échanges perdus de plus, ou de moins, qu'à la part d'avant.", Table: movers},
+		section{ID: "couples", Heading: "Couples qui ont le plus changé", Note: fmt.Sprintf("La même chose entre un établissement et un organisme, s'ils ont au moins %d échanges chaque semaine.", report.FewestShifted), Table: q.couples()},
 	)
 	p.Sections = append(p.Sections, charts[1:]...)
 	return p, nil
@@ -147,52 +149,51 @@ func (q *question) noisiest(p period) (*table, error) {
 
 // movers are the insurers whose share of failures changed most.
 func (q *question) movers() (*table, error) {
-	today := store.Day.Begin(q.now())
-	weeks := [...]time.Time{today.AddDate(0, 0, -14), today.AddDate(0, 0, -7), today}
-	type side struct{ all, lost [2]int64 }
-	by := map[roc.NumeroAMC]*side{}
-	for i := range 2 {
-		rows, err := q.about.Figures(q.Context(), access.Question{Grain: store.Day, From: weeks[i], To: weeks[i+1], By: []store.Dimension{store.ByAMC, store.ByCode}, NoDurations: true})
-		if err != nil {
+	weeks := access.ShiftedWeeks(q.now())
+	var sides [2][]store.Row
+	for i := range sides {
+		var err error
+		if sides[i], err = q.about.Figures(q.Context(), access.Question{Grain: store.Day, From: weeks[i], To: weeks[i+1], By: []store.Dimension{store.ByAMC, store.ByCode}, NoDurations: true}); err != nil {
 			return nil, err
 		}
-		for k := range rows {
-			r := &rows[k]
-			if by[r.AMC] == nil {
-				by[r.AMC] = &side{}
-			}
-			by[r.AMC].all[i] += r.Exchanges
-			if r.Code != store.Answered {
-				by[r.AMC].lost[i] += r.Exchanges
-			}
-		}
 	}
-	change := func(s *side) float64 {
-		return float64(s.lost[1])/float64(max(1, s.all[1])) - float64(s.lost[0])/float64(max(1, s.all[0]))
-	}
-	var list []roc.NumeroAMC
-	for n, s := range by {
-		if n != "-" && s.all[0] >= fewestMoved && s.all[1] >= fewestMoved && change(s) != 0 {
-			list = append(list, n)
-		}
-	}
-	slices.SortFunc(list, func(x, y roc.NumeroAMC) int {
-		a, b := change(by[x]), change(by[y])
-		return cmp.Or(cmp.Compare(max(b, -b), max(a, -a)), cmp.Compare(x, y))
-	})
-	t := &table{Caption: "Organismes dont la part d'échecs a le plus changé", Quiet: true, Head: columns("Organisme", "Numéro", "#7 jours d'avant", "#7 derniers jours", "Sens"), Empty: "Pas assez d'échanges pour comparer deux semaines."}
-	for _, n := range list[:min(listed, len(list))] {
-		s, way := by[n], cell{Text: "mieux", State: "good"}
-		if change(s) > 0 {
-			way = cell{Text: "moins bien", State: "bad"}
-		}
-		t.Rows = append(t.Rows, []cell{{Text: or(q.reader.NameOfAMC(n), "inconnu du registre"), Href: q.link("/amc/" + string(n))}, text(string(n)), text(share(s.lost[0], s.all[0])), text(share(s.lost[1], s.all[1])), way})
+	t := shiftsTable("Organismes dont les échecs ont le plus changé", "Organisme", "Numéro")
+	for _, s := range report.Largest(report.Shifts(sides[0], sides[1]), listed) {
+		t.Rows = append(t.Rows, append([]cell{q.linkedAMC(s.AMC), text(string(s.AMC))}, shiftCells(&s)...))
 	}
 	return t, nil
 }
 
-// fewestMoved is how many exchanges of each week two weeks are compared from.
-const fewestMoved = 20
+// couples are the establishments and insurers whose exchanges with each other
+// changed most.
+func (q *question) couples() *table {
+	t := shiftsTable("Couples dont les échecs ont le plus changé", "Établissement", "Organisme")
+	list, ready := q.about.Shifts()
+	if !ready {
+		t.Empty = "En cours de calcul : revenez dans une minute."
+	}
+	for _, s := range list[:min(listed, len(list))] {
+		who := cell{Text: or(q.about.NameOfEtablissement(s.Etablissement), finess(s.Etablissement)), Href: q.link("/etablissement/" + string(s.Etablissement))}
+		t.Rows = append(t.Rows, append([]cell{who, q.linkedAMC(s.AMC)}, shiftCells(&s)...))
+	}
+	return t
+}
+
+func (q *question) linkedAMC(n roc.NumeroAMC) cell {
+	return cell{Text: or(q.reader.NameOfAMC(n), "inconnu du registre"), Href: q.link("/amc/" + string(n))}
+}
+
+func shiftsTable(caption, first, second string) *table {
+	return &table{Caption: caption, Quiet: true, Head: columns(first, second, "#7 jours d'avant", "#7 derniers jours", "#Échanges perdus de plus", "Sens"), Empty: "Pas assez d'échanges pour comparer deux semaines."}
+}
+
+func shiftCells(s *report.Shift) []cell {
+	way := cell{Text: "mieux", State: "good"}
+	if s.More() > 0 {
+		way = cell{Text: "moins bien", State: "bad"}
+	}
+	return []cell{text(share(s.Before.Lost, s.Before.All)), text(share(s.After.Lost, s.After.All)), text(count(int64(math.Round(s.More())))), way}
+}
 
 // maxRows is how many rows of the register a page shows.
 const maxRows = 200

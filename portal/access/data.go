@@ -63,15 +63,16 @@ type Domain struct {
 // Data is what pages are made of, behind the question who asks. Safe for
 // concurrent use.
 type Data struct {
-	o     Options
-	store lazy[*store.Store]
-	log   lazy[*journal.Log]
-	find  chan struct{} // one search at a time: a Log is for one goroutine
-	peers peers
-	sky   sky
-	seen  answers
-	flows flows
-	asked atomic.Int64 // when somebody last asked for anything, in seconds since 1970
+	o      Options
+	store  lazy[*store.Store]
+	log    lazy[*journal.Log]
+	find   chan struct{} // one search at a time: a Log is for one goroutine
+	peers  peers
+	shifts shifts
+	sky    sky
+	seen   answers
+	flows  flows
+	asked  atomic.Int64 // when somebody last asked for anything, in seconds since 1970
 }
 
 // New returns Data. Call Run, and Close at the end.

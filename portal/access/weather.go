@@ -75,17 +75,27 @@ const (
 	lookedBack = 400 * 24 * time.Hour
 )
 
-// Run keeps the weather and the bands of peers up to date while somebody reads
-// pages, until ctx ends.
+// Run keeps the weather, the bands of peers and the pairs that changed up to date
+// while somebody reads pages, until ctx ends.
 func (d *Data) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() { d.keep(ctx, d.renewShifts) }) // which takes longer than the weather may wait
+	d.keep(ctx, func(ctx context.Context) error {
+		_, err := d.look(ctx, skyEvery/2)
+		return errors.Join(err, d.renewPeers(ctx))
+	})
+}
+
+// keep renews something every skyEvery while somebody reads pages.
+func (d *Data) keep(ctx context.Context, renew func(context.Context) error) {
 	tick := time.NewTicker(skyEvery)
 	defer tick.Stop()
 	var failed error
 	for {
 		var err error
 		if d.o.Now().Unix()-d.asked.Load() < int64(watched.Seconds()) {
-			_, err = d.look(ctx, skyEvery/2)
-			err = errors.Join(err, d.renewPeers(ctx))
+			err = renew(ctx)
 		}
 		if ctx.Err() != nil {
 			return
