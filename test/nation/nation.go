@@ -83,6 +83,11 @@ func Insurer(id string, change func(*inner.Insurer)) Option {
 	}
 }
 
+// AnotherInsurer adds one to those of every country.
+func AnotherInsurer(i inner.Insurer) Option {
+	return func(s *settings) { s.Insurers = append(s.Insurers, i) }
+}
+
 // Observer is told of each exchange of an RPN in process.
 func Observer(f func(*roc.Record)) Option {
 	return func(s *settings) { s.Observers = append(s.Observers, f) }

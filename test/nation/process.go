@@ -23,16 +23,18 @@ type Text struct {
 	mu   sync.Mutex
 	b    bytes.Buffer
 	held chan struct{} // closed: no longer held
+	slow time.Duration
 	gone bool
 }
 
 func (x *Text) Write(p []byte) (int, error) {
 	x.mu.Lock()
-	held := x.held
+	held, slow := x.held, x.slow
 	x.mu.Unlock()
 	if held != nil {
 		<-held
 	}
+	time.Sleep(slow) // a slow reader: nothing is awaited
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.gone {
@@ -57,11 +59,27 @@ func (x *Text) Stop() (resume func()) {
 	})
 }
 
+// SlowBy has each piece, of 32 KiB at most, take so long to read.
+func (x *Text) SlowBy(d time.Duration) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.slow = d
+}
+
 // Leave closes the pipe that the process writes to, at its next line.
 func (x *Text) Leave() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.gone = true
+}
+
+// Return has the next process that writes there read again. Of the line that was
+// being read when the reader left, nothing is kept.
+func (x *Text) Return() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.gone = false
+	x.b.Truncate(bytes.LastIndexByte(x.b.Bytes(), '\n') + 1)
 }
 
 // String is all that was written.

@@ -1,38 +1,114 @@
 package nation
 
 import (
+	"context"
 	"encoding/binary"
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Resolver is a DNS server that says, for every name, what a test last told
 // it to: addresses of IPv4.
 type Resolver struct {
-	conn net.PacketConn
-	mu   sync.Mutex
-	says []netip.Addr
+	t    testing.TB
+	addr string
+	hold int // a socket that keeps the port, and to which nobody's questions come
+	over sync.WaitGroup
+
+	mu    sync.Mutex // guards what follows
+	says  []netip.Addr
+	fault DNSFault
+	conn  net.PacketConn // nil: down
 }
+
+// A DNSFault is what is wrong with a Resolver.
+type DNSFault string
+
+// The faults.
+const (
+	DNSAnswers DNSFault = ""
+	DNSDown    DNSFault = "down"   // nobody listens: the machine says so (ICMP)
+	DNSLate    DNSFault = "late"   // it answers after 300 ms
+	DNSHalf    DNSFault = "half"   // its answers are cut in the middle
+	DNSFails   DNSFault = "fails"  // it answers that it cannot (SERVFAIL)
+	DNSSilent  DNSFault = "silent" // it does not answer
+)
 
 // NewResolver runs a DNS server until the end of the test; RPN knows it by the
 // setting network.resolver.
 func NewResolver(t testing.TB, says ...string) *Resolver {
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
+	t.Helper()
+	r := &Resolver{t: t}
+	var err error
+	if r.hold, r.addr, err = holdUDP(); err != nil {
 		t.Fatal(err)
 	}
-	r := &Resolver{conn: conn}
 	r.Flip(says...)
-	var over sync.WaitGroup
-	over.Go(r.serve)
-	t.Cleanup(func() { conn.Close(); over.Wait() })
+	t.Cleanup(func() {
+		r.Break(DNSDown)
+		r.over.Wait()
+		unix.Close(r.hold)
+	})
+	r.Break(DNSAnswers)
 	return r
 }
 
+// holdUDP takes a free port of the loopback for good. Its socket is connected to
+// an address where nobody is, so that no question comes to it.
+func holdUDP() (fd int, addr string, err error) {
+	if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
+		return 0, "", err
+	}
+	if err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err == nil {
+		err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+	}
+	if err == nil {
+		err = unix.Connect(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 9}, Port: 9})
+	}
+	var at unix.Sockaddr
+	if err == nil {
+		at, err = unix.Getsockname(fd)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return 0, "", err
+	}
+	in := at.(*unix.SockaddrInet4)
+	return fd, netip.AddrPortFrom(netip.AddrFrom4(in.Addr), uint16(in.Port)).String(), nil
+}
+
 // Addr is where it answers, by UDP.
-func (r *Resolver) Addr() string { return r.conn.LocalAddr().String() }
+func (r *Resolver) Addr() string { return r.addr }
+
+// Break changes how it answers, from the next question on.
+func (r *Resolver) Break(f DNSFault) {
+	r.t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fault = f
+	switch {
+	case f == DNSDown && r.conn != nil:
+		r.conn.Close()
+		r.conn = nil
+	case f != DNSDown && r.conn == nil:
+		shared := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+			return c.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) })
+		}}
+		conn, err := shared.ListenPacket(context.Background(), "udp", r.addr)
+		if err != nil {
+			r.t.Errorf("the resolver does not listen again: %v", err)
+			return
+		}
+		r.conn = conn
+		r.over.Go(func() { r.serve(conn) })
+	}
+}
 
 // Flip changes what it says from the next question on.
 func (r *Resolver) Flip(says ...string) {
@@ -44,16 +120,32 @@ func (r *Resolver) Flip(says ...string) {
 	}
 }
 
-func (r *Resolver) serve() {
+func (r *Resolver) serve(conn net.PacketConn) {
 	b := make([]byte, 1500)
 	for {
-		n, from, err := r.conn.ReadFrom(b)
+		n, from, err := conn.ReadFrom(b)
 		if err != nil {
 			return
 		}
-		if answer := r.answer(b[:n]); answer != nil {
-			r.conn.WriteTo(answer, from)
+		answer := r.answer(b[:n])
+		r.mu.Lock()
+		fault := r.fault
+		r.mu.Unlock()
+		switch {
+		case answer == nil || fault == DNSSilent:
+			continue
+		case fault == DNSHalf:
+			answer = answer[:len(answer)/2]
+		case fault == DNSFails:
+			answer[3] |= 2 // SERVFAIL
+		case fault == DNSLate:
+			r.over.Go(func() {
+				time.Sleep(300 * time.Millisecond) // it is late: nothing is awaited
+				conn.WriteTo(answer, from)
+			})
+			continue
 		}
+		conn.WriteTo(answer, from)
 	}
 }
 
