@@ -3,7 +3,7 @@
 GO ?= go
 BIN := bin
 
-.PHONY: help grafana build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check bench-denial deps clean drill-annuaire drill-trust drill-fairness drill-upgrade drill-revocation drill-journal oracle-tessera bench-journal bench-indicators bench-pages screenshots mutants
+.PHONY: help grafana build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check bench-denial deps clean drill-annuaire drill-trust drill-fairness drill-chaos drill-upgrade drill-revocation drill-journal oracle-tessera bench-journal bench-indicators bench-pages screenshots mutants
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -148,3 +148,8 @@ drill-fairness: ## limits over instances, fairness and shedding: simulations, an
 drill-upgrade: ## 200 exchanges/s on kept connections, three upgrades, a kill -9: none fails, none but those in flight is lost
 	$(GO) test -c -o $(BIN)/drill-upgrade ./test/drill/upgrade
 	cd test/drill/upgrade && $(CURDIR)/$(BIN)/drill-upgrade -full
+
+drill-chaos: ## everything that the RPN depends on, broken in every way: who reads what, who goes on, how it ends; the table of docs/bench/chaos.md
+	./test/deps.sh
+	$(GO) test -c -o $(BIN)/drill-chaos ./test/drill/chaos
+	cd test/drill/chaos && $(CURDIR)/$(BIN)/drill-chaos -full
