@@ -43,6 +43,7 @@ import (
 	"github.com/piano-roc/rpn/portal"
 	"github.com/piano-roc/rpn/portal/access"
 	"github.com/piano-roc/rpn/portal/invitation"
+	"github.com/piano-roc/rpn/portal/proposal"
 	"github.com/piano-roc/rpn/proxy"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/register/attempts"
@@ -135,7 +136,8 @@ type App struct {
 	pages         *access.Data // what the pages of the portal are made of
 	theme         *portal.Theme
 	operatorStore *trust.Store // nil: no portal
-	operators     atomic.Pointer[map[roc.CertificateID]access.Listed]
+	operators     atomic.Pointer[operators]
+	proposals     *proposal.Book   // nil: one operator decides alone
 	invitations   *invitation.Book // nil: persons come in by certificates alone
 
 	inventory *expiry.Inventory

@@ -85,7 +85,7 @@ func (a *App) adminParts() admin.Parts {
 		Console: a.console(),
 		Held:    func() any { return a.directory.Held() },
 		Portal:  a.portalActs(),
-		Decide:  a.decide,
+		Decide:  a.decideAlone,
 		Revalidate: func() {
 			a.directory.RevalidateAll(time.Minute)
 			a.log.Warn("annuaire cache invalidated by an operator; entries revalidated within 1 min", slog.String("event", "annuaire_revalidated"))

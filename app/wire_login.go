@@ -57,9 +57,7 @@ func (a *App) login(door *access.Door) (*login.Login, error) {
 	for _, s := range c.Structures {
 		o.Structures = append(o.Structures, login.StructureClaim{Claim: s.Claim, Holds: string(s.Holds)})
 	}
-	for _, op := range c.Operators {
-		o.Operators = append(o.Operators, login.OperatorClaim{Name: op.Name, Claim: op.Claim, Value: op.Value, Role: access.Role(op.Role)})
-	}
+	o.Operators = func() []login.OperatorClaim { return a.operators.Load().byClaim }
 	return login.New(o), nil
 }
 
@@ -77,18 +75,13 @@ func (a *App) invite(structure, amc, label, by string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	a.log.Info("an invitation of the portal is made", "event", "portal_invitation", "act", "made", "invitation", i.ID, "party", party.String(), "who", by)
 	return "invitation " + i.ID + " to the pages of " + viewer.Name() + ", until " + i.Ends.Format(time.RFC3339) + ":\n" + login.LinkOf(a.config.Portal.Address, link), nil
 }
 
 // revokeInvitation ends an invitation to the portal.
 func (a *App) revokeInvitation(id, by string) error {
-	i, err := a.invitations.Revoke(id, by)
-	if err != nil {
-		return err
-	}
-	a.log.Info("an invitation of the portal is revoked", "event", "portal_invitation", "act", "revoked", "invitation", i.ID, "party", i.Party.String(), "who", by)
-	return nil
+	_, err := a.invitations.Revoke(id, by)
+	return err
 }
 
 // portalActs is what operators do about invitations; nil: there are none.

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 
 	"github.com/piano-roc/rpn/annuaire"
 	"github.com/piano-roc/rpn/app/config"
@@ -13,6 +16,8 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/portal"
 	"github.com/piano-roc/rpn/portal/access"
+	"github.com/piano-roc/rpn/portal/login"
+	"github.com/piano-roc/rpn/portal/proposal"
 	"github.com/piano-roc/rpn/tlsconf"
 	"github.com/piano-roc/rpn/tlsconf/identity"
 	"github.com/piano-roc/rpn/tlsconf/trust"
@@ -37,10 +42,55 @@ func (a *App) openOperators() error {
 	return err
 }
 
-// reloadOperators reads the certificates of the operators again.
-func (a *App) reloadOperators(act) ([]string, error) {
+// operators are those who see everything, as the configuration last had them.
+type operators struct {
+	byCertificate map[roc.CertificateID]access.Listed
+	byClaim       []login.OperatorClaim
+}
+
+// operates reports whether somebody of OpenID Connect is still that operator.
+func (o *operators) operates(i access.Identity) bool {
+	return slices.ContainsFunc(o.byClaim, func(c login.OperatorClaim) bool {
+		return c.Ref() == i.Claim && c.Name == i.Operator.Name && c.Role == i.Operator.Role
+	})
+}
+
+// decides reports whether the operator of that name may decide what waits.
+func (o *operators) decides(name string) bool {
+	for _, l := range o.byCertificate {
+		if l.Name == name && l.Role.May(access.Exploitation) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(o.byClaim, func(c login.OperatorClaim) bool { return c.Name == name && c.Role.May(access.Exploitation) })
+}
+
+// deciding is how many names decide what waits.
+func (o *operators) deciding() int {
+	names := map[string]bool{}
+	for _, l := range o.byCertificate {
+		names[l.Name] = names[l.Name] || l.Role.May(access.Exploitation)
+	}
+	for _, c := range o.byClaim {
+		names[c.Name] = names[c.Name] || c.Role.May(access.Exploitation)
+	}
+	maps.DeleteFunc(names, func(_ string, decides bool) bool { return !decides })
+	return len(names)
+}
+
+// reloadOperators reads the certificates of the operators again and, when somebody
+// asks for it, who the configuration names: who is taken out of it is out.
+func (a *App) reloadOperators(by act) ([]string, error) {
+	p := &a.config.Portal
+	if by.why != "" && by.why != aFileChanged && a.config.File() != "" {
+		now, err := config.Read(a.config.File())
+		if err != nil {
+			return nil, err
+		}
+		p = &now.Portal
+	}
 	listed := map[roc.CertificateID]access.Listed{}
-	for _, o := range a.config.Portal.Operators {
+	for _, o := range p.Operators {
 		certs, _, err := trust.ReadCertificates(o.Certificate)
 		if err == nil && len(certs) == 0 {
 			err = fmt.Errorf("%s: holds no certificate", o.Certificate)
@@ -48,10 +98,67 @@ func (a *App) reloadOperators(act) ([]string, error) {
 		if err != nil {
 			return nil, setup(fmt.Errorf("%s: portal.operators: %s: %w", a.config.File(), o.Name, err), "give the certificate of the operator, in PEM: it holds no secret")
 		}
-		listed[roc.IDOfCertificate(certs[0])] = access.Listed{Name: o.Name, Role: access.Role(o.Role)}
+		id := roc.IDOfCertificate(certs[0])
+		if other, twice := listed[id]; twice {
+			return nil, setup(fmt.Errorf("%s: portal.operators: %s and %s have one certificate", a.config.File(), other.Name, o.Name), "give each operator a certificate of its own")
+		}
+		listed[id] = access.Listed{Name: o.Name, Role: access.Role(o.Role)}
 	}
-	a.operators.Store(&listed)
-	return nil, nil
+	now := &operators{byCertificate: listed}
+	for _, op := range p.OIDC.Operators {
+		now.byClaim = append(now.byClaim, login.OperatorClaim{Name: op.Name, Claim: op.Claim, Value: op.Value, Role: access.Role(op.Role)})
+	}
+	if n := now.deciding(); a.config.Portal.SecondOperator && n == 1 {
+		a.log.Warn("one operator alone may decide, and nobody may confirm what it proposes", "event", "portal_second_operator_missing")
+	}
+	before := a.operators.Swap(now)
+	if before == nil {
+		return nil, nil
+	}
+	return before.changed(now), nil
+}
+
+// changed says who came and who went.
+func (o *operators) changed(now *operators) (what []string) {
+	lines := func(o *operators) map[string]bool {
+		list := map[string]bool{}
+		for _, l := range o.byCertificate {
+			list[l.Name+", "+string(l.Role)+", by a certificate"] = true
+		}
+		for _, c := range o.byClaim {
+			list[c.Name+", "+string(c.Role)+", by "+c.Claim] = true
+		}
+		return list
+	}
+	old, new := lines(o), lines(now)
+	for _, l := range slices.Sorted(maps.Keys(old)) {
+		if !new[l] {
+			what = append(what, l+" is no longer one")
+		}
+	}
+	for _, l := range slices.Sorted(maps.Keys(new)) {
+		if !old[l] {
+			what = append(what, l+" is one")
+		}
+	}
+	return what
+}
+
+// openProposals reads what waits for a second operator. What cannot be read keeps
+// nobody out, and lets nothing be approved: the RPN starts.
+func (a *App) openProposals() {
+	p := &a.config.Portal
+	if !p.Open() || !p.SecondOperator {
+		return
+	}
+	book, err := proposal.Open(proposal.Options{
+		File: a.config.ProposalsFile(), Life: p.Proposal, Operates: func(name string) bool { return a.operators.Load().decides(name) }, Log: a.log, Now: a.now,
+	})
+	if err != nil {
+		a.log.Error("the proposals of the operators cannot be read: nothing is approved at the portal", slog.String("event", "portal_proposals_unreadable"), slog.String("error", err.Error()))
+	}
+	a.proposals = book
+	a.onRelease("proposals of the portal", func(context.Context) error { book.Close(); return nil }) // the next process writes them
 }
 
 // openPages prepares what the pages are made of, for the portal and the console.
@@ -70,6 +177,10 @@ func (a *App) openPages() error {
 		}
 	}
 	a.openInvitations()
+	a.openProposals()
+	if a.proposals != nil {
+		o.Proposals = a.proposals.All
+	}
 	if a.invitations != nil {
 		o.Invitations = a.invitations.All
 	}
@@ -139,7 +250,7 @@ func (a *App) startPortal() error {
 	if err != nil {
 		return err
 	}
-	pages := portal.New(portal.Options{Data: a.pages, Admit: admit(door), Login: login, Weather: p.Weather, Theme: a.theme, Decide: a.decide, Log: a.log, Now: a.now})
+	pages := portal.New(portal.Options{Data: a.pages, Admit: admit(door), Login: login, Weather: p.Weather, Theme: a.theme, Decide: a.decide, Proposals: a.proposals, Log: a.log, Now: a.now})
 	server := portal.NewServer(pages, a.httpLog())
 	tls := portal.Listen(ln, tlsconf.Pages(a.portalCertificate(), a.now, a.stores.EtablissementTLS, a.stores.AMCTLS, a.operatorStore))
 	a.serve(func() error { return server.Serve(tls) }, http.ErrServerClosed)
@@ -166,9 +277,10 @@ func (a *App) door() *access.Door {
 		Etablissements: accepts(a.stores.EtablissementTLS), AMCs: accepts(a.stores.AMCTLS), Operators: accepts(a.operatorStore),
 		Register: a.register.Current,
 		Listed: func(id roc.CertificateID) (access.Listed, bool) {
-			o, ok := (*a.operators.Load())[id]
+			o, ok := a.operators.Load().byCertificate[id]
 			return o, ok
 		},
+		Operates: func(i access.Identity) bool { return a.operators.Load().operates(i) },
 	}
 }
 
@@ -189,6 +301,19 @@ func (a *App) decide(approve bool, amc roc.NumeroAMC, host, who, why string) (in
 		act = annuaire.Approve
 	}
 	return a.directory.Decide(annuaire.Act{Act: act, AMC: amc, Host: host, Who: who, Why: why})
+}
+
+// decideAlone is decide for the operator's listener: where a second operator is
+// demanded, one approves alone by saying so, and that is written down.
+func (a *App) decideAlone(approve bool, amc roc.NumeroAMC, host, who, why string, alone bool) (int, error) {
+	if approve && a.proposals != nil {
+		if !alone {
+			return 0, errors.New("a second operator is demanded (portal.second_operator): propose it at the portal, and have another person confirm it there; or give --alone, which is written down")
+		}
+		who += ", alone"
+		a.log.Warn("an operator approves alone what needs a second one", "event", "portal_alone", "amc", string(amc), "host", host, "who", who, "why", why)
+	}
+	return a.decide(approve, amc, host, who, why)
 }
 
 // PortalAddr is where the pages are, once started; nil: there are none.

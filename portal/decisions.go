@@ -5,6 +5,7 @@ import (
 
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/portal/access"
+	"github.com/piano-roc/rpn/portal/proposal"
 )
 
 // decisionsPage is what waits for an operator: with the buttons, for who may
@@ -19,11 +20,19 @@ func decisionsPage(q *question) (any, error) {
 	for _, d := range w.Domains {
 		domains.Rows = append(domains.Rows, []cell{q.amcCell(d.AMC), text(or(d.Host, "organisme absent du registre")), text(instant(d.Since)), text(instant(d.Last)), text(count(int64(d.Refused))), q.decision(d.AMC, d.Host, d.Rejected, "à inscrire dans amc.yaml")})
 	}
-	return &page{Title: "À décider", Lead: "Approuver laisse passer cette adresse et aucune autre ; rejeter la tient à l'écart jusqu'à une approbation. Chaque décision est écrite, avec son auteur et son motif. Chaque instance du RPN retient et décide pour elle-même : décidez sur chacune.", Sections: []section{
+	lead := "Chaque décision est écrite, avec son auteur et son motif."
+	if q.p.o.Proposals != nil {
+		lead = "Approuver demande deux personnes : l'une propose, une autre confirme. Rejeter n'en demande qu'une. Chaque décision est écrite, avec ses auteurs et leurs motifs."
+	}
+	p := &page{Title: "À décider", Lead: "Approuver laisse passer cette adresse et aucune autre ; rejeter la tient à l'écart jusqu'à une approbation. " + lead + " Chaque instance du RPN retient et décide pour elle-même : décidez sur chacune.", Sections: []section{
 		{ID: "deplacements", Heading: "Déplacements", Table: moves},
 		{ID: "domaines", Heading: "Domaines", Table: domains},
 		{ID: "commandes", Heading: "Les mêmes décisions, par commande", Code: "rpn annuaire held --config /etc/rpn/rpn.yaml\nrpn annuaire approve --config /etc/rpn/rpn.yaml --amc NUMERO --host ADRESSE --why MOTIF\nrpn annuaire reject  --config /etc/rpn/rpn.yaml --amc NUMERO --host ADRESSE --why MOTIF\nrpn annuaire approve --config /etc/rpn/rpn.yaml --amc NUMERO --removed --why MOTIF"},
-	}}, nil
+	}}
+	if q.p.o.Proposals != nil {
+		p.Sections = append(q.proposalSections(), p.Sections...)
+	}
+	return p, nil
 }
 
 func (q *question) amcCell(n roc.NumeroAMC) cell {
@@ -46,7 +55,7 @@ func (q *question) decision(amc roc.NumeroAMC, host string, rejected bool, elsew
 	return cell{Text: state, Form: &form{Action: q.link("/decisions"), Post: true, Token: q.p.token(q.reader.Viewer(), q.now()), Label: "Décision sur " + host, Button: "Décider",
 		Hidden: []fact{{"amc", string(amc)}, {"hote", host}},
 		Fields: []field{
-			{Name: "acte", Label: "Décision", Kind: "select", Options: []option{{Value: "", Text: "choisir"}, {Value: "approuver", Text: "approuver"}, {Value: "rejeter", Text: "rejeter"}}},
+			{Name: "acte", Label: "Décision", Kind: "select", Options: []option{{Value: "", Text: "choisir"}, {Value: "approuver", Text: q.approve()}, {Value: "rejeter", Text: "rejeter"}}},
 			{Name: "motif", Label: "Motif", Required: true},
 		}}}
 }
@@ -69,6 +78,15 @@ func decide(q *question) (any, error) {
 		return nil, badRequest("Choisissez approuver ou rejeter.")
 	}
 	v := q.reader.Viewer()
+	if act == "approuver" && q.p.o.Proposals != nil {
+		if !q.waits(amc, f.Get("hote")) {
+			return nil, badRequest("Rien n'attend à cette adresse.")
+		}
+		if _, err := q.p.o.Proposals.Propose(proposal.Subject{AMC: amc, Host: strings.ToLower(f.Get("hote"))}, v.Operator(), why); err != nil {
+			return nil, proposalError(err)
+		}
+		return moved("/decisions#propositions"), nil
+	}
 	if _, err := q.p.o.Decide(act == "approuver", amc, f.Get("hote"), v.Name(), why); err != nil {
 		return nil, badRequest("Cette décision n'a pas été prise : rien n'attend plus à cette adresse, ou elle n'a pas pu être écrite.")
 	}

@@ -196,7 +196,11 @@ func (p *Portal) tokenOf(v access.Viewer, text string, at time.Time) bool {
 func (p *Portal) failed(w http.ResponseWriter, r *http.Request, viewer access.Viewer, err error) {
 	var bad badRequest
 	var problem *login.Problem
+	var later *unavailable
 	switch {
+	case errors.As(err, &later):
+		p.o.Log.Error("an act could not be done at the portal", "event", "portal_page_failed", "path", r.URL.Path, "error", err.Error())
+		p.fail(w, r, viewer, http.StatusServiceUnavailable, "Indisponible pour le moment", later.text)
 	case errors.As(err, &problem):
 		p.failedLogin(w, r, viewer, problem)
 	case errors.Is(err, access.ErrNotYours):

@@ -28,6 +28,7 @@ import (
 	"github.com/piano-roc/rpn/journal"
 	"github.com/piano-roc/rpn/portal/access"
 	"github.com/piano-roc/rpn/portal/invitation"
+	"github.com/piano-roc/rpn/portal/proposal"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/tlsconf/expiry"
 )
@@ -60,6 +61,11 @@ type country struct {
 	people  map[string][]*x509.Certificate // by name; "": nobody
 	revoked map[string]bool
 	decided []string
+	fails   bool // what is decided cannot be done
+
+	proposals *proposal.Book
+	gone      string        // an operator who is no more
+	later     time.Duration // by so much the clock of the proposals is ahead
 
 	invitations atomic.Pointer[invitation.Book] // nil: nobody is invited
 }
@@ -96,6 +102,8 @@ var people = sync.OnceValue(func() map[string][]*x509.Certificate {
 		"public": nil, "own": of(pki.Auth("1"+ownEJ, "CHU FICTIF")), "site": of(pki.Auth("1"+ownEG, "SITE FICTIF")), "other": of(pki.Auth("1"+otherEJ, "CLINIQUE FICTIVE")),
 		"amc": of(pki.AMCAuth(ownSIREN, "MUTUELLE FICTIVE")), "amc2": of(pki.AMCAuth(otherSIREN, "MUTUELLE BIS FICTIVE")),
 		"lecture": of(pki.Auth(igc.RPN, "RPN FICTIF", igc.Key("l"), igc.CN("lecture.test"))), "exploitation": of(pki.Auth(igc.RPN, "RPN FICTIF", igc.Key("e"), igc.CN("exploitation.test"))),
+		"second":  of(pki.Auth(igc.RPN, "RPN FICTIF", igc.Key("s"), igc.CN("second.test"))),
+		"renewed": of(pki.Auth(igc.RPN, "RPN FICTIF", igc.Key("e2"), igc.CN("exploitation.test"))), "samekey": of(pki.Auth(igc.RPN, "RPN FICTIF", igc.Key("e"), igc.CN("autre.test"))),
 		"stranger": of(pki.Auth("1990000991", "INCONNU FICTIF")), "unlisted": of(pki.Auth(igc.RPN, "RPN FICTIF", igc.Key("u"), igc.CN("ancien.test"))),
 	}
 })
@@ -131,7 +139,8 @@ func newCountry(t testing.TB) *country {
 			}
 			return nil
 		},
-		Log: log, Now: func() time.Time { return noon },
+		Proposals: func() []proposal.Proposal { return c.proposals.All() },
+		Log:       log, Now: func() time.Time { return noon },
 	})
 	var running sync.WaitGroup
 	running.Go(func() { c.data.Run(ctx) })
@@ -146,22 +155,35 @@ func newCountry(t testing.TB) *country {
 	}
 	c.door = &access.Door{Etablissements: verify, AMCs: verify, Operators: verify, Register: func() *register.List { return c.list },
 		Listed: func(id roc.CertificateID) (access.Listed, bool) {
-			for _, role := range []access.Role{access.Lecture, access.Exploitation} {
-				if id == roc.IDOfCertificate(c.people[string(role)][0]) {
-					return access.Listed{Name: "exploitant " + string(role), Role: role}, true
+			for who, o := range map[string]access.Listed{
+				"lecture": {Name: "exploitant lecture", Role: access.Lecture}, "exploitation": {Name: "exploitant exploitation", Role: access.Exploitation},
+				"second": {Name: "exploitant second", Role: access.Exploitation}, "renewed": {Name: "exploitant renouvelé", Role: access.Administration}, "samekey": {Name: "exploitant de même clé", Role: access.Exploitation},
+			} {
+				if id == roc.IDOfCertificate(c.people[who][0]) {
+					return o, true
 				}
 			}
 			return access.Listed{}, false
-		}}
+		},
+		Operates: func(access.Identity) bool { return true }}
+	var err error
+	c.proposals, err = proposal.Open(proposal.Options{File: filepath.Join(c.dir, "proposals"), Life: time.Hour, Operates: func(name string) bool { return name != c.gone }, Log: log, Now: c.now})
+	if err != nil {
+		t.Fatal(err)
+	}
 	c.portal = New(Options{
-		Data: c.data, Weather: true, Log: log, Now: func() time.Time { return noon },
+		Data: c.data, Weather: true, Log: log, Now: c.now,
 		Admit: func(r *http.Request) (access.Viewer, error) {
 			return c.door.Admit(c.people[r.Header.Get("X-Test-Who")])
 		},
 		Decide: func(approve bool, amc roc.NumeroAMC, host, who, why string) (int, error) {
+			if c.fails {
+				return 0, errors.New("nothing is held any more")
+			}
 			c.decided = append(c.decided, fmt.Sprint(approve, amc, host, who, why))
 			return 1, nil
 		},
+		Proposals: c.proposals,
 	})
 	c.portal.pages = newLimit(10_000, 100_000)
 	for _, r := range c.records[len(c.records)-40:] {
@@ -169,6 +191,9 @@ func newCountry(t testing.TB) *country {
 	}
 	return c
 }
+
+// now is the clock of the proposals.
+func (c *country) now() time.Time { return noon.Add(c.later) }
 
 // register writes two lists and reads them.
 func (c *country) register() {

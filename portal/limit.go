@@ -29,7 +29,7 @@ func (l *limit) allow(who string, now time.Time) (wait time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at := l.next[who]
-	if at.Before(now) {
+	if at.Before(now) || at.Sub(now) > l.burst+l.every { // on time; or the clock went back
 		at = now
 	}
 	if ahead := at.Sub(now); ahead > l.burst {

@@ -57,8 +57,10 @@ func newOpenCountry(t testing.TB) *openCountry {
 		Structures: []login.StructureClaim{{Claim: "SubjectRefPro.exercices.activities.numeroFinessSite", Holds: "finess"}},
 		Idle:       time.Hour, Longest: time.Hour, Client: c.provider.Client(), Book: c.book, Admit: c.door.Person, Log: log, Now: time.Now,
 	}
+	var operators []login.OperatorClaim
+	o.Operators = func() []login.OperatorClaim { return operators }
 	for _, r := range access.Roles() {
-		o.Operators = append(o.Operators, login.OperatorClaim{Name: "exploitant " + string(r), Claim: "id", Value: "operator-" + string(r), Role: r})
+		operators = append(operators, login.OperatorClaim{Name: "exploitant " + string(r), Claim: "id", Value: "operator-" + string(r), Role: r})
 	}
 	options := c.portal.o
 	options.Login = login.New(o)

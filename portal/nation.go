@@ -88,11 +88,16 @@ func (q *question) waitingSection() section {
 		}
 		return ""
 	}
-	return section{ID: "attend", Heading: "Ce qui vous attend", Stats: []stat{
+	s := section{ID: "attend", Heading: "Ce qui vous attend", Stats: []stat{
 		{Name: "Déplacements à décider", Value: count(int64(moves)), State: state(moves)},
 		{Name: "Domaines et organismes nouveaux", Value: count(int64(domains)), State: state(domains)},
 		{Name: "Certificats qui finissent dans 30 jours", Value: count(int64(near)), State: state(near)},
 	}, Links: []link{{Text: "Décider", Href: q.link("/decisions")}, {Text: "Certificats", Href: q.link("/national/certificats?jours=30")}}}
+	if q.p.o.Proposals != nil {
+		n := q.toConfirm()
+		s.Stats = slices.Insert(s.Stats, 0, stat{Name: "Propositions à confirmer", Value: count(int64(n)), State: state(n)})
+	}
+	return s
 }
 
 // listed is how many rows a list of the first page has.

@@ -119,22 +119,19 @@ func invite(q *question) (any, error) {
 		if err := q.about.Revocable(f.Get("invitation")); err != nil {
 			return nil, err
 		}
-		i, err := book.Revoke(f.Get("invitation"), by)
-		if err != nil {
+		if _, err := book.Revoke(f.Get("invitation"), by); err != nil {
 			return nil, bookError(err)
 		}
-		q.p.o.Log.Info("an invitation of the portal is revoked", "event", "portal_invitation", "act", "revoked", "invitation", i.ID, "party", i.Party.String(), "who", by)
 		return moved(q.peopleOf()), nil
 	}
 	party, err := q.about.Inviter()
 	if err != nil {
 		return nil, err
 	}
-	i, link, err := book.Make(party, strings.TrimSpace(f.Get("libelle")), by)
+	_, link, err := book.Make(party, strings.TrimSpace(f.Get("libelle")), by)
 	if err != nil {
 		return nil, bookError(err)
 	}
-	q.p.o.Log.Info("an invitation of the portal is made", "event", "portal_invitation", "act", "made", "invitation", i.ID, "party", i.Party.String(), "who", by)
 	return q.people(q.p.o.Login.LinkOf(link))
 }
 
@@ -146,7 +143,7 @@ func bookError(err error) error {
 	case errors.Is(err, invitation.ErrUnknown):
 		return badRequest("Cette invitation n'existe pas, ou a déjà pris fin.")
 	case errors.Is(err, invitation.ErrClosed):
-		return err
+		return &unavailable{"Les invitations ne peuvent être ni lues ni écrites pour le moment. Recommencez plus tard, puis prévenez l'exploitant.", err}
 	}
 	return badRequest("Dites pour qui est l'invitation, en une ligne de 80 caractères au plus.")
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/portal/access"
 	"github.com/piano-roc/rpn/portal/login"
+	"github.com/piano-roc/rpn/portal/proposal"
 )
 
 // Options are what a Portal needs. Every field is required, but where it says
@@ -35,6 +36,10 @@ type Options struct {
 	// Decide approves or rejects what waits, for an operator; nil: it is done by
 	// the commands of rpn alone.
 	Decide func(approve bool, amc roc.NumeroAMC, host, who, why string) (routes int, err error)
+
+	// Proposals has what opens the circle, or lets a domain pass, wait for a second
+	// operator. Nil: one decides alone.
+	Proposals *proposal.Book
 
 	Log *slog.Logger
 	Now func() time.Time
@@ -118,6 +123,7 @@ func (p *Portal) routes() []route {
 		get("/registre", aboutNation, registerPage),
 		get("/decisions", aboutNation, decisionsPage),
 		{method: http.MethodPost, path: "/decisions", about: aboutNation, least: access.Exploitation, answer: decide},
+		{method: http.MethodPost, path: "/decisions/proposition", about: aboutNation, least: access.Exploitation, answer: decideProposal},
 	}
 	for prefix, about := range map[string]int{"/etablissement/{id}": aboutEtablissement, "/amc/{id}": aboutAMC, "/national": aboutNation} {
 		list = append(list,
@@ -152,6 +158,14 @@ func (q *question) link(path string) string { return q.p.o.Base + path }
 type badRequest string
 
 func (b badRequest) Error() string { return string(b) }
+
+// An unavailable is of what cannot be done for now; its text is French.
+type unavailable struct {
+	text  string
+	cause error
+}
+
+func (u *unavailable) Error() string { return u.cause.Error() }
 
 // A moved sends the reader elsewhere.
 type moved string

@@ -43,7 +43,7 @@ type Parts struct {
 	Portal *Portal // who is invited to the portal; nil: nobody can be
 
 	Held       func() any // what of the annuaire waits for an operator
-	Decide     func(approve bool, amc roc.NumeroAMC, host, who, why string) (routes int, err error)
+	Decide     func(approve bool, amc roc.NumeroAMC, host, who, why string, alone bool) (routes int, err error)
 	Revalidate func() // what is remembered of the annuaire is asked again, soon
 }
 
@@ -157,7 +157,7 @@ func (p Parts) serveTop(w http.ResponseWriter, r *http.Request) {
 }
 
 // serveDecide approves or rejects what is held or quarantined: ?amc=, ?host=,
-// ?who= and ?why=.
+// ?who=, ?why= and ?alone=1 (without a second operator).
 func (p Parts) serveDecide(act string, approve bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
@@ -166,7 +166,7 @@ func (p Parts) serveDecide(act string, approve bool) http.HandlerFunc {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		n, err := p.Decide(approve, amc, q.Get("host"), whoDecides(r.Context(), q.Get("who")), q.Get("why"))
+		n, err := p.Decide(approve, amc, q.Get("host"), whoDecides(r.Context(), q.Get("who")), q.Get("why"), q.Get("alone") == "1")
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusConflict)
 			return

@@ -39,7 +39,7 @@ func fictive() Parts {
 		Reload:     func(string, bool, bool) ([]string, error) { return nil, nil },
 		Explain:    func(context.Context, url.Values) (any, error) { return nil, errors.New("no question") },
 		Held:       func() any { return nil },
-		Decide:     func(bool, roc.NumeroAMC, string, string, string) (int, error) { return 0, nil },
+		Decide:     func(bool, roc.NumeroAMC, string, string, string, bool) (int, error) { return 0, nil },
 		Revalidate: func() {},
 		Upgrade:    func(context.Context, string, func(string)) error { return nil },
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"strings"
+	"time"
 
 	"github.com/piano-roc/rpn/internal/strict"
 )
@@ -36,6 +37,14 @@ type Portal struct {
 	// OIDC lets persons in by OpenID Connect. Default: certificates alone.
 	OIDC OIDC `yaml:"oidc"`
 
+	// SecondOperator has what opens the circle at the portal, or lets a domain pass,
+	// wait until another operator confirms it: another person, by another name,
+	// certificate and key. Where there is one operator alone, false. Default: true.
+	SecondOperator bool `yaml:"second_operator"`
+
+	// Proposal is how long it may wait. Default: 72h.
+	Proposal time.Duration `yaml:"proposal" strict:"positive"`
+
 	// Weather shows the measured state of each insurer to everybody, without a
 	// certificate. Default: false.
 	Weather bool `yaml:"weather"`
@@ -47,7 +56,8 @@ type Portal struct {
 
 // An Operator is one person, or one team, who sees everything.
 type Operator struct {
-	// Name is who it is, as pages and acts name it. Required.
+	// Name is who it is, as pages and acts name it: one for each person, the same here
+	// and in oidc.operators. Required.
 	Name string `yaml:"name" strict:"required"`
 
 	// Certificate is the PEM file of its certificate: this one and no other.

@@ -58,7 +58,7 @@ func defaults() Config {
 		},
 		Indicators: Indicators{Every: 5 * time.Second, Keep: 397 * 24 * time.Hour, MinFree: 512 << 20, Dossiers: 7},
 		Alerts:     Alerts{Every: 15 * time.Second, Down: 2 * time.Minute, Up: 10 * time.Minute},
-		Portal:     Portal{OIDC: OIDC{Idle: 15 * time.Minute, Longest: 4 * time.Hour, Invitation: 7 * 24 * time.Hour, Access: 365 * 24 * time.Hour}},
+		Portal:     Portal{SecondOperator: true, Proposal: 72 * time.Hour, OIDC: OIDC{Idle: 15 * time.Minute, Longest: 4 * time.Hour, Invitation: 7 * 24 * time.Hour, Access: 365 * 24 * time.Hour}},
 		Log:        Log{Level: LogInfo, Exchanges: true},
 	}
 }

@@ -40,6 +40,9 @@ func (c *Config) DossiersFile() string { return c.inState("dossiers.key") }
 // InvitationsFile is where the acts about invitations to the portal are kept.
 func (c *Config) InvitationsFile() string { return c.inState("portail-invitations.jsonl") }
 
+// ProposalsFile is where what operators propose and confirm is kept.
+func (c *Config) ProposalsFile() string { return c.inState("portail-propositions.jsonl") }
+
 // InvitationsKeyFile is the key of the links and pseudonyms of the portal.
 func (c *Config) InvitationsKeyFile() string { return c.inState("portail.key") }
 

@@ -137,7 +137,7 @@ func printDecisions(w io.Writer, h annuaire.Held) error {
 func annuaireDecideCommand(act string) *cobra.Command {
 	var admin adminFlags
 	var amc, host, who, why string
-	var removed bool
+	var removed, alone bool
 	what := map[string]string{annuaire.Approve: "Let", annuaire.Reject: "Keep"}[act]
 	cmd := &cobra.Command{
 		Use:   act,
@@ -155,6 +155,9 @@ approval, further keys and services of that insurer may move to that host.`,
 				who = whoAmI()
 			}
 			q := url.Values{"amc": {amc}, "host": {host}, "who": {who}, "why": {why}}
+			if alone {
+				q.Set("alone", "1")
+			}
 			return admin.act(cmd, "/-/annuaire/"+act+"?"+q.Encode())
 		},
 	}
@@ -165,6 +168,9 @@ approval, further keys and services of that insurer may move to that host.`,
 	f.BoolVar(&removed, "removed", false, "about routes that the annuaire takes away")
 	f.StringVar(&why, "why", "", "why: a ticket, a call (required)")
 	f.StringVar(&who, "who", "", "who decides (default: the user of this session)")
+	if act == annuaire.Approve {
+		f.BoolVar(&alone, "alone", false, "without the second operator that portal.second_operator demands: it is written down")
+	}
 	cmd.MarkFlagRequired("amc")
 	cmd.MarkFlagRequired("why")
 	return cmd

@@ -13,6 +13,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/journal"
 	"github.com/piano-roc/rpn/portal/invitation"
+	"github.com/piano-roc/rpn/portal/proposal"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/tlsconf/expiry"
 )
@@ -28,6 +29,7 @@ type Options struct {
 	Waiting      func() Waiting         // for an operator
 
 	Invitations func() []invitation.Invitation // all of them; nil: nobody is invited
+	Proposals   func() []proposal.Proposal     // all of them; nil: one operator decides alone
 
 	Log *slog.Logger
 	Now func() time.Time

@@ -2,6 +2,7 @@ package access
 
 import (
 	"crypto/x509"
+	"encoding/hex"
 	"fmt"
 
 	"github.com/piano-roc/rpn/internal/roc"
@@ -29,6 +30,7 @@ type Door struct {
 
 	Register func() *register.List
 	Listed   func(roc.CertificateID) (Listed, bool) // by the certificate itself
+	Operates func(Identity) bool                    // an operator by a claim: the configuration has it still
 }
 
 // A Refusal is why somebody with a certificate does not come in. Its text is in
@@ -60,7 +62,7 @@ func (d *Door) Admit(presented []*x509.Certificate) (Viewer, error) {
 		if err := d.Operators(presented); err != nil {
 			return Viewer{}, &Refusal{"Votre certificat d'exploitant n'est pas accepté : il a pris fin, il est révoqué, ou son autorité n'est pas celle de la configuration.", err}
 		}
-		return ofOperator(o, id), nil
+		return ofOperator(o, hex.EncodeToString(id[:]), marksOf(leaf, id)...), nil
 	}
 	structure, err := roc.StructureOfCertificate(leaf)
 	if err != nil {

@@ -16,6 +16,9 @@ import (
 type Identity struct {
 	Party    invitation.Party
 	Operator Listed // its Role is "" for a party
+	Claim    string // of an operator: by which claim and value it is one
+
+	Person string // its pseudonym; "": nobody yet
 }
 
 // Person says what an identity reads, by the register as it is now. It is asked at
@@ -35,10 +38,15 @@ func (d *Door) person(i Identity) (Viewer, error) {
 	list := d.Register()
 	var none roc.CertificateID
 	switch {
-	case i.Operator.Role.May(Lecture):
-		return ofOperator(i.Operator, none), nil
 	case i.Operator.Role != "":
-		return Viewer{}, notAdmitted(i.Party)
+		if !i.Operator.Role.May(Lecture) || !d.Operates(i) {
+			return Viewer{}, &Refusal{"Vous n'êtes plus un exploitant inscrit dans la configuration du RPN.", errors.New("an operator by a claim that the configuration no longer has")}
+		}
+		var marks []string
+		if i.Person != "" {
+			marks = []string{"person " + i.Person}
+		}
+		return ofOperator(i.Operator, "", marks...), nil
 	case i.Party.AMC != "":
 		if a, known := list.AMC(i.Party.AMC); known && reads(a) {
 			return ofAMCs([]*register.AMC{a}, none), nil

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/portal/proposal"
 	"github.com/piano-roc/rpn/register"
 	"github.com/piano-roc/rpn/tlsconf/expiry"
 )
@@ -48,6 +49,15 @@ func (s *Subject) Waiting() (w Waiting) {
 		}
 	}
 	return w
+}
+
+// Proposals are the acts that wait for a second operator, or did, the latest first:
+// for an operator who asks about the nation.
+func (s *Subject) Proposals() []proposal.Proposal {
+	if s.es != nil || s.numero != "" || s.r.v.kind != Operator || s.r.d.o.Proposals == nil {
+		return nil
+	}
+	return s.r.d.o.Proposals()
 }
 
 // A RegisterSearch is for rows of the register. Zero fields ask for all.

@@ -1,10 +1,14 @@
 package access
 
 import (
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"slices"
+	"strings"
 
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/portal/proposal"
 	"github.com/piano-roc/rpn/register"
 )
 
@@ -25,7 +29,7 @@ type Role string
 // The roles, from the least.
 const (
 	Lecture        Role = "lecture"        // sees everything
-	Exploitation   Role = "exploitation"   // decides what waits
+	Exploitation   Role = "exploitation"   // decides what waits, or proposes and confirms it
 	Administration Role = "administration" // and invites people to the pages of others, and revokes
 )
 
@@ -49,7 +53,8 @@ type Viewer struct {
 	structures []roc.StructureID
 	numeros    []roc.NumeroAMC
 	role       Role
-	person     bool // it came by OpenID Connect
+	person     bool     // it came by OpenID Connect
+	marks      []string // of an operator: what names the person
 }
 
 // Kind is what sort of reader it is.
@@ -67,6 +72,12 @@ func (v Viewer) May(least Role) bool { return v.kind == Operator && v.role.May(l
 
 // Role is the role of an operator, else "".
 func (v Viewer) Role() Role { return v.role }
+
+// Operator is the person that an operator is, as far as it can be told apart from
+// another; of anybody else it bears no mark.
+func (v Viewer) Operator() proposal.Operator {
+	return proposal.Operator{Name: v.name, Marks: slices.Clone(v.marks)}
+}
 
 // Home is the identifier of the establishment, or the first number of the
 // insurer, that the viewer is.
@@ -107,6 +118,14 @@ func ofAMCs(list []*register.AMC, key roc.CertificateID) Viewer {
 	return v
 }
 
-func ofOperator(o Listed, key roc.CertificateID) Viewer {
-	return Viewer{kind: Operator, name: o.Name, key: hex.EncodeToString(key[:]), role: o.Role}
+func ofOperator(o Listed, key string, marks ...string) Viewer {
+	name := "name " + strings.ToLower(strings.Join(strings.Fields(o.Name), " "))
+	return Viewer{kind: Operator, name: o.Name, key: key, role: o.Role, marks: append(marks, name)}
+}
+
+// marksOf are the marks of who holds a certificate. Two certificates of one key, or of
+// one subject, are one person's: a renewed one, or a second one.
+func marksOf(leaf *x509.Certificate, id roc.CertificateID) []string {
+	key, subject := sha256.Sum256(leaf.RawSubjectPublicKeyInfo), sha256.Sum256(leaf.RawSubject)
+	return []string{"certificate " + hex.EncodeToString(id[:]), "key " + hex.EncodeToString(key[:]), "subject " + hex.EncodeToString(subject[:])}
 }

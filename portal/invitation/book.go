@@ -1,8 +1,6 @@
 package invitation
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"crypto/hmac"
 	"crypto/rand"
@@ -10,19 +8,17 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
-	"math"
 	"os"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/piano-roc/rpn/internal/durable"
+	"github.com/piano-roc/rpn/portal/acts"
 )
 
 // Options are what a Book needs. Every field is required.
@@ -40,8 +36,9 @@ type Options struct {
 // A Book is every invitation. Safe for concurrent use, by one process: its folder is
 // locked by whoever opens it.
 type Book struct {
-	o   Options
-	key []byte
+	o    Options
+	key  []byte
+	file acts.File[act]
 
 	mu     sync.Mutex // guards the rest
 	all    map[string]*Invitation
@@ -74,6 +71,9 @@ const (
 // makes none: the error says why, and the Book is there all the same.
 func Open(o Options) (*Book, error) {
 	b := &Book{o: o, all: map[string]*Invitation{}}
+	b.file = acts.File[act]{Name: o.File, Of: "invitations", Cut: func(line int) {
+		o.Log.Error("a line of the invitations was cut while it was written: that act was not done, and is skipped", "event", "portal_invitation_cut", "file", o.File, "line", line)
+	}}
 	var err error
 	if _, missing := os.Stat(o.KeyFile); errors.Is(missing, fs.ErrNotExist) {
 		if _, err := os.Stat(o.File); err == nil { // a new key would end every access, without a word
@@ -114,54 +114,17 @@ func readKey(file string) ([]byte, error) {
 // read reads the acts. Those about invitations that have long been over are then
 // left out of the file.
 func (b *Book) read() error {
-	text, err := os.ReadFile(b.o.File)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+	read, err := b.file.Read(func(a *act) bool { return a.whole() && b.apply(a) })
 	if err != nil {
 		return err
 	}
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	lines.Buffer(nil, longestLine)
-	var kept []act
-	for n := 1; lines.Scan(); n++ {
-		var a act
-		if errors.Is(json.NewDecoder(bytes.NewReader(lines.Bytes())).Decode(&a), io.ErrUnexpectedEOF) {
-			b.o.Log.Error("a line of the invitations was cut while it was written: that act was not done, and is skipped", "event", "portal_invitation_cut", "file", b.o.File, "line", n)
-			continue
-		}
-		a = act{}
-		if err := json.Unmarshal(lines.Bytes(), &a); err != nil || !a.whole() || !b.apply(&a) {
-			return fmt.Errorf("%s:%d: not an act about an invitation; correct the line, or move the file away to begin with none", b.o.File, n)
-		}
-		kept = append(kept, a)
-	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("%s: %w", b.o.File, err)
-	}
-	return b.forget(kept)
-}
-
-func (b *Book) forget(acts []act) error {
-	now, before := b.o.Now(), len(acts)
+	now := b.o.Now()
 	for id, i := range b.all {
 		if over := i.over(now); !over.IsZero() && now.Sub(over) > keepOver {
 			delete(b.all, id)
 		}
 	}
-	acts = slices.DeleteFunc(acts, func(a act) bool { return b.all[a.ID] == nil })
-	if len(acts) == before {
-		return nil
-	}
-	var text bytes.Buffer
-	for i := range acts {
-		line, err := json.Marshal(&acts[i])
-		if err != nil {
-			return err
-		}
-		text.Write(append(line, '\n'))
-	}
-	return durable.WriteFile(b.o.File, text.Bytes(), 0o600)
+	return b.file.Keep(read, func(a *act) bool { return b.all[a.ID] != nil })
 }
 
 // whole reports whether an act that was read says all that one of its kind does.
@@ -200,21 +163,21 @@ func (b *Book) apply(a *act) bool {
 	return true
 }
 
-// do writes an act down, then does it.
-func (b *Book) do(a act) error {
+// do writes an act down, then does it, and logs it: the one place where an invitation
+// changes.
+func (b *Book) do(a act) (*Invitation, error) {
 	a.V, a.At = 1, b.o.Now().UTC()
-	line, err := json.Marshal(&a)
-	if err == nil && len(line) >= longestLine {
-		err = fmt.Errorf("an act of %d bytes is not written: %d can be read", len(line), longestLine)
-	}
-	if err == nil {
-		err = durable.Lines{File: b.o.File, Bytes: math.MaxInt64, Mode: 0o600}.Append(line)
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrClosed, err)
+	if err := b.file.Append(&a); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrClosed, err)
 	}
 	b.apply(&a)
-	return nil
+	i := b.all[a.ID]
+	who := slog.String("who", a.By)
+	if a.Act == used {
+		who = slog.String("person", i.Person)
+	}
+	b.o.Log.Info("an invitation of the portal is "+a.Act, "event", "portal_invitation", "act", a.Act, "invitation", i.ID, "party", i.Party.String(), who)
+	return i, nil
 }
 
 // Close ends the writing: another process may have the folder.
@@ -253,11 +216,11 @@ func (b *Book) Make(party Party, label, by string) (Invitation, string, error) {
 	var id [idSize]byte
 	rand.Read(id[:])
 	a := act{Act: made, ID: hex.EncodeToString(id[:]), By: by, Party: &party, Label: label, Ends: now.Add(b.o.Life).Truncate(time.Second)}
-	if err := b.do(a); err != nil {
+	i, err := b.do(a)
+	if err != nil {
 		return Invitation{}, "", err
 	}
-	i := *b.all[a.ID]
-	return i, b.link(&i), nil
+	return *i, b.link(i), nil
 }
 
 const idSize = 16
@@ -312,10 +275,10 @@ func (b *Book) Use(link, person string) (Invitation, error) {
 	if err != nil {
 		return Invitation{}, err
 	}
-	if err := b.do(act{Act: used, ID: i.ID, Person: person, Until: b.o.Now().UTC().Add(b.o.Access).Truncate(time.Second)}); err != nil {
+	if i, err = b.do(act{Act: used, ID: i.ID, Person: person, Until: b.o.Now().UTC().Add(b.o.Access).Truncate(time.Second)}); err != nil {
 		return Invitation{}, err
 	}
-	return *b.all[i.ID], nil
+	return *i, nil
 }
 
 // Revoke ends an invitation: its link, and the access of who used it.
@@ -329,10 +292,11 @@ func (b *Book) Revoke(id, by string) (Invitation, error) {
 	case i == nil || !i.over(b.o.Now()).IsZero():
 		return Invitation{}, ErrUnknown
 	}
-	if err := b.do(act{Act: revoked, ID: id, By: by}); err != nil {
+	i, err := b.do(act{Act: revoked, ID: id, By: by})
+	if err != nil {
 		return Invitation{}, err
 	}
-	return *b.all[id], nil
+	return *i, nil
 }
 
 // Opens reports whether that person reads by that invitation now. It fails

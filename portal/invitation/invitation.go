@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/portal/acts"
 )
 
 // A Party is whose pages an invitation opens: an establishment by a structure id
@@ -122,24 +123,17 @@ var (
 
 // The bounds of a book.
 const (
-	maxLabel    = 80
-	maxLive     = 50_000 // that something can still come of
-	maxOfParty  = 200    // of those, for one party
-	maxPerDay   = 50     // made in one day for one party
-	keepOver    = 400 * 24 * time.Hour
-	longestLine = 4 << 10
+	maxLabel   = 80
+	maxBy      = 2 << 10
+	maxLive    = 50_000 // that something can still come of
+	maxOfParty = 200    // of those, for one party
+	maxPerDay  = 50     // made in one day for one party
+	keepOver   = 400 * 24 * time.Hour
 )
 
 func checkText(label, by string) error {
-	if label == "" || len(label) > maxLabel {
-		return fmt.Errorf("a label has 1 to %d bytes", maxLabel)
-	}
-	for _, s := range []string{label, by} {
-		for _, r := range s {
-			if r < ' ' || r == 0x7f {
-				return errors.New("a label is one line of text")
-			}
-		}
+	if !acts.IsLine(label, maxLabel) || by != "" && !acts.IsLine(by, maxBy) {
+		return fmt.Errorf("a label is one line of 1 to %d bytes", maxLabel)
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/piano-roc/rpn/portal/acts"
 )
 
 var morning = time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC)
@@ -216,7 +218,7 @@ func TestAnActIsNoLongerThanWhatIsRead(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	i, _ := d.made(chu)
-	if _, err := d.Revoke(i.ID, strings.Repeat("x", longestLine)); err == nil {
+	if _, err := d.Revoke(i.ID, strings.Repeat("x", acts.LongestLine)); err == nil {
 		t.Error("a line too long to be read is written")
 	}
 	d.reopen()

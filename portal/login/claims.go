@@ -23,6 +23,9 @@ type OperatorClaim struct {
 	Role         access.Role
 }
 
+// Ref names the claim and the value, for access.Identity.
+func (o OperatorClaim) Ref() string { return o.Claim + "\n" + o.Value }
+
 // claims are what the provider says of a person.
 type claims map[string]any
 

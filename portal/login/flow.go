@@ -197,7 +197,7 @@ func (l *Login) verify(ctx context.Context, code string, p *pending) (*verified,
 		return nil, l.wrong("the access token is not that of the ID token")
 	}
 	v := &verified{person: l.o.Book.Person(l.o.Issuer, id.Subject), sid: said.SID, claims: claims{}}
-	if len(l.o.Structures)+len(l.o.Operators) == 0 {
+	if len(l.o.Structures)+len(l.o.Operators()) == 0 {
 		return v, nil
 	}
 	return v, l.readClaims(ctx, m, id, token, v.claims)
@@ -259,7 +259,6 @@ func (l *Login) enter(r *http.Request, who *verified, link string) (*http.Cookie
 			return nil, notInvited(err)
 		}
 		first, by = i.ID, "invitation"
-		l.o.Log.Info("an invitation of the portal is used", "event", "portal_invitation", "act", "used", "invitation", i.ID, "party", i.Party.String(), "person", who.person)
 	}
 	grants := l.identities(who.person, who.claims, first)
 	if len(grants) == 0 {

@@ -33,8 +33,8 @@ type Options struct {
 	Scopes    []string // openid is one of them
 	ACR       []string // one of them is demanded: none lets nobody in
 
-	Structures []StructureClaim // which claims name a structure
-	Operators  []OperatorClaim  // which values make an operator
+	Structures []StructureClaim       // which claims name a structure
+	Operators  func() []OperatorClaim // which values make an operator, now
 
 	Idle, Longest time.Duration // of a session
 
@@ -134,9 +134,9 @@ func (l *Login) ask(ctx context.Context, places chan struct{}, fn func(context.C
 // that the register admits now.
 func (l *Login) identities(person string, claims claims, first string) (list []grant) {
 	var all []grant
-	for _, o := range l.o.Operators {
+	for _, o := range l.o.Operators() {
 		if claims.has(o.Claim, o.Value) {
-			all = append(all, grant{identity: access.Identity{Operator: access.Listed{Name: o.Name, Role: o.Role}}})
+			all = append(all, grant{identity: access.Identity{Operator: access.Listed{Name: o.Name, Role: o.Role}, Claim: o.Ref()}})
 		}
 	}
 	for _, i := range l.o.Book.Of(person) {

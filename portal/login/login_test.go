@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,6 +58,7 @@ type hall struct {
 	mu   sync.Mutex
 	late time.Duration
 	list *register.List
+	gone atomic.Bool // the operators of the configuration
 }
 
 type lines struct {
@@ -97,7 +99,7 @@ func newHall(t testing.TB, change ...func(*Options)) *hall {
 	t.Helper()
 	h := &hall{t: t, provider: logintest.New(t, portal, persons), log: &lines{}}
 	h.registers("cercle")
-	h.door = &access.Door{Register: func() *register.List { h.mu.Lock(); defer h.mu.Unlock(); return h.list }}
+	h.door = &access.Door{Register: func() *register.List { h.mu.Lock(); defer h.mu.Unlock(); return h.list }, Operates: func(access.Identity) bool { return !h.gone.Load() }}
 	dir := t.TempDir()
 	log := slog.New(slog.NewJSONHandler(h.log, nil))
 	book, err := invitation.Open(invitation.Options{File: filepath.Join(dir, "i"), KeyFile: filepath.Join(dir, "k"), Life: time.Hour, Access: 24 * time.Hour, Log: log, Now: h.now})
@@ -108,8 +110,10 @@ func newHall(t testing.TB, change ...func(*Options)) *hall {
 		Name: "Pro Santé Connect", Issuer: h.provider.Issuer(), ClientID: logintest.ClientID, Secret: logintest.Secret, Portal: portal,
 		Scopes: []string{"openid", "scope_all"}, ACR: []string{logintest.ACR}, Idle: 15 * time.Minute, Longest: 4 * time.Hour,
 		Structures: []StructureClaim{{"SubjectRefPro.exercices.activities.numeroFinessSite", "finess"}},
-		Operators:  []OperatorClaim{{"Camille Exemple", "SubjectNameID", "899700000003", access.Exploitation}},
-		Client:     h.provider.Client(), Book: book, Admit: h.door.Person, Log: log, Now: h.now,
+		Operators: func() []OperatorClaim {
+			return []OperatorClaim{{"Camille Exemple", "SubjectNameID", "899700000003", access.Exploitation}}
+		},
+		Client: h.provider.Client(), Book: book, Admit: h.door.Person, Log: log, Now: h.now,
 	}
 	for _, c := range change {
 		c(&o)
@@ -420,6 +424,19 @@ func TestASessionEnds(t *testing.T) {
 		h.registers("cercle")
 		b.reads("") // it does not come back by itself
 	}
+
+	camille := h.browser()
+	if err := camille.login("camille", ""); err != nil {
+		t.Fatal(err)
+	}
+	camille.reads("Camille Exemple")
+	h.gone.Store(true) // taken out of the configuration, and reloaded
+	var refusal *access.Refusal
+	if _, err := camille.viewer(); !errors.As(err, &refusal) {
+		t.Errorf("an operator who was taken out: %v", err)
+	}
+	h.gone.Store(false)
+	camille.reads("")
 }
 
 // Nobody has more sessions or pending logins than enough.

@@ -144,7 +144,9 @@ func (l *Login) admit(s *session, g grant) (access.Viewer, error) {
 	if g.invitation != "" && !l.o.Book.Opens(g.invitation, s.person) {
 		return access.Viewer{}, &access.Refusal{Text: "Votre invitation a pris fin, ou a été révoquée. Demandez-en une autre.", Cause: errors.New("the invitation is over or revoked")}
 	}
-	return l.o.Admit(g.identity, s.key)
+	i := g.identity
+	i.Person = s.person
+	return l.o.Admit(i, s.key)
 }
 
 // end ends a session, for the log too.
