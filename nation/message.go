@@ -77,16 +77,13 @@ func (e *Etablissement) draft(s roc.Service, v roc.Version, sv soap.Version, amc
 	e.n.mu.Lock()
 	who := e.Character
 	e.n.mu.Unlock()
+	demande := message.SampleDemande(now, who.EJ, amc)
+	demande.Etablissement.EG = who.EG
 	return &Draft{
 		Service: s, Version: v, SOAP: sv,
-		Key:  e.Signature,
-		Sign: xmlsig.SignOptions{At: now},
-		Demande: message.Demande{
-			Requete:       message.Requete{Date: now, Editeur: "EDITEUR DEMO", Logiciel: "GAP-DEMO-0001", VersionLogiciel: "12.4"},
-			Etablissement: message.Etablissement{EJ: who.EJ, EG: who.EG, Champ: "MCO", Statut: "EX_DG"},
-			Adressage:     message.Adressage{AMC: amc, Convention: "RO", Domaine: roc.HOSP},
-			Beneficiaire:  message.Beneficiaire{NumeroAdherent: "ADH0000001", Nom: "FICTIF", Prenom: "Zoé", DateNaissance: "1980-02-29"},
-		},
+		Key:     e.Signature,
+		Sign:    xmlsig.SignOptions{At: now},
+		Demande: demande,
 	}
 }
 
@@ -111,19 +108,9 @@ func (d *Draft) envelope() (roc.Content, error) {
 
 // usual is the body of each service.
 func (d *Draft) usual() roc.Content {
-	day := func(days int) string { return d.Demande.Requete.Date.AddDate(0, 0, days).Format("2006-01-02") }
-	sejour := &message.Sejour{NumeroDossier: "D-DEMO-000123", Entree: day(-3), Sortie: day(0)}
-	lines := []message.Prestation{
-		{Rang: 1, Code: "FJ", Date: day(-3), Quantite: 3, Total: 6000},
-		{Rang: 2, Code: "TM", Date: day(-3), Quantite: 1, Total: 81240, AMO: 64992},
+	op, known := message.OperationFor(d.Service, d.Version)
+	if !known || d.Service == roc.Annuaire { // Body says otherwise
+		op, _ = message.OperationFor(roc.IDB, roc.V1)
 	}
-	switch d.Service {
-	case roc.SIM:
-		return message.SIMRequest{Version: d.Version, Demande: d.Demande, Sejour: sejour, Prestations: lines}.Envelope(d.SOAP)
-	case roc.CLC:
-		return message.CLCRequest{Version: d.Version, Demande: d.Demande, Sejour: sejour, Prestations: lines}.Envelope(d.SOAP)
-	default:
-		return message.IDBRequest{Version: d.Version, Demande: d.Demande,
-			Contexte: &message.Contexte{Nature: "SEJOUR", Debut: day(0), DureeMoyenne: 3, Discipline: "03"}}.Envelope(d.SOAP)
-	}
+	return message.SampleRequest(op, d.Demande, d.SOAP)
 }

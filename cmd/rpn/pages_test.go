@@ -14,7 +14,7 @@ import (
 )
 
 // notYet are the commands that a page names as not written yet.
-var notYet = map[string]bool{"rpn wsdl": true, "rpn amc kit": true}
+var notYet = map[string]bool{"rpn amc kit": true}
 
 // Each command of ours that a page gives, in `code` or on a line to copy, is
 // there, and so is each of its flags. A flag that a runbook gives alone is one

@@ -44,6 +44,15 @@ func line(s roc.Service, v roc.Version, prefix, number, local string) Operation 
 	}
 }
 
+// says is what an operation does, for the developer who reads generated code.
+var says = map[roc.Service]string{
+	roc.Annuaire: "Cherche à l'annuaire AMC les adresses d'un organisme complémentaire.",
+	roc.IDB:      "Demande à l'organisme les droits d'un bénéficiaire.",
+	roc.SIM:      "Demande à l'organisme un calcul, sans engagement.",
+	roc.CLC:      "Demande à l'organisme un calcul et une garantie de paiement.",
+	roc.ANL:      "Annule une garantie de paiement.",
+}
+
 // Operations returns the table of profile section 1, in its order.
 func Operations() []Operation {
 	list := operations

@@ -6,9 +6,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/piano-roc/rpn/internal/message"
 	"github.com/piano-roc/rpn/internal/message/messagetest"
@@ -23,6 +25,8 @@ func TestDocument(t *testing.T) {
 	for query, holds := range map[string]string{
 		"wsdl":              `location="https://rpn.example/roc?a=1&amp;b=&quot;x&quot;"`,
 		"WSDL":              `targetNamespace="urn:roc:wsdl:1"`,
+		"wsdl=v2":           `name="RocIdbV2Soap12"`,
+		"WSDL=V2&soap=1.1":  `name="RocIdbV2Soap11"`,
 		"xsd=commun.xsd":    `targetNamespace="urn:roc:commun:1"`,
 		"xsd=idb-1.0.0.xsd": `schemaLocation="commun.xsd"`,
 		"xsd=annuaire.xsd":  `targetNamespace="https://ws.annuaireamc.fr/"`,
@@ -32,7 +36,7 @@ func TestDocument(t *testing.T) {
 			t.Errorf("?%s: %v %s", query, ok, contentType)
 		}
 	}
-	for _, query := range []string{"", "x", "wsdl=1", "xsd", "xsd=", "xsd=rpn-roc.wsdl.tmpl", "xsd=../wsdl.go", "xsd=commun.xsd&x=1", "xsd=%zz"} {
+	for _, query := range []string{"", "x", "wsdl=1", "wsdl=v3", "wsdl=v1&soap=1.2", "wsdl=v1&soap=1.1&x", "soap=1.1", "xsd", "xsd=", "xsd=rpn-roc.wsdl.tmpl", "xsd=../wsdl.go", "xsd=commun.xsd&x=1", "xsd=%zz"} {
 		if _, _, ok := d.Find(query, endpoint); ok {
 			t.Errorf("?%s is answered", query)
 		}
@@ -50,16 +54,18 @@ func TestADescriptionIsMadeOnce(t *testing.T) {
 			t.Errorf("?%s: %v, made a second time", query, ok)
 		}
 	}
-	at := func(endpoint string) string { b, _, _ := d.Find("wsdl", endpoint); return string(b) }
-	if at("https://a.example/roc") != string(message.WSDL("https://a.example/roc")) || at("https://b.example:8443/roc") != string(message.WSDL("https://b.example:8443/roc")) {
-		t.Error("two addresses, and not their two documents")
+	for _, form := range message.WSDLForms() {
+		at := func(endpoint string) string { b, _, _ := d.Find(form.Query(), endpoint); return string(b) }
+		if at("https://a.example/roc") != string(message.WSDL(form, "https://a.example/roc")) || at("https://b.example:8443/roc") != string(message.WSDL(form, "https://b.example:8443/roc")) {
+			t.Errorf("?%s: two addresses, and not their two documents", form.Query())
+		}
 	}
 }
 
 func TestEverySchemaIsServed(t *testing.T) {
 	t.Parallel()
 	d := message.NewDescriptions()
-	wsdl := string(message.WSDL("https://rpn.example/roc"))
+	wsdl := string(message.WSDL(message.WSDLForm{}, "https://rpn.example/roc"))
 	for _, op := range message.Operations() {
 		if !strings.Contains(wsdl, `soapAction="`+op.Action+`"`) || !strings.Contains(wsdl, `targetNamespace="`+op.Request.Space+`"`) {
 			t.Errorf("%s %s is not in the WSDL", op.Service, op.Version)
@@ -79,8 +85,74 @@ func TestEverySchemaIsServed(t *testing.T) {
 	}
 }
 
+// A WSDL of a version holds nothing of the other, one of SOAP 1.1 nothing of
+// SOAP 1.2; in the one of both no two operations have the same name.
+func TestEachFormOfTheWSDLHoldsWhatItSays(t *testing.T) {
+	t.Parallel()
+	for _, form := range message.WSDLForms() {
+		text := string(message.WSDL(form, "https://rpn.example/roc"))
+		other := map[roc.Version][]string{roc.V1: {":2.0.0", "RocIdbV2", "interrogerV"}, roc.V2: {":1.0.0", "RocIdbV1", "interrogerV"}}[form.Version]
+		if form.SOAP11 {
+			other = append(other, "soap12", "Soap12")
+		}
+		for _, word := range other {
+			if strings.Contains(text, word) {
+				t.Errorf("?%s holds %q", form.Query(), word)
+			}
+		}
+		operations, want := map[string]bool{}, 0
+		for _, op := range message.Operations() {
+			if op.Service == roc.Annuaire || form.Version == roc.NoVersion || form.Version == op.Version {
+				want++
+				if !strings.Contains(text, `targetNamespace="`+op.Request.Space+`"`) || !strings.Contains(text, `soapAction="`+op.Action+`"`) {
+					t.Errorf("?%s: %s %s is missing", form.Query(), op.Service, op.Version)
+				}
+			}
+		}
+		for _, m := range regexp.MustCompile(`<wsdl:operation name="(\w+)">\s*<wsdl:documentation>`).FindAllStringSubmatch(text, -1) {
+			operations[m[1]] = true
+		}
+		if len(operations) != want {
+			t.Errorf("?%s: the operations are %v, not %d", form.Query(), operations, want)
+		}
+	}
+}
+
+// What is generated from the schemas explains itself, and no choice makes an
+// "object Item" of it.
+func TestEverythingNamedInTheSchemasIsDocumented(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("wsdl/*.xsd")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no schema", err)
+	}
+	named := regexp.MustCompile(`<xs:(?:element|attribute|simpleType|complexType) name="(\w+)"[^>]*>\s*(<xs:annotation><xs:documentation xml:lang="fr">[^<]{5,}</xs:documentation>)?`)
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range named.FindAllStringSubmatch(string(b), -1) {
+			if m[2] == "" {
+				t.Errorf("%s: %s has no documentation in French", file, m[1])
+			}
+		}
+		if strings.Contains(string(b), "xs:choice") {
+			t.Errorf("%s has a choice", file)
+		}
+	}
+}
+
+func TestSamplesFollowTheSchemas(t *testing.T) {
+	t.Parallel()
+	d := message.SampleDemande(time.Date(2026, 11, 21, 9, 30, 0, 0, time.UTC), "010003812", "0077565712")
+	for _, op := range message.Operations() {
+		messagetest.Valid(t, message.SampleRequest(op, d, soap.SOAP12))
+	}
+}
+
 // wsdlServer serves the documents, and refuses the calls.
-func wsdlServer(t *testing.T) string {
+func wsdlServer(t *testing.T) (url string) {
 	d := message.NewDescriptions()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, contentType, ok := d.Find(r.URL.RawQuery, "http://"+r.Host+"/roc")
@@ -138,6 +210,31 @@ func TestNodeSoapBuildsEveryCall(t *testing.T) {
 		t.Fatalf("node: %v\n%s", err, b)
 	}
 	checkCalls(t, out)
+	checkFlatCalls(t, filepath.Join(out, "flat"))
+}
+
+// checkFlatCalls checks what a client sends that calls an operation of the WSDL
+// without its service: each file is named after the version that was meant.
+func checkFlatCalls(t *testing.T, dir string) {
+	t.Helper()
+	files, _ := filepath.Glob(filepath.Join(dir, "*.xml"))
+	if len(files) != 8+4+4 {
+		t.Errorf("%d flat calls", len(files))
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		env, err := soap.Read(roc.NewContent(b), soap.DefaultLimits)
+		if err != nil {
+			t.Fatalf("%s: %v", filepath.Base(f), err)
+		}
+		op, ok := message.OperationOf(env.Operation())
+		if want := op.Version.String() + "-"; !ok || !strings.HasPrefix(filepath.Base(f), want) {
+			t.Errorf("%s leaves as %v", filepath.Base(f), env.Operation())
+		}
+	}
 }
 
 // checkCalls checks that there is a valid request of every operation, in both

@@ -80,7 +80,7 @@ def main():
     session.cert, session.verify = (a.cert, a.key), a.ca
     wire = Wire(session=session)
     algorithms = {} if a.mode == "sha1" else SHA256
-    client = zeep.Client(a.url + "?wsdl", transport=wire, wsse=signing(a.mode)(a.sign_key, a.sign_cert, **algorithms))
+    client = zeep.Client(a.url + "?wsdl=v1", transport=wire, wsse=signing(a.mode)(a.sign_key, a.sign_cert, **algorithms))
     port = client.wsdl.services["RocIdbV1"].ports["RocIdbV1Soap" + a.soap]
     service = client.create_service(port.binding.name, a.url)
     wire.alter = a.alter

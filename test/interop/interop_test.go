@@ -177,7 +177,7 @@ func buildWSS4J(dir string, n *nation.Nation, e *nation.Etablissement) ([]string
 // buildGSOAP gives wsdl2h the WSDL that the RPN serves.
 func buildGSOAP(dir string, n *nation.Nation, e *nation.Etablissement) ([]string, error) {
 	wsdl := filepath.Join(dir, "rpn.wsdl")
-	answer, err := e.Client().Get(n.URL() + "?wsdl")
+	answer, err := e.Client().Get(n.URL() + "?wsdl=v1")
 	if err != nil {
 		return nil, err
 	}

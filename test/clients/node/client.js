@@ -23,7 +23,7 @@ const read = (name) => fs.readFileSync(a[name], 'utf8');
 
 async function main() {
   const httpsAgent = new https.Agent({ cert: read('cert'), key: read('key'), ca: read('ca') });
-  const client = await soap.createClientAsync(`${a.url}?wsdl`, {
+  const client = await soap.createClientAsync(`${a.url}?wsdl=v1`, {
     endpoint: a.url,
     forceSoap12Headers: a.soap === '12',
     wsdl_options: { httpsAgent },

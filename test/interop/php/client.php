@@ -23,7 +23,7 @@ class SignedClient extends SoapClient
     {
         $this->a = $a;
         $tls = ['local_cert' => $a['cert'], 'local_pk' => $a['key'], 'cafile' => $a['ca'], 'verify_peer' => true, 'verify_peer_name' => true];
-        parent::__construct($a['url'] . '?wsdl', [
+        parent::__construct($a['url'] . '?wsdl=v1', [
             'location' => $a['url'],
             'soap_version' => $a['soap'] === '11' ? SOAP_1_1 : SOAP_1_2,
             'stream_context' => stream_context_create(['ssl' => $tls]),

@@ -20,7 +20,7 @@ for service in client.wsdl.services.values():
         args = data["search"] if service.name == "Annuaire" else {
             **{k: data[k] for k in ("requete", "adressage", "beneficiaire")},
             "etablissement": data["etablissement" + service.name[-2:]],
-            **data[operation.name],
+            **data[operation.name.removesuffix(service.name[-2:])],
         }
         proxy = client.bind(service.name, port.name)
         assert proxy._binding_options["address"] == url.split("?")[0], proxy._binding_options
