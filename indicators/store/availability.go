@@ -71,7 +71,7 @@ func (s *Store) windowsOf(ctx context.Context, amc roc.NumeroAMC, from, to time.
 	f.side("amc", one, true)
 	f.period(Day.Begin(from), to)
 	all := map[serviceKey]map[int64]*Counts{}
-	err := s.packs(ctx, &f, func(k packKey, e entry) {
+	err := s.packs(ctx, &f, false, false, func(k packKey, e entry) {
 		at := k.begins + int64(e.slot)*int64(Window/time.Second)
 		if at < from.Unix() || at >= to.Unix() {
 			return

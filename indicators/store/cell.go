@@ -108,13 +108,18 @@ func (c *Counts) numbers() [16]*int64 {
 
 // Add adds the counts of another cell.
 func (c *Counts) Add(o *Counts) {
-	mine, theirs := c.numbers(), o.numbers()
-	for i := range mine {
-		*mine[i] += *theirs[i]
-	}
+	c.addNumbers(o)
 	his := o.all()
 	for i, d := range c.all() {
 		d.merge(his[i])
+	}
+}
+
+// addNumbers adds all but the distributions.
+func (c *Counts) addNumbers(o *Counts) {
+	mine, theirs := c.numbers(), o.numbers()
+	for i := range mine {
+		*mine[i] += *theirs[i]
 	}
 }
 

@@ -57,22 +57,20 @@ func appendTouches(b []byte, list []touch) []byte {
 
 // scanTouches calls each for every touch of what appendTouches wrote.
 func scanTouches(b []byte, each func(touch)) error {
-	for r := (&reader{b: b}); len(r.b) > 0; {
+	for r := (&reader{b: b}); r.left() > 0; {
 		var t touch
-		if copy(t.link[:], r.b) < len(t.link) {
-			return errCut
-		}
-		r.b = r.b[len(t.link):]
+		copy(t.link[:], r.take(len(t.link)))
 		n := r.uvarint()
-		if n > uint64(len(r.b)) {
+		if n > uint64(r.left()) {
 			return errCut
 		}
 		for range n {
 			t.at += uint32(r.uvarint())
-			if len(r.b) == 0 {
-				return errCut
+			flags := r.take(1)
+			if r.err != nil {
+				return r.err
 			}
-			t.flags, r.b = r.b[0], r.b[1:]
+			t.flags = flags[0]
 			each(t)
 		}
 		if r.err != nil {
@@ -347,7 +345,7 @@ func SumOfDossiers(rows []DossierRow) *Dossiers {
 func (s *Store) touches(ctx context.Context, f *rowFilter, each func(packKey, touch)) error {
 	return s.rows(ctx, f, " ORDER BY structure", func(k packKey, data []byte) error {
 		var room Counts
-		rest, err := scanPack(data, func() *Counts { return &room }, func(entry) {})
+		rest, err := scanPack(data, false, func() *Counts { return &room }, func(entry) {})
 		if err != nil {
 			return err
 		}

@@ -147,18 +147,52 @@ func (d *Durations) read(r *reader) {
 	}
 }
 
+// skip reads one without keeping it.
+func (r *reader) skip() {
+	n := r.uvarint()
+	if n > largestIndex+1 {
+		r.err = errCut
+		return
+	}
+	for range 2 * n {
+		r.uvarint()
+	}
+}
+
 // A reader reads what was appended; after an error it gives zeros.
 type reader struct {
 	b   []byte
+	at  int // what is before it was read
 	err error
 }
 
 func (r *reader) uvarint() uint64 {
-	v, n := binary.Uvarint(r.b)
+	if r.at < len(r.b) && r.b[r.at] < 0x80 { // most are small
+		r.at++
+		return uint64(r.b[r.at-1])
+	}
+	return r.longUvarint()
+}
+
+func (r *reader) longUvarint() uint64 {
+	v, n := binary.Uvarint(r.b[r.at:])
 	if n <= 0 {
-		r.b, r.err = nil, errCut
+		r.at, r.err = len(r.b), errCut
 		return 0
 	}
-	r.b = r.b[n:]
+	r.at += n
 	return v
+}
+
+// left is how many bytes are still to be read.
+func (r *reader) left() int { return len(r.b) - r.at }
+
+// take reads n bytes; nil, and an error, where there are fewer.
+func (r *reader) take(n int) []byte {
+	if n > r.left() {
+		r.at, r.err = len(r.b), errCut
+		return nil
+	}
+	r.at += n
+	return r.b[r.at-n : r.at]
 }

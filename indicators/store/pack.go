@@ -142,7 +142,7 @@ func (p *pack) append(b []byte) []byte {
 
 // read reads what append wrote into an empty pack.
 func (p *pack) read(b []byte) error {
-	rest, err := scanPack(b, p.room, func(e entry) { p.entries = append(p.entries, e) })
+	rest, err := scanPack(b, true, p.room, func(e entry) { p.entries = append(p.entries, e) })
 	if err != nil {
 		return err
 	}
@@ -150,16 +150,17 @@ func (p *pack) read(b []byte) error {
 }
 
 // scanPack calls each for every entry of what append wrote, with the counts
-// that room gives for it; it returns what follows them, the touches.
-func scanPack(b []byte, room func() *Counts, each func(entry)) (rest []byte, err error) {
+// that room gives for it; it returns what follows them, the touches. Durations
+// cost most: where they are not asked for, they stay empty.
+func scanPack(b []byte, withDurations bool, room func() *Counts, each func(entry)) (rest []byte, err error) {
 	r := &reader{b: b}
 	for range r.uvarint() {
 		e := entry{entryKey{slot: uint16(r.uvarint())}, room()}
-		if len(r.b) < 3 {
-			return nil, errCut
+		key := r.take(3)
+		if r.err != nil {
+			return nil, r.err
 		}
-		e.service, e.version, e.owner = roc.Service(r.b[0]), roc.Version(r.b[1]), r.b[2]
-		r.b = r.b[3:]
+		e.service, e.version, e.owner = roc.Service(key[0]), roc.Version(key[1]), key[2]
 		e.code = uint16(r.uvarint())
 		numbers, durations := e.numbers(), e.all()
 		there := r.uvarint()
@@ -169,8 +170,13 @@ func scanPack(b []byte, room func() *Counts, each func(entry)) (rest []byte, err
 			}
 		}
 		for i, d := range durations {
-			if d.empty(); there>>(len(numbers)+i)&1 == 1 {
+			d.empty()
+			switch {
+			case there>>(len(numbers)+i)&1 == 0:
+			case withDurations:
 				d.read(r)
+			default:
+				r.skip()
 			}
 		}
 		if r.err != nil {
@@ -178,7 +184,7 @@ func scanPack(b []byte, room func() *Counts, each func(entry)) (rest []byte, err
 		}
 		each(e)
 	}
-	return r.b, r.err
+	return r.b[r.at:], r.err
 }
 
 // owners are those who must act, by their number.

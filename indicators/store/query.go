@@ -74,8 +74,8 @@ func (s *Store) Figures(ctx context.Context, q Query) ([]Row, error) {
 		from = Day.Begin(from) // the row is of a day, whatever the grain
 	}
 	f.period(from, q.To)
-	sum := map[Cell]*Counts{}
-	err := s.packs(ctx, &f, func(k packKey, e entry) {
+	sum := newAdder()
+	err := s.packs(ctx, &f, !q.NoDurations, !by[ByPeriod], func(k packKey, e entry) {
 		c := Cell{Grain: q.Grain, Begin: k.begins, Structure: k.structure, AMC: k.amc, Service: e.service, Version: e.version}
 		if q.Grain == Hour {
 			c.Begin += int64(e.slot) * 3600
@@ -85,25 +85,14 @@ func (s *Store) Figures(ctx context.Context, q Query) ([]Row, error) {
 			return
 		}
 		c.Code, c.Owner = endOf(e.code), owners[min(int(e.owner), len(owners)-1)]
-		c = c.only(by)
-		if q.NoDurations {
-			for _, d := range e.all() {
-				d.empty()
-			}
-		}
-		if n := sum[c]; n != nil {
-			n.Add(e.Counts)
-			return
-		}
-		n := *e.Counts // mostly there is no other: its bins are taken, and not copied
-		*e.Counts = Counts{}
-		sum[c] = &n
+		sum.add(c.only(by), e.Counts)
 	})
 	if err != nil {
 		return nil, err
 	}
-	rows := make([]Row, 0, len(sum))
-	for c, n := range sum {
+	sum.close()
+	rows := make([]Row, 0, len(sum.cells))
+	for c, n := range sum.cells {
 		rows = append(rows, Row{c, *n})
 	}
 	slices.SortFunc(rows, func(x, y Row) int { return x.compare(&y.Cell) })
@@ -165,13 +154,22 @@ func (f *rowFilter) period(from, to time.Time) {
 }
 
 // packs calls each for every entry of the rows that a filter lets through. Its
-// counts are the entry's until each returns, which may take them and leave others.
-func (s *Store) packs(ctx context.Context, f *rowFilter, each func(packKey, entry)) error {
+// counts are the entry's until each returns. Together, the rows of an
+// establishment and an insurer come one after the other, as far as memory goes.
+func (s *Store) packs(ctx context.Context, f *rowFilter, durations, together bool, each func(packKey, entry)) error {
 	var room Counts
-	return s.rows(ctx, f, "", func(k packKey, data []byte) error {
-		_, err := scanPack(data, func() *Counts { return &room }, func(e entry) { each(k, e) })
+	scan := func(k packKey, data []byte) error {
+		_, err := scanPack(data, durations, func() *Counts { return &room }, func(e entry) { each(k, e) })
 		return err
-	})
+	}
+	if !together || f.kind != pairs {
+		return s.rows(ctx, f, "", scan)
+	}
+	h := holder{most: mostHeld, scan: scan}
+	if err := s.rows(ctx, f, "", h.add); err != nil {
+		return err
+	}
+	return h.end()
 }
 
 // rows calls each for every row that a filter lets through, in an order.

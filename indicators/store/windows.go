@@ -116,13 +116,13 @@ func appendRuns(b []byte, runs map[serviceKey]*run) []byte {
 
 func readRuns(b []byte) (map[serviceKey]*run, error) {
 	runs := map[serviceKey]*run{}
-	for r := (&reader{b: b}); len(r.b) > 0; {
+	for r := (&reader{b: b}); r.left() > 0; {
 		n := int(min(r.uvarint(), 1<<10))
-		if len(r.b) < n+1 {
-			return nil, errCut
+		key := r.take(n + 1)
+		if r.err != nil {
+			return nil, r.err
 		}
-		k := serviceKey{roc.NumeroAMC(r.b[:n]), roc.Service(r.b[n])}
-		r.b = r.b[n+1:]
+		k := serviceKey{roc.NumeroAMC(key[:n]), roc.Service(key[n])}
 		v := &run{}
 		count := r.uvarint()
 		v.holds = count&1 == 1
