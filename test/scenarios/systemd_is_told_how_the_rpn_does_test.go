@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/piano-roc/rpn/internal/await"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/test/binary"
@@ -90,13 +92,18 @@ func TestSystemdIsToldHowTheRPNDoes(t *testing.T) {
 }
 
 // The sockets that the service manager has opened are those of the RPN; one of
-// another name keeps it from starting.
+// another name keeps it from starting. With the system calls and the capabilities
+// that its unit leaves it, it carries, reloads and is upgraded.
 func TestTheSocketsOfSystemdAreTaken(t *testing.T) {
 	t.Parallel()
 	n := nation.New(t, nation.NotStarted)
 	program, err := binary.Path("rpn")
 	if err != nil {
 		t.Fatal(err)
+	}
+	confined := filepath.Join(t.TempDir(), "confined")
+	if out, err := exec.Command("go", "build", "-o", confined, "../confined").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
 	serve := func(name string) (c *exec.Cmd, out *nation.Text, at string) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -109,7 +116,7 @@ func TestTheSocketsOfSystemdAreTaken(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		c, out = exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ exec "$0" serve --config "$1"`, program, n.ConfigFile()), &nation.Text{}
+		c, out = exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ exec "$2" ../../deploy/systemd/rpn.service "$0" serve --config "$1"`, program, n.ConfigFile(), confined), &nation.Text{}
 		c.Env = append(os.Environ(), "LISTEN_FDS=1", "LISTEN_FDNAMES="+name)
 		c.ExtraFiles, c.Stdout, c.Stderr = []*os.File{f}, out, out
 		c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -137,7 +144,28 @@ func TestTheSocketsOfSystemdAreTaken(t *testing.T) {
 	chu := n.Etablissement()
 	c.Process.Signal(syscall.SIGHUP)
 	await.Until(t, "an exchange is carried", func() bool { return chu.Send(roc.IDB, "bleue").Answered("00") })
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil { // the next process is ours when this one ends
+		t.Fatal(err)
+	}
+	rpn(t, 0, "upgrade", "--config", n.ConfigFile())
+	var next struct{ Pid int }
+	for line := range strings.Lines(out.String()) {
+		if strings.Contains(line, "another process has taken over") {
+			if err := json.Unmarshal([]byte(line), &next); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	successor, err := os.FindProcess(next.Pid)
+	if err != nil || next.Pid == 0 {
+		t.Fatalf("no process has taken over: %v\n%s", err, out)
+	}
+	await.Until(t, "the new process carries an exchange", func() bool { return chu.Send(roc.IDB, "bleue").Answered("00") })
 	chu.Hangup()
+	successor.Signal(syscall.SIGTERM)
+	if state, err := successor.Wait(); err != nil || state.ExitCode() != 0 {
+		t.Errorf("the new process ends: %v, %v", state, err)
+	}
 
 	wrong, said, _ := serve("etablissements")
 	wrong.Wait()
