@@ -179,13 +179,14 @@ func (m *Meter) asked(ctx context.Context, e *entry, n float64) (wait time.Durat
 			e.shard.mu.Unlock()
 			return 0, true
 		}
-		if !e.asking || e.asked != joined { // the answers to others wake it, too
+		alone := m.away.Load().Outage > 0               // then nothing comes of a question
+		if !alone && (!e.asking || e.asked != joined) { // the answers to others wake it, too
 			m.askLocked(e, n, time.Since(m.start))
 			joined = e.asked
 		}
 		answered := !e.asking
 		e.shard.mu.Unlock()
-		if answered {
+		if alone || answered {
 			return m.last(e, n)
 		}
 		select {

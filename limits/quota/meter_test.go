@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/piano-roc/rpn/internal/await"
@@ -362,4 +363,29 @@ func TestWhoWaitsIsCountedOnce(t *testing.T) {
 	shard.mu.Unlock()
 	close(s.free)
 	waits.Wait()
+}
+
+// lame is a memory that fails its first question, and answers no other.
+type lame struct {
+	*memory
+	asked atomic.Bool
+}
+
+func (s *lame) Ask(ctx context.Context, q Question) (Answer, error) {
+	s.hangs.Store(s.asked.Load())
+	s.broken.Store(!s.asked.Swap(true))
+	return s.memory.Ask(ctx, q)
+}
+
+// Who waits for the store when it goes away asks no more, and waits no more.
+func TestWhoWaitsWhenTheStoreGoesAwayGivesUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMeter(t, Options{Store: &lame{memory: newMemory()}, Patience: time.Minute, GivenUp: time.Minute})
+		begun := time.Now()
+		m.Spend(t.Context(), "compte", Limit{Rate: 0.001, Burst: 1}, 1)
+		if took := time.Since(begun); took > 0 {
+			t.Errorf("it waited %s", took)
+		}
+	})
 }

@@ -454,6 +454,50 @@ func TestCreditGivenBackWouldBreakTheBound(t *testing.T) {
 	}
 }
 
+// What is spent on credit during an outage is paid with the next question of that
+// instance, whenever that is: until then it gives no credit a second time, and the
+// central bucket is smaller by all that can be owed. So many outages, each followed
+// by a storm at an instance that owes nothing, let no more pass; were the debts
+// forgotten at the end of an outage, they would.
+func TestTheCreditOfAnOutageIsWithinTheBound(t *testing.T) {
+	t.Parallel()
+	play := func(forget bool) float64 {
+		w := &simulation{r: rand.New(rand.NewPCG(7, 11)), worst: -1e9, limit: Limit{Rate: 0.1, Burst: 40}}
+		for i := range 4 {
+			w.instances = append(w.instances, &member{id: string(rune('a' + i)), known: 4})
+			w.beat(w.instances[i])
+		}
+		w.run(10 * time.Minute) // the bucket is full
+		for range 12 {
+			w.down = true
+			w.run(w.now + 2*heartbeat)
+			for _, m := range w.instances[1:] {
+				for range 2 * mostOverdraft {
+					w.exchange(m, 1, false)
+				}
+			}
+			w.down = false
+			w.run(w.now + 2*settling)
+			for range 40 {
+				w.exchange(w.instances[0], 1, true)
+				w.run(w.now + 10*time.Millisecond)
+			}
+			for _, m := range w.instances {
+				if forget {
+					m.account.owed = 0
+				}
+			}
+		}
+		return w.worst
+	}
+	if excess := play(false); excess > 1e-6 {
+		t.Errorf("%.2f more than burst + rate*T passed", excess)
+	}
+	if excess := play(true); excess <= 0 {
+		t.Errorf("debts are forgotten: worst excess %.2f: the check cannot fail", excess)
+	}
+}
+
 // Answer is the only grant of a.
 func (a Answer) Answer() Grant { return a.Grants[0] }
 
