@@ -3,7 +3,7 @@
 GO ?= go
 BIN := bin
 
-.PHONY: help grafana build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check bench-denial deps clean drill-annuaire drill-trust drill-fairness drill-chaos drill-upgrade drill-revocation drill-journal oracle-tessera bench-journal bench-indicators bench-pages screenshots mutants
+.PHONY: help grafana build test test-interop record-clients lint scenario fuzz hammer vectors demo nation bench bench-proxy bench-tls bench-check bench-denial deps clean drill-annuaire drill-trust drill-fairness drill-chaos bench-limits drill-upgrade drill-revocation drill-journal oracle-tessera bench-journal bench-indicators bench-pages screenshots mutants
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -153,3 +153,7 @@ drill-chaos: ## everything that the RPN depends on, broken in every way: who rea
 	./test/deps.sh
 	$(GO) test -c -o $(BIN)/drill-chaos ./test/drill/chaos
 	cd test/drill/chaos && $(CURDIR)/$(BIN)/drill-chaos -full
+
+bench-limits: ## what a limit costs, and a day of 3 000 establishments on 40 instances: the figures of docs/bench/limits.md
+	$(GO) test -run '^$$' -bench '^Benchmark(Spend|SpendWithClock|Decision|Allow)$$' -benchtime 1s -benchmem ./limits/quota ./limits ./limits/breaker
+	$(GO) test -count 1 -v -timeout 30m -run '^TestADayOfACountry$$' ./limits/quota -day
