@@ -25,6 +25,7 @@ import (
 	"github.com/piano-roc/rpn/indicators/mail"
 	"github.com/piano-roc/rpn/indicators/store"
 	"github.com/piano-roc/rpn/indicators/top"
+	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/redis"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/secret"
@@ -150,6 +151,7 @@ type App struct {
 	ledger  *shares.Ledger
 	shedder *shed.Shedder
 	resting *breaker.Set
+	names   *egress.Names
 	repeats *refusalLog
 	meter   *quota.Meter // nil: no Redis
 
@@ -196,6 +198,7 @@ func New(o Options) (_ *App, err error) {
 	}()
 
 	a.inventory = expiry.New(a.now)
+	a.openNames()
 	if err := a.openShared(); err != nil {
 		return nil, err
 	}

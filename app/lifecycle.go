@@ -144,6 +144,7 @@ func (a *App) startLoops() {
 	a.startHistory()
 	a.loops.Go(func() { a.watchExpiries(ctx) })
 	a.loops.Go(func() { a.watchDates(ctx) })
+	a.loops.Go(func() { a.names.Run(ctx) })
 	a.loops.Go(func() { a.reloader.watch(ctx, a.opts.ReloadEvery, a.now) })
 	began := a.ground()
 	a.followLists()

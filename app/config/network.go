@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Network says which addresses the RPN may connect to. Neither the annuaire
@@ -28,6 +29,10 @@ type Network struct {
 	// Resolver is the DNS server that is asked for the names of the annuaire
 	// and of the AMCs: "10.20.0.53:53". Default: the system's.
 	Resolver netip.AddrPort `yaml:"resolver"`
+
+	// StaleAddresses is how long the last addresses that DNS gave for a name
+	// serve while it does not answer. 0s: they do not. Default: 24h.
+	StaleAddresses time.Duration `yaml:"stale_addresses"`
 }
 
 // ProxyProtocol names the load balancers that forward the connections of

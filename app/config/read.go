@@ -36,6 +36,7 @@ func defaults() Config {
 		},
 		Trust:          Trust{Rules: TrustRules{EtablissementsTLS: rules, EtablissementsSignature: rules, AMCTLS: rules, AMCSignature: rules}},
 		RegisterLosses: register.Bounds{Etablissements: losses, Sites: losses, AMCs: losses, Domaines: losses, Limites: losses},
+		Network:        Network{StaleAddresses: 24 * time.Hour},
 		Facade:         Facade{Life: 30 * 24 * time.Hour},
 		Limits: Limits{
 			PerSecond: 20, Burst: 40, BytesPerSecond: 8 << 20, BytesBurst: 64 << 20, Mode: register.Reject, ShapeWait: 2 * time.Second, ShapeQueue: 32, Exchanges: 1024, PerAMC: 128, RestAfter: 5, ShedAfter: 20 * time.Millisecond, Memory: 512 << 20, Connections: 16 << 10, MinRate: 4 << 10, Handshakes: 1024,

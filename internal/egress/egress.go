@@ -34,8 +34,9 @@ type Filter struct {
 	// (network.hosts). The filter applies to it all the same. May be nil.
 	Hosts func(host string) (netip.Addr, bool)
 
-	// Resolver finds the addresses of the other names. Nil: the system's.
-	Resolver *net.Resolver
+	// Names finds the addresses of the other names. Nil: the system's resolver, and
+	// nothing is remembered.
+	Names *Names
 }
 
 // Everywhere is every network: an address written in the configuration was
@@ -82,28 +83,61 @@ func (f *Filter) Control(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// DialContext connects, where the filter permits it.
+// DialContext connects to the first address of a host that accepts, where the
+// filter permits it.
 func (f *Filter) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
-	d := net.Dialer{Control: f.Control, KeepAlive: 30 * time.Second, Resolver: f.Resolver}
-	if host, port, err := net.SplitHostPort(addr); err == nil {
+	d := net.Dialer{Control: f.Control, KeepAlive: 30 * time.Second}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return d.DialContext(ctx, network, addr)
+	}
+	if f.Names == nil { // the dialer asks the system's resolver
 		if a, ok := f.configured(host); ok {
 			addr = net.JoinHostPort(a.String(), port)
 		}
+		return d.DialContext(ctx, network, addr)
+	}
+	found, err := f.Lookup(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	last := fmt.Errorf("%s has no address", host)
+	for i, a := range found.Addresses {
+		c, err := dialShare(ctx, &d, network, net.JoinHostPort(a.String(), port), len(found.Addresses)-i)
+		if err == nil {
+			return c, nil
+		}
+		if last = err; ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, found.Because(last)
+}
+
+// dialShare dials one of the addresses that are left, in its share of the time.
+func dialShare(ctx context.Context, d *net.Dialer, network, addr string, left int) (net.Conn, error) {
+	if end, ok := ctx.Deadline(); ok && left > 1 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/time.Duration(left))
+		defer cancel()
 	}
 	return d.DialContext(ctx, network, addr)
 }
 
 // Lookup finds the addresses of a host. Whether each may be dialled is seen
 // when it is.
-func (f *Filter) Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+func (f *Filter) Lookup(ctx context.Context, host string) (Found, error) {
 	if a, ok := f.configured(host); ok {
-		return []netip.Addr{a}, nil
+		return Found{Addresses: []netip.Addr{a}}, nil
 	}
-	resolver := f.Resolver
-	if resolver == nil {
-		resolver = net.DefaultResolver
+	if a, err := netip.ParseAddr(host); err == nil {
+		return Found{Addresses: []netip.Addr{a}}, nil
 	}
-	return resolver.LookupNetIP(ctx, "ip", host)
+	if f.Names == nil {
+		list, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		return Found{Addresses: list}, err
+	}
+	return f.Names.lookup(ctx, host)
 }
 
 // configured is the address that the configuration gives a host.

@@ -23,14 +23,14 @@ func (p *pool) dial(ctx context.Context, spent *attempt) (*upstreamConn, error) 
 	ctx, cancel := context.WithTimeout(ctx, s.o.DialTimeout)
 	defer cancel()
 	start := time.Now()
-	addresses, err := s.o.Egress.Lookup(ctx, p.host)
+	found, err := s.o.Egress.Lookup(ctx, p.host)
 	spent.lookup += time.Since(start)
 	if err != nil {
 		return nil, err
 	}
 	start = time.Now()
 	defer func() { spent.connect += time.Since(start) }()
-	addresses = p.inOrder(addresses[:min(len(addresses), maxAddresses)], start)
+	addresses := p.inOrder(found.Addresses[:min(len(found.Addresses), maxAddresses)], start)
 	var last error
 	for i, a := range addresses {
 		c, err := p.dialOne(ctx, a, len(addresses)-i)
@@ -42,7 +42,7 @@ func (p *pool) dial(ctx context.Context, spent *attempt) (*upstreamConn, error) 
 		}
 		p.remember(a)
 	}
-	return nil, last
+	return nil, found.Because(last)
 }
 
 // dialOne connects and shakes hands with one address, in its share of the time

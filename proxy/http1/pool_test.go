@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/internal/await"
+	"github.com/piano-roc/rpn/internal/egress"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/proxy/http1/http1test"
 )
@@ -238,7 +239,7 @@ func TestTheNextAddressOfANameIsTried(t *testing.T) {
 			defer ln.Close()
 			s := newUpstream(t, func(o *UpstreamOptions) {
 				o.Egress.Hosts = nil
-				o.Egress.Resolver = namesOf(t, "127.0.0.2", "127.0.0.1")
+				o.Egress.Names = egress.NewNames(egress.NamesOptions{Ask: namesOf(t, "127.0.0.2", "127.0.0.1").LookupNetIP, Now: time.Now})
 				o.DialTimeout = 2 * time.Second
 			})
 			a, rec, err := sendIt(t, s, carried("<a/>"), far.URL())

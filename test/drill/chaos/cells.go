@@ -73,12 +73,12 @@ var cells = []cell{
 	{on: "CRL source", way: resets, codes: answered, line: "revocation", spares: true},
 	{on: "CRL source", way: blackHole, codes: answered, line: "revocation", spares: true},
 
-	{on: "DNS", way: down, codes: "RPN401", cause: roc.ResolverDown, whose: roc.ByRPN, spares: true},
+	{on: "DNS", way: down, codes: "RPN401", cause: roc.ResolverDown, whose: roc.ByRPN, line: "dns", spares: true},
 	{on: "DNS", way: slow, codes: answered, spares: true},
 	{on: "DNS", way: flapping, codes: "RPN401 00", cause: roc.ResolverDown, whose: roc.ByRPN, spares: true},
-	{on: "DNS", way: half, codes: "RPN401", cause: roc.ResolverDown, whose: roc.ByRPN, spares: true},
-	{on: "DNS", way: resets, codes: "RPN401", cause: roc.ResolverDown, whose: roc.ByRPN, spares: true}, // UDP has none: it answers SERVFAIL
-	{on: "DNS", way: blackHole, codes: "RPN401", cause: roc.ResolverDown, whose: roc.ByRPN, spares: true},
+	{on: "DNS", way: half, codes: "RPN401", cause: roc.ResolverDown, whose: roc.ByRPN, line: "dns", spares: true},
+	{on: "DNS", way: resets, codes: "RPN401", cause: roc.ResolverDown, whose: roc.ByRPN, line: "dns", spares: true}, // UDP has none: it answers SERVFAIL
+	{on: "DNS", way: blackHole, codes: "RPN401", cause: roc.ResolverDown, whose: roc.ByRPN, line: "dns", spares: true},
 
 	{on: "disk", way: down, codes: "RPN111", cause: roc.JournalFull, whose: roc.ByRPN, line: "journal", unfit: true},
 	{on: "disk", way: flapping, codes: "RPN111 00", cause: roc.JournalFull, whose: roc.ByRPN},

@@ -18,6 +18,7 @@ import (
 	"github.com/piano-roc/rpn/internal/igc"
 	"github.com/piano-roc/rpn/internal/redis/redistest"
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/internal/soap"
 	inner "github.com/piano-roc/rpn/nation"
 	"github.com/piano-roc/rpn/test/nation"
 	"github.com/piano-roc/rpn/test/relay"
@@ -148,13 +149,14 @@ func crl(t *testing.T) *stage {
 	return s
 }
 
-// dns: each exchange is for an insurer whose name was never asked.
+// dns: once it is broken, each exchange is for an insurer whose name was never
+// asked. Another, whose name was, is reached all the time: it keeps no connection.
 func dns(t *testing.T) *stage {
 	r := nation.NewResolver(t, "127.0.0.1")
 	options := []nation.Option{nation.NotStarted, nation.Section("timeouts", brief),
 		nation.Section("network", fmt.Sprintf("allow: [127.0.0.1/32]\nhosts: {annuaire.example: 127.0.0.1}\nresolver: %q", r.Addr()))}
 	id := func(nth int) string { return fmt.Sprintf("chaos-%d", nth) }
-	for nth := range 16 {
+	for nth := range 12 {
 		options = append(options, nation.AnotherInsurer(inner.Insurer{
 			ID: id(nth), Nom: fmt.Sprintf("Mutuelle %d", nth), Numero: roc.NumeroAMC(fmt.Sprintf("00990001%02d", nth)), Etat: "cercle",
 			Host: fmt.Sprintf("roc.mutuelle-%d.example", nth),
@@ -163,14 +165,28 @@ func dns(t *testing.T) *stage {
 	n := nation.New(t, options...)
 	chu := unlimited(n)
 	s := stageOf(n)
+	known, asked, broken := id(0), 0, false
+	answer := chu.Send(roc.IDB, known).WantAnswer().Body.Bytes()
+	n.AMC(known).Answers(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", soap.SOAP12.ContentType())
+		w.Header().Set("Connection", "close")
+		w.Write(answer)
+	})
 	faults := map[way]nation.DNSFault{down: nation.DNSDown, slow: nation.DNSLate, half: nation.DNSHalf, resets: nation.DNSFails, blackHole: nation.DNSSilent}
-	asked := 0
-	s.begin = func(cell, int) act {
+	s.begin = func(c cell, _ int) act {
 		return act{
-			set: func(w way) { r.Break(faults[w]) }, mend: func() { r.Break(nation.DNSAnswers) },
+			set:  func(w way) { broken = true; r.Break(faults[w]) },
+			mend: func() { broken = false; r.Break(nation.DNSAnswers) },
 			send: func() *nation.Reply {
-				asked++
-				return chu.Send(roc.IDB, id(asked-1))
+				for range 2 { // the first may find the connection that was kept before
+					if reply := chu.Send(roc.IDB, known); !reply.Answered(answered) {
+						t.Errorf("DNS, %s: an insurer whose name is known: %s", c.way.name, reply)
+					}
+				}
+				if broken || asked == 0 { // the first cell may begin with it sound
+					asked++
+				}
+				return chu.Send(roc.IDB, id(asked))
 			},
 		}
 	}
