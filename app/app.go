@@ -91,6 +91,7 @@ type Options struct {
 type App struct {
 	opts   Options
 	config *config.Config
+	looks  *looks // nil but in Check, which opens, asks and writes nothing
 	log    *slog.Logger
 	now    func() time.Time
 

@@ -485,6 +485,13 @@ func TestWhatKeepsItFromStartingIsOneLine(t *testing.T) {
 	}
 }
 
+// checked is what Check says, and its faults.
+func checked(t *testing.T, o app.Options) (summary string, err error) {
+	t.Helper()
+	r := app.Check(t.Context(), o, false)
+	return r.Summary, r.Err()
+}
+
 func TestCheckSummarizesAndOpensNoPort(t *testing.T) {
 	t.Parallel()
 	n, _ := start(t, nation.Options{WithoutRPN: true})
@@ -497,7 +504,7 @@ func TestCheckSummarizesAndOpensNoPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	got, err := app.Check(app.Options{Config: c, Log: slog.New(slog.DiscardHandler)})
+	got, err := checked(t, app.Options{Config: c})
 	if err != nil {
 		t.Fatal(err)
 	}

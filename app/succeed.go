@@ -34,7 +34,7 @@ func (a *App) succeed() error {
 	dry := a.opts
 	dry.Predecessor, dry.Manager, dry.Listener, dry.Admin, dry.Portal = nil, nil, nil, nil, nil
 	dry.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
-	if _, err := Check(dry); err != nil {
+	if err := Check(context.Background(), dry, false).Err(); err != nil {
 		return err
 	}
 	for field, given := range map[string][2]string{"listen": {a.config.Listen, p.Establishments.Addr().String()}, "admin": {a.config.Admin, p.Admin.Addr().String()}} {

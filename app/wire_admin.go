@@ -28,14 +28,13 @@ func (a *App) startAdmin() error {
 	server := admin.New(admin.Options{Handler: admin.Handler(a.adminParts()), Hosts: a.config.AdminHosts, Log: a.log, ErrorLog: a.httpLog()})
 	a.adminAddr, a.adminListener = ln.Addr(), ln
 	a.closeAdmin = func() { a.adminListener.Close() }
-	if t := a.config.AdminTLS; t != nil {
-		own, err := trust.ReadPair(t.Certificate, t.Key)
-		clients, also := trust.ReadPool(t.Clients)
-		if err = errors.Join(err, also); err != nil {
-			ln.Close()
-			return setup(fmt.Errorf("%s: admin_tls: %w", a.config.File(), err), "give a certificate, its key and the authorities of the operators, in PEM")
-		}
-		ln = tls.NewListener(ln, admin.TLS(own, clients))
+	secure, err := a.adminTLS()
+	if err != nil {
+		ln.Close()
+		return err
+	}
+	if secure != nil {
+		ln = tls.NewListener(ln, secure)
 	}
 	if path := a.config.AdminSocket; path != "" {
 		socket, err := admin.Listen(path)
@@ -54,6 +53,21 @@ func (a *App) startAdmin() error {
 		return nil
 	})
 	return nil
+}
+
+// adminTLS reads what the operator's listener shows and whom it lets act; nil: it
+// speaks plain HTTP.
+func (a *App) adminTLS() (*tls.Config, error) {
+	t := a.config.AdminTLS
+	if t == nil {
+		return nil, nil
+	}
+	own, err := trust.ReadPair(t.Certificate, t.Key)
+	clients, also := trust.ReadPool(t.Clients)
+	if err = errors.Join(err, also); err != nil {
+		return nil, setup(fmt.Errorf("%s: admin_tls: %w", a.config.File(), err), "give a certificate, its key and the authorities of the operators, in PEM")
+	}
+	return admin.TLS(own, clients), nil
 }
 
 // adminParts are what the handlers of the operator's listener ask.

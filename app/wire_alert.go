@@ -2,6 +2,7 @@ package app
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,12 +32,8 @@ func (a *App) openAlerts() error {
 	}
 	if a.secrets != nil {
 		t := &tls.Config{MinVersion: tls.VersionTLS12}
-		if c.CA != "" {
-			pool, err := trust.ReadPool(c.CA)
-			if err != nil {
-				return setup(fmt.Errorf("%s: alerts.ca: %w", a.config.File(), err), "give the authorities of the webhooks, in PEM")
-			}
-			t.RootCAs = pool
+		if err := a.readPool(&t.RootCAs, "alerts.ca", c.CA, "give the authorities of the webhooks, in PEM"); err != nil {
+			return err
 		}
 		// The register names the webhooks: public addresses, and the networks that
 		// are allowed to them alone.
@@ -44,6 +41,20 @@ func (a *App) openAlerts() error {
 		o.Post = alert.NewWebhook(client, a.secrets, a.now)
 	}
 	a.watcher = alert.New(o)
+	return nil
+}
+
+// readPool reads the CAs of a file that the configuration names under that key;
+// without one into stays what it is.
+func (a *App) readPool(into **x509.CertPool, key, file, remedy string) error {
+	if file == "" {
+		return nil
+	}
+	pool, err := trust.ReadPool(file)
+	if err != nil {
+		return setup(fmt.Errorf("%s: %s: %w", a.config.File(), key, err), remedy)
+	}
+	*into = pool
 	return nil
 }
 

@@ -21,13 +21,22 @@ func (a *App) openFigures() error {
 	if a.journal == nil || !c.Kept() {
 		return nil
 	}
-	if err := store.CheckAddress(c.Store, a.figuresOptions().Verified); err != nil {
-		return setup(fmt.Errorf("%s: indicators.store: %w", a.config.File(), err), "in production a PostgreSQL on another machine is reached by TLS, and its name is verified; PGSSLMODE and the like count too")
+	if err := a.checkFiguresAddress(); err != nil {
+		return err
 	}
 	a.figures = store.NewFollower(store.FollowerOptions{
 		Open: a.openStore,
 		Dir:  a.config.Journal.Folder, Stats: a.journal.Stats, Every: c.Every, Keep: c.Keep, Log: a.log, Now: a.now,
 	})
+	return nil
+}
+
+// checkFiguresAddress refuses an address of the store that production does not
+// accept.
+func (a *App) checkFiguresAddress() error {
+	if err := store.CheckAddress(a.config.Indicators.Store, a.figuresOptions().Verified); err != nil {
+		return setup(fmt.Errorf("%s: indicators.store: %w", a.config.File(), err), "in production a PostgreSQL on another machine is reached by TLS, and its name is verified; PGSSLMODE and the like count too")
+	}
 	return nil
 }
 

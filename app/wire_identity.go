@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -44,14 +46,18 @@ func (a *App) openOwn(own config.Identity, stores *trust.Stores) (*identity.Sour
 }
 
 func (a *App) openACME(name string, c *config.ACME) (*identity.ACME, error) {
-	tunnel, err := a.written().OpenTunnel(c.Directory)
-	if err != nil {
-		return nil, err
+	proxy := noProxy
+	if a.looks == nil {
+		tunnel, err := a.written().OpenTunnel(c.Directory)
+		if err != nil {
+			return nil, err
+		}
+		a.onStop("the way to the ACME directory of "+name, func(context.Context) error { tunnel.Close(); return nil })
+		proxy = tunnel.Proxy
 	}
-	a.onStop("the way to the ACME directory of "+name, func(context.Context) error { tunnel.Close(); return nil })
 	o := identity.ACMEOptions{
 		Directory: c.Directory, Names: c.Names, Email: c.Email, AgreedTerms: c.AgreeTerms, RSA: c.RSA, Storage: c.Storage,
-		HTTP: c.HTTP, TLSALPN: c.TLSALPN, EABKeyID: c.AccountKeyID, Proxy: tunnel.Proxy, Log: a.log,
+		HTTP: c.HTTP, TLSALPN: c.TLSALPN, EABKeyID: c.AccountKeyID, Proxy: proxy, Log: a.log,
 	}
 	if c.Storage == config.StorageRedis {
 		o.Storage = ""
@@ -75,6 +81,9 @@ func (a *App) openACME(name string, c *config.ACME) (*identity.ACME, error) {
 	}
 	return identity.NewACME(o)
 }
+
+// noProxy has nothing asked of an authority.
+func noProxy(*http.Request) (*url.URL, error) { return nil, errors.New("nothing is asked by a check") }
 
 // startOwn begins what keeps our certificates alive: ACME, and the OCSP answer
 // beside the one that we show to establishments.

@@ -76,7 +76,7 @@ func TestCertificatesOfEveryKindServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := app.Options{Config: c, Log: slog.New(slog.DiscardHandler)}
-	summary, err := app.Check(o)
+	summary, err := checked(t, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,29 +57,47 @@ func (a *App) openJournal() error {
 // its folder, made at the first start.
 func (a *App) journalKeys() (journal.Keys, error) {
 	c := &a.config.Journal
-	file := c.Key
-	if file == "" {
-		file = filepath.Join(c.Folder, "key")
+	keys, made, err := a.readJournalKeys()
+	if err != nil {
+		return keys, err
 	}
-	text, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) && c.Key == "" {
+	if !made {
 		private, public, err := journal.NewKey(c.Origin)
 		if err != nil {
-			return journal.Keys{}, err
+			return keys, err
 		}
-		if err := durable.WriteFile(file, []byte(private+"\n"), 0o400); err != nil {
-			return journal.Keys{}, err
+		if err := durable.WriteFile(a.journalKeyFile(), []byte(private+"\n"), 0o400); err != nil {
+			return keys, err
 		}
-		text = []byte(private)
+		if keys, err = journal.ParseKeys(private, c.Origin); err != nil {
+			return keys, err
+		}
 		a.log.Info("the key of the journal was made: give its public key to those who verify receipts", "event", "journal_key_made", "public_key", public)
-	} else if err != nil {
-		return journal.Keys{}, err
-	}
-	keys, err := journal.ParseKeys(string(text), c.Origin)
-	if err != nil {
-		return keys, fmt.Errorf("%s: %w", file, err)
 	}
 	return keys, durable.WriteFile(filepath.Join(c.Folder, "key.pub"), []byte(keys.Public()+"\n"), 0o644)
+}
+
+// readJournalKeys is journalKeys that makes nothing; false: there are none yet.
+func (a *App) readJournalKeys() (keys journal.Keys, made bool, err error) {
+	file := a.journalKeyFile()
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) && a.config.Journal.Key == "" {
+		return keys, false, nil
+	}
+	if err != nil {
+		return keys, false, unreadable(file, err)
+	}
+	if keys, err = journal.ParseKeys(string(text), a.config.Journal.Origin); err != nil {
+		return keys, false, fmt.Errorf("%s: %w", file, err)
+	}
+	return keys, true, nil
+}
+
+func (a *App) journalKeyFile() string {
+	if c := &a.config.Journal; c.Key != "" {
+		return c.Key
+	}
+	return filepath.Join(a.config.Journal.Folder, "key")
 }
 
 // startJournal begins the work in the background. It ends when the journal

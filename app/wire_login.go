@@ -10,7 +10,6 @@ import (
 	"github.com/piano-roc/rpn/portal/access"
 	"github.com/piano-roc/rpn/portal/invitation"
 	"github.com/piano-roc/rpn/portal/login"
-	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // openInvitations reads the invitations to the portal. Those that cannot be read let
@@ -42,12 +41,8 @@ func (a *App) login(door *access.Door) (*login.Login, error) {
 	}
 	c := &a.config.Portal.OIDC
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.CA != "" {
-		roots, err := trust.ReadPool(c.CA)
-		if err != nil {
-			return nil, setup(err, "correct portal.oidc.ca in "+a.config.File())
-		}
-		config.RootCAs = roots
+	if err := a.readPool(&config.RootCAs, "portal.oidc.ca", c.CA, "give the authorities of the provider, in PEM"); err != nil {
+		return nil, err
 	}
 	o := login.Options{
 		Name: c.Name, Issuer: c.Issuer, Discovery: c.Discovery, ClientID: c.ClientID, Secret: c.Secret(), Portal: a.config.Portal.Address,

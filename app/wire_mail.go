@@ -9,7 +9,6 @@ import (
 	"github.com/piano-roc/rpn/indicators/mail"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/register"
-	"github.com/piano-roc/rpn/tlsconf/trust"
 )
 
 // openMail prepares what sends the weekly files. Nothing of an exchange waits
@@ -19,16 +18,9 @@ func (a *App) openMail() error {
 	if !c.Sent() || a.figures == nil {
 		return nil
 	}
-	host, text, err := net.SplitHostPort(c.Server)
-	port, also := strconv.Atoi(text)
-	if err != nil || also != nil {
-		return setup(fmt.Errorf("%s: mail.server: %q", a.config.File(), c.Server), "write it like smtp.example:587")
-	}
-	smtp := mail.SMTPOptions{Host: host, Port: port, From: c.From, User: c.User, Password: c.Password(), Dial: a.written().DialContext}
-	if c.CA != "" {
-		if smtp.Roots, err = trust.ReadPool(c.CA); err != nil {
-			return setup(fmt.Errorf("%s: mail.ca: %w", a.config.File(), err), "give the authorities of the mail server, in PEM")
-		}
+	smtp, err := a.smtpOptions()
+	if err != nil {
+		return err
 	}
 	a.mailer = mail.New(mail.Options{
 		Open: a.openStore, Reached: a.figures.Reached,
@@ -36,6 +28,18 @@ func (a *App) openMail() error {
 		Host: a.mailDomain(), Compose: a.watcher.Compose(), Send: mail.NewSMTP(smtp), Log: a.log, Now: a.now,
 	})
 	return nil
+}
+
+// smtpOptions are how the server of the mails is reached.
+func (a *App) smtpOptions() (smtp mail.SMTPOptions, err error) {
+	c := &a.config.Mail
+	host, text, err := net.SplitHostPort(c.Server)
+	port, also := strconv.Atoi(text)
+	if err != nil || also != nil {
+		return smtp, setup(fmt.Errorf("%s: mail.server: %q", a.config.File(), c.Server), "write it like smtp.example:587")
+	}
+	smtp = mail.SMTPOptions{Host: host, Port: port, From: c.From, User: c.User, Password: c.Password(), Dial: a.written().DialContext}
+	return smtp, a.readPool(&smtp.Roots, "mail.ca", c.CA, "give the authorities of the mail server, in PEM")
 }
 
 // mailStats are the metrics of the outbox; false: there is none, or it was not

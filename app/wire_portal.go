@@ -186,13 +186,19 @@ func (a *App) openPages() error {
 	}
 	a.pages = access.New(o)
 	a.onStop("pages", func(context.Context) error { a.pages.Close(); return nil })
-	if a.config.Portal.Theme != "" {
-		theme, err := portal.ReadTheme(a.config.Portal.Theme)
-		if err != nil {
-			return setup(fmt.Errorf("%s: portal.theme: %w", a.config.File(), err), "docs/operating/portal.md says what a theme holds")
-		}
-		a.theme = theme
+	return a.readTheme()
+}
+
+// readTheme reads the style of the pages, where there is one.
+func (a *App) readTheme() error {
+	if a.config.Portal.Theme == "" {
+		return nil
 	}
+	theme, err := portal.ReadTheme(a.config.Portal.Theme)
+	if err != nil {
+		return setup(fmt.Errorf("%s: portal.theme: %w", a.config.File(), err), "docs/operating/portal.md says what a theme holds")
+	}
+	a.theme = theme
 	return nil
 }
 

@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"time"
 
 	"github.com/piano-roc/rpn/annuaire"
@@ -15,12 +17,8 @@ import (
 // openShared opens what the instances share: secrets, and Redis.
 func (a *App) openShared() error {
 	c := a.config
-	if c.Secrets != "" {
-		ring, err := secret.Read(c.Secrets)
-		if err != nil {
-			return setup(err, "correct secrets in "+c.File())
-		}
-		a.secrets = ring
+	if err := a.readSecrets(); err != nil {
+		return err
 	}
 	if c.Redis.Given() {
 		if err := a.openRedis(); err != nil {
@@ -28,6 +26,29 @@ func (a *App) openShared() error {
 		}
 	}
 	return nil
+}
+
+// readSecrets reads what the instances share, where there is something.
+func (a *App) readSecrets() error {
+	file := a.config.Secrets
+	if file == "" {
+		return nil
+	}
+	ring, err := secret.Read(file)
+	if err != nil {
+		return setup(unreadable(file, err), "correct secrets in "+a.config.File())
+	}
+	a.secrets = ring
+	return nil
+}
+
+// unreadable is the error of a file that cannot be read, with who may not and the
+// command that changes it; another error stays what it is.
+func unreadable(file string, err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return trust.FileProblem(file, err)
+	}
+	return err
 }
 
 // openRedis makes what speaks to Redis for everybody here; Redis need not be

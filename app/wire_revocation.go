@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -18,6 +19,11 @@ import (
 
 // openRevocation reads what is known of who is revoked.
 func (a *App) openRevocation() error {
+	return errors.Join(a.openLists(context.Background()), a.openTickets())
+}
+
+// openLists reads the revocation lists and the deny list.
+func (a *App) openLists(ctx context.Context) error {
 	c := a.config.Revocation
 	ages := map[string]revocation.AgePolicy{}
 	for _, of := range c.Authorities {
@@ -29,13 +35,28 @@ func (a *App) openRevocation() error {
 		Age:  revocation.AgePolicy{Warn: c.Warn, Grace: c.Grace, Then: revocation.FailureMode(c.Then)},
 		Ages: ages, Unannounced: revocation.FailureMode(c.Unannounced), OCSP: c.OCSP, Client: lists(a.anybody()), Own: lists(a.written()), Now: a.now,
 	}
+	if a.looks != nil {
+		o.ReadOnly = true
+		if !a.looks.online {
+			o.Client, o.Own = nil, nil
+		}
+	}
 	if c.Deny != "" {
 		o.Deny = &revocation.DenyOptions{File: c.Deny, Signers: c.DenySigners}
 	}
 	var err error
-	if a.revocation, err = revocation.Open(context.Background(), o); err != nil {
+	if a.revocation, err = revocation.Open(ctx, o); err != nil && a.looks != nil && o.Deny != nil {
+		o.Deny = nil
+		a.revocation, _ = revocation.Open(ctx, o) // the lists are looked at without it
+	}
+	if err != nil {
 		return setup(fmt.Errorf("%s: revocation: %w", a.config.File(), err), "correct it, then `rpn check` again")
 	}
+	return nil
+}
+
+// openTickets reads the secret of TLS sessions, where there is one.
+func (a *App) openTickets() (err error) {
 	if a.config.Tickets != "" {
 		if a.tickets, err = tlsconf.OpenTicketSecret(a.config.Tickets); err != nil {
 			return setup(fmt.Errorf("%s: tickets: %w", a.config.File(), err), "then `rpn check` again")
@@ -60,6 +81,9 @@ func authoritiesOf(stores *trust.Stores) []*x509.Certificate {
 	}
 	var all []*x509.Certificate
 	for _, s := range stores.All() {
+		if s == nil {
+			continue // that is said too
+		}
 		t := s.Trust()
 		all = append(append(all, t.Roots()...), t.Intermediates()...)
 	}

@@ -2,7 +2,6 @@ package app_test
 
 import (
 	"errors"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,7 +45,7 @@ func TestCheckRefusesAListThatCannotServe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = app.Check(app.Options{Config: c, Log: slog.New(slog.DiscardHandler)})
+		_, err = checked(t, app.Options{Config: c})
 		var said *config.SetupError
 		if !errors.As(err, &said) || !strings.Contains(said.What, list) || !strings.Contains(said.What, want) || said.Remedy == "" {
 			t.Errorf("%s: %v, want %q", list, err, want)

@@ -259,7 +259,7 @@ func TestAMessageIsExplainedFromWhatIsOnDisk(t *testing.T) {
 	if err != nil || !x.Pass || !strings.Contains(x.String(), "cached") {
 		t.Errorf("what the RPN has on disk: %v, %v", x, err)
 	}
-	if _, err := app.Check(o); err != nil {
+	if _, err := checked(t, o); err != nil {
 		t.Error(err)
 	}
 	if rest, _ := filepath.Glob(filepath.Join(tmp, "rpn-look-*")); len(rest) > 0 {
@@ -288,7 +288,7 @@ func TestACommandThatOnlyLooksLeavesTheJournalAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		o := app.Options{Config: c, Log: slog.New(slog.DiscardHandler)}
-		if _, err := app.Check(o); err != nil {
+		if _, err := checked(t, o); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := app.Explain(t.Context(), o, explain.Question{Structure: "1990000011"}, time.Time{}, true); err != nil {
@@ -317,7 +317,7 @@ func TestTheSecondProcessOnAStateFolderRefusesToStart(t *testing.T) {
 	if !strings.Contains(said.What, n.StateDir()) || !strings.Contains(said.What, fmt.Sprint("pid ", os.Getpid())) || said.Remedy == "" {
 		t.Errorf("it says %q, and to do %q", said.What, said.Remedy)
 	}
-	if _, err := app.Check(o); err != nil {
+	if _, err := checked(t, o); err != nil {
 		t.Errorf("`rpn check` beside a running one: %v", err)
 	}
 	wantAnswer(t, idb(t, n, "chu"))

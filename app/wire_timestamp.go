@@ -16,8 +16,22 @@ import (
 // nobody from anything.
 func (a *App) openTimestamp() error {
 	c := &a.config.Journal
-	if a.journal == nil || c.Timestamp.URL == "" {
-		return nil
+	authority, err := a.timestampAuthority()
+	if a.journal == nil || authority == nil || err != nil {
+		return err
+	}
+	a.stamps = timestamp.NewKeeper(timestamp.Options{
+		Dir: c.Folder, URL: c.Timestamp.URL, Authority: authority, Client: a.written().Client(&tls.Config{MinVersion: tls.VersionTLS12}, 30*time.Second),
+		Retry: 10 * time.Minute, Look: time.Minute, Log: a.log, Now: a.now,
+	})
+	return nil
+}
+
+// timestampAuthority reads who time-stamps the journal; nil: nobody does.
+func (a *App) timestampAuthority() (*timestamp.Authority, error) {
+	c := &a.config.Journal
+	if c.Timestamp.URL == "" {
+		return nil, nil
 	}
 	certs, _, err := trust.ReadCertificates(c.Timestamp.Authority)
 	var authority *timestamp.Authority
@@ -25,13 +39,9 @@ func (a *App) openTimestamp() error {
 		authority, err = timestamp.NewAuthority(certs)
 	}
 	if err != nil {
-		return setup(fmt.Errorf("%s: journal.timestamp.authority: %s: %w", a.config.File(), c.Timestamp.Authority, err), "give the certificates with which the authority signs, and their CAs up to the root")
+		return nil, setup(fmt.Errorf("%s: journal.timestamp.authority: %s: %w", a.config.File(), c.Timestamp.Authority, err), "give the certificates with which the authority signs, and their CAs up to the root")
 	}
-	a.stamps = timestamp.NewKeeper(timestamp.Options{
-		Dir: c.Folder, URL: c.Timestamp.URL, Authority: authority, Client: a.written().Client(&tls.Config{MinVersion: tls.VersionTLS12}, 30*time.Second),
-		Retry: 10 * time.Minute, Look: time.Minute, Log: a.log, Now: a.now,
-	})
-	return nil
+	return authority, nil
 }
 
 // evidence is how those do who confirm the checkpoints of the journal, for the

@@ -3,6 +3,7 @@ package app
 import (
 	"crypto/x509"
 	"errors"
+	"io/fs"
 	"sync"
 
 	"github.com/piano-roc/rpn/app/config"
@@ -73,32 +74,51 @@ func (a *App) signatureTrust(s *trust.Store, kind expiry.Kind) func() *xmlsig.Tr
 
 // openTrust reads our certificates and the four trust stores, and says
 // everything that is wrong with them.
-func (a *App) openTrust() error {
+func (a *App) openTrust() error { return errors.Join(a.readTrust()...) }
+
+// readTrust is openTrust that gives each fault by itself, and keeps what could be
+// read: a store that could not be is nil.
+func (a *App) readTrust() (problems []error) {
 	c := a.config
-	var problems []error
 	stores, err := trust.OpenStores(c.File()+": trust.", trust.StorePaths{
 		EtablissementTLS:       []string{c.Trust.EtablissementsTLS},
 		EtablissementSignature: []string{c.Trust.EtablissementsSignature},
 		AMCTLS:                 []string{c.Trust.AMCTLS},
 		AMCSignature:           []string{c.Trust.AMCSignature},
 	}, a.storeOptions)
-	if errors.Is(err, trust.ErrEnvironment) {
-		return setup(err, "then `rpn check` again")
-	}
-	if err != nil {
+	for _, err := range each(err) {
+		if a.looks != nil && errors.Is(err, fs.ErrNotExist) {
+			continue // the configuration said it
+		}
 		problems = append(problems, setup(err, "then `rpn check` again"))
 	}
 	a.acme = map[string]*identity.ACME{}
 	for _, own := range c.Identities() {
+		if a.looks != nil && !looksAt(own.Pair) {
+			continue
+		}
 		s, err := a.openOwn(own, stores)
 		if err != nil {
 			problems = append(problems, setup(err, "then `rpn check` again"))
+			continue
 		}
 		a.own = append(a.own, identity.Named{Name: own.Name, Source: s})
 	}
-	if len(problems) > 0 {
-		return errors.Join(problems...)
-	}
 	a.stores = stores
-	return nil
+	return problems
+}
+
+// each gives the errors that errors.Join joined, one by one.
+func each(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []error
+		for _, e := range joined.Unwrap() {
+			all = append(all, each(e)...)
+		}
+		return all
+	}
+	return []error{err}
 }

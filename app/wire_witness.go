@@ -15,8 +15,22 @@ import (
 // is refused; witnesses that do not answer keep nobody from anything.
 func (a *App) openWitnesses() error {
 	c := &a.config.Journal
-	if a.journal == nil || c.Witnesses == "" {
-		return nil
+	policy, err := a.witnessPolicy()
+	if a.journal == nil || policy == nil || err != nil {
+		return err
+	}
+	a.witnesses = witness.NewKeeper(witness.Options{
+		Dir: c.Folder, Policy: policy, Client: a.written().Client(&tls.Config{MinVersion: tls.VersionTLS12}, 20*time.Second),
+		Every: time.Minute, Log: a.log, Now: a.now,
+	})
+	return nil
+}
+
+// witnessPolicy reads who cosigns the journal; nil: nobody does.
+func (a *App) witnessPolicy() (*witness.Policy, error) {
+	c := &a.config.Journal
+	if c.Witnesses == "" {
+		return nil, nil
 	}
 	text, err := os.ReadFile(c.Witnesses)
 	var policy *witness.Policy
@@ -27,13 +41,9 @@ func (a *App) openWitnesses() error {
 		err = errors.New("no witness of it has an address")
 	}
 	if err != nil {
-		return setup(fmt.Errorf("%s: journal.witnesses: %s: %w", a.config.File(), c.Witnesses, err), "docs/operating/journal.md has an example")
+		return nil, setup(fmt.Errorf("%s: journal.witnesses: %s: %w", a.config.File(), c.Witnesses, err), "docs/operating/journal.md has an example")
 	}
-	a.witnesses = witness.NewKeeper(witness.Options{
-		Dir: c.Folder, Policy: policy, Client: a.written().Client(&tls.Config{MinVersion: tls.VersionTLS12}, 20*time.Second),
-		Every: time.Minute, Log: a.log, Now: a.now,
-	})
-	return nil
+	return policy, nil
 }
 
 // checkWitnesses says whether enough witnesses cosign. It never takes the RPN out

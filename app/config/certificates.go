@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -243,6 +244,29 @@ func (k *KeyPair) Sets() []identity.Files {
 		files = append(files, k.Second.tls())
 	}
 	return files
+}
+
+// There reports whether the files are given as they should and are there: else
+// Examine says what is missing.
+func (k *KeyPair) There() bool {
+	all := []Files{k.Files}
+	if k.ACME != nil {
+		all = nil
+	}
+	if k.Second != nil {
+		all = append(all, *k.Second)
+	}
+	for _, f := range all {
+		if (f.PKCS12 == "") == (f.Certificate == "" || f.Key == "") {
+			return false
+		}
+		for _, name := range []string{f.Certificate, f.Key, f.PKCS12, f.PassphraseFile} {
+			if _, err := os.Stat(name); name != "" && err != nil {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // Paths are the files to watch.

@@ -5,6 +5,7 @@ package config
 import (
 	"log/slog"
 
+	"github.com/piano-roc/rpn/internal/strict"
 	"github.com/piano-roc/rpn/register"
 )
 
@@ -207,6 +208,8 @@ type Config struct {
 
 	file string // where it was read, for messages
 	dir  string // what relative file names are relative to
+
+	warnings strict.Errors
 }
 
 // AdminTLS is the certificate of the operator's listener, and whose

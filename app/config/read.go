@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -76,6 +77,17 @@ func Standard() *Config {
 // there is no such file. The files that it names are only looked for; New
 // reads them.
 func Read(file string) (*Config, error) {
+	c, err := Examine(file)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Examine is Read that returns what could be read of a faulty file too, so that
+// what it names can be looked at: nil when it is no file, or no YAML. Nothing
+// must be served by it.
+func Examine(file string) (*Config, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, &SetupError{What: Missing("the configuration "+file, err), Remedy: "give the right file with --config", Cause: err}
@@ -105,13 +117,13 @@ func parse(file string, data []byte) (*Config, error) {
 		strict.Text(parseAddr, "10.20.0.7"),
 		strict.Text(parseAddrPort, `"10.20.0.53:53"`),
 	)
-	if doc.Readable() {
-		c.check(doc)
+	if !doc.Readable() {
+		return nil, doc.Err()
 	}
-	if err := doc.Err(); err != nil {
-		return nil, err
-	}
-	return &c, nil
+	c.check(doc)
+	c.warn(doc)
+	c.warnings = doc.Warnings()
+	return &c, doc.Err()
 }
 
 // File is where the configuration was read.
@@ -209,8 +221,9 @@ type namedFile struct {
 	folder bool
 }
 
-func (c *Config) checkFiles(doc *strict.Document) {
-	for _, f := range append(append(c.ownFiles(), c.portalFiles()...), []namedFile{
+// namedFiles are those that must be there.
+func (c *Config) namedFiles() []namedFile {
+	return append(append(c.ownFiles(), c.portalFiles()...), []namedFile{
 		{[]any{"trust", "etablissements_tls"}, &c.Trust.EtablissementsTLS, true},
 		{[]any{"trust", "etablissements_signature"}, &c.Trust.EtablissementsSignature, true},
 		{[]any{"trust", "amc_tls"}, &c.Trust.AMCTLS, true},
@@ -229,7 +242,11 @@ func (c *Config) checkFiles(doc *strict.Document) {
 		{[]any{"mail", "password_file"}, &c.Mail.PasswordFile, false},
 		{[]any{"mail", "ca"}, &c.Mail.CA, false},
 		{[]any{"alerts", "ca"}, &c.Alerts.CA, false},
-	}...) {
+	}...)
+}
+
+func (c *Config) checkFiles(doc *strict.Document) {
+	for _, f := range c.namedFiles() {
 		if *f.file == "" {
 			continue // said already: it is required
 		}
@@ -245,6 +262,31 @@ func (c *Config) checkFiles(doc *strict.Document) {
 			doc.Refuse(doc.At(f.path...), "give the file itself", "%s is a folder", *f.file)
 		}
 	}
+}
+
+// A File is a file or a folder that the configuration names, and where.
+type File struct{ Key, File string }
+
+// Files are those that the RPN reads.
+func (c *Config) Files() (list []File) {
+	add := func(file string, path ...any) {
+		if file != "" {
+			var names []string
+			for _, step := range path {
+				names = append(names, fmt.Sprint(step))
+			}
+			list = append(list, File{strings.Join(names, "."), file})
+		}
+	}
+	for _, f := range c.namedFiles() {
+		add(*f.file, f.path...)
+	}
+	add(c.Tickets, "tickets")
+	add(c.Journal.Key, "journal", "key")
+	for i, f := range c.Revocation.DenySigners {
+		add(f, "revocation", "deny_signers", i)
+	}
+	return list
 }
 
 // adminTLS is where the names of its files are; a place of no use when there
@@ -270,7 +312,7 @@ func Missing(file string, err error) string {
 	case errors.Is(err, fs.ErrNotExist):
 		return file + " does not exist"
 	case errors.Is(err, fs.ErrPermission):
-		return file + " may not be read by this user"
+		return trust.FileProblem(file, err).Error()
 	}
 	var p *fs.PathError
 	if errors.As(err, &p) {

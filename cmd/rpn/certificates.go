@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -168,8 +169,8 @@ old one then goes on, and reload exits with 1.`,
 type adminFlags struct{ address, config, cert, key, ca string }
 
 func (f *adminFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.address, "admin", "127.0.0.1:9464", "address and port of the admin listener, or its unix socket")
-	cmd.Flags().StringVarP(&f.config, "config", "c", "", "take address and socket from this configuration")
+	cmd.Flags().StringVar(&f.address, "admin", "", "address and port of the admin listener, or its unix socket (default: those of the configuration, else 127.0.0.1:9464)")
+	cmd.Flags().StringVarP(&f.config, "config", "c", "", "take address and socket from this configuration (default: "+defaultConfig+", where it can be read)")
 	cmd.Flags().StringVar(&f.cert, "cert", "", "by TLS (admin_tls): client certificate of the operator, PEM, who may then act")
 	cmd.Flags().StringVar(&f.key, "key", "", "its private key, PEM")
 	cmd.Flags().StringVar(&f.ca, "ca", "", "by TLS: authorities of the admin listener, PEM; without it, the system's")
@@ -187,7 +188,10 @@ const maxAdminAnswer = 64 << 20
 func (f adminFlags) ask(ctx context.Context, method, path string) (body []byte, good bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	address, socket := f.address, ""
+	if f.address == "" && f.config == "" && !f.tls() {
+		f.config = orDefault("")
+	}
+	address, socket := cmp.Or(f.address, "127.0.0.1:9464"), ""
 	switch {
 	case f.tls() && f.config == "":
 	case f.config != "":

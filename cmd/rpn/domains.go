@@ -18,7 +18,7 @@ func domainsCommand() *cobra.Command {
 	var asCSV bool
 	var quiet time.Duration
 	cmd := &cobra.Command{
-		Use:   "domains --config FILE",
+		Use:   "domains",
 		Short: "List the insurers' domains in use at a date, and what changed since another",
 		Long: `Domains lists what the register knows of each AMC that may be reached, and the
 hosts that the annuaire has named for it (kept in the state folder of the

@@ -20,7 +20,7 @@ func explainCommand() *cobra.Command {
 	var fromCache, running, asJSON bool
 	asked := map[string]*string{}
 	cmd := &cobra.Command{
-		Use:   "explain --config FILE --structure ID --amc NUMBER --domaine HOSP|EXTE --service CODE --version V1|V2",
+		Use:   "explain --structure ID --amc NUMBER --domaine HOSP|EXTE --service CODE --version V1|V2",
 		Short: "Say what would become of a message, step by step, without sending it",
 		Long: `Explain takes the steps of the path of an exchange with the same code: the
 register, the annuaire and the age of its answer, the filter of addresses, the

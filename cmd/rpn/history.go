@@ -89,14 +89,13 @@ as it is and is named; history then exits with 1.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&file, "config", "c", "", "the configuration, which names the state folder")
+	flags.StringVarP(&file, "config", "c", defaultConfig, "the configuration, which names the state folder")
 	flags.StringVar(&state, "state", "", "the state folder, instead of --config")
 	flags.StringVar(&structure, "structure", "", "of one establishment: its structure id, or a FINESS")
 	flags.StringVar(&amc, "amc", "", "of one AMC, by any of its numbers")
 	flags.StringVar(&since, "since", "", "from that day or instant on")
 	flags.BoolVar(&asJSON, "json", false, "write JSON")
 	cmd.MarkFlagsMutuallyExclusive("config", "state")
-	cmd.MarkFlagsOneRequired("config", "state")
 	return cmd
 }
 

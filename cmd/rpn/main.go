@@ -83,7 +83,7 @@ func rootCommand(s streams) *cobra.Command {
 insurers (AMC): one address, mutual TLS, signatures checked, the same bytes
 delivered.
 
-Begin with: rpn check --config FILE`,
+Begin with: rpn check. Where no configuration is named it is ` + defaultConfig + `.`,
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,

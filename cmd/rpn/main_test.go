@@ -72,11 +72,13 @@ func TestExitCodesAndWhatIsSaid(t *testing.T) {
 		want []string // on standard error, or output when code is 0
 	}{
 		{[]string{"serv"}, 2, []string{`unknown command "serv"`, "serve"}},
-		{[]string{"serve"}, 2, []string{`"config"`}},
+		{[]string{"check", faulty, "-c", faulty}, 2, []string{"name one configuration"}},
+		{[]string{"check", dir + "/absent.yaml"}, 2, []string{"absent.yaml does not exist"}},
+		{[]string{"serve"}, 2, []string{"/etc/rpn/rpn.yaml does not exist"}},
 		{[]string{"serve", "--conf", "x"}, 2, []string{"--conf"}},
 		{[]string{"serve", "--config", dir + "/absent.yaml"}, 2, []string{"absent.yaml does not exist", "--config"}},
 		{[]string{"serve", "--config", faulty}, 2, []string{"rpn.yaml:1:14: environment", "rpn.yaml:3:1: polices: unknown field (did you mean \"policies\"?)"}},
-		{[]string{"check", "--config", faulty}, 2, []string{"environment: prod", "^", "did you mean \"policies\"?"}},
+		{[]string{"check", faulty}, 1, []string{"environment: prod", "^", "did you mean \"policies\"?"}},
 		{[]string{"send", "x.xml"}, 2, []string{"--url", "--cert", "--key", "--sign-cert", "--sign-key"}},
 		{[]string{"send", "--sign-only", "--as-is", "x.xml"}, 2, []string{"exclude each other"}},
 		{[]string{"send", "--as-is", "--url", "http://localhost/roc", "--cert", "a", "--key", "b", "x.xml"}, 2, []string{"https://"}},

@@ -43,7 +43,7 @@ type registerFlags struct {
 
 func (f *registerFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVarP(&f.config, "config", "c", "", "a configuration, which names the two files")
+	flags.StringVarP(&f.config, "config", "c", "", "a configuration, which names the two files (default: "+defaultConfig+", unless etablissements.yaml is here)")
 	flags.StringVar(&f.pair.Etablissements, "etablissements", "", "the list of establishments (default: etablissements.yaml here)")
 	flags.StringVar(&f.pair.AMC, "amc", "", "the list of AMCs (default: amc.yaml here)")
 	flags.StringVar(&f.at, "at", "", "as it is on that day, or at that instant (default: now)")
@@ -52,6 +52,9 @@ func (f *registerFlags) add(cmd *cobra.Command) {
 
 // files settles which two files are meant.
 func (f *registerFlags) files() (ops.Pair, error) {
+	if f.config == "" && f.pair == (ops.Pair{}) && !exists(ops.In(".").Etablissements) {
+		f.config = orDefault("")
+	}
 	if f.config == "" {
 		return f.pair.Complete(ops.In(".")), nil
 	}
@@ -284,13 +287,12 @@ least 1 MiB, some 1500 attempts.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&file, "config", "c", "", "the configuration, which names the state folder")
+	flags.StringVarP(&file, "config", "c", defaultConfig, "the configuration, which names the state folder")
 	flags.StringVar(&state, "state", "", "the state folder, instead of --config")
 	flags.StringVar(&structure, "structure", "", "of one establishment: its structure id, or the FINESS of its EJ")
 	flags.StringVar(&since, "since", "", "from that day or instant on")
 	flags.BoolVar(&asJSON, "json", false, "write JSON")
 	cmd.MarkFlagsMutuallyExclusive("config", "state")
-	cmd.MarkFlagsOneRequired("config", "state")
 	return cmd
 }
 

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -24,9 +22,9 @@ import (
 func serveCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
-		Use:   "serve --config FILE",
+		Use:   "serve",
 		Short: "Run the RPN",
-		Long: `Serve runs the RPN that FILE describes, and logs on standard output, one JSON
+		Long: `Serve runs the RPN that the configuration describes, and logs on standard output, one JSON
 object a line.
 
 SIGTERM stops it: what is in flight finishes first (timeouts.stop). SIGHUP reads
@@ -90,38 +88,6 @@ func given() (o app.Options, err error) {
 	}
 	o.Listener, o.Admin, err = systemd.Sockets()
 	return o, err
-}
-
-func checkCommand() *cobra.Command {
-	var file string
-	cmd := &cobra.Command{
-		Use:   "check --config FILE",
-		Short: "Check a configuration and every file it names, without opening a port",
-		Long: `Check reads what serve would read: the configuration, the two lists, the
-certificates and their keys, the trust stores. It prints everything that is
-wrong, each with its place, and exits with 2; or a summary, and exits with 0.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := config.Read(file)
-			if err != nil {
-				return refused(err)
-			}
-			summary, err := app.Check(app.Options{Config: c, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Version: version()})
-			if err != nil {
-				return refused(err)
-			}
-			_, err = fmt.Fprint(cmd.OutOrStdout(), summary)
-			return err
-		},
-	}
-	configFlag(cmd, &file)
-	return cmd
-}
-
-func configFlag(cmd *cobra.Command, file *string) {
-	cmd.Flags().StringVarP(file, "config", "c", "", "the configuration: a YAML file (required)")
-	cmd.MarkFlagRequired("config")
-	cmd.MarkFlagFilename("config", "yaml", "yml")
 }
 
 // oneLineEach writes every error on one line, for logs; `rpn check` shows the

@@ -19,7 +19,7 @@ import (
 func upgradeCommand() *cobra.Command {
 	var file, program string
 	cmd := &cobra.Command{
-		Use:   "upgrade --config FILE [--program PATH]",
+		Use:   "upgrade [--program PATH]",
 		Short: "Have a new process take over from the running RPN, without losing an exchange",
 		Long: `Upgrade has the running RPN start a program, its own as it is on disk now or
 the one of --program, with the same arguments. The new process reads and checks

@@ -16,6 +16,9 @@ type FINESS string
 // ParseFINESS reads a FINESS number. It accepts the exact pattern and nothing
 // else: no space, no lower case.
 func ParseFINESS(s string) (FINESS, error) {
+	if len(s) == 8 && allDigits(s) {
+		return "", fmt.Errorf("a FINESS has 9 characters, not 8 (was the first zero lost, as Excel does? 0%s)", s)
+	}
 	if len(s) != 9 {
 		return "", fmt.Errorf("a FINESS has 9 characters, not %d", len(s))
 	}

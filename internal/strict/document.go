@@ -24,6 +24,7 @@ type Document struct {
 	lines []string
 	root  *yaml.Node // nil: not readable as YAML
 	errs  Errors
+	warns Errors
 	fault error // a mistake of the program
 
 	refused map[*yaml.Node]bool // values refused while decoding
@@ -114,6 +115,25 @@ func (d *Document) Refuse(p Position, remedy, format string, args ...any) {
 		return
 	}
 	d.add(p, fmt.Sprintf(format, args...), remedy)
+}
+
+// Warn notes at a place what is allowed and looks wrong: what Refuse takes. A
+// value that was refused is not warned about.
+func (d *Document) Warn(p Position, remedy, format string, args ...any) {
+	if p.node == nil || d.refused[p.node] {
+		return
+	}
+	e := Error{File: d.file, Line: p.line, Column: p.column, Path: p.path, Problem: fmt.Sprintf(format, args...), Remedy: remedy}
+	if p.node != d.root { // else it is about a line that is not there
+		e.Excerpt = excerpt(d.lines, p.line, p.column)
+	}
+	d.warns = append(d.warns, e)
+}
+
+// Warnings are those of Warn, in the order of the file.
+func (d *Document) Warnings() Errors {
+	d.warns.sort()
+	return d.warns
 }
 
 // RefuseSecret is Refuse without the excerpt: for a value that may hold a

@@ -51,7 +51,12 @@ func Check(l *register.List) *Summary {
 		s.Etats[e.Etat]++
 		s.Warnings = append(s.Warnings, warnings(l, e, platform)...)
 	}
+	named := map[string]*register.AMC{}
 	for a := range l.AMCs() {
+		if other := named[strings.ToLower(a.Nom)]; other != nil {
+			s.Warnings = append(s.Warnings, fmt.Sprintf("AMC %s %s: the AMC %s has the same name: is it one AMC written twice, or is a name wrong?", a.Numeros[0], a.Nom, other.Numeros[0]))
+		}
+		named[strings.ToLower(a.Nom)] = a
 		s.AMCs++
 		s.EtatsAMC[a.Etat]++
 		s.Warnings = append(s.Warnings, amcWarnings(a)...)

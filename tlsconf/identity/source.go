@@ -218,6 +218,9 @@ func checkMatch(certs []*x509.Certificate, key crypto.Signer, f Files) error {
 		}
 		return nil
 	}
+	if certs[0].IsCA {
+		return fmt.Errorf("%s: %s is the certificate of an authority (CA): give the one that it issued for us, and its own after it", f.name(), trust.NameOf(certs[0].Subject))
+	}
 	return fmt.Errorf("%s is not the private key of %s (%s): take the key that its request was made with", f.keyName(), f.name(), trust.NameOf(certs[0].Subject))
 }
 

@@ -46,9 +46,11 @@ func keep(folder string, k kept) error {
 
 // readKept reads every list of the folder; a file that is not whole is said
 // in the error and left out.
-func readKept(folder string) ([]kept, error) {
-	if err := durable.RemoveLeftovers(folder); err != nil {
-		return nil, err
+func readKept(folder string, readOnly bool) ([]kept, error) {
+	if !readOnly {
+		if err := durable.RemoveLeftovers(folder); err != nil {
+			return nil, err
+		}
 	}
 	entries, err := os.ReadDir(folder)
 	if err != nil {

@@ -124,12 +124,22 @@ func (r *Checker) due(is func(s *source, at time.Time) bool) (due []*source) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.sources {
-		if s.asking == nil && is(s, at) {
+		if s.asking == nil && is(s, at) && !r.leftAlone(s) {
 			due = append(due, s)
 			s.asking, s.again, s.next = make(chan struct{}), false, at.Add(r.o.Timeout+time.Second)
 		}
 	}
 	return due
+}
+
+// leftAlone reports whether a place is not asked: it is a URL, and there is no
+// client for it.
+func (r *Checker) leftAlone(s *source) bool {
+	if !r.o.ReadOnly || !isHTTP(s.location) {
+		return false
+	}
+	_, err := r.client(s)
+	return err != nil
 }
 
 // ask reads those that are files, then asks the URLs, a few at once. One that
@@ -332,7 +342,7 @@ func (r *Checker) accept(s *source, body []byte, etag, modified string) error {
 		return err
 	}
 	r.confirm(s, etag, modified)
-	if r.o.Folder == "" {
+	if r.o.Folder == "" || r.o.ReadOnly {
 		return nil
 	}
 	if err := keep(r.o.Folder, kept{Location: s.location, Fetched: r.o.Now(), ETag: etag, LastModified: modified, body: body}); err != nil {

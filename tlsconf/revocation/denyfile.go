@@ -33,6 +33,7 @@ type deny struct {
 	o       DenyOptions
 	signers []crypto.PublicKey
 	folder  string
+	looks   bool // nothing is written
 	log     *slog.Logger
 	changed func() // called as soon as another list is in force
 
@@ -62,11 +63,11 @@ type DenyStatus struct {
 	Refused  int    // files refused since the start
 }
 
-func openDeny(o DenyOptions, folder string, log *slog.Logger, changed func()) (*deny, error) {
+func openDeny(o DenyOptions, folder string, readOnly bool, log *slog.Logger, changed func()) (*deny, error) {
 	if o.File == "" || len(o.Signers) == 0 {
 		return nil, errors.New("a deny list needs its file and who may sign it")
 	}
-	d := &deny{o: o, folder: folder, log: log, changed: changed}
+	d := &deny{o: o, folder: folder, looks: readOnly, log: log, changed: changed}
 	var err error
 	if d.signers, err = ReadDenySigners(o.Signers...); err != nil {
 		return nil, fmt.Errorf("the signers of the deny list: %w", err)
@@ -180,7 +181,7 @@ func (d *deny) take(signed []byte) error {
 	d.current.Store(newDenied(list, signed))
 	d.changed() // before the disk: a sync may take seconds
 	d.log.Warn("deny list in force", "event", "deny_in_force", "sequence", list.Sequence, "date", list.Date.UTC(), "entries", list.Entries())
-	if d.folder == "" {
+	if d.folder == "" || d.looks {
 		return nil
 	}
 	if err := durable.WriteFile(d.lastGood(), signed, 0o600); err != nil {

@@ -26,6 +26,9 @@ type Options struct {
 	// checked again when they are read. "": nothing is kept, and a restart knows
 	// only what it can obtain.
 	Folder string
+	// ReadOnly writes nothing in Folder, and asks no URL when there is no client
+	// for it: for a command that only looks.
+	ReadOnly bool
 
 	// Authorities returns the CAs of every trust store. A list counts for the
 	// CA that signed it, and for no other.
@@ -126,7 +129,7 @@ func Open(ctx context.Context, o Options) (*Checker, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Folder != "" {
+	if o.Folder != "" && !o.ReadOnly {
 		if err := os.MkdirAll(o.Folder, 0o750); err != nil {
 			return nil, fmt.Errorf("the folder of revocation data: %w", err)
 		}
@@ -136,7 +139,7 @@ func Open(ctx context.Context, o Options) (*Checker, error) {
 	r.known = fingerprintOf(o.Authorities())
 	if o.Deny != nil {
 		var err error
-		if r.deny, err = openDeny(*o.Deny, o.Folder, o.Log, func() { r.generation.Add(1) }); err != nil {
+		if r.deny, err = openDeny(*o.Deny, o.Folder, o.ReadOnly, o.Log, func() { r.generation.Add(1) }); err != nil {
 			return nil, err
 		}
 	}
@@ -162,7 +165,10 @@ func (r *Checker) restore() error {
 	if r.o.Folder == "" {
 		return nil
 	}
-	all, err := readKept(r.o.Folder)
+	all, err := readKept(r.o.Folder, r.o.ReadOnly)
+	if r.o.ReadOnly && errors.Is(err, os.ErrNotExist) {
+		return nil // the RPN makes it at its first start
+	}
 	if len(all) == 0 && err != nil {
 		var path *os.PathError
 		if errors.As(err, &path) {

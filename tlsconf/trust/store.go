@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/piano-roc/rpn/internal/durable"
 	"github.com/piano-roc/rpn/internal/roc"
 )
 
@@ -132,7 +133,7 @@ func (s *Store) Prepare(force bool) (Change, error) {
 	}
 	next, err := readTrust(s.options)
 	if err != nil {
-		return Change{}, fmt.Errorf("trust store %s: %w", s.options.Name, err)
+		return Change{}, s.named(err)
 	}
 	commit := func() { s.current.Store(next) }
 	switch {
@@ -147,6 +148,19 @@ func (s *Store) Prepare(force bool) (Change, error) {
 		}
 	}
 	return Change{What: differences(old, next), commit: commit}, nil
+}
+
+// named has each of the errors that were joined say which store it is about.
+func (s *Store) named(err error) error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return fmt.Errorf("trust store %s: %w", s.options.Name, err)
+	}
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, s.named(e))
+	}
+	return errors.Join(all...)
 }
 
 func readTrust(o StoreOptions) (*Trust, error) {
@@ -339,16 +353,26 @@ func ParseKey(der []byte) (crypto.Signer, error) {
 	return nil, errors.New("not a private key")
 }
 
-// FileProblem says in one sentence why a file cannot be read, and what to do.
+// FileProblem says in one sentence why a file cannot be read, and what to do. It
+// wraps err.
 func FileProblem(path string, err error) error {
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("%s: no such file: correct the path in the configuration, or put the file there", path)
+		return &fileProblem{path + ": no such file: correct the path in the configuration, or put the file there", err}
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("%s: may not be read by this user: change its owner or mode", path)
+		return &fileProblem{durable.Forbidden(path), err}
 	}
 	return fmt.Errorf("%s: %w", path, err)
 }
+
+// A fileProblem is an error of the system in our words.
+type fileProblem struct {
+	text  string
+	cause error
+}
+
+func (p *fileProblem) Error() string { return p.text }
+func (p *fileProblem) Unwrap() error { return p.cause }
 
 // Day writes an instant for people.
 func Day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
@@ -378,27 +402,25 @@ func (s *Stores) All() []*Store {
 	return []*Store{s.EtablissementTLS, s.EtablissementSignature, s.AMCTLS, s.AMCSignature}
 }
 
-// OpenStores reads the four stores, and says all that is wrong with them. The
-// names in its errors are the configuration keys under prefix; more completes
+// OpenStores reads the four stores, and says all that is wrong with them; those
+// that cannot be read are nil then. The names in its errors are the configuration keys under prefix; more completes
 // the options of each store, by its name.
 func OpenStores(prefix string, p StorePaths, more func(name string, o StoreOptions) StoreOptions) (*Stores, error) {
 	var opened [4]*Store
 	var problems []error
+	environment := false // that of one store was said
 	paths := [][]string{p.EtablissementTLS, p.EtablissementSignature, p.AMCTLS, p.AMCSignature}
 	for i, name := range StoreNames() {
 		store, err := OpenStore(more(name, StoreOptions{Name: prefix + name, Paths: paths[i]}))
-		if errors.Is(err, ErrEnvironment) {
-			return nil, err // the others are likely to be of that environment too
-		}
-		if err != nil {
+		switch {
+		case err != nil && errors.Is(err, ErrEnvironment) && environment: // the others are likely to be of that environment too
+		case err != nil:
+			environment = environment || errors.Is(err, ErrEnvironment)
 			problems = append(problems, err)
 		}
 		opened[i] = store
 	}
-	if len(problems) > 0 {
-		return nil, errors.Join(problems...)
-	}
-	return &Stores{opened[0], opened[1], opened[2], opened[3]}, nil
+	return &Stores{opened[0], opened[1], opened[2], opened[3]}, errors.Join(problems...)
 }
 
 // Prepare is Store.Prepare for the four; an error of one is an error of all.
