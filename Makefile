@@ -25,7 +25,7 @@ test: deps lint ## everything that must pass before a commit
 test-interop: ## the SOAP clients that need a JDK, Mono, PHP or C++, against the running RPN
 	./test/deps.sh interop
 	$(GO) vet -tags interop ./test/interop
-	$(GO) test -tags interop -count 1 -timeout 5m ./test/interop
+	$(GO) test -tags interop -count 1 -timeout 12m ./test/interop
 
 record-clients: ## keep again what every SOAP client sends, for internal/xmlsig
 	./test/deps.sh interop

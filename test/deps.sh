@@ -60,6 +60,11 @@ if [ "${1:-}" = interop ]; then
 	needs /usr/include/stdsoap2.h libgsoap-dev
 	needs /usr/include/openssl/ssl.h libssl-dev
 	needs /usr/include/zlib.h zlib1g-dev
+	needs /usr/lib/python3/dist-packages/suds python3-suds # what builds from the WSDL alone
+	needs /usr/share/java/jaxws-tools.jar libjaxws-java    # wsimport
+	needs /usr/share/java/jaxb-xjc.jar libjaxb-java        # xjc
+	needs /usr/share/java/axis.jar libaxis-java            # Axis 1.4
+	needs wsdl mono-devel                                  # wsdl.exe
 fi
 
 if [ -n "$missing" ]; then
