@@ -28,6 +28,8 @@ type verifyOptions struct {
 	allowSHA1   bool
 	noTimestamp bool
 	second      bool
+	register    string
+	signature   bool // --signature-only
 }
 
 func verifyCommand() *cobra.Command {
@@ -36,19 +38,28 @@ func verifyCommand() *cobra.Command {
 		Use:   "verify [flags] FILE...",
 		Short: "Vérifie des messages SOAP signés comme le RPN, et dit pourquoi l'un est refusé",
 		Long: `Vérifie chaque FILE (« - » : l'entrée standard) avec le code qui vérifie les
-messages reçus, et dit ce qui est signé, par qui, comment, chaque étape réussie,
-et le verdict, avec le code, la cause, le libellé et le remède de la faute.
+messages reçus, étape par étape : lecture, opération, signature, champs de
+routage, FINESS et sites, puis tous les champs comme l'organisme les lira. Le
+verdict vient avec le code, la cause, le libellé et le remède de la faute.
 
-Sans --trust, la chaîne du signataire n'est pas vérifiée (son certificat est
-admis tel quel, et le résultat le dit) ; sans --caller, sa structure n'est pas
-comparée.
+ACCEPTÉ n'est dit que si le RPN accepterait le message. Pour cela il faut --trust
+(la chaîne du signataire), --caller (la structure du certificat TLS) et, quand
+le message nomme un site, --register (le dossier du registre) ; sans eux,
+ce qui n'a pas été vérifié est nommé. Ce qui dépend d'ailleurs (état de
+l'établissement, annuaire, organisme, limites) n'est pas jugé ici.
+
+--signature-only s'arrête à la signature, et le verdict est alors « signature
+acceptée ».
+
+Quand une empreinte diffère, ce qui a pu changer la partie est cherché : blancs
+entre les éléments, fins de ligne, C14N 1.0, BOM, ISO-8859-1.
 
 Avec --c14n ID, écrit à la place les octets canoniques de la partie de cet Id (ou
 de SignedInfo) sur la sortie standard, et sur la sortie d'erreur son empreinte et
 celle que le message annonce : deux logiciels peuvent ainsi être comparés.
 
-Code de sortie : 0 quand chaque message est accepté, 1 quand l'un est refusé, 2
-quand la ligne de commande ou un fichier est faux.`,
+Code de sortie : 0 quand rien n'est refusé, 1 quand un message l'est, 2 quand la
+ligne de commande ou un fichier est faux.`,
 		Example: `  rpn verify --trust igc-sante-signature.pem --caller 1010003812 message.xml
   rpn verify --json --at 2026-11-21T09:30:00Z *.xml
   rpn verify --c14n SignedInfo message.xml > signedinfo.c14n`,
@@ -68,6 +79,8 @@ quand la ligne de commande ou un fichier est faux.`,
 	f.StringArrayVar(&o.trust, "trust", nil, "fichier PEM d'autorités de signature (peut être répété)")
 	f.StringArrayVar(&o.crl, "crl", nil, "liste de révocation de ces autorités, PEM ou DER (peut être répété)")
 	f.StringVar(&o.caller, "caller", "", "structure que le certificat TLS porterait : 1 et le FINESS")
+	f.StringVar(&o.register, "register", "", "dossier du registre (etablissements.yaml et amc.yaml), pour les sites et les mandats")
+	f.BoolVar(&o.signature, "signature-only", false, "vérifie la signature seule")
 	f.StringVar(&o.at, "at", "", "instant de la vérification, RFC 3339 (par défaut : maintenant)")
 	f.BoolVar(&o.json, "json", false, "un objet JSON par ligne et par fichier")
 	f.StringVar(&o.c14n, "c14n", "", "écrit les octets canoniques de la partie de cet Id, ou de SignedInfo")
@@ -83,7 +96,15 @@ type verification struct {
 	verifier *xmlsig.Verifier
 	trust    *xmlsig.Trust // nil without --trust: made of each message's own certificate
 	expect   xmlsig.Expect
+	sites    func(ej, eg roc.FINESS) error // nil without --caller
 	at       time.Time
+}
+
+// An examined message is what was found of it.
+type examined struct {
+	*xmlsig.Report
+	unchecked []xmlsig.Step   // what a flag that was not given left out
+	changed   []xmlsig.Change // of each part whose digest differs, where it is known
 }
 
 func newVerification(o verifyOptions) (*verification, error) {
@@ -101,6 +122,9 @@ func newVerification(o verifyOptions) (*verification, error) {
 			return nil, fmt.Errorf("--caller %q n'est pas une structure : donnez l'OU du certificat TLS, comme 1010003812 (%w)", o.caller, err)
 		}
 		v.expect.Structure = id
+	}
+	if err := v.readSites(o); err != nil {
+		return nil, err
 	}
 	if len(o.crl) > 0 && len(o.trust) == 0 {
 		return nil, errors.New("--crl demande --trust : une liste de révocation est vérifiée par l'autorité qui l'a signée")
@@ -163,25 +187,57 @@ func secondOpinion(m roc.Content, signer *x509.Certificate) string {
 }
 
 // check is the check of the request path, with the report kept.
-func (v *verification) check(data roc.Content) (*xmlsig.Report, error) {
+func (v *verification) check(data roc.Content) (*examined, error) {
+	x := &examined{Report: &xmlsig.Report{}}
 	env, err := soap.Read(data, soap.DefaultLimits)
 	if err != nil {
-		return &xmlsig.Report{}, err
+		return x, err
 	}
-	op, isRequest := message.OperationOf(env.Operation())
-	policy := xmlsig.Policy{Optional: op.Service == roc.Annuaire, TimestampOptional: v.o.noTimestamp, Answer: !isRequest}
+	op, isAnswer := message.AnswerOf(env.Operation())
+	if !isAnswer && !v.o.signature {
+		media, err := message.ParseContentType(env.Version().ContentType())
+		if err != nil {
+			return x, err
+		}
+		if op, err = message.CheckActions(env, media, message.SOAPAction{}); err != nil {
+			return x, err
+		}
+	} else if !isAnswer {
+		op, _ = message.OperationOf(env.Operation())
+	}
+	policy := xmlsig.Policy{Optional: op.Service == roc.Annuaire, TimestampOptional: v.o.noTimestamp, Answer: isAnswer || op.Service == roc.NoService}
+	checked, err := v.signed(x, env, policy)
+	if err != nil {
+		for _, ref := range x.References {
+			if c, known := v.verifier.Changed(data, ref.ID); !ref.Match && known {
+				x.changed = append(x.changed, c)
+			}
+		}
+		return x, err
+	}
+	if isAnswer || v.o.signature {
+		return x, nil
+	}
+	x.Steps = append([]xmlsig.Step{{Name: "operation", What: op.Service.String() + " " + op.Version.String() + ", l'action ne dit rien d'autre"}}, x.Steps...)
+	return x, v.content(x, checked, env, op)
+}
+
+// signed checks the signature.
+func (v *verification) signed(x *examined, env *soap.Envelope, policy xmlsig.Policy) (*xmlsig.Checked, error) {
 	if len(v.o.trust) == 0 {
 		// First round with nobody trusted, to learn the certificate; second
 		// round trusting exactly it.
 		v.trust = xmlsig.NewTrust(nil)
-		_, report, err := v.verifier.Explain(env, policy, v.expect, v.at)
-		if report.Signer == nil {
-			return report, err
+		checked, report, err := v.verifier.Explain(env, policy, v.expect, v.at)
+		if x.Report = report; report.Signer == nil {
+			return checked, err
 		}
 		v.trust = xmlsig.NewTrust(onlyThis{report.Signer})
+		x.unchecked = append(x.unchecked, xmlsig.Step{Name: xmlsig.ChainStep, What: "la chaîne de certificats du signataire : --trust n'est pas donné"})
 	}
-	_, report, err := v.verifier.Explain(env, policy, v.expect, v.at)
-	return report, err
+	checked, report, err := v.verifier.Explain(env, policy, v.expect, v.at)
+	x.Report = report
+	return checked, err
 }
 
 func (v *verification) canonical(cmd *cobra.Command, files []string) error {

@@ -12,12 +12,17 @@ import (
 	"time"
 
 	"github.com/piano-roc/rpn/internal/igc"
+	"github.com/piano-roc/rpn/internal/message"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
 	"github.com/piano-roc/rpn/internal/xmlsig"
 )
 
-const verifyMessage = `<e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope"><e:Body><i:interroger xmlns:i="urn:roc:idb:1.0.0"><nom>FICTIF</nom></i:interroger></e:Body></e:Envelope>`
+// verifyMessage is a good IDB of that establishment, unsigned.
+func verifyMessage(ej roc.FINESS) []byte {
+	op, _ := message.OperationFor(roc.IDB, roc.V1)
+	return message.SampleRequest(op, message.SampleDemande(time.Now(), ej, "0099000001"), soap.SOAP12).Bytes()
+}
 
 // verifyFiles makes a PKI and signed messages: good, altered, unsigned.
 func verifyFiles(t *testing.T) (dir, trust string) {
@@ -28,14 +33,14 @@ func verifyFiles(t *testing.T) (dir, trust string) {
 		t.Fatal(err)
 	}
 	_, sign := pki.Establishment("1010003812", "HOPITAL FICTIF")
-	good, err := xmlsig.Sign(roc.NewContent([]byte(verifyMessage)), xmlsig.Key{Certificate: sign.Cert, Chain: sign.Chain, Signer: sign.Key}, xmlsig.SignOptions{})
+	good, err := xmlsig.Sign(roc.NewContent(verifyMessage("010003812")), xmlsig.Key{Certificate: sign.Cert, Chain: sign.Chain, Signer: sign.Key}, xmlsig.SignOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, b := range map[string][]byte{
 		"good.xml":     good.Bytes(),
 		"altered.xml":  bytes.Replace(good.Bytes(), []byte("FICTIF"), []byte("FICTIVE"), 1),
-		"unsigned.xml": []byte(verifyMessage),
+		"unsigned.xml": verifyMessage("010003812"),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
 			t.Fatal(err)
@@ -82,7 +87,9 @@ func TestVerifySaysTheVerdictOfEachFile(t *testing.T) {
 		code int
 		says string
 	}{
-		{"accepted", []string{files[0]}, 0, "ACCEPTÉ"},
+		{"accepted", []string{"--trust", trust, "--caller", "1010003812", files[0]}, 0, "  ACCEPTÉ"},
+		{"what a flag leaves out is named", []string{"--trust", trust, files[0]}, 0, "RIEN N'EST REFUSÉ"},
+		{"the signature alone", []string{"--trust", trust, "--signature-only", files[0]}, 0, "SIGNATURE ACCEPTÉE"},
 		{"chain not checked is said", []string{files[0]}, 0, "NON VÉRIFIÉE"},
 		{"altered shows both digests", []string{files[1]}, 1, "calculée"},
 		{"another caller", []string{"--trust", trust, "--caller", "1010003820", files[0]}, 1, "RPN216"},
@@ -93,6 +100,89 @@ func TestVerifySaysTheVerdictOfEachFile(t *testing.T) {
 		if code != c.code || !strings.Contains(out, c.says) {
 			t.Errorf("%s: exit %d, want %d and %q in:\n%s", c.name, code, c.code, c.says, out)
 		}
+	}
+}
+
+// A message whose signature holds is refused all the same when the RPN would
+// refuse it, or its insurer, and each step has its verdict.
+func TestVerifyAcceptsOnlyWhatTheRPNWouldAccept(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	pki := igc.New(igc.Options{ECDSA: true})
+	if err := pki.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	_, key := pki.Establishment("1010003812", "HOPITAL FICTIF")
+	for name, text := range map[string]string{
+		"etablissements.yaml": "etablissements:\n- {nom: Hôpital fictif, finess_ej: '010003812', finess_eg: ['010003820'], etat: cercle}\n",
+		"amc.yaml":            "amcs:\n- {nom: Mutuelle fictive, numeros: ['0099000001'], etat: cercle}\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	good := string(verifyMessage("010003812"))
+	with := func(old, now string) string {
+		t.Helper()
+		if !strings.Contains(good, old) {
+			t.Fatalf("no %s in the sample", old)
+		}
+		return strings.Replace(good, old, now, 1)
+	}
+	const ej = "<finess_ej>010003812</finess_ej>"
+	for name, c := range map[string]struct {
+		message, says string
+		register      bool
+		code          int
+	}{
+		"good":            {good, "ACCEPTÉ", true, 0},
+		"own site":        {with(ej, ej+"<finess_eg>010003820</finess_eg>"), "ACCEPTÉ", true, 0},
+		"unknown site":    {with(ej, ej+"<finess_eg>010003838</finess_eg>"), "cause finess-eg", true, 1},
+		"site unverified": {with(ej, ej+"<finess_eg>010003838</finess_eg>"), "NON VÉRIFIÉE sites", false, 0},
+		"another's EJ":    {with(ej, "<finess_ej>010003820</finess_ej>"), "RPN221", false, 1},
+		"no such service": {strings.ReplaceAll(good, "urn:roc:idb:1.0.0", "urn:roc:idb:9.0.0"), "RPN204", false, 1},
+		"no domaine":      {with("<domaine_conventionnel>HOSP</domaine_conventionnel>", ""), "RPN222", false, 1},
+		"no birth date":   {with("<date_naissance>1980-02-29</date_naissance>", ""), "ne suit pas son schéma : champ beneficiaire/date_naissance", false, 1},
+	} {
+		m, err := xmlsig.Sign(roc.NewContent([]byte(c.message)), xmlsig.Key{Certificate: key.Cert, Chain: key.Chain, Signer: key.Key}, xmlsig.SignOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(dir, "m.xml")
+		if err := os.WriteFile(file, m.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args := []string{"verify", "--trust", igc.StoreFile(dir, igc.EtablissementSignature), "--caller", "1010003812", file}
+		if c.register {
+			args = append(args, "--register", dir)
+		}
+		code, out, errs := runRPN(t, args...)
+		if code != c.code || !strings.Contains(out, c.says) || strings.Contains(out, "FICTIF") && !strings.Contains(out, "HOPITAL FICTIF") {
+			t.Errorf("%s: exit %d, want %d and %q in:\n%s%s", name, code, c.code, c.says, out, errs)
+		}
+	}
+}
+
+// What was done to a message after it was signed is found.
+func TestVerifyFindsWhatChangedTheMessage(t *testing.T) {
+	t.Parallel()
+	dir, trust := verifyFiles(t)
+	good, err := os.ReadFile(filepath.Join(dir, "good.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := bytes.Index(good, []byte("Body"))
+	indented := append(bytes.Clone(good[:body]), bytes.ReplaceAll(good[body:], []byte("><"), []byte(">\r\n  <"))...)
+	file := filepath.Join(dir, "indented.xml")
+	if err := os.WriteFile(file, indented, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, _ := runRPN(t, "verify", "--trust", trust, file)
+	if code != 1 || !strings.Contains(out, "le message a été réindenté après la signature") {
+		t.Errorf("exit %d:\n%s", code, out)
+	}
+	if code, out, _ := runRPN(t, "verify", "--trust", trust, filepath.Join(dir, "altered.xml")); code != 1 || strings.Contains(out, "trouvé") {
+		t.Errorf("a letter was changed, exit %d:\n%s", code, out)
 	}
 }
 
@@ -134,7 +224,7 @@ func TestVerifyShowsASecondOpinion(t *testing.T) {
 	t.Parallel()
 	attacks := filepath.Join("..", "..", "internal", "xmlsig", "testdata", "attacks")
 	for name, want := range map[string]struct{ json, text, first string }{
-		"ok-plain":                     {"holds", "signature conforme", "ACCEPTÉ"},
+		"ok-plain":                     {"holds", "signature conforme", "SIGNATURE ACCEPTÉE"},
 		"value-changed":                {"does-not-hold: ", "SIGNATURE NON CONFORME", "REFUSÉ"},
 		"key-issuer-serial-of-another": {"holds", "signature conforme", "REFUSÉ"},
 	} {
@@ -151,7 +241,7 @@ func TestVerifyShowsASecondOpinion(t *testing.T) {
 		var out bytes.Buffer
 		cmd.SetOut(&out)
 		cmd.SetErr(&out)
-		cmd.SetArgs([]string{"--second-opinion", "--json", "--at", "2026-11-21T09:30:00Z", file})
+		cmd.SetArgs([]string{"--second-opinion", "--signature-only", "--json", "--at", "2026-11-21T09:30:00Z", file})
 		cmd.Execute()
 		if !strings.Contains(out.String(), `"second":"`+want.json) {
 			t.Errorf("%s: %s", name, out.String())
@@ -160,7 +250,7 @@ func TestVerifyShowsASecondOpinion(t *testing.T) {
 		cmd = verifyCommand()
 		cmd.SetOut(&out)
 		cmd.SetErr(&out)
-		cmd.SetArgs([]string{"--second-opinion", "--at", "2026-11-21T09:30:00Z", file})
+		cmd.SetArgs([]string{"--second-opinion", "--signature-only", "--at", "2026-11-21T09:30:00Z", file})
 		cmd.Execute()
 		if text := out.String(); !strings.Contains(text, "2e avis    "+want.text) || !strings.Contains(text, want.first) {
 			t.Errorf("%s: %s", name, text)
@@ -185,7 +275,7 @@ func TestVerifySaysInFrenchWhatTheFaultSays(t *testing.T) {
 		head, m, _ := bytes.Cut(data, []byte("\n---\n"))
 		_, at, _ := bytes.Cut(head, []byte("\nat: "))
 		at, _, _ = bytes.Cut(at, []byte("\n"))
-		v, err := newVerification(verifyOptions{at: string(at), caller: "1010003812"})
+		v, err := newVerification(verifyOptions{at: string(at), caller: "1010003812", signature: true})
 		if err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}

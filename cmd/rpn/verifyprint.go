@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -18,7 +19,9 @@ import (
 // A verdict is one line of --json.
 type verdict struct {
 	File    string   `json:"file"`
-	Verdict string   `json:"verdict"` // accepted | refused
+	Verdict string   `json:"verdict"` // accepted | incomplete (nothing is refused, and not all was verified) | signature-accepted | refused
+	Steps   []step   `json:"steps"`
+	Changed []string `json:"changed,omitempty"` // what explains a digest that differs
 	Code    string   `json:"code,omitempty"`
 	Reason  string   `json:"reason,omitempty"`
 	Cause   string   `json:"cause,omitempty"`  // its stable name, as rpn:Cause of the fault has it
@@ -30,8 +33,30 @@ type verdict struct {
 	Second  string   `json:"second,omitempty"` // of the signature alone: holds | does-not-hold | cannot, and why
 }
 
-func (v *verification) verdict(name string, r *xmlsig.Report, err error) verdict {
-	d := verdict{File: name, Verdict: "accepted", Covered: r.Covered(), Chain: "checked"}
+// A step is one step of a verdict.
+type step struct {
+	Name    string `json:"name"`
+	Verdict string `json:"verdict"` // passed | unchecked | refused
+	Says    string `json:"says"`
+}
+
+func (v *verification) verdict(name string, r *examined, err error) verdict {
+	d := verdict{File: name, Verdict: "accepted", Covered: r.Covered(), Chain: "checked", Steps: []step{}}
+	for _, s := range r.Steps {
+		if s.Name != xmlsig.ChainStep || len(v.o.trust) > 0 { // else only the certificate itself was trusted
+			d.Steps = append(d.Steps, step{s.Name, "passed", s.What})
+		}
+	}
+	for _, s := range r.unchecked {
+		d.Steps = append(d.Steps, step{s.Name, "unchecked", s.What})
+		d.Verdict = "incomplete"
+	}
+	for _, c := range r.changed {
+		d.Changed = append(d.Changed, c.Name)
+	}
+	if v.o.signature {
+		d.Verdict = "signature-accepted"
+	}
 	if d.Covered == nil {
 		d.Covered = []string{}
 	}
@@ -44,11 +69,19 @@ func (v *verification) verdict(name string, r *xmlsig.Report, err error) verdict
 			d.Signer = string(id)
 		}
 	}
-	if err != nil {
+	var schema *schemaError
+	if errors.As(err, &schema) {
+		d.Verdict, d.Reason, d.Cause = "refused", "schema", "schema"
+		d.Says = "Le message ne suit pas son schéma : " + schema.Error() + ". Le RPN ROC ne lit pas ce champ et transmettrait le message ; qui répond le refusera."
+		d.Remedy = "Corrigez ce champ d'après le schéma : rpn wsdl --dir DOSSIER écrit les schémas et des exemples."
+	} else if err != nil {
 		refusal := roc.RefusalOf(err)
 		m := refusal.Meaning()
 		d.Verdict, d.Code, d.Reason, d.Cause = "refused", m.Code, string(refusal.Reason), string(refusal.CauseCode)
 		d.Says, d.Remedy = refusal.Libelle(), m.Remede
+	}
+	if err != nil {
+		d.Steps = append(d.Steps, step{d.Cause, "refused", d.Says})
 	}
 	return d
 }
@@ -56,7 +89,7 @@ func (v *verification) verdict(name string, r *xmlsig.Report, err error) verdict
 // print writes the report for a person, in French, with the texts of the fault
 // that the RPN would answer. The names of steps, reasons and causes are those of
 // docs/refusals.md, for whoever looks them up.
-func (v *verification) print(out io.Writer, d verdict, r *xmlsig.Report, err error) {
+func (v *verification) print(out io.Writer, d verdict, r *examined, err error) {
 	fmt.Fprintf(out, "%s\n", d.File)
 	if c := r.Signer; c != nil {
 		fmt.Fprintf(out, "  signataire %s\n", c.Subject)
@@ -75,23 +108,28 @@ func (v *verification) print(out io.Writer, d verdict, r *xmlsig.Report, err err
 		fmt.Fprintf(out, "             annoncée %s\n             calculée %s\n", base64.StdEncoding.EncodeToString(ref.Expected), base64.StdEncoding.EncodeToString(ref.Computed))
 		fmt.Fprintf(out, "             à comparer : rpn verify --c14n %s %s\n", ref.ID, d.File)
 	}
-	for _, s := range r.Steps {
-		if s.Name == xmlsig.ChainStep && d.Chain == "unchecked" { // only the certificate itself was trusted
-			continue
+	for _, s := range d.Steps {
+		switch s.Verdict {
+		case "passed":
+			fmt.Fprintf(out, "  étape      %-11s %s\n", s.Name, s.Says)
+		case "unchecked":
+			fmt.Fprintf(out, "  NON VÉRIFIÉE %-9s %s\n", s.Name, s.Says)
 		}
-		fmt.Fprintf(out, "  étape      %-11s %s\n", s.Name, s.What)
 	}
-	if d.Chain == "unchecked" && r.Signer != nil {
-		fmt.Fprintf(out, "  NON VÉRIFIÉE la chaîne de certificats du signataire : --trust n'est pas donné\n")
+	for _, c := range r.changed {
+		fmt.Fprintf(out, "  trouvé     %s\n", c.Says)
 	}
 	if d.Second != "" {
 		fmt.Fprintf(out, "  2e avis    %s\n", frenchOpinion(d.Second))
 	}
 	if err == nil {
-		fmt.Fprintf(out, "  ACCEPTÉ\n")
+		fmt.Fprintf(out, "  %s\n", map[string]string{
+			"accepted": "ACCEPTÉ", "signature-accepted": "SIGNATURE ACCEPTÉE",
+			"incomplete": "RIEN N'EST REFUSÉ, mais tout n'a pas été vérifié",
+		}[d.Verdict])
 		return
 	}
-	fmt.Fprintf(out, "  REFUSÉ     %s %s, cause %s\n", d.Code, d.Reason, cmp.Or(d.Cause, "non précisée"))
+	fmt.Fprintf(out, "  REFUSÉ     %s, cause %s\n", strings.TrimSpace(d.Code+" "+d.Reason), cmp.Or(d.Cause, "non précisée"))
 	fmt.Fprintf(out, "  libellé    %s\n  remède     %s\n", d.Says, d.Remedy)
 }
 

@@ -90,3 +90,13 @@ func OperationFor(s roc.Service, v roc.Version) (Operation, bool) {
 	}
 	return Operation{}, false
 }
+
+// AnswerOf returns the operation whose answer has that name.
+func AnswerOf(n soap.Name) (Operation, bool) {
+	for i := range operations {
+		if operations[i].Answer == n {
+			return operations[i], true
+		}
+	}
+	return Operation{}, false
+}

@@ -1,7 +1,9 @@
 package message
 
 import (
+	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/internal/soap"
+	"github.com/piano-roc/rpn/internal/xmlsig"
 	"github.com/piano-roc/rpn/internal/xsd"
 )
 
@@ -147,4 +149,25 @@ func parsed[T any](r *reader, p located, name, s string, parse func(string) (T, 
 		return none
 	}
 	return v
+}
+
+// CheckFields reads every field of a signed request, as its insurer will, or the
+// annuaire: the error is a *FieldError or a refusal. The RPN itself reads the
+// routing key and the sites alone.
+func CheckFields(c *xmlsig.Checked, env *soap.Envelope, op Operation) (err error) {
+	switch op.Service {
+	case roc.Annuaire:
+		_, err = ReadSearch(env)
+	case roc.SIM:
+		_, err = ReadSIM(c)
+
+	case roc.CLC:
+		_, err = ReadCLC(c)
+
+	case roc.ANL:
+		_, err = ReadANL(c)
+	default:
+		_, err = ReadIDB(c)
+	}
+	return err
 }

@@ -119,6 +119,11 @@ type Part struct {
 // for SignedInfo when id is "SignedInfo", so that two implementations can be
 // compared. It verifies nothing: it works on messages that Check refuses.
 func (v *Verifier) CanonicalPart(env *soap.Envelope, id string) (Part, error) {
+	return v.canonicalPart(env, id, nil)
+}
+
+// canonicalPart adds more to the PrefixList of the form.
+func (v *Verifier) canonicalPart(env *soap.Envelope, id string, more []string) (Part, error) {
 	k := newChecking(v, env, time.Time{})
 	defer k.done()
 	p, err := k.security(Policy{Answer: true})
@@ -146,6 +151,7 @@ func (v *Verifier) CanonicalPart(env *soap.Envelope, id string) (Part, error) {
 			if at >= 0 && s.refs[at].enveloped && named.Node.Contains(s.node) {
 				form.Without = s.node
 			}
+			form.Prefixes = slices.Concat(form.Prefixes, more)
 			return canonicalPart(named.Node, form, hash, want)
 		}
 	}
