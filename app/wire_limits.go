@@ -89,6 +89,11 @@ func (a *App) logResting(s breaker.State) {
 		a.log.Info("an address of an AMC serves again", slog.String("event", "amc_serves_again"), slog.String("address", s.Address))
 		return
 	}
+	if s.Announced {
+		a.log.Warn("an address of an AMC said that it is out until then: 503 with Retry-After", slog.String("event", "amc_announced_pause"), slog.String("address", s.Address),
+			slog.Time("since", s.Since), slog.Time("until", s.Until))
+		return
+	}
 	a.log.Warn("an address of an AMC rests: it failed again and again", slog.String("event", "amc_resting"), slog.String("address", s.Address),
 		slog.Time("since", s.Since), slog.Time("until", s.Until))
 }
@@ -105,7 +110,7 @@ func (a *App) checkResting(now time.Time) admin.Health {
 	for _, s := range list[:min(len(list), 20)] {
 		say = append(say, fmt.Sprintf("%s since %s", s.Address, s.Since.UTC().Format(time.RFC3339)))
 	}
-	h.Detail = fmt.Sprintf("%d addresses of AMCs rest after repeated failures: %s", len(list), strings.Join(say, ", "))
+	h.Detail = fmt.Sprintf("%d addresses of AMCs rest, after repeated failures or because they said so: %s", len(list), strings.Join(say, ", "))
 	return h
 }
 
@@ -174,6 +179,13 @@ func (b breakers) Allow(address string, who roc.StructureID, at time.Time) (http
 	if ok {
 		return visit{pass}, nil
 	}
+	if state.Announced {
+		r := roc.Refuse(roc.AMCSuspended, "%s asked for nothing until %s", address, state.Until.UTC().Format(time.RFC3339)).Because(roc.AnnouncedAMC).
+			After(max(time.Second, state.Until.Sub(at)))
+		r.Since = state.Since
+		return nil, r.Saying("L'organisme a répondu le %s (UTC) qu'il est indisponible jusqu'au %s (UTC) ; rien n'a été transmis.",
+			state.Since.UTC().Format("02/01/2006 15:04:05"), state.Until.UTC().Format("02/01/2006 15:04:05"))
+	}
 	r := roc.Refuse(roc.AMCResting, "%s rests since %s", address, state.Since.UTC().Format(time.RFC3339)).Because(roc.AMCRests).
 		After(max(time.Second, state.Until.Sub(at)))
 	r.Since = state.Since
@@ -182,6 +194,9 @@ func (b breakers) Allow(address string, who roc.StructureID, at time.Time) (http
 }
 
 type visit struct{ pass breaker.Pass }
+
+// Announced tells it too.
+func (v visit) Announced(until, at time.Time) { v.pass.Announce(until, at) }
 
 // Done tells the breaker.
 func (v visit) Done(end http1.VisitEnd, at time.Time) {

@@ -196,6 +196,7 @@ var (
 		roc.AnswerLostHere, roc.AnswerLostOnTheWay, roc.InAccrochage, roc.InFormation, roc.UnderSurveillance, roc.AMCOutsideCircle, roc.AMCOnTrial, roc.VersionOfEstablishment, roc.NoState, roc.LoadShed,
 		roc.NoTimeLeft, roc.StatedDelayBefore, roc.StatedDelayAfter, roc.AnnuaireStatedDelay, roc.ByteRateExceeded,
 		roc.OurCertificateInvalid,
+		roc.AnnouncedAMC,
 	}
 	codes   = codesOfReasons()
 	reasons = reasonsOfCodes()

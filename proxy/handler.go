@@ -272,7 +272,7 @@ func (p *Proxy) answer(x *exchange) (a answer) {
 		if far.Status < 200 || far.Status > 299 {
 			x.rec.Outcome, x.rec.CauseCode, x.rec.Cause = roc.FarFault, roc.FarEndFault, fmt.Sprintf("the far end answered with HTTP status %d", far.Status)
 		}
-		return answer{status: far.Status, contentType: far.ContentType, body: far.Body, retryAfter: retryAfter(far.RetryAfter, p.o.Now())}
+		return answer{status: far.Status, contentType: far.ContentType, body: far.Body, retryAfter: http1.RetryAfter(far.RetryAfter, p.o.Now())}
 	}
 	x.rec.Origin = roc.FromRPN
 	if errors.Is(err, errAbandoned) || errors.Is(err, http1.ErrCallerLeft) {

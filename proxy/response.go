@@ -2,10 +2,8 @@ package proxy
 
 import (
 	"bytes"
-	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/piano-roc/rpn/internal/message"
 	"github.com/piano-roc/rpn/internal/roc"
@@ -18,7 +16,7 @@ import (
 // to the message that was sent (profile sections 3 and 10).
 func (x *exchange) checkResponse(a http1.Response) error {
 	if r := notSOAP(a); r != nil {
-		r.RetryAfter = retryAfter(a.RetryAfter, x.proxy.o.Now())
+		r.RetryAfter = http1.RetryAfter(a.RetryAfter, x.proxy.o.Now())
 		x.rec.FarStatus = a.Status
 		return r
 	}
@@ -75,21 +73,6 @@ func (x *exchange) checkRelatesTo(body roc.Content) error {
 		}
 	}
 	return nil
-}
-
-// retryAfter reads the Retry-After of a far end: seconds or a date, at most a
-// day; 0 when there is none that can be used.
-func retryAfter(v string, now time.Time) time.Duration {
-	if v == "" { // nearly always: ParseTime would make three errors of it
-		return 0
-	}
-	d := time.Duration(0)
-	if n, ok := http1.Number(v); ok && n < 1<<31 {
-		d = time.Duration(n) * time.Second
-	} else if at, err := http.ParseTime(v); err == nil {
-		d = at.Sub(now)
-	}
-	return min(max(d, 0), 24*time.Hour)
 }
 
 func (x *exchange) answerLimits() soap.Limits {

@@ -37,6 +37,7 @@ const (
 	SuspendedAMC  CauseCode = "amc-suspended"
 	ClosedAMC     CauseCode = "amc-closed"
 	MaintainedAMC CauseCode = "amc-maintenance"
+	AnnouncedAMC  CauseCode = "amc-announced-pause"
 
 	// AMCUnreachable.
 	UnknownName       CauseCode = "unknown-name"
@@ -139,6 +140,7 @@ var legCauses = []causeLine{
 
 	{SuspendedAMC, CauseMeaning{AMCSuspended, "", "L'organisme complémentaire est suspendu.", ""}},
 	{ClosedAMC, CauseMeaning{AMCSuspended, "", "L'organisme complémentaire a quitté le cercle de confiance.", "Passez par le circuit hors ROC pour cet organisme."}},
+	{AnnouncedAMC, CauseMeaning{AMCSuspended, "", "L'organisme complémentaire a annoncé une indisponibilité.", "Renvoyez le message après le délai indiqué (Retry-After)."}},
 	{MaintainedAMC, CauseMeaning{AMCSuspended, "", "L'organisme complémentaire est en maintenance.", "Renvoyez le message après le délai indiqué (Retry-After)."}},
 
 	{UnknownName, CauseMeaning{AMCUnreachable, ByAMC,

@@ -30,6 +30,8 @@ type Options struct {
 	// Trials is how many exchanges must succeed, one after the other, before
 	// all are let through again. Default: 3.
 	Trials int
+	// LongestPause bounds what an address may announce. Default: 1 h.
+	LongestPause time.Duration
 	// TrialLife is the time after which an unfinished trial is replaced by
 	// another. Default: 90 s.
 	TrialLife time.Duration
@@ -54,6 +56,7 @@ func (o *Options) complete() {
 	orDefault(&o.Rest, 5*time.Second)
 	orDefault(&o.LongestRest, time.Minute)
 	orDefault(&o.Trials, 3)
+	orDefault(&o.LongestPause, time.Hour)
 	orDefault(&o.TrialLife, 90*time.Second)
 	orDefault(&o.Addresses, 4096)
 }
@@ -82,6 +85,9 @@ type State struct {
 	Since   time.Time // when the first of the successive rests began
 	Until   time.Time // end of the current rest; a trial is let through then
 	Trials  int       // that succeeded since
+
+	// Announced: the address said itself until when.
+	Announced bool
 }
 
 // A Set holds the breakers of many addresses. Safe for concurrent use.
@@ -106,6 +112,7 @@ type breaker struct {
 	since, until time.Time
 	rest         time.Duration
 	trials       int       // that succeeded
+	announced    bool      // the rest is one that the address asked for
 	trial        time.Time // when the current trial started; zero: none
 	turn         uint64    // number of the trial: a late result is ignored
 }
@@ -167,6 +174,40 @@ func (b *breaker) backTo(at time.Time) {
 	}
 }
 
+// Announce says that the address asked not to be sent to until then, by what it
+// answered to this exchange. It rests until then, at most LongestPause; then a
+// trial is let through, as after any rest. Done follows.
+func (p Pass) Announce(until, at time.Time) {
+	if p.set == nil || !until.After(at) {
+		return
+	}
+	st, ok := p.set.announce(p, until, at)
+	if ok && p.set.o.OnChange != nil {
+		p.set.o.OnChange(st)
+	}
+}
+
+func (s *Set) announce(p Pass, until, at time.Time) (State, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.by[p.address]
+	if b == nil {
+		return State{}, false
+	}
+	if last := at.Add(s.o.LongestPause); until.After(last) {
+		until = last
+	}
+	if b.until.IsZero() {
+		b.since, b.rest = at, s.o.Rest
+	}
+	if !until.After(b.until) {
+		return State{}, false // it rests that long already
+	}
+	b.until, b.announced, b.trials, b.trial = until, true, 0, time.Time{}
+	b.turn++ // the trial under way settles nothing more
+	return b.state(p.address), true
+}
+
 // Done says how the exchange ended. A Pass that Allow did not give does nothing.
 func (p Pass) Done(o Outcome, at time.Time) {
 	if p.set == nil {
@@ -208,7 +249,7 @@ func (b *breaker) tried(o Options, address string, well, nothing bool, at time.T
 	case nothing:
 		return State{}, false
 	case !well:
-		b.trials = 0
+		b.trials, b.announced = 0, false
 		b.rest = min(2*b.rest, o.LongestRest)
 		b.until = at.Add(b.rest)
 		return b.state(address), true
@@ -221,7 +262,7 @@ func (b *breaker) tried(o Options, address string, well, nothing bool, at time.T
 }
 
 func (b *breaker) state(address string) State {
-	return State{Address: address, Resting: !b.until.IsZero(), Since: b.since, Until: b.until, Trials: b.trials}
+	return State{Address: address, Resting: !b.until.IsZero(), Since: b.since, Until: b.until, Trials: b.trials, Announced: b.announced}
 }
 
 // Resting lists the addresses whose breaker is open.

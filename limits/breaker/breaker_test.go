@@ -215,3 +215,43 @@ func BenchmarkAllow(b *testing.B) {
 		p.Done(Success, noon)
 	}
 }
+
+// An address that asks for nothing until then has it, an hour at most; then one
+// exchange finds out whether it is back.
+func TestAnAnnouncedPauseIsKeptAndBounded(t *testing.T) {
+	s := newStory(t, Options{Failures: 5, Trials: 1})
+	pause := func(d time.Duration) {
+		t.Helper()
+		p, _, ok := s.set.Allow(amc, "chu", s.at)
+		if !ok {
+			t.Fatal("not let through")
+		}
+		p.Announce(s.at.Add(d), s.at)
+		p.Done(Failure, s.at)
+	}
+	resting := func(after time.Duration, want bool) {
+		t.Helper()
+		p, st, ok := s.set.Allow(amc, "chu", s.at.Add(after))
+		if ok == want || want && !st.Announced {
+			t.Errorf("after %v: let through %t, %+v", after, ok, st)
+		}
+		if ok {
+			p.Done(Success, s.at.Add(after))
+		}
+	}
+	pause(10 * time.Minute)
+	resting(0, true)
+	resting(10*time.Minute-time.Second, true)
+	resting(10*time.Minute, false)
+	resting(10*time.Minute, false) // the trial succeeded
+	if len(s.say) != 2 || !s.say[0].Announced || s.say[1].Resting {
+		t.Errorf("said %+v", s.say)
+	}
+	s.at = s.at.Add(time.Hour)
+	pause(24 * time.Hour)
+	resting(time.Hour-time.Second, true)
+	resting(time.Hour, false)
+	s.at = s.at.Add(2 * time.Hour)
+	pause(-time.Second)
+	resting(time.Second, false)
+}

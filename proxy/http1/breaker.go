@@ -2,6 +2,7 @@ package http1
 
 import (
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/piano-roc/rpn/internal/egress"
@@ -9,7 +10,7 @@ import (
 )
 
 // A Breaker says whether an address ("host:port") may be sent to now, for a
-// structure. Its refusal is AMCResting, with the time to wait: nothing was sent,
+// structure. Its refusal is AMCResting or AMCSuspended, with the time to wait: nothing was sent,
 // so the next address is tried. It does not block, and is safe for concurrent
 // use.
 type Breaker interface {
@@ -18,6 +19,9 @@ type Breaker interface {
 
 // A Visit is told how it ended, once.
 type Visit interface {
+	// Announced: the address asked, before that, for nothing until then (503 with
+	// Retry-After).
+	Announced(until, at time.Time)
 	Done(end VisitEnd, at time.Time)
 }
 
@@ -48,7 +52,23 @@ func (noBreaker) Allow(string, roc.StructureID, time.Time) (Visit, error) { retu
 
 type noVisit struct{}
 
-func (noVisit) Done(VisitEnd, time.Time) {}
+func (noVisit) Announced(time.Time, time.Time) {}
+func (noVisit) Done(VisitEnd, time.Time)       {}
+
+// RetryAfter reads the Retry-After of a far end: seconds or a date, at most a
+// day; 0 when there is none that can be used.
+func RetryAfter(v string, now time.Time) time.Duration {
+	if v == "" { // nearly always: ParseTime would make three errors of it
+		return 0
+	}
+	d := time.Duration(0)
+	if n, ok := Number(v); ok && n < 1<<31 {
+		d = time.Duration(n) * time.Second
+	} else if at, err := http.ParseTime(v); err == nil {
+		d = at.Sub(now)
+	}
+	return min(max(d, 0), 24*time.Hour)
+}
 
 // endOf says how a visit that took so long ended. A status that a front gives
 // for what stands behind it (502, 503, 504) is no answer. Who cannot be reached

@@ -16,8 +16,9 @@ import (
 type resting struct {
 	addresses map[string]bool
 
-	mu   sync.Mutex
-	ends []VisitEnd
+	mu     sync.Mutex
+	ends   []VisitEnd
+	pauses []time.Duration
 }
 
 func (b *resting) Allow(address string, who roc.StructureID, _ time.Time) (Visit, error) {
@@ -28,6 +29,12 @@ func (b *resting) Allow(address string, who roc.StructureID, _ time.Time) (Visit
 		return nil, roc.Refuse(roc.AMCResting, "as told").After(7 * time.Second)
 	}
 	return b, nil
+}
+
+func (b *resting) Announced(until, at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.pauses = append(b.pauses, until.Sub(at))
 }
 
 func (b *resting) Done(end VisitEnd, _ time.Time) {
@@ -69,14 +76,17 @@ func TestAnAddressThatRestsIsNotDialedAndTheNextIsTried(t *testing.T) {
 func TestABreakerIsToldHowEachVisitEnded(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name string
-		says string
-		want VisitEnd
+		name  string
+		says  string
+		want  VisitEnd
+		pause time.Duration
 	}{
-		{"an answer", http1test.Raw(200, "<ok/>"), Answered},
-		{"a fault of the insurer", http1test.Raw(500, "<fault/>"), Answered},
-		{"a front without its server", http1test.Raw(503, "later"), NotAnswered},
-		{"what is no HTTP", "nonsense\r\n\r\n", NotAnswered},
+		{"an answer", http1test.Raw(200, "<ok/>"), Answered, 0},
+		{"a fault of the insurer", http1test.Raw(500, "<fault/>"), Answered, 0},
+		{"a front without its server", http1test.Raw(503, "later"), NotAnswered, 0},
+		{"one that says until when", "HTTP/1.1 503 Later\r\nRetry-After: 90\r\nContent-Length: 5\r\n\r\nlater", NotAnswered, 90 * time.Second},
+		{"another status that does", "HTTP/1.1 500 No\r\nRetry-After: 90\r\nContent-Length: 2\r\n\r\nno", Answered, 0},
+		{"what is no HTTP", "nonsense\r\n\r\n", NotAnswered, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -85,6 +95,9 @@ func TestABreakerIsToldHowEachVisitEnded(t *testing.T) {
 			sendIt(t, newUpstream(t, withBreaker(b)), carried("<a/>"), far.URL())
 			if len(b.ends) != 1 || b.ends[0] != c.want {
 				t.Errorf("told %v, want %v", b.ends, c.want)
+			}
+			if len(b.pauses) > 1 || (c.pause > 0) != (len(b.pauses) == 1) || c.pause > 0 && b.pauses[0] != c.pause {
+				t.Errorf("told of pauses %v, want %v", b.pauses, c.pause)
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package http1
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"time"
 
@@ -106,6 +107,11 @@ func (s *Upstream) sendTo(ctx context.Context, rec *roc.Record, url string, m *M
 	a, err := s.visit(ctx, rec, t, m, deadline)
 	ended := s.o.Now()
 	err = s.ours(s.owned(err, ended.Sub(begun), m, deadline))
+	if err == nil && a.Status == http.StatusServiceUnavailable {
+		if wait := RetryAfter(a.RetryAfter, ended); wait > 0 {
+			visit.Announced(ended.Add(wait), ended)
+		}
+	}
 	visit.Done(endOf(a, err, ended.Sub(begun), m.Allowed), ended)
 	return a, err
 }
