@@ -91,6 +91,11 @@ func LoadAMCs(path string, at time.Time) (*List, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the list of AMCs: %w", err)
 	}
+	return ParseAMCs(path, data, at)
+}
+
+// ParseAMCs is LoadAMCs of what was read already; the name is for the errors.
+func ParseAMCs(path string, data []byte, at time.Time) (*List, error) {
 	var af amcFile
 	doc := strict.Read(path, data, &af, textTypes()...)
 	l := &List{amcs: af.AMCs, digest: digest(nil, data)}
@@ -100,6 +105,22 @@ func LoadAMCs(path string, at time.Time) (*List, error) {
 	}
 	l.resolve(at)
 	return l, nil
+}
+
+// ReadAMCs reads the rows of a list of AMCs alone, in their order, and tells at
+// which line, from 1, each begins. The dates are not settled.
+func ReadAMCs(name string, data []byte) (rows []AMC, lines []int, err error) {
+	var f amcFile
+	doc := strict.Read(name, data, &f, textTypes()...)
+	l := &List{amcs: f.AMCs}
+	checkAMCs(l, doc)
+	if err := doc.Err(); err != nil {
+		return nil, nil, err
+	}
+	for i := range l.amcs {
+		lines = append(lines, doc.At("amcs", i).Line())
+	}
+	return l.amcs, lines, nil
 }
 
 // ReadEtablissements reads the rows of a list of establishments alone, in their

@@ -179,16 +179,9 @@ func sendClient(o sendOptions) (*http.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := &tls.Config{
-		// Shown whatever authorities the server names: its refusal says more
-		// than a certificate held back.
-		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil },
-		MinVersion:           tls.VersionTLS12,
-	}
-	if o.ca != "" {
-		if config.RootCAs, err = trust.ReadPool(o.ca); err != nil {
-			return nil, fmt.Errorf("--ca: %w", err)
-		}
+	config, err := clientTLS(pair, o.ca)
+	if err != nil {
+		return nil, err
 	}
 	return &http.Client{
 		Timeout:       o.timeout,
@@ -197,18 +190,31 @@ func sendClient(o sendOptions) (*http.Client, error) {
 	}, nil
 }
 
+// clientTLS is a client with that certificate; ca is a file of the authorities of
+// servers, "" those of this machine.
+func clientTLS(pair tls.Certificate, ca string) (*tls.Config, error) {
+	config := &tls.Config{
+		// Shown whatever authorities the server names: its refusal says more
+		// than a certificate held back.
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil },
+		MinVersion:           tls.VersionTLS12,
+	}
+	if ca == "" {
+		return config, nil
+	}
+	var err error
+	if config.RootCAs, err = trust.ReadPool(ca); err != nil {
+		return nil, fmt.Errorf("--ca: %w", err)
+	}
+	return config, nil
+}
+
 func post(ctx context.Context, client *http.Client, o sendOptions, v soap.Version, action string, m roc.Content, out io.Writer) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.url, bytes.NewReader(m.Bytes()))
 	if err != nil {
 		return refused(err)
 	}
-	contentType := v.ContentType()
-	if v == soap.SOAP11 {
-		req.Header.Set("SOAPAction", `"`+action+`"`)
-	} else if action != "" {
-		contentType += `; action="` + action + `"`
-	}
-	req.Header.Set("Content-Type", contentType)
+	setHeaders(req, v, action)
 	resp, err := client.Do(req)
 	if err != nil {
 		return failed(fmt.Errorf("nothing came back: %w", err))
@@ -225,6 +231,17 @@ func post(ctx context.Context, client *http.Client, o sendOptions, v soap.Versio
 		return &exitError{code: exitFailed}
 	}
 	return nil
+}
+
+// setHeaders sets those of a SOAP request.
+func setHeaders(req *http.Request, v soap.Version, action string) {
+	contentType := v.ContentType()
+	if v == soap.SOAP11 {
+		req.Header.Set("SOAPAction", `"`+action+`"`)
+	} else if action != "" {
+		contentType += `; action="` + action + `"`
+	}
+	req.Header.Set("Content-Type", contentType)
 }
 
 // writeHead prints the status and the headers that mean something: ours, and
