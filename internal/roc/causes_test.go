@@ -54,7 +54,7 @@ func TestCausesOfOneReasonReadDifferently(t *testing.T) {
 func TestAnInsurerActsOnWhatItDid(t *testing.T) {
 	t.Parallel()
 	its := []CauseCode{
-		SuspendedAMC, ClosedAMC, MaintainedAMC, // its own state
+		SuspendedAMC, ClosedAMC, MaintainedAMC, AnnouncedAMC, // its own state, or what it said of it
 		UnknownName, ConnectionRefused, ConnectTimeout, TLSFailed, OurCertificate, // it was tried
 		NoAnswerInTime,                                                               // it had its time
 		AnswerCut, AnswerMalformed, AnswerTooLarge, AnswerToAnother, AnswerSignature, // it answered
