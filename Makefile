@@ -109,7 +109,7 @@ drill-journal: ## kill -9, damage, full and read-only disks, clocks, two instanc
 	@sort -u $(BIN)/drill-journal.log | awk -F' [|] ' '/^drill: / { if (/FAILED/) { bad = 1; next } sub("drill: ", ""); if (!n++) print "\n| | | lost | unprovable | undetected | double |\n|---|---|---|---|---|---|"; print "| " $$0 " |"; \
 	  for (i = 3; i <= 6; i++) sum[i] += $$i } END { printf "\nlost %d, unprovable %d, undetected %d, double %d\n", sum[3], sum[4], sum[5], sum[6]; \
 	  if (n != $(DRILLS)) { print "drill-journal: " n " of $(DRILLS) drills were played"; bad = 1 } exit bad || sum[3] || sum[4] || sum[5] || sum[6] }'
-DRILLS := 13
+DRILLS := 14
 
 oracle-tessera: ## the tree of a journal beside Tessera, in a module of its own
 	cd tools/tessera && $(GO) vet . && $(GO) test -count 1 -v .

@@ -137,8 +137,15 @@ func (j *Journal) closeOldest(ctx context.Context) bool {
 	}
 	if err := j.closeSegment(s); err != nil {
 		j.stats.closeErrors.Add(1)
-		j.o.Log.Error("a segment of the journal could not be closed: it is left as it is and will be retried", "event", "journal_close_failed", "file", s.path, "error", err.Error())
+		if j.closeFailed != err.Error() { // said once: it is tried again at each seal
+			j.closeFailed = err.Error()
+			j.o.Log.Error("a segment of the journal could not be closed: it is left as it is and will be retried", "event", "journal_close_failed", "file", s.path, "error", err.Error())
+		}
 		return false
+	}
+	if j.closeFailed != "" {
+		j.closeFailed = ""
+		j.o.Log.Info("the segments of the journal are closed again", "event", "journal_close_recovered", "file", s.path)
 	}
 	j.mu.Lock()
 	j.closing = j.closing[1:]
@@ -219,7 +226,8 @@ func (j *Journal) closeSegment(s *segment) error {
 				return err
 			}
 		}
-		if err := writeTiles(j.path("tiles"), s.first, c.leaves); err != nil {
+		outgrown, err := writeTiles(j.path("tiles"), s.first, c.leaves)
+		if err != nil {
 			return err
 		}
 		if err := writeFile(base+".idx", c.index.bytes()); err != nil {
@@ -233,6 +241,11 @@ func (j *Journal) closeSegment(s *segment) error {
 		}
 		if err := c.file.Commit(); err != nil {
 			return err
+		}
+		for _, tiles := range outgrown {
+			if err := os.RemoveAll(tiles); err != nil {
+				return err
+			}
 		}
 		if len(s.boundary) > 0 {
 			if err := writeFile(j.path("tiles/checkpoint"), s.boundary); err != nil {

@@ -2,11 +2,13 @@ package journal
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/hex"
 	"flag"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -438,6 +440,87 @@ func TestARecordCutByACrashIsDroppedAndTold(t *testing.T) {
 		t.Errorf("%d exchanges", report.Exchanges)
 	}
 	count(t, openLog(t, dir), testKeys(), all).want0(t, "a record cut while it was written", "%d answered", len(all))
+}
+
+// A crash while a tile gets full cuts it (kill -9), or leaves room where nothing was
+// written (power): the segment is closed all the same, and nothing counts as damaged.
+func TestATileCutByACrashIsWrittenAgain(t *testing.T) {
+	t.Parallel()
+	for name, left := range map[string][]byte{"nothing": {}, "half": make([]byte, 4096), "zeros": make([]byte, tileWidth*len(Hash{}))} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			o := testOptions(dir)
+			full := filepath.Join(dir, "tiles", tilePath(0, 0, 0))
+			var all []answered
+			closes := func(from, to int, before func()) {
+				j := run(t, o)
+				await.Until(t, "what is old is closed", func() bool { return j.Stats().WaitClose == 0 })
+				if s := j.Stats(); s.Damaged > 0 || s.CloseErrors > 0 {
+					t.Errorf("%+v", s)
+				}
+				for n := from; n < to; n++ {
+					answer(&all, n, j.exchange(sample(n)))
+				}
+				before()
+				j.abandon()
+			}
+			closes(0, 40, func() {})
+			closes(40, 300, func() {
+				if partial, _ := filepath.Glob(full + ".p/*"); exists(full) || len(partial) != 1 {
+					t.Fatalf("the first tile is full, or not there: %v", partial)
+				}
+				if err := os.WriteFile(full, left, 0o640); err != nil {
+					t.Fatal(err)
+				}
+			})
+			closes(300, 310, func() {
+				if exists(full + ".p") {
+					t.Error("the tile is full and has partial ones")
+				}
+			})
+			closes(310, 320, func() {})
+			run(t, o).end()
+			wantSound(t, dir)
+			count(t, openLog(t, dir), testKeys(), all).want0(t, "a tile cut while it was written", "%d answered", len(all))
+		})
+	}
+}
+
+// What keeps a segment from being closed is said once, and its end too.
+func TestWhatKeepsASegmentFromBeingClosedIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	var said bytes.Buffer
+	o := testOptions(t.TempDir())
+	o.Log = slog.New(slog.NewTextHandler(&said, nil))
+	j := still(t, o)
+	for n := range 400 {
+		j.ensureSpare()
+		if _, err := j.Append(sample(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j.sealNow()
+	tiles := filepath.Join(o.Dir, "tiles", "tile")
+	if err := os.WriteFile(tiles, nil, 0o600); err != nil { // no tile can be written
+		t.Fatal(err)
+	}
+	for range 3 {
+		if j.closeOldest(t.Context()) {
+			t.Fatal("it was closed")
+		}
+	}
+	if err := os.Remove(tiles); err != nil {
+		t.Fatal(err)
+	}
+	if !j.closeOldest(t.Context()) {
+		t.Error("it was not closed")
+	}
+	for event, want := range map[string]int{"journal_close_failed": 1, "journal_close_recovered": 1} {
+		if n := strings.Count(said.String(), event); n != want {
+			t.Errorf("%s %d times\n%s", event, n, said.String())
+		}
+	}
 }
 
 // The file of the open segment is cut under the running process: a fault of

@@ -41,7 +41,8 @@ type Journal struct {
 	seal          sealer
 	stats         counters
 
-	pruned pruner // used by the seal loop alone
+	pruned      pruner // used by the seal loop alone
+	closeFailed string // why no segment is closed, as it was said; of the seal loop too
 }
 
 // counters are what Stats reads without the lock.

@@ -479,8 +479,14 @@ func TestTheTilesAreThoseOfTheTree(t *testing.T) {
 		for i := range leaves {
 			leaves[i] = LeafHash(fmt.Append(nil, from+uint64(i)))
 		}
-		if err := writeTiles(dir, from, leaves); err != nil {
+		outgrown, err := writeTiles(dir, from, leaves)
+		if err != nil {
 			t.Fatal(err)
+		}
+		for _, tiles := range outgrown {
+			if err := os.RemoveAll(tiles); err != nil {
+				t.Fatal(err)
+			}
 		}
 		size := from + uint64(step)
 		os.WriteFile(filepath.Join(dir, "size"), fmt.Append(nil, size), 0o600)

@@ -25,10 +25,11 @@ func tilePath(level int, n uint64, width int) string {
 
 var errTile = errors.New("a tile has the wrong size")
 
-// readTile returns at least width hashes of a tile: from the full one if it
-// exists, otherwise from the partial one of that width.
+// readTile returns at least width hashes of a tile: from the partial one of that
+// width if it exists, otherwise from the full one. While both are there, the full
+// one belongs to a segment that is being closed: a crash may have cut it.
 func readTile(dir string, level int, n uint64, width int) ([]Hash, error) {
-	for _, w := range [2]int{0, width % tileWidth} {
+	for _, w := range [2]int{width % tileWidth, 0} {
 		b, err := os.ReadFile(filepath.Join(dir, tilePath(level, n, w)))
 		if errors.Is(err, os.ErrNotExist) {
 			continue
@@ -63,16 +64,16 @@ func writeTile(dir string, level int, n uint64, hashes []Hash) error {
 
 // writeTiles adds the leaves of [from, from+len(leaves)) to the tiles of a tree
 // of size from. It overwrites what an earlier try wrote, with the same bytes.
-// Afterwards the partial tiles of the new size exist, and those of tiles that
-// are now full do not.
-func writeTiles(dir string, from uint64, leaves []Hash) error {
-	var full []string
+// Afterwards the partial tiles of the new size exist. Those of tiles that are now
+// full are returned: they are removed once the full ones are certain, as until then
+// another try reads them.
+func writeTiles(dir string, from uint64, leaves []Hash) (outgrown []string, err error) {
 	for level := 0; len(leaves) > 0; level++ {
 		n, skip := from/tileWidth, int(from%tileWidth)
 		if skip > 0 {
 			before, err := readTile(dir, level, n, skip)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			leaves = append(before[:skip:skip], leaves...)
 		}
@@ -80,22 +81,17 @@ func writeTiles(dir string, from uint64, leaves []Hash) error {
 		for len(leaves) > 0 {
 			w := min(tileWidth, len(leaves))
 			if err := writeTile(dir, level, n, leaves[:w]); err != nil {
-				return err
+				return nil, err
 			}
 			if w == tileWidth {
 				roots = append(roots, rootOf(leaves[:w]))
-				full = append(full, filepath.Join(dir, tilePath(level, n, 0))+".p")
+				outgrown = append(outgrown, filepath.Join(dir, tilePath(level, n, 0))+".p")
 			}
 			leaves, n = leaves[w:], n+1
 		}
 		from, leaves = from/tileWidth, roots
 	}
-	for _, p := range full {
-		if err := os.RemoveAll(p); err != nil {
-			return err
-		}
-	}
-	return nil
+	return outgrown, nil
 }
 
 // rootOf is the root of a tree of those leaves.
