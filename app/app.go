@@ -4,6 +4,7 @@ package app
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"log"
 	"log/slog"
@@ -43,7 +44,9 @@ import (
 	"github.com/piano-roc/rpn/limits/shed"
 	"github.com/piano-roc/rpn/portal"
 	"github.com/piano-roc/rpn/portal/access"
+	"github.com/piano-roc/rpn/portal/incident"
 	"github.com/piano-roc/rpn/portal/invitation"
+	"github.com/piano-roc/rpn/portal/login"
 	"github.com/piano-roc/rpn/portal/proposal"
 	"github.com/piano-roc/rpn/proxy"
 	"github.com/piano-roc/rpn/register"
@@ -139,8 +142,11 @@ type App struct {
 	theme         *portal.Theme
 	operatorStore *trust.Store // nil: no portal
 	operators     atomic.Pointer[operators]
-	proposals     *proposal.Book   // nil: one operator decides alone
-	invitations   *invitation.Book // nil: persons come in by certificates alone
+	providerRoots *x509.CertPool              // nil: those of the system
+	provider      atomic.Pointer[login.Login] // nil: nobody comes in by OpenID Connect
+	incidents     *incident.Book              // nil: no portal
+	proposals     *proposal.Book              // nil: one operator decides alone
+	invitations   *invitation.Book            // nil: persons come in by certificates alone
 
 	inventory *expiry.Inventory
 	clocks    *live.Clocks

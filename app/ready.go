@@ -28,7 +28,7 @@ func (a *App) allChecks() []func(time.Time) admin.Health {
 	for _, s := range storesOf(a.config, a.stores) {
 		checks = append(checks, func(now time.Time) admin.Health { return a.checkStore(s, now) })
 	}
-	return append(checks, a.checkRevoked, a.checkRegister, a.checkAttempts, a.checkAnnuaire, a.checkHeld, a.checkQuestions, a.checkMemory, a.checkDNS, a.checkRedis, a.checkLimits, a.checkResting, a.checkShares, a.checkJournal, a.checkTimestamp, a.checkWitnesses, a.checkFigures, a.checkLog)
+	return append(checks, a.checkRevoked, a.checkRegister, a.checkAttempts, a.checkAnnuaire, a.checkHeld, a.checkQuestions, a.checkMemory, a.checkDNS, a.checkRedis, a.checkLimits, a.checkResting, a.checkShares, a.checkJournal, a.checkTimestamp, a.checkWitnesses, a.checkFigures, a.checkProvider, a.checkLog)
 }
 
 // checkAccepting says whether the RPN takes new connections.

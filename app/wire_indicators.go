@@ -44,6 +44,7 @@ func (a *App) indicatorOptions() live.Options {
 		Revocation:   a.revocationStats,
 		Journal:      a.journalStats,
 		Evidence:     a.evidence,
+		Provider:     a.providerFailures,
 		Figures:      a.figuresStats,
 		Open:         func() (int, int) { return a.server.Open(), a.client.Open() },
 		Certificates: a.certificateCounts,

@@ -16,6 +16,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/portal"
 	"github.com/piano-roc/rpn/portal/access"
+	"github.com/piano-roc/rpn/portal/incident"
 	"github.com/piano-roc/rpn/portal/login"
 	"github.com/piano-roc/rpn/portal/proposal"
 	"github.com/piano-roc/rpn/tlsconf"
@@ -161,6 +162,20 @@ func (a *App) openProposals() {
 	a.onRelease("proposals of the portal", func(context.Context) error { book.Close(); return nil }) // the next process writes them
 }
 
+// openIncidents reads what operators say of incidents. What cannot be read is not said:
+// the RPN starts.
+func (a *App) openIncidents() {
+	if !a.config.Portal.Open() {
+		return
+	}
+	book, err := incident.Open(incident.Options{File: a.config.IncidentsFile(), Log: a.log, Now: a.now})
+	if err != nil {
+		a.log.Error("what operators said of incidents cannot be read: nothing more is said", slog.String("event", "portal_incidents_unreadable"), slog.String("error", err.Error()))
+	}
+	a.incidents = book
+	a.onRelease("incidents of the portal", func(context.Context) error { book.Close(); return nil }) // the next process writes them
+}
+
 // openPages prepares what the pages are made of, for the portal and the console.
 func (a *App) openPages() error {
 	o := access.Options{
@@ -176,8 +191,15 @@ func (a *App) openPages() error {
 			return store.Open(ctx, a.config.Indicators.Store, reads)
 		}
 	}
+	if err := a.openProvider(); err != nil {
+		return err
+	}
 	a.openInvitations()
 	a.openProposals()
+	a.openIncidents()
+	if a.incidents != nil {
+		o.Incidents = a.incidents.Of
+	}
 	if a.proposals != nil {
 		o.Proposals = a.proposals.All
 	}
@@ -252,11 +274,7 @@ func (a *App) startPortal() error {
 	a.portalAddr = ln.Addr()
 	a.onRelease("the portal's port", func(context.Context) error { ln.Close(); return nil }) // the next process opens it again
 	door := a.door()
-	login, err := a.login(door)
-	if err != nil {
-		return err
-	}
-	pages := portal.New(portal.Options{Data: a.pages, Admit: admit(door), Login: login, Weather: p.Weather, Theme: a.theme, Decide: a.decide, Proposals: a.proposals, Log: a.log, Now: a.now})
+	pages := portal.New(portal.Options{Data: a.pages, Admit: admit(door), Login: a.login(door), Weather: p.Weather, Theme: a.theme, Decide: a.decide, Proposals: a.proposals, Incidents: a.incidents, Log: a.log, Now: a.now})
 	server := portal.NewServer(pages, a.httpLog())
 	tls := portal.Listen(ln, tlsconf.Pages(a.portalCertificate(), a.now, a.stores.EtablissementTLS, a.stores.AMCTLS, a.operatorStore))
 	a.serve(func() error { return server.Serve(tls) }, http.ErrServerClosed)

@@ -40,6 +40,8 @@ func rpnPage() Dashboard {
 				listing("Chargement réussi", "1 : la dernière tentative a réussi. 0 : l'état précédent reste en service.", plain, `min by (instance, what) (rpn_reload_last_successful{HERE})`).low(1, 0.5),
 				lines("Chargements", "Chargements tentés par seconde, par partie et résultat.", perSecond, `sum by (what, result) (rate(rpn_reloads_total{HERE}[$__rate_interval]))`, "{{what}} {{result}}"),
 				lines("Lignes de journal technique perdues", "Lignes perdues par seconde parce que leur lecteur s'est arrêté.", perSecond, `sum by (instance) (rate(rpn_log_dropped_lines_total{HERE}[$__rate_interval]))`, "{{instance}}").high(0.01, 1),
+				lines("Fournisseur d'identités en échec", "Questions du portail au fournisseur d'identités (OpenID Connect) restées sans bonne réponse, par seconde ; les certificats, eux, permettent d'entrer.", perSecond,
+					`sum by (instance) (rate(rpn_portal_provider_failures_total{HERE}[$__rate_interval]))`, "{{instance}}").high(0.01, 0.1),
 				lines("Mémoire", "Mémoire résidente de chaque instance.", size, `process_resident_memory_bytes{HERE}`, "{{instance}}"),
 				lines("Processeur", "Processeurs utilisés par chaque instance.", plain, `rate(process_cpu_seconds_total{HERE}[$__rate_interval])`, "{{instance}}"),
 				lines("Goroutines et descripteurs", "Goroutines et fichiers ouverts de chaque instance.", plain, `go_goroutines{HERE}`, "{{instance}} goroutines").with(Query{`process_open_fds{HERE}`, "{{instance}} descripteurs"}),

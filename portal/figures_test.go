@@ -238,7 +238,7 @@ func TestTheFeedTellsOfAStateOnce(t *testing.T) {
 		var feed struct {
 			Entries []entry `xml:"entry"`
 		}
-		if err := xml.Unmarshal(atomOf(sky(at)), &feed); err != nil {
+		if err := xml.Unmarshal(atomOf(sky(at), ""), &feed); err != nil {
 			t.Fatal(err)
 		}
 		return feed.Entries

@@ -76,7 +76,7 @@ func nothing(q *question) (any, error) {
 			continue // of a file that is not there
 		}
 		if _, known := q.p.mux.Handler(&r); known != "" {
-			return nil, errMethod
+			return nil, errMethod{method}
 		}
 	}
 	return nil, access.ErrHidden
@@ -197,6 +197,7 @@ func (p *Portal) failed(w http.ResponseWriter, r *http.Request, viewer access.Vi
 	var bad badRequest
 	var problem *login.Problem
 	var later *unavailable
+	var method errMethod
 	switch {
 	case errors.As(err, &later):
 		p.o.Log.Error("an act could not be done at the portal", "event", "portal_page_failed", "path", r.URL.Path, "error", err.Error())
@@ -209,7 +210,10 @@ func (p *Portal) failed(w http.ResponseWriter, r *http.Request, viewer access.Vi
 		p.fail(w, r, viewer, http.StatusBadRequest, "Demande incorrecte", string(bad))
 	case errors.Is(err, access.ErrHidden):
 		p.fail(w, r, viewer, http.StatusNotFound, "Rien à cette adresse", "Cette page n'existe pas, ou n'est pas pour vous.")
-	case errors.Is(err, errMethod):
+	case errors.As(err, &method) && method.allowed == http.MethodPost:
+		w.Header().Set("Allow", http.MethodPost)
+		p.fail(w, r, viewer, http.StatusMethodNotAllowed, "Cette adresse ne se lit pas", "Elle reçoit un formulaire, envoyé par une page du RPN : revenez à cette page.")
+	case errors.As(err, &method):
 		w.Header().Set("Allow", "GET, HEAD")
 		p.fail(w, r, viewer, http.StatusMethodNotAllowed, "Cette page se lit", "Rien ne peut être envoyé à cette adresse.")
 	case errors.Is(err, errForbidden):

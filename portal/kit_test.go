@@ -27,6 +27,7 @@ import (
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/journal"
 	"github.com/piano-roc/rpn/portal/access"
+	"github.com/piano-roc/rpn/portal/incident"
 	"github.com/piano-roc/rpn/portal/invitation"
 	"github.com/piano-roc/rpn/portal/proposal"
 	"github.com/piano-roc/rpn/register"
@@ -64,6 +65,7 @@ type country struct {
 	fails   bool // what is decided cannot be done
 
 	proposals *proposal.Book
+	incidents *incident.Book
 	gone      string        // an operator who is no more
 	later     time.Duration // by so much the clock of the proposals is ahead
 
@@ -139,6 +141,7 @@ func newCountry(t testing.TB) *country {
 			}
 			return nil
 		},
+		Incidents: func(o []incident.Incident) []incident.Incident { return c.incidents.Of(o) },
 		Proposals: func() []proposal.Proposal { return c.proposals.All() },
 		Log:       log, Now: func() time.Time { return noon },
 	})
@@ -167,6 +170,9 @@ func newCountry(t testing.TB) *country {
 		},
 		Operates: func(access.Identity) bool { return true }}
 	var err error
+	if c.incidents, err = incident.Open(incident.Options{File: filepath.Join(c.dir, "incidents"), Log: log, Now: c.now}); err != nil {
+		t.Fatal(err)
+	}
 	c.proposals, err = proposal.Open(proposal.Options{File: filepath.Join(c.dir, "proposals"), Life: time.Hour, Operates: func(name string) bool { return name != c.gone }, Log: log, Now: c.now})
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +189,7 @@ func newCountry(t testing.TB) *country {
 			c.decided = append(c.decided, fmt.Sprint(approve, amc, host, who, why))
 			return 1, nil
 		},
-		Proposals: c.proposals,
+		Proposals: c.proposals, Incidents: c.incidents,
 	})
 	c.portal.pages = newLimit(10_000, 100_000)
 	for _, r := range c.records[len(c.records)-40:] {

@@ -75,12 +75,16 @@ type reply struct {
 	page    *page
 	text    string // for a machine
 	status  int
+	later   bool // the same may succeed later
 	left    bool // the reader is nobody any more
 }
 
 func (p *Portal) reply(w http.ResponseWriter, r *http.Request, viewer access.Viewer, a *reply) {
 	for _, c := range a.cookies {
 		http.SetCookie(w, c)
+	}
+	if a.later {
+		w.Header().Set("Retry-After", retryLogin)
 	}
 	if a.left {
 		viewer = access.Viewer{}
@@ -98,14 +102,16 @@ func (p *Portal) reply(w http.ResponseWriter, r *http.Request, viewer access.Vie
 }
 
 func (p *Portal) failedLogin(w http.ResponseWriter, r *http.Request, viewer access.Viewer, problem *login.Problem) {
-	p.render(w, r, viewer, statusOf(w, problem), p.problemPage(problem))
+	p.reply(w, r, viewer, &reply{page: p.problemPage(problem), status: statusOf(problem), later: problem.Later})
 }
 
-func statusOf(w http.ResponseWriter, problem *login.Problem) int {
+// retryLogin is after how many seconds somebody may try again to come in.
+const retryLogin = "10"
+
+func statusOf(problem *login.Problem) int {
 	if !problem.Later {
 		return http.StatusForbidden
 	}
-	w.Header().Set("Retry-After", "10")
 	return http.StatusServiceUnavailable
 }
 
@@ -132,7 +138,7 @@ func goToProvider(q *question) (any, error) {
 	if site := q.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
 		return moved("/connexion"), nil
 	}
-	to, cookie, err := q.p.o.Login.Begin(q.Context(), network(q.RemoteAddr), link)
+	to, cookie, err := q.p.o.Login.Begin(q.Context(), link)
 	if err != nil {
 		return nil, err
 	}
@@ -144,11 +150,7 @@ func comeBack(q *question) (any, error) {
 	cookie, err := q.p.o.Login.Finish(q.Request)
 	var problem *login.Problem
 	if errors.As(err, &problem) {
-		status := http.StatusForbidden
-		if problem.Later {
-			status = http.StatusServiceUnavailable
-		}
-		return &reply{cookies: []*http.Cookie{login.Forget()}, page: q.p.problemPage(problem), status: status}, nil
+		return &reply{cookies: []*http.Cookie{login.Forget()}, page: q.p.problemPage(problem), status: statusOf(problem), later: problem.Later}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -163,7 +165,7 @@ func loggedOut(q *question) (any, error) {
 	}
 	if err := q.p.o.Login.Logout(q.Context(), q.PostForm.Get("logout_token")); err != nil {
 		if problem := (*login.Problem)(nil); errors.As(err, &problem) && problem.Later { // the provider may say it again
-			return &reply{status: http.StatusServiceUnavailable, text: `{"error":"temporarily_unavailable"}`}, nil
+			return &reply{status: http.StatusServiceUnavailable, text: `{"error":"temporarily_unavailable"}`, later: true}, nil
 		}
 		return &reply{status: http.StatusBadRequest, text: `{"error":"invalid_request"}`}, nil
 	}

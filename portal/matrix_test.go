@@ -161,10 +161,14 @@ func TestWhatIsNotThereIsAnsweredInFrench(t *testing.T) {
 		{http.MethodGet, "/theme/nulle-part.css", http.StatusNotFound, "Rien à cette adresse"},
 		{http.MethodPost, "/nulle-part", http.StatusNotFound, "Rien à cette adresse"},
 		{http.MethodPost, "/national", http.StatusMethodNotAllowed, "Rien ne peut être envoyé"},
+		{http.MethodGet, "/decisions/proposition", http.StatusMethodNotAllowed, "Elle reçoit un formulaire"},
 	} {
 		w := c.get("lecture", try.path)
 		if try.method == http.MethodPost {
 			w = c.post("lecture", try.path, form, map[string]string{"Sec-Fetch-Site": "same-origin"})
+		}
+		if w.Code == http.StatusMethodNotAllowed && strings.Contains(w.Header().Get("Allow"), try.method) || w.Code == http.StatusMethodNotAllowed && w.Header().Get("Allow") == "" {
+			t.Errorf("%s %s: allowed is %q", try.method, try.path, w.Header().Get("Allow"))
 		}
 		if body := w.Body.String(); w.Code != try.want || !strings.Contains(body, try.say) || !strings.Contains(body, `lang="fr"`) {
 			t.Errorf("%s %s: %d\n%s", try.method, try.path, w.Code, body)

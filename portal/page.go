@@ -2,6 +2,7 @@ package portal
 
 import (
 	"bytes"
+	"compress/gzip"
 	"embed"
 	"html/template"
 	"net/http"
@@ -98,6 +99,7 @@ type field struct {
 	Kind                     string // "text", "date", "select"
 	Options                  []option
 	Required                 bool
+	Longest                  int // in characters; 0: 200
 }
 
 type option struct {
@@ -160,6 +162,14 @@ func (p *Portal) write(w http.ResponseWriter, r *http.Request, viewer access.Vie
 		}
 		if a.open {
 			w.Header().Set("Cache-Control", "public, max-age=20")
+			w.Header().Set("Vary", "Accept-Encoding")
+			if acceptsGzip(r) { // of what everybody reads alone: it holds no secret that its length could tell
+				w.Header().Set("Content-Encoding", "gzip")
+				z := gzip.NewWriter(w)
+				z.Write(a.body)
+				z.Close()
+				return
+			}
 		}
 		w.Write(a.body)
 	case *reply:
@@ -167,6 +177,18 @@ func (p *Portal) write(w http.ResponseWriter, r *http.Request, viewer access.Vie
 	case *page:
 		p.render(w, r, viewer, http.StatusOK, a)
 	}
+}
+
+// acceptsGzip reports whether a browser or a program takes gzip.
+func acceptsGzip(r *http.Request) bool {
+	for part := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+		name, weight, _ := strings.Cut(strings.ReplaceAll(part, " ", ""), ";")
+		if strings.EqualFold(name, "gzip") {
+			q, err := strconv.ParseFloat(strings.TrimPrefix(weight, "q="), 64)
+			return weight == "" || err == nil && q > 0
+		}
+	}
+	return false
 }
 
 // fail writes a page that says why there is no other.
@@ -232,6 +254,7 @@ func (p *Portal) nav(v access.Viewer, here string) (list []link) {
 		add("Indicateurs", "/national/indicateurs")
 		add("Registre", "/registre")
 		add("À décider", "/decisions")
+		add("Incidents", "/incidents")
 		add("Certificats", "/national/certificats")
 		add("Échanges", "/national/echanges")
 	}

@@ -94,7 +94,7 @@ func (q *question) invitationRow(i *invitation.Invitation) []cell {
 		state.Text += " par " + i.RevokedBy
 	}
 	revoke := text("-")
-	if (at == invitation.Waiting || at == invitation.Active) && q.about.Revocable(i.ID) == nil {
+	if (at == invitation.Waiting || at == invitation.Active) && q.about.Revokes() {
 		revoke = cell{Form: &form{Action: q.link(q.peopleOf()), Post: true, Token: q.p.token(q.reader.Viewer(), q.now()), Label: "Révoquer l'invitation " + i.Label, Button: "Révoquer", Hidden: []fact{{"acte", "revoquer"}, {"invitation", i.ID}}}}
 	}
 	return []cell{text(i.Label), q.partyCell(i.Party), text(i.By), text(instant(i.Made)), state, text(instant(end)), text(or(i.Person, "-")), revoke}

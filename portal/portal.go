@@ -9,6 +9,7 @@ import (
 
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/portal/access"
+	"github.com/piano-roc/rpn/portal/incident"
 	"github.com/piano-roc/rpn/portal/login"
 	"github.com/piano-roc/rpn/portal/proposal"
 )
@@ -40,6 +41,9 @@ type Options struct {
 	// Proposals has what opens the circle, or lets a domain pass, wait for a second
 	// operator. Nil: one decides alone.
 	Proposals *proposal.Book
+
+	// Incidents takes what operators say of incidents. Nil: they say nothing here.
+	Incidents *incident.Book
 
 	Log *slog.Logger
 	Now func() time.Time
@@ -122,6 +126,8 @@ func (p *Portal) routes() []route {
 		get("/national/direct", aboutNation, flowsPage),
 		get("/registre", aboutNation, registerPage),
 		get("/decisions", aboutNation, decisionsPage),
+		get("/incidents", aboutNation, incidentsPage),
+		{method: http.MethodPost, path: "/incidents", about: aboutNation, least: access.Exploitation, answer: actOnIncident},
 		{method: http.MethodPost, path: "/decisions", about: aboutNation, least: access.Exploitation, answer: decide},
 		{method: http.MethodPost, path: "/decisions/proposition", about: aboutNation, least: access.Exploitation, answer: decideProposal},
 	}
@@ -178,7 +184,9 @@ type file struct {
 	open bool // everybody may have it: it may be kept for some seconds
 }
 
-var (
-	errForbidden = errors.New("this role may not do that")
-	errMethod    = errors.New("nothing may be sent there")
-)
+// An errMethod is of a method that an address does not take, which takes another.
+type errMethod struct{ allowed string }
+
+func (e errMethod) Error() string { return "that address takes " + e.allowed }
+
+var errForbidden = errors.New("this role may not do that")

@@ -32,12 +32,15 @@ func weatherPage(q *question) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Sections = []section{
+	if p.Sections, err = q.incidentsSection(q.Context()); err != nil {
+		return nil, err
+	}
+	p.Sections = append(p.Sections, []section{
 		{ID: "etats", Note: "Mesuré le " + instant(sky.At) + ".", Table: q.weatherTable(sky, "État des organismes")},
 		{ID: "regle", Heading: "La règle", Note: access.Rule},
 		{ID: "panne", Heading: "Ce qu'est une panne", Note: report.Outages},
 		{ID: "formats", Heading: "Pour un programme", Links: []link{{Text: "JSON", Href: q.link("/meteo.json")}, {Text: "Atom", Href: q.link("/meteo.atom")}}},
-	}
+	}...)
 	return p, nil
 }
 
@@ -105,15 +108,22 @@ func weatherJSON(q *question) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	incidents, err := q.reader.Incidents(q.Context())
+	if err != nil {
+		return nil, err
+	}
 	list := []weatherView{}
 	for _, w := range sky.AMCs {
 		v := weatherView{string(w.Numero), w.Nom, w.State, rfc3339(w.Since), rfc3339(w.Until), []serviceView{}}
 		for _, s := range w.Services {
+			if s.State == access.Unknown && s.Sent == 0 {
+				continue
+			}
 			v.Services = append(v.Services, serviceView{s.Service.String(), s.State, rfc3339(s.Since), s.Sent, s.Failed})
 		}
 		list = append(list, v)
 	}
-	b, err := json.MarshalIndent(map[string]any{"a": rfc3339(sky.At), "regle": access.Rule, "panne": report.Outages, "organismes": list}, "", " ")
+	b, err := json.Marshal(map[string]any{"a": rfc3339(sky.At), "regle": access.Rule, "panne": report.Outages, "incidents": q.incidentViews(incidents), "organismes": list})
 	return &file{kind: "application/json", body: append(b, '\n'), open: true}, err
 }
 
@@ -123,7 +133,11 @@ func weatherAtom(q *question) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &file{kind: "application/atom+xml", body: atomOf(sky), open: true}, nil
+	incidents, err := q.reader.Incidents(q.Context())
+	if err != nil {
+		return nil, err
+	}
+	return &file{kind: "application/atom+xml", body: atomOf(sky, q.incidentEntries(incidents)), open: true}, nil
 }
 
 // stateWords are the states in the ids of the feed, which have no accent.
@@ -133,10 +147,11 @@ var stateWords = map[access.State]string{access.Out: "panne", access.Disturbed: 
 // state and of its beginning, so that a reader is told of it once; the end of an
 // outage is another state, and another entry. Where the beginning is not known,
 // the id is that of the state alone, and the entry is of this hour.
-func atomOf(sky *access.Sky) []byte {
+func atomOf(sky *access.Sky, incidents string) []byte {
 	var b bytes.Buffer
 	b.WriteString(`<?xml version="1.0" encoding="utf-8"?>` + "\n" + `<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="fr">` + "\n")
 	fmt.Fprintf(&b, "<title>Météo des organismes</title>\n<id>urn:rpn:meteo</id>\n<updated>%s</updated>\n<author><name>RPN ROC</name></author>\n", rfc3339(sky.At))
+	b.WriteString(incidents)
 	for _, w := range sky.AMCs {
 		word := stateWords[w.State]
 		if word == "" {

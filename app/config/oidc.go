@@ -3,7 +3,7 @@ package config
 import (
 	"cmp"
 	"net/url"
-	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -50,6 +50,15 @@ type OIDC struct {
 	// Default: [eidas1], that of Pro Santé Connect.
 	ACR []string `yaml:"acr"`
 
+	// Prompt has the provider ask the person again, whoever was identified there before:
+	// login, select_account or consent; login on desks that several share. Default: as
+	// the provider likes.
+	Prompt Prompt `yaml:"prompt"`
+
+	// MaxAge is how long ago the person may have identified itself with the provider,
+	// which is to say it (auth_time): 10m. Default: any time.
+	MaxAge time.Duration `yaml:"max_age"`
+
 	// Structures say which claims name the establishment or insurer that a person
 	// reads the pages of. Whoever works there then reads them. Default: none, and an
 	// invitation is needed.
@@ -74,6 +83,16 @@ type OIDC struct {
 
 	secret string
 }
+
+// A Prompt is what the provider is asked to ask.
+type Prompt string
+
+// The prompts.
+const (
+	PromptLogin   Prompt = "login"
+	PromptAccount Prompt = "select_account"
+	PromptConsent Prompt = "consent"
+)
 
 // A StructureClaim is one claim that names structures.
 type StructureClaim struct {
@@ -100,7 +119,8 @@ const (
 
 // An OperatorClaim is one operator, known by a value of a claim.
 type OperatorClaim struct {
-	// Name is who it is, as pages and acts name it. Required.
+	// Name is who it is, as pages and acts name it: one for each person, the same here
+	// and in portal.operators. Required.
 	Name string `yaml:"name" strict:"required"`
 
 	// Claim is the claim, as in structures: SubjectNameID. Required.
@@ -124,7 +144,7 @@ func (c *Config) checkOIDC(doc *strict.Document) {
 	p, o := &c.Portal, &c.Portal.OIDC
 	at := func(name string) strict.Position { return doc.At("portal", "oidc", name) }
 	if !o.Open() {
-		if o.Discovery != "" || o.ClientID != "" || o.ClientSecretFile != "" || o.CA != "" || len(o.Scopes)+len(o.ACR)+len(o.Structures)+len(o.Operators) > 0 {
+		if unset := defaults().Portal.OIDC; !reflect.DeepEqual(o, &unset) {
 			doc.Refuse(doc.At("portal", "oidc"), "add issuer, or remove the section", "portal.oidc.issuer is missing")
 		}
 		return
@@ -159,15 +179,15 @@ func (c *Config) checkOIDC(doc *strict.Document) {
 	if len(o.ACR) == 0 {
 		o.ACR = []string{"eidas1"}
 	}
+	if o.MaxAge != 0 && o.MaxAge < time.Minute {
+		doc.Refuse(at("max_age"), "write 1m at least, or prompt: login", "%s is no time to come back in", o.MaxAge)
+	}
 	if o.Longest < o.Idle {
 		doc.Refuse(at("longest"), "write at least idle", "%s is less than idle, %s", o.Longest, o.Idle)
 	}
 	c.checkOperatorClaims(doc)
 	if o.ClientSecretFile != "" {
 		o.secret = readPassword(doc, at("client_secret_file"), o.ClientSecretFile)
-		if info, err := os.Stat(o.ClientSecretFile); err == nil && info.Mode().Perm()&0o007 != 0 {
-			doc.Refuse(at("client_secret_file"), "chmod 0400 it, or 0440 with a group of its own", "everybody on this machine may read %s", o.ClientSecretFile)
-		}
 	}
 }
 

@@ -107,6 +107,7 @@ func parse(file string, data []byte) (*Config, error) {
 		strict.OneOf("a policy", ReplayOff, ReplayObserve, ReplayEnforce),
 		strict.OneOf("a failure mode", FailClosed, FailOpen),
 		strict.OneOf("an identifier", HoldsFINESS, HoldsSIRET, HoldsSIREN, HoldsStructure),
+		strict.OneOf("a prompt", PromptLogin, PromptAccount, PromptConsent),
 		strict.OneOf("a role", RoleLecture, RoleExploitation, RoleAdministration),
 		strict.OneOf("a durability", Relaxed, Strict),
 		strict.OneOf("a policy", RefuseWhenFull, ContinueCounting),

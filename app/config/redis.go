@@ -130,7 +130,8 @@ func isDatabase(path string) bool {
 	return err == nil && n >= 0 && n < 1<<16
 }
 
-// readPassword reads the only line of a file that the configuration names there.
+// readPassword reads the only line of a file that the configuration names there: the
+// one door of passwords and secrets of a line. A file that everybody may read is refused.
 func readPassword(doc *strict.Document, at strict.Position, file string) string {
 	if file == "" {
 		return ""
@@ -138,6 +139,9 @@ func readPassword(doc *strict.Document, at strict.Position, file string) string 
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return "" // said by checkFiles
+	}
+	if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o007 != 0 {
+		doc.Refuse(at, "chmod 0400 it, or 0440 with a group of its own", "everybody on this machine may read %s", file)
 	}
 	password := strings.TrimSpace(string(b))
 	if password == "" || strings.Contains(password, "\n") {

@@ -43,6 +43,9 @@ func (c *Config) InvitationsFile() string { return c.inState("portail-invitation
 // ProposalsFile is where what operators propose and confirm is kept.
 func (c *Config) ProposalsFile() string { return c.inState("portail-propositions.jsonl") }
 
+// IncidentsFile is where what operators say of incidents is kept.
+func (c *Config) IncidentsFile() string { return c.inState("portail-incidents.jsonl") }
+
 // InvitationsKeyFile is the key of the links and pseudonyms of the portal.
 func (c *Config) InvitationsKeyFile() string { return c.inState("portail.key") }
 

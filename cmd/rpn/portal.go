@@ -91,20 +91,20 @@ type invited struct {
 	Person  string    `json:"person"`
 	Until   time.Time `json:"until"`
 	Revoked time.Time `json:"revoked"`
+	State   string    `json:"state"`
 }
 
-func (i *invited) state(now time.Time) string {
-	switch {
-	case !i.Revoked.IsZero():
+// inWords is the state, as the RPN says it, with its date.
+func (i *invited) inWords() string {
+	switch i.State {
+	case "revoked":
 		return "revoked " + i.Revoked.Format(time.RFC3339)
-	case i.Person == "" && now.Before(i.Ends):
+	case "waiting":
 		return "waiting until " + i.Ends.Format(time.RFC3339)
-	case i.Person == "":
-		return "lapsed"
-	case now.Before(i.Until):
+	case "active":
 		return "used by " + i.Person + ", until " + i.Until.Format(time.RFC3339)
 	}
-	return "over"
+	return i.State
 }
 
 func portalInvitationsCommand() *cobra.Command {
@@ -140,7 +140,7 @@ func printInvited(w io.Writer, list []invited) error {
 	fmt.Fprintln(t, "ID\tPAGES OF\tFOR\tBY\tMADE\tSTATE")
 	for i := range list {
 		x := &list[i]
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", x.ID, x.Party.Structure+x.Party.AMC, x.Label, x.By, x.Made.Format(time.RFC3339), x.state(time.Now()))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", x.ID, x.Party.Structure+x.Party.AMC, x.Label, x.By, x.Made.Format(time.RFC3339), x.inWords())
 	}
 	return t.Flush()
 }

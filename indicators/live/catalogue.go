@@ -116,6 +116,8 @@ var catalogue = []Metric{
 		"When a checkpoint of the journal was last confirmed by somebody else, by whom: timestamp (the authority of journal.timestamp) or witnesses (a quorum of journal.witnesses). Absent until the first one."},
 	{evidenceFailures, Counter, []string{"by"},
 		"Times that a checkpoint could not be confirmed; it is tried again, and /readyz says why."},
+	{providerFailures, Counter, nil,
+		"Times that the provider of identities of the portal did not answer, or answered badly; certificates let in all the same, and /readyz says why."},
 	{figuresBehind, Gauge, nil,
 		"Records of the journal that are in no figure of the store yet."},
 	{figuresLag, Gauge, nil,
@@ -244,6 +246,7 @@ const (
 	journalDamaged     = "rpn_journal_damaged_records"
 	evidenceAt         = "rpn_journal_confirmed_timestamp_seconds"
 	evidenceFailures   = "rpn_journal_confirm_failures_total"
+	providerFailures   = "rpn_portal_provider_failures_total"
 	figuresBehind      = "rpn_indicators_behind_records"
 	figuresLag         = "rpn_indicators_lag_seconds"
 	figuresFailures    = "rpn_indicators_failures_total"

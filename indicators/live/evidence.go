@@ -34,3 +34,16 @@ func (c evidenceCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(desc(evidenceFailures), prometheus.CounterValue, float64(s.Failures), s.By)
 	}
 }
+
+// A providerCollector reads how often the provider of identities failed.
+type providerCollector struct {
+	failures func() uint64
+}
+
+// Describe implements prometheus.Collector.
+func (c providerCollector) Describe(ch chan<- *prometheus.Desc) { ch <- desc(providerFailures) }
+
+// Collect implements prometheus.Collector.
+func (c providerCollector) Collect(ch chan<- prometheus.Metric) {
+	ch <- prometheus.MustNewConstMetric(desc(providerFailures), prometheus.CounterValue, float64(c.failures()))
+}

@@ -91,6 +91,9 @@ type Options struct {
 	// Evidence is how those do who confirm the checkpoints of the journal.
 	Evidence func() []EvidenceStats
 
+	// Provider is how often the provider of identities failed; nil: no metric.
+	Provider func() uint64
+
 	// Figures says how far the figures of the store are; false: there are none.
 	Figures func() (FiguresStats, bool)
 	Open    func() (etablissements, amc int) // connections
@@ -235,6 +238,9 @@ func New(o Options) *Metrics {
 	}
 	if o.Evidence != nil {
 		l.registry.MustRegister(evidenceCollector{o.Evidence})
+	}
+	if o.Provider != nil {
+		l.registry.MustRegister(providerCollector{o.Provider})
 	}
 	if o.Figures != nil {
 		l.registry.MustRegister(figuresCollector{o.Figures})

@@ -54,6 +54,7 @@ func full(t testing.TB, amcs int) *Metrics {
 		},
 		Figures:  func() (FiguresStats, bool) { return FiguresStats{Behind: 1}, true },
 		Journal:  func() (journal.Stats, bool) { return journal.Stats{Records: 1, SealedAt: time.Unix(1, 0)}, true },
+		Provider: func() uint64 { return 1 },
 		Evidence: func() []EvidenceStats { return []EvidenceStats{{By: "timestamp", At: noon, Failures: 1}} },
 		Revocation: func() RevocationStats {
 			return RevocationStats{Lists: []RevocationList{{CA: "AC", Issued: noon, Ends: noon, Entries: 3, Serves: true}}, Good: 1, OldestConfirmation: noon, Deny: true, DenySequence: 4, DenyEntries: 1}

@@ -12,6 +12,7 @@ import (
 	"github.com/piano-roc/rpn/indicators/store"
 	"github.com/piano-roc/rpn/internal/roc"
 	"github.com/piano-roc/rpn/journal"
+	"github.com/piano-roc/rpn/portal/incident"
 	"github.com/piano-roc/rpn/portal/invitation"
 	"github.com/piano-roc/rpn/portal/proposal"
 	"github.com/piano-roc/rpn/register"
@@ -28,8 +29,9 @@ type Options struct {
 	Certificates func() []expiry.Expiry // all of them
 	Waiting      func() Waiting         // for an operator
 
-	Invitations func() []invitation.Invitation // all of them; nil: nobody is invited
-	Proposals   func() []proposal.Proposal     // all of them; nil: one operator decides alone
+	Invitations func() []invitation.Invitation                        // all of them; nil: nobody is invited
+	Incidents   func(outages []incident.Incident) []incident.Incident // of operators, and those outages; nil: nobody says anything
+	Proposals   func() []proposal.Proposal                            // all of them; nil: one operator decides alone
 
 	Log *slog.Logger
 	Now func() time.Time

@@ -103,8 +103,11 @@ func (s *Subject) Inviter() (invitation.Party, error) {
 	return party, nil
 }
 
-// Revocable reports whether the viewer may revoke that invitation: one that it sees,
-// of its own party or, for an operator of administration, any.
+// Revokes reports whether the viewer may revoke the invitations that it sees: those of
+// its own party or, for an operator of administration, any.
+func (s *Subject) Revokes() bool { return s.r.v.kind != Operator || s.r.v.May(Administration) }
+
+// Revocable reports, by no error, whether the viewer may revoke that invitation.
 func (s *Subject) Revocable(id string) error {
 	list, err := s.Invitations()
 	if err != nil {
@@ -113,7 +116,7 @@ func (s *Subject) Revocable(id string) error {
 	if !slices.ContainsFunc(list, func(i invitation.Invitation) bool { return i.ID == id }) {
 		return ErrHidden
 	}
-	if s.r.v.kind == Operator && !s.r.v.May(Administration) {
+	if !s.Revokes() {
 		return ErrNotYours
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/piano-roc/rpn/indicators/store"
 	"github.com/piano-roc/rpn/internal/roc"
+	"github.com/piano-roc/rpn/portal/incident"
 	"github.com/piano-roc/rpn/register"
 )
 
@@ -30,7 +31,7 @@ const (
 // Rule is the definition of the states, in French. The definition of an outage
 // stands beside it (report.Outages).
 const Rule = "Chaque service d'un organisme est mesuré à part, et le plus mauvais compte. En panne : dans une panne qui n'est pas finie. Perturbé : dans la dernière heure, un échange sur vingt ou plus a échoué du fait de l'organisme, ou une panne a pris fin. " +
-	"Normal : ni l'un ni l'autre, et au moins cinq échanges dans la dernière heure. Non mesuré : aucun service n'a eu cinq échanges. Fermé : le registre le dit en maintenance ou suspendu. Rien n'est saisi à la main."
+	"Normal : ni l'un ni l'autre, et au moins cinq échanges dans la dernière heure. Non mesuré : aucun service n'a eu cinq échanges. Fermé : le registre le dit en maintenance ou suspendu. Aucun état n'est saisi à la main ; seul le texte d'un incident l'est."
 
 // A Weather is how one insurer does.
 type Weather struct {
@@ -55,6 +56,8 @@ type ServiceState struct {
 type Sky struct {
 	At   time.Time
 	AMCs []Weather // the worst first, then by name
+
+	outages []incident.Incident // that were announced, of the last weeks
 }
 
 // sky holds the last Sky: a reader waits for no query while others read too, and no
@@ -167,6 +170,9 @@ func (d *Data) makeSky(ctx context.Context, now time.Time) (*Sky, error) {
 	slices.SortFunc(s.AMCs, func(x, y Weather) int {
 		return cmp.Or(cmp.Compare(rank(x.State), rank(y.State)), cmp.Compare(Alphabetical(x.Nom), Alphabetical(y.Nom)))
 	})
+	if s.outages, err = outages(ctx, st, now); err != nil {
+		return nil, err
+	}
 	d.sky.last.Store(s)
 	return s, nil
 }

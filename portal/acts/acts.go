@@ -14,6 +14,8 @@ import (
 	"math"
 	"os"
 	"slices"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/piano-roc/rpn/internal/durable"
 )
@@ -96,13 +98,14 @@ func (f *File[A]) Keep(read []A, kept func(*A) bool) error {
 }
 
 // IsLine reports whether a text that a person wrote is one line of so many bytes at
-// most, and not empty: pages and logs show it again.
+// most, not empty, without what would have it read otherwise than it is written: pages,
+// feeds and logs show it again.
 func IsLine(text string, longest int) bool {
-	if text == "" || len(text) > longest {
+	if text == "" || len(text) > longest || !utf8.ValidString(text) {
 		return false
 	}
 	for _, r := range text {
-		if r < ' ' || r == 0x7f || r == 0x2028 || r == 0x2029 {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == 0x2028 || r == 0x2029 {
 			return false
 		}
 	}

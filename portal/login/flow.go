@@ -3,11 +3,13 @@ package login
 import (
 	"context"
 	"crypto/subtle"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,17 +26,19 @@ const ReturnPath = "/connexion/retour"
 // LogoutPath is where the provider says that a session of its own is over.
 const LogoutPath = "/connexion/fin"
 
-// A pending login is one browser on its way to the provider and back.
+// A pending login is one browser on its way to the provider and back. It is in the
+// cookie of that browser, sealed: no number of others takes its room.
 type pending struct {
-	state, nonce, verifier string
-	link                   string // of an invitation; "": none
-	from                   string // the network
-	began                  time.Time
+	State    string    `json:"s"`
+	Nonce    string    `json:"n"`
+	Verifier string    `json:"v"`
+	Link     string    `json:"l,omitzero"` // of an invitation; "": none
+	Began    time.Time `json:"b"`
 }
 
-// Begin begins a login for the browser of a request: it returns where to send it,
-// and the cookie that binds the way back to it.
-func (l *Login) Begin(ctx context.Context, from, link string) (string, *http.Cookie, error) {
+// Begin begins a login for a browser: it returns where to send it, and the cookie that
+// binds the way back to it.
+func (l *Login) Begin(ctx context.Context, link string) (string, *http.Cookie, error) {
 	if link != "" {
 		if _, err := l.Invited(link); err != nil {
 			return "", nil, err
@@ -45,59 +49,71 @@ func (l *Login) Begin(ctx context.Context, from, link string) (string, *http.Coo
 	if err != nil {
 		return "", nil, l.failed(err)
 	}
-	p := &pending{state: newSecret(), nonce: newSecret(), verifier: oauth2.GenerateVerifier(), link: link, from: from, began: l.o.Now()}
-	secret := newSecret()
-	l.keep(digestOf(secret), p)
-	more := []oauth2.AuthCodeOption{oidc.Nonce(p.nonce), oauth2.S256ChallengeOption(p.verifier), oauth2.SetAuthURLParam("acr_values", strings.Join(l.o.ACR, " "))}
-	return m.config.AuthCodeURL(p.state, more...), cookie(PendingCookie, secret, pendingLife), nil
+	p := &pending{State: newSecret(), Nonce: newSecret(), Verifier: oauth2.GenerateVerifier(), Link: link, Began: l.o.Now()}
+	sealed, err := l.seal(p)
+	if err != nil {
+		return "", nil, err
+	}
+	more := []oauth2.AuthCodeOption{oidc.Nonce(p.Nonce), oauth2.S256ChallengeOption(p.Verifier), oauth2.SetAuthURLParam("acr_values", strings.Join(l.o.ACR, " "))}
+	if l.o.Prompt != "" {
+		more = append(more, oauth2.SetAuthURLParam("prompt", l.o.Prompt))
+	}
+	if l.o.MaxAge > 0 {
+		more = append(more, oauth2.SetAuthURLParam("max_age", strconv.Itoa(int(l.o.MaxAge.Seconds()))))
+	}
+	return m.config.AuthCodeURL(p.State, more...), cookie(PendingCookie, sealed, pendingLife), nil
 }
 
-// keep remembers a pending login. Where there are too many, the oldest of its
-// network goes, else the oldest of all.
-func (l *Login) keep(d digest, p *pending) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var oldest, oldestOfNetwork digest
-	ofNetwork := 0
-	older := func(x, than digest) bool {
-		other := l.pending[than]
-		return other == nil || l.pending[x].began.Before(other.began)
+// sealedFor is what a sealed login is for, and nothing else.
+var sealedFor = []byte("rpn pending login 1")
+
+func (l *Login) seal(p *pending) (string, error) {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return "", err
 	}
-	for k, other := range l.pending {
-		if p.began.Sub(other.began) >= pendingLife {
-			delete(l.pending, k)
-			continue
-		}
-		if older(k, oldest) {
-			oldest = k
-		}
-		if other.from == p.from {
-			ofNetwork++
-			if older(k, oldestOfNetwork) {
-				oldestOfNetwork = k
-			}
-		}
-	}
-	switch {
-	case ofNetwork >= maxPendingFrom:
-		delete(l.pending, oldestOfNetwork)
-	case len(l.pending) >= maxPending:
-		delete(l.pending, oldest)
-	}
-	l.pending[d] = p
+	return base64.RawURLEncoding.EncodeToString(l.sealer.Seal(nil, nil, text, sealedFor)), nil
 }
 
-// take returns the pending login of a browser, once.
-func (l *Login) take(secret string) *pending {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	d := digestOf(secret)
-	p := l.pending[d]
-	delete(l.pending, d)
-	if p == nil || l.o.Now().Sub(p.began) >= pendingLife {
+// unseal returns the pending login of a browser; nil: there is none, or it is too old.
+func (l *Login) unseal(sealed string) *pending {
+	raw, err := base64.RawURLEncoding.DecodeString(sealed)
+	if err != nil {
+		return nil
+	}
+	text, err := l.sealer.Open(nil, nil, raw, sealedFor)
+	if err != nil {
+		return nil
+	}
+	p := new(pending)
+	if json.Unmarshal(text, p) != nil || l.o.Now().Sub(p.Began) >= pendingLife {
 		return nil
 	}
 	return p
+}
+
+// serves reports whether a pending login has let nobody in yet, and has it serve no
+// more. Only who the provider has identified takes room here.
+func (l *Login) serves(p *pending) bool {
+	now, d := l.o.Now(), digestOf(p.State)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, served := l.served[d]; served {
+		return false
+	}
+	var oldest digest
+	for k, at := range l.served {
+		if now.Sub(at) >= pendingLife {
+			delete(l.served, k)
+		} else if first, is := l.served[oldest]; !is || at.Before(first) {
+			oldest = k
+		}
+	}
+	if len(l.served) >= maxServed { // the provider takes a code once
+		delete(l.served, oldest)
+	}
+	l.served[d] = p.Began
+	return true
 }
 
 // Forget is the cookie that removes the one of a pending login.
@@ -108,18 +124,20 @@ func Forget() *http.Cookie { return cookie(PendingCookie, "", 0) }
 func (l *Login) Finish(r *http.Request) (*http.Cookie, error) {
 	c, err := l.finish(r)
 	if err != nil {
-		l.o.Log.Warn("a login at the portal failed", "event", "portal_login_refused", "peer", r.RemoteAddr, "error", err.Error())
+		if left, is := l.refusals.line(l.o.Now()); is {
+			l.o.Log.Warn("a login at the portal failed", "event", "portal_login_refused", "peer", r.RemoteAddr, "error", err.Error(), "others", left)
+		}
 	}
 	return c, err
 }
 
 func (l *Login) finish(r *http.Request) (*http.Cookie, error) {
 	q := r.URL.Query()
-	p := l.take(secretIn(r, PendingCookie))
+	p := l.unseal(sealedIn(r))
 	if p == nil {
-		return nil, refuse("Cette connexion a pris trop de temps, ou a déjà servi. Recommencez.", "no login is pending for this browser")
+		return nil, refuse("Cette connexion a pris trop de temps, ou n'a pas commencé ici. Recommencez.", "no login is pending for this browser")
 	}
-	if !one(q, "state") || subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(p.state)) != 1 {
+	if !one(q, "state") || subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(p.State)) != 1 {
 		return nil, refuse("Ce retour n'est pas celui de la connexion que vous avez commencée. Recommencez.", "the state is not that of the browser")
 	}
 	if iss := q.Get("iss"); iss != "" && iss != l.o.Issuer {
@@ -136,7 +154,11 @@ func (l *Login) finish(r *http.Request) (*http.Cookie, error) {
 	if err != nil {
 		return nil, l.failed(err)
 	}
-	return l.enter(r, who, p.link)
+	l.provider.went(nil)
+	if !l.serves(p) {
+		return nil, refuse("Cette connexion a déjà servi. Recommencez.", "the login has let somebody in already")
+	}
+	return l.enter(r, who, p.Link)
 }
 
 func one(q url.Values, name string) bool { return len(q[name]) == 1 && q[name][0] != "" }
@@ -147,6 +169,7 @@ func (l *Login) failed(err error) error {
 	if errors.As(err, &problem) {
 		return err
 	}
+	l.provider.went(err)
 	l.o.Log.Error("the provider of identities fails", "event", "portal_provider_failed", "error", brief(err).Error())
 	return l.unavailable(brief(err))
 }
@@ -164,7 +187,7 @@ func (l *Login) verify(ctx context.Context, code string, p *pending) (*verified,
 		return nil, err
 	}
 	ctx = oidc.ClientContext(ctx, m.client)
-	token, err := m.config.Exchange(ctx, code, oauth2.VerifierOption(p.verifier))
+	token, err := m.config.Exchange(ctx, code, oauth2.VerifierOption(p.Verifier))
 	if err != nil {
 		return nil, l.exchangeFailed(err)
 	}
@@ -180,12 +203,14 @@ func (l *Login) verify(ctx context.Context, code string, p *pending) (*verified,
 		ACR string `json:"acr"`
 		AZP string `json:"azp"`
 		SID string `json:"sid"`
+
+		AuthTime int64 `json:"auth_time"`
 	}
 	if err := id.Claims(&said); err != nil {
 		return nil, l.wrong("the ID token cannot be read")
 	}
 	switch {
-	case subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(p.nonce)) != 1:
+	case subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(p.Nonce)) != 1:
 		return nil, l.wrong("the nonce is not that of the browser")
 	case id.Subject == "" || len(id.Subject) > 255:
 		return nil, l.wrong("the ID token names nobody")
@@ -193,6 +218,8 @@ func (l *Login) verify(ctx context.Context, code string, p *pending) (*verified,
 		return nil, l.wrong("the ID token was given to another client")
 	case !slices.Contains(l.o.ACR, said.ACR):
 		return nil, &Problem{Text: "Vous ne vous êtes pas identifié d'une manière assez sûre pour ces pages. Recommencez avec votre carte ou votre e-CPS.", Cause: errors.New("the acr is none of those demanded")}
+	case l.o.MaxAge > 0 && (said.AuthTime <= 0 || l.o.Now().Sub(time.Unix(said.AuthTime, 0)) > l.o.MaxAge+skew || time.Unix(said.AuthTime, 0).After(l.o.Now().Add(skew))):
+		return nil, &Problem{Text: "Vous vous êtes identifié auprès de " + l.o.Name + " il y a trop longtemps. Recommencez, en vous identifiant de nouveau.", Cause: errors.New("auth_time is missing, or older than max_age")}
 	case id.AccessTokenHash != "" && id.VerifyAccessToken(token.AccessToken) != nil:
 		return nil, l.wrong("the access token is not that of the ID token")
 	}

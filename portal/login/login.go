@@ -9,6 +9,9 @@ package login
 
 import (
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -33,6 +36,9 @@ type Options struct {
 	Scopes    []string // openid is one of them
 	ACR       []string // one of them is demanded: none lets nobody in
 
+	Prompt string        // what the provider is to ask of the person: "login"; "": as it likes
+	MaxAge time.Duration // since the person identified itself there; 0: any
+
 	Structures []StructureClaim       // which claims name a structure
 	Operators  func() []OperatorClaim // which values make an operator, now
 
@@ -48,17 +54,17 @@ type Options struct {
 
 // The bounds.
 const (
-	pendingLife    = 10 * time.Minute // from the login page to the return
-	maxPending     = 4096
-	maxPendingFrom = 64 // of one network
-	maxSessions    = 10_000
-	maxOfPerson    = 5
-	maxIdentities  = 50 // that one person may choose from
-	maxAsking      = 8  // persons for whom the provider is asked at once
-	maxEnding      = 2  // logouts for which it is
-	askTime        = 8 * time.Second
-	keepJTI        = 10 * time.Minute // how old a logout token may be, and how long it is remembered
-	maxJTI         = 4096
+	pendingLife   = 10 * time.Minute // from the login page to the return
+	maxSealed     = 2 << 10          // of the cookie of a login
+	maxServed     = 4096             // logins that have let somebody in, and are not too old to do it again
+	maxSessions   = 10_000
+	maxOfPerson   = 5
+	maxIdentities = 50 // that one person may choose from
+	maxAsking     = 8  // persons for whom the provider is asked at once
+	maxEnding     = 2  // logouts for which it is
+	askTime       = 8 * time.Second
+	keepJTI       = 10 * time.Minute // how old a logout token may be, and how long it is remembered
+	maxJTI        = 4096
 )
 
 // The cookies. Their prefix has a browser refuse them from anything but this very
@@ -75,17 +81,25 @@ type Login struct {
 	asking   chan struct{}
 	ending   chan struct{} // logouts of the provider, which no login keeps out
 
-	mu       sync.Mutex // guards the rest
-	pending  map[digest]*pending
+	sealer   cipher.AEAD // of the logins that are pending; its key is of this process
+	refusals refusals
+
+	mu       sync.Mutex           // guards the rest
+	served   map[digest]time.Time // logins that have let somebody in, by their state, with when they began
 	sessions map[digest]*session
 	jti      map[string]time.Time // logout tokens that came, until they are too old to be taken
 }
 
 // New returns a Login. It asks the provider nothing.
 func New(o Options) *Login {
+	var key [32]byte
+	rand.Read(key[:])
+	block, _ := aes.NewCipher(key[:]) // no error: 32 bytes are a key, and GCM takes AES
+	sealer, _ := cipher.NewGCMWithRandomNonce(block)
 	return &Login{
-		o: o, provider: provider{o: &o}, asking: make(chan struct{}, maxAsking), ending: make(chan struct{}, maxEnding),
-		pending: map[digest]*pending{}, sessions: map[digest]*session{}, jti: map[string]time.Time{},
+		sealer: sealer,
+		o:      o, provider: provider{o: &o}, asking: make(chan struct{}, maxAsking), ending: make(chan struct{}, maxEnding),
+		served: map[digest]time.Time{}, sessions: map[digest]*session{}, jti: map[string]time.Time{},
 	}
 }
 

@@ -155,7 +155,7 @@ func (b *browser) keep(c *http.Cookie) {
 // begin goes to the provider, and returns the address that it sends back to.
 func (b *browser) begin(person, link string) string {
 	b.h.t.Helper()
-	to, c, err := b.h.Begin(context.Background(), "192.0.2.1", link)
+	to, c, err := b.h.Begin(context.Background(), link)
 	if err != nil {
 		b.h.t.Fatal(err)
 	}
@@ -237,7 +237,7 @@ func TestAPersonComesInByItsClaimsOrByAnInvitation(t *testing.T) {
 		t.Fatal(err)
 	}
 	bruno.reads("Mutuelle Verte")
-	if _, _, err := h.Begin(context.Background(), "", link); !errors.As(err, &problem) {
+	if _, _, err := h.Begin(context.Background(), link); !errors.As(err, &problem) {
 		t.Errorf("its link again: %v", err)
 	}
 	again := h.browser()
@@ -454,16 +454,65 @@ func TestSessionsAreBounded(t *testing.T) {
 	}
 	all[0].reads("") // the oldest made room
 	all[1].reads("CHU fictif")
+	// However many logins others begin, from wherever: they take the room of nobody.
 	first := h.browser()
 	back := first.begin("alice", "")
-	for range maxPendingFrom {
-		h.wait(time.Millisecond)
-		if _, _, err := h.Begin(context.Background(), "192.0.2.1", ""); err != nil {
+	for range 5000 {
+		if _, _, err := h.Begin(context.Background(), ""); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := first.finish(back); err == nil || len(h.pending) > maxPendingFrom {
-		t.Errorf("%d logins are pending", len(h.pending))
+	if err := first.finish(back); err != nil || len(h.served) > maxOfPerson+2 {
+		t.Errorf("pushed out: %v; %d are remembered", err, len(h.served))
+	}
+	// What a browser brings is ours, whole, or nothing.
+	for what, change := range map[string]func(string) string{
+		"cut": func(s string) string { return s[:len(s)-4] }, "changed": func(s string) string { return s[:40] + "AAAA" + s[44:] }, "of another process": func(string) string {
+			_, c, err := newHall(t).Begin(context.Background(), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c.Value
+		}, "none": func(string) string { return "" },
+	} {
+		b := h.browser()
+		back := b.begin("alice", "")
+		b.cookies[PendingCookie] = change(b.cookies[PendingCookie])
+		if err := b.finish(back); err == nil {
+			t.Errorf("a login that is %s lets somebody in", what)
+		}
+	}
+}
+
+// The provider is asked to ask again, and how long ago it did is looked at.
+func TestHowLongAgoThePersonIdentifiedItself(t *testing.T) {
+	t.Parallel()
+	h := newHall(t, func(o *Options) { o.Prompt, o.MaxAge = "login", time.Minute })
+	to, _, err := h.Begin(context.Background(), "")
+	if u, bad := url.Parse(to); err != nil || bad != nil || u.Query().Get("prompt") != "login" || u.Query().Get("max_age") != "60" {
+		t.Errorf("the question is %s, %v", to, err)
+	}
+	if err := h.browser().login("alice", ""); err != nil {
+		t.Errorf("a moment ago: %v", err)
+	}
+	h.wait(3 * time.Minute) // our clock is later than that of the provider
+	if err := h.browser().login("alice", ""); err == nil || !strings.Contains(err.Error(), "auth_time") {
+		t.Errorf("too long ago: %v", err)
+	}
+}
+
+// What strangers fail to do fills no log: so many lines a minute, and how many more.
+func TestFailedReturnsAreGroupedInTheLog(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	for range 100 {
+		h.browser().finish(ReturnPath + "?code=x&state=y")
+	}
+	first := strings.Count(h.log.String(), `"portal_login_refused"`)
+	h.wait(2 * time.Minute)
+	h.browser().finish(ReturnPath + "?code=x&state=y")
+	if log := h.log.String(); first > 2*refusalLines || strings.Count(log, `"portal_login_refused"`) != first+1 || !strings.Contains(log, fmt.Sprintf(`"others":%d`, 100-first)) {
+		t.Errorf("%d lines, then %s", first, log[max(0, len(log)-300):])
 	}
 }
 
@@ -538,7 +587,7 @@ func TestAProviderThatFailsIsAskedSeldom(t *testing.T) {
 		far.as(how)
 		before := far.count()
 		for range 5 {
-			if _, _, err := h.Begin(context.Background(), "", ""); !errors.As(err, &problem) || !problem.Later {
+			if _, _, err := h.Begin(context.Background(), ""); !errors.As(err, &problem) || !problem.Later {
 				t.Errorf("%s: %v", how, err)
 			}
 		}
@@ -579,7 +628,7 @@ func TestWhoLeavesEndsNothingForTheOthers(t *testing.T) {
 	leaves, leave := context.WithCancel(t.Context())
 	var waiting sync.WaitGroup
 	waiting.Go(func() {
-		if _, _, err := h.Begin(leaves, "", ""); err == nil {
+		if _, _, err := h.Begin(leaves, ""); err == nil {
 			t.Error("it began, and had left")
 		}
 	})
@@ -590,7 +639,7 @@ func TestWhoLeavesEndsNothingForTheOthers(t *testing.T) {
 		t.Error("an end is known of a provider that has not answered")
 	}
 	waiting.Go(func() {
-		if _, _, err := h.Begin(t.Context(), "", ""); err != nil {
+		if _, _, err := h.Begin(t.Context(), ""); err != nil {
 			t.Error(err)
 		}
 	})

@@ -36,6 +36,47 @@ type provider struct {
 	reading chan struct{} // closed when those that are being read are there, or not; nil: none are
 	failed  time.Time
 	err     error
+
+	renewed  time.Time // when reading them last failed
+	last     error     // of the last question, of any kind
+	answered time.Time // when a question was last answered well
+	failures uint64
+}
+
+// A Provider is how the provider of identities does, by the last question.
+type Provider struct {
+	Answered time.Time // when it last answered well; zero: never
+	Failed   time.Time
+	Err      error // of the last question; nil: it answered well, or was not asked
+	Failures uint64
+}
+
+// Provider says how the provider does: it is asked nothing.
+func (l *Login) Provider() Provider {
+	p := &l.provider
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := Provider{Answered: p.answered, Failed: p.failed, Failures: p.failures}
+	if p.failed.After(p.answered) && p.last != nil {
+		s.Err = brief(p.last)
+	}
+	return s
+}
+
+// went notes how a question went.
+func (p *provider) went(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wentLocked(err)
+}
+
+func (p *provider) wentLocked(err error) {
+	if p.last = err; err == nil {
+		p.answered = p.o.Now()
+		return
+	}
+	p.failures++
+	p.failed = p.o.Now()
 }
 
 // metadata are what a provider says of itself, and what follows from it.
@@ -53,7 +94,7 @@ func (p *provider) get(ctx context.Context) (*metadata, error) {
 	p.mu.Lock()
 	now := p.o.Now()
 	fresh := p.known != nil && now.Sub(p.read) < metadataLife
-	if !fresh && p.reading == nil && (p.err == nil || now.Sub(p.failed) >= afterFailure) {
+	if !fresh && p.reading == nil && (p.err == nil || now.Sub(p.renewed) >= afterFailure) {
 		p.reading = make(chan struct{})
 		go p.renew(p.reading)
 	}
@@ -85,8 +126,9 @@ func (p *provider) renew(done chan struct{}) {
 	m, err := p.discover(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.wentLocked(err)
 	if p.err = err; err != nil {
-		p.failed = p.o.Now()
+		p.renewed = p.failed
 	} else {
 		p.known, p.read = m, p.o.Now()
 	}

@@ -69,6 +69,14 @@ func secretIn(r *http.Request, name string) string {
 	return ""
 }
 
+// sealedIn is the sealed login of a request: of the only cookie of that name.
+func sealedIn(r *http.Request) string {
+	if all := r.CookiesNamed(PendingCookie); len(all) == 1 && len(all[0].Value) <= maxSealed {
+		return all[0].Value
+	}
+	return ""
+}
+
 // begin begins a session, under a new secret. The oldest of a person who has many
 // ends.
 func (l *Login) begin(s *session) (secret string, err error) {

@@ -3,6 +3,7 @@ package portal
 import (
 	"encoding/pem"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,6 +50,26 @@ func invited(t *testing.T, n *nation.Nation) string {
 	if list, err := exec.CommandContext(t.Context(), rpn, "portal", "invitations", "--config", n.ConfigFile()).CombinedOutput(); err != nil || !strings.Contains(string(list), "bureau des entrées") || strings.Contains(string(list), strings.TrimSpace(link)) {
 		t.Errorf("the list: %v\n%s", err, list)
 	}
+	// Another one is revoked by the command, once.
+	out, err = exec.CommandContext(t.Context(), rpn, "portal", "invite", "--config", n.ConfigFile(), "--structure", "990000011", "--label", "poste fermé").CombinedOutput()
+	_, rest, found := strings.Cut(string(out), "invitation ")
+	id, _, _ := strings.Cut(rest, " ")
+	if err != nil || !found {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	revoke := func(more ...string) (string, error) {
+		out, err := exec.CommandContext(t.Context(), rpn, append([]string{"portal", "revoke", "--config", n.ConfigFile(), "--id", id}, more...)...).CombinedOutput()
+		return string(out), err
+	}
+	if out, err := revoke("--who", "Camille Exemple"); err != nil || !strings.Contains(out, "revoked") {
+		t.Errorf("revoked: %v\n%s", err, out)
+	}
+	if out, err := revoke(); err == nil || !strings.Contains(out, "no such invitation") {
+		t.Errorf("revoked twice: %v\n%s", err, out)
+	}
+	if list, err := exec.CommandContext(t.Context(), rpn, "portal", "invitations", "--config", n.ConfigFile(), "--json").CombinedOutput(); err != nil || !strings.Contains(string(list), `"state": "revoked"`) && !strings.Contains(string(list), `"state":"revoked"`) || !strings.Contains(string(list), "Camille Exemple") {
+		t.Errorf("the list as JSON: %v\n%s", err, list)
+	}
 	return strings.TrimSpace(link)
 }
 
@@ -70,6 +91,9 @@ func TestAProviderThatIsAwayKeepsNobodyElseOut(t *testing.T) {
 	chu := n.Files("chu")
 	if code, body := get(t, browser(t, n, "", ""), n.PortalURL()+"/connexion/aller"); code != 503 || !strings.Contains(body, "certificats") {
 		t.Errorf("a login: %d\n%.600s", code, body)
+	}
+	if code, body := get(t, http.DefaultClient, n.AdminURL()+"/readyz"); code != 200 || !strings.Contains(body, "portal_provider") || !strings.Contains(body, "certificates alone let in") {
+		t.Errorf("ready: %d\n%s", code, body)
 	}
 	if code, _ := get(t, browser(t, n, chu.Cert, chu.Key), n.PortalURL()+"/moi"); code != 200 {
 		t.Errorf("a certificate: %d", code)
