@@ -154,6 +154,8 @@ drill-chaos: ## everything that the RPN depends on, broken in every way: who rea
 	$(GO) test -c -o $(BIN)/drill-chaos ./test/drill/chaos
 	cd test/drill/chaos && $(CURDIR)/$(BIN)/drill-chaos -full
 
-bench-limits: ## what a limit costs, and a day of 3 000 establishments on 40 instances: the figures of docs/bench/limits.md
+bench-limits: ## what a limit costs, a day of 3 000 establishments on 40 instances, what a refusal of a resting insurer takes: the figures of docs/bench/limits.md
 	$(GO) test -run '^$$' -bench '^Benchmark(Spend|SpendWithClock|Decision|Allow)$$' -benchtime 1s -benchmem ./limits/quota ./limits ./limits/breaker
 	$(GO) test -count 1 -v -timeout 30m -run '^TestADayOfACountry$$' ./limits/quota -day
+	$(GO) test -c -o $(BIN)/drill-resting ./test/drill/resting
+	cd test/drill/resting && $(CURDIR)/$(BIN)/drill-resting -full
