@@ -203,7 +203,7 @@ func (d *Directory) act(v verdict, now time.Time) {
 	if len(v.takeBack) == 0 {
 		return
 	}
-	d.o.Log.Error("the annuaire removes or moves too many routes at once: the previous answers go on serving until an operator decides (rpn annuaire held)",
+	d.o.Log.Warn("the annuaire removes or moves too many routes at once: the previous answers go on serving until an operator decides (rpn annuaire held)",
 		"event", "annuaire_changes_held", "moved", v.moved, "known", v.known, "window", d.limiter.o.Window.String())
 	d.takeBack(v.takeBack, now)
 }

@@ -114,7 +114,7 @@ func (d *Directory) Decide(a Act) (int, error) {
 	if err := d.o.Acts.add(a); err != nil {
 		return 0, err
 	}
-	d.o.Log.Warn("an operator decided on what the annuaire changed", "event", "annuaire_decided", "act", a.Act, "amc", string(a.AMC), "host", a.Host, "who", a.Who, "why", a.Why, "changes", n)
+	d.o.Log.Info("an operator decided on what the annuaire changed", "event", "annuaire_decided", "act", a.Act, "amc", string(a.AMC), "host", a.Host, "who", a.Who, "why", a.Why, "changes", n)
 	keys := d.limiter.decide(a)
 	if a.Act == Approve {
 		d.quarantine.forget(a.AMC, a.Host)

@@ -197,6 +197,7 @@ func New(o Options) (_ *App, err error) {
 		o.ReloadEvery = time.Second
 	}
 	c := o.Config
+	o.Log = slog.New(logsink.WithoutRepeats(o.Log.Handler()))
 	a := &App{opts: o, config: c, log: o.Log, now: o.Now, failed: make(chan error, 1), upgrades: make(chan upgrade)}
 	defer func() {
 		if err != nil {

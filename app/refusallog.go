@@ -156,7 +156,7 @@ func (l *refusalLog) logRepeats(k refusalKey, n int, first, last time.Time) {
 			slog.String("structure", string(k.from)), slog.String("cause_code", string(k.cause)), slog.Int("count", n), slog.Time("first", first), slog.Time("last", last))
 		return
 	}
-	l.log.Warn("refusals of one caller for one cause, beyond those written one by one", slog.String("event", "refusals_repeated"),
+	l.log.Info("refusals of one caller for one cause, beyond those written one by one", slog.String("event", "refusals_repeated"),
 		slog.String("structure", string(k.from)), slog.String("code", k.reason.Meaning().Code), slog.String("reason", string(k.reason)),
 		slog.String("cause_code", string(k.cause)), slog.Int("count", n), slog.Time("first", first), slog.Time("last", last))
 }

@@ -76,11 +76,15 @@ func (r *reloader) reload(by act, at time.Time) (what []string, err error) {
 		if err := errs[i]; err != nil {
 			r.stale[p.name] = err
 			failed = append(failed, fmt.Errorf("%s: %w", p.name, err))
-			r.log.Error("reload failed: what was read before stays in use", slog.String("event", "reload_failed"), slog.String("part", p.name), slog.String("error", oneLine(err)))
+			r.log.Warn("reload failed: what was read before stays in use", slog.String("event", "reload_failed"), slog.String("part", p.name), slog.String("error", oneLine(err)))
 		}
 	}
 	for _, line := range certificates {
-		r.log.Warn("changed by a reload", slog.String("event", "reload_changed"), slog.String("what", line), slog.Bool("forced", force.Certificates))
+		level := slog.LevelInfo
+		if force.Certificates {
+			level = slog.LevelWarn
+		}
+		r.log.Log(context.Background(), level, "changed by a reload", slog.String("event", "reload_changed"), slog.String("what", line), slog.Bool("forced", force.Certificates))
 	}
 	what = append(certificates, what...)
 	if err = errors.Join(failed...); err == nil {

@@ -102,7 +102,7 @@ func (a *App) adminParts() admin.Parts {
 		Decide:  a.decideAlone,
 		Revalidate: func() {
 			a.directory.RevalidateAll(time.Minute)
-			a.log.Warn("annuaire cache invalidated by an operator; entries revalidated within 1 min", slog.String("event", "annuaire_revalidated"))
+			a.log.Info("annuaire cache invalidated by an operator; entries revalidated within 1 min", slog.String("event", "annuaire_revalidated"))
 		},
 	}
 }

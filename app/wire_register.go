@@ -103,7 +103,7 @@ func (a *App) writeHistory(e history.Entry) {
 	case history.Started:
 		a.log.Info("the register in force at the start", slog.String("event", "register_started"), files)
 	case history.Refused:
-		a.log.Warn("a change of the register is refused", slog.String("event", "register_refused"), slog.String("error", e.Error), slog.String("why", e.Why), slog.String("who", e.Who), files)
+		a.log.Info("a change of the register is refused", slog.String("event", "register_refused"), slog.String("error", e.Error), slog.String("why", e.Why), slog.String("who", e.Who), files)
 	case history.Reloaded:
 		a.log.Info("the register was read again", slog.String("event", "register_reloaded"), slog.Int("changes", len(e.Changes)), slog.Bool("forced", e.Force),
 			slog.Any("losses_forced", e.Forced), slog.String("why", e.Why), slog.String("who", e.Who), files)

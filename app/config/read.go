@@ -98,7 +98,19 @@ func Examine(file string) (*Config, error) {
 func parse(file string, data []byte) (*Config, error) {
 	c := defaults()
 	c.file, c.dir = file, filepath.Dir(file)
-	doc := strict.Read(file, data, &c,
+	doc := strict.Read(file, data, &c, words()...)
+	if !doc.Readable() {
+		return nil, doc.Err()
+	}
+	c.check(doc)
+	c.warn(doc)
+	c.warnings = doc.Warnings()
+	return &c, doc.Err()
+}
+
+// words are how the values of the file are written.
+func words() []strict.Option {
+	return []strict.Option{
 		strict.OneOf("an environment", Production, Test),
 		strict.OneOf("a policy", AnswersOff, AnswersObserve, AnswersEnforce),
 		strict.OneOf("a policy", Quarantine, Accept),
@@ -117,14 +129,7 @@ func parse(file string, data []byte) (*Config, error) {
 		strict.Text(parsePrefix, "10.20.0.0/16"),
 		strict.Text(parseAddr, "10.20.0.7"),
 		strict.Text(parseAddrPort, `"10.20.0.53:53"`),
-	)
-	if !doc.Readable() {
-		return nil, doc.Err()
 	}
-	c.check(doc)
-	c.warn(doc)
-	c.warnings = doc.Warnings()
-	return &c, doc.Err()
 }
 
 // File is where the configuration was read.

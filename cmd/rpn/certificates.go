@@ -179,6 +179,9 @@ func (f *adminFlags) add(cmd *cobra.Command) {
 	cmd.MarkFlagsRequiredTogether("cert", "key")
 }
 
+// readyz answers 503 too, with the same document.
+const readyz = "/readyz"
+
 // maxAdminAnswer is far above the certificates of the country.
 const maxAdminAnswer = 64 << 20
 
@@ -265,7 +268,7 @@ func (f adminFlags) send(ctx context.Context, socket, method, address, path stri
 	if err != nil {
 		return nil, false, failed(fmt.Errorf("the RPN at %s stopped in the middle of its answer: %w", where, err))
 	}
-	if method == http.MethodGet && answer.StatusCode != http.StatusOK {
+	if method == http.MethodGet && answer.StatusCode != http.StatusOK && !(path == readyz && answer.StatusCode == http.StatusServiceUnavailable) {
 		return nil, false, failed(fmt.Errorf("the RPN at %s answers %s: %s", where, answer.Status, short(strings.TrimSpace(string(body)), 200)))
 	}
 	return body, answer.StatusCode/100 == 2, nil

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -35,6 +36,9 @@ of a motif, or of a number.`,
 			l, err := f.load()
 			if err != nil {
 				return err
+			}
+			if filter.Region != "" && !ops.IsRegion(l, filter.Region) {
+				return refused(fmt.Errorf("--region %q is no région of the register: %s", filter.Region, strings.Join(ops.NearestRegions(l, filter.Region), ", ")))
 			}
 			return write(cmd.OutOrStdout(), ops.List(l, filter), f.json)
 		},

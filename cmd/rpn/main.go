@@ -91,6 +91,7 @@ Begin with: rpn check. Where no configuration is named it is ` + defaultConfig +
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.AddCommand(serveCommand(), journalCommand(), indicatorsCommand(), receiptCommand(), exchangeCommand(), checkCommand(), topCommand(), reloadCommand(), upgradeCommand(), certificatesCommand(), sendCommand(), verifyCommand(), wsdlCommand(), amcCommand(), denyCommand(), registerCommand(), explainCommand(), domainsCommand(), annuaireCommand(), portalCommand(), versionCommand(), manCommand())
+	root.AddCommand(serveCommand(), journalCommand(), indicatorsCommand(), receiptCommand(), exchangeCommand(), checkCommand(), statusCommand(), configCommand(), topCommand(), reloadCommand(), upgradeCommand(), certificatesCommand(), sendCommand(), verifyCommand(), wsdlCommand(), amcCommand(), denyCommand(), registerCommand(), explainCommand(), domainsCommand(), annuaireCommand(), portalCommand(), versionCommand(), manCommand())
+	root.SetHelpCommand(helpCommand(root))
 	return root
 }

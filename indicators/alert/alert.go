@@ -158,7 +158,7 @@ func (w *Watcher) notifyOutage(ctx context.Context, s *store.Store, o *store.Ann
 func (w *Watcher) notifyBack(ctx context.Context, s *store.Store, o *store.AnnouncedOutage) error {
 	ended, err := s.EndOutage(ctx, o, w.letters(o, Back, o.Ended, backExpires))
 	if ended {
-		w.o.Log.Warn("an insurer is back, and those who asked are told", slog.String("event", "amc_back"), slog.String("amc", string(o.AMC)), slog.Time("since", o.Over.UTC()))
+		w.o.Log.Info("an insurer is back, and those who asked are told", slog.String("event", "amc_back"), slog.String("amc", string(o.AMC)), slog.Time("since", o.Over.UTC()))
 	}
 	return err
 }

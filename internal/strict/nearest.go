@@ -11,6 +11,9 @@ func didYouMean(s string, known []string) string {
 	return ""
 }
 
+// Nearest is the known word that s is likely to be a slip of, or "".
+func Nearest(s string, known []string) string { return nearest(s, known) }
+
 // nearest returns the known word within a third of its length of s, the
 // closest one, or "".
 func nearest(s string, known []string) string {
