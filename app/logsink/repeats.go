@@ -24,7 +24,9 @@ var counted = []string{"refusals_repeated", "limit_observed", "connections_turne
 // is written says how many there were ("repeated"). Lines are the same when the
 // event and every text in them are, the error and, of a warning, the exchange
 // left out: a warning is about a state, an error about what it names. What ends
-// a state is an information, and always written.
+// a state is an information: it is always written, and so is the state when it
+// begins again. Any information ends what it may be about: a line too many says
+// less wrong than one that is missing.
 func WithoutRepeats(h slog.Handler) slog.Handler {
 	return &onceHandler{Handler: h, seen: &repeats{by: map[string]*repeat{}}}
 }
@@ -42,19 +44,27 @@ type repeats struct {
 
 type repeat struct {
 	since time.Time
-	n     int // not written
+	n     int      // not written
+	about []string // the texts of the line but its event
 }
 
 // Handle implements slog.Handler.
 func (o *onceHandler) Handle(ctx context.Context, r slog.Record) error {
-	if r.Level < slog.LevelWarn {
+	if r.Level < slog.LevelInfo {
 		return o.Handler.Handle(ctx, r)
 	}
-	key, event := o.key(&r)
+	if r.Level < slog.LevelWarn && o.event(&r) == "exchange" {
+		return o.Handler.Handle(ctx, r) // there are many, and they end nothing
+	}
+	key, event, about := o.key(&r)
+	if r.Level < slog.LevelWarn {
+		o.seen.end(about)
+		return o.Handler.Handle(ctx, r)
+	}
 	if event == "" || slices.Contains(counted, event) {
 		return o.Handler.Handle(ctx, r)
 	}
-	n, write := o.seen.count(key, r.Time)
+	n, write := o.seen.count(key, about, r.Time)
 	if !write {
 		return nil
 	}
@@ -65,23 +75,37 @@ func (o *onceHandler) Handle(ctx context.Context, r slog.Record) error {
 	return o.Handler.Handle(ctx, r)
 }
 
-// key tells a line from another, and names its event.
-func (o *onceHandler) key(r *slog.Record) (key, event string) {
-	var b strings.Builder
-	add := func(a slog.Attr) bool {
+// event is the event of a line.
+func (o *onceHandler) event(r *slog.Record) (event string) {
+	r.Attrs(func(a slog.Attr) bool {
 		if a.Key == "event" {
 			event = a.Value.String()
 		}
-		if named(a, r.Level) {
-			b.WriteString(a.Key + "=" + a.Value.String() + "\n")
+		return event == ""
+	})
+	return event
+}
+
+// key tells a line from another; event names it, and about is what it is about.
+func (o *onceHandler) key(r *slog.Record) (key, event string, about []string) {
+	var b strings.Builder
+	add := func(a slog.Attr) bool {
+		switch {
+		case !named(a, r.Level):
+			return true
+		case a.Key == "event":
+			event = a.Value.String()
+		default:
+			about = append(about, a.Value.String())
 		}
+		b.WriteString(a.Key + "=" + a.Value.String() + "\n")
 		return true
 	}
 	for _, a := range o.with {
 		add(a)
 	}
 	r.Attrs(add)
-	return b.String(), event
+	return b.String(), event, about
 }
 
 // named reports whether an attribute says what a line is about.
@@ -89,7 +113,19 @@ func named(a slog.Attr, level slog.Level) bool {
 	return a.Value.Kind() == slog.KindString && a.Key != "error" && (a.Key != "echange" || level >= slog.LevelError)
 }
 
-func (s *repeats) count(key string, at time.Time) (before int, write bool) {
+// end forgets the lines that an information may end: those that name something it
+// names, or, where it names nothing, that name nothing either.
+func (s *repeats) end(about []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, x := range s.by {
+		if len(about) == 0 && len(x.about) == 0 || slices.ContainsFunc(about, func(v string) bool { return slices.Contains(x.about, v) }) {
+			delete(s.by, key)
+		}
+	}
+}
+
+func (s *repeats) count(key string, about []string, at time.Time) (before int, write bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if x := s.by[key]; x != nil {
@@ -98,7 +134,7 @@ func (s *repeats) count(key string, at time.Time) (before int, write bool) {
 			return 0, false
 		}
 		before = x.n
-		*x = repeat{since: at}
+		*x = repeat{since: at, about: about}
 		return before, true
 	}
 	if len(s.by) >= repeatKeys {
@@ -109,7 +145,7 @@ func (s *repeats) count(key string, at time.Time) (before int, write bool) {
 		}
 	}
 	if len(s.by) < repeatKeys {
-		s.by[key] = &repeat{since: at}
+		s.by[key] = &repeat{since: at, about: about}
 	}
 	return 0, true
 }

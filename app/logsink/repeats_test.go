@@ -35,7 +35,7 @@ func TestAStateThatLastsIsWrittenOnce(t *testing.T) {
 		write(slog.LevelWarn, nil, event("annuaire_quarantined"), slog.String("amc", fmt.Sprint(i%2)), slog.Int("n", i))
 		write(slog.LevelError, nil, event("exchange_not_recorded"), slog.String("echange", fmt.Sprint(i)))
 		write(slog.LevelWarn, nil, event("reload_failed"), slog.String("part", "register"))
-		write(slog.LevelInfo, nil, event("reloaded"))
+		write(slog.LevelInfo, nil, event("reloaded"), slog.String("who", "root"))
 	}
 	at = at.Add(10 * time.Minute)
 	write(slog.LevelWarn, nil, event("annuaire_probe_failed"))
@@ -48,5 +48,29 @@ func TestAStateThatLastsIsWrittenOnce(t *testing.T) {
 	}
 	if !strings.Contains(b.String(), "event=annuaire_probe_failed repeated=99") {
 		t.Errorf("it does not say how often:\n%s", b.String()[max(0, b.Len()-300):])
+	}
+}
+
+// A state that ended and begins again is written again, however soon: the log never
+// ends with an end that is not one. The end of another state changes nothing.
+func TestAStateThatBeginsAgainIsWrittenAgain(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	l := slog.New(logsink.WithoutRepeats(slog.NewTextHandler(&b, nil)))
+	for range 3 {
+		l.Warn("", "event", "amc_rests", "address", "roc.a.example", "error", "silent")
+		l.Warn("", "event", "amc_rests", "address", "roc.a.example", "error", "silent still")
+		l.Info("", "event", "amc_serves_again", "address", "roc.b.example")
+		l.Info("", "event", "exchange", "address", "roc.a.example")
+		l.Warn("", "event", "amc_rests", "address", "roc.a.example", "error", "silent still")
+		l.Info("", "event", "amc_serves_again", "address", "roc.a.example", "after", time.Minute)
+		l.Warn("", "event", "dns_failing", "error", "no answer")
+		l.Warn("", "event", "dns_failing", "error", "no answer")
+		l.Info("", "event", "dns_answers_again")
+	}
+	for event, want := range map[string]int{"amc_rests": 3, "dns_failing": 3, "amc_serves_again": 6, "dns_answers_again": 3, "exchange": 3} {
+		if n := strings.Count(b.String(), "event="+event+"\n") + strings.Count(b.String(), "event="+event+" "); n != want {
+			t.Errorf("%s: %d lines, want %d\n%s", event, n, want, &b)
+		}
 	}
 }
