@@ -115,6 +115,7 @@ var partNames = map[string]partName{
 	"timestamp":          {"horodatage", "joindre l'autorité d'horodatage (journal.timestamp)"},
 	"witnesses":          {"témoins", "joindre les témoins (journal.witnesses)"},
 	"indicators":         {"indicateurs", "le journal technique dit la cause ; les chiffres rattrapent seuls leur retard"},
+	"portal_provider":    {"portail, connexion", "joindre le fournisseur d'OpenID Connect (portal.oidc.issuer) ; les certificats entrent toujours"},
 	"log":                {"journal technique", "rétablir ce qui lit la sortie standard du RPN"},
 	"_certificate":       {"certificat", "déposer le certificat renouvelé, puis rpn reload"},
 	"trust_":             {"confiance", "corriger le fichier des autorités : rpn check, puis rpn reload"},
