@@ -31,7 +31,7 @@ SIGTERM stops it: what is in flight finishes first (timeouts.stop). SIGHUP reads
 the lists, certificates and trust stores again. rpn upgrade has another process
 take over. Under systemd it tells when it is ready (Type=notify), answers the
 watchdog, and takes the sockets named establishments and admin. It exits with 2 when the
-configuration or the machine keeps it from starting: one line says why.`,
+configuration or the machine keeps it from starting: a line for each fault says why.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd, file) },
 	}

@@ -27,11 +27,17 @@ func TestAFileThatIsMissingKeepsTheRPNFromStarting(t *testing.T) {
 // that holds these texts, with exit code 2.
 func wantOneLine(t *testing.T, n *nation.Nation, texts ...string) {
 	t.Helper()
+	wantFaults(t, n, 1, texts...)
+}
+
+// wantFaults starts the RPN, which says so many faults, a line for each.
+func wantFaults(t *testing.T, n *nation.Nation, faults int, texts ...string) {
+	t.Helper()
 	p := nation.Run(t, "serve", "--config", n.ConfigFile())
 	p.WantExit(2)
 	said := p.Errors.String()
-	if strings.Count(said, "\n") != 1 || !strings.HasSuffix(said, "\n") {
-		t.Errorf("want one line, got %q", said)
+	if strings.Count(said, "\n") != faults || !strings.HasSuffix(said, "\n") {
+		t.Errorf("want %d lines, got %q", faults, said)
 	}
 	for _, text := range texts {
 		if !strings.Contains(said, text) {

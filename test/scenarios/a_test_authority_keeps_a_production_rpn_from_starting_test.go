@@ -10,5 +10,5 @@ func TestATestAuthorityKeepsAProductionRPNFromStarting(t *testing.T) {
 	t.Parallel()
 	n := nation.New(t, nation.NotStarted)
 	n.Edit("rpn.yaml", "environment: test", "environment: production")
-	wantOneLine(t, n, "TEST")
+	wantFaults(t, n, 3, "trust.etablissements_tls", "server: ", "client: ", "TEST")
 }
