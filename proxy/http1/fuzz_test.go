@@ -86,7 +86,12 @@ func FuzzAnswer(f *testing.F) {
 		if err != nil {
 			return
 		}
-		body, err := ours.readBody(h.framing, limit)
+		var body []byte
+		if h.untilClose {
+			body, _, err = ours.readToEnd(limit)
+		} else {
+			body, err = ours.readBody(h.framing, limit)
+		}
 		if err != nil {
 			return
 		}
