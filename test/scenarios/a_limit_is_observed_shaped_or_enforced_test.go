@@ -15,7 +15,7 @@ import (
 func TestALimitIsObservedShapedOrEnforced(t *testing.T) {
 	t.Parallel()
 	n := nation.New(t, nation.Section("limits", "per_second: 5\nburst: 5\nmode: observe\nshape_wait: 1m\nbytes: 64KiB"))
-	observed := n.Etablissement()
+	observed := n.Etablissement(nation.Row("limite: {par_seconde: 0.01, rafale: 5}")) // by the mode of the configuration
 	shaped := n.Etablissement(nation.Row("limite: {mode: shape}"))
 	refused := n.Etablissement(nation.Row("limite: {mode: reject, par_seconde: 0.01, rafale: 1}"))
 	heavy := n.Etablissement(nation.Row("limite: {octets_par_seconde: 1, rafale_octets: 64KiB, mode: reject, par_seconde: 1000, rafale: 1000}"))
